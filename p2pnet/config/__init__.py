@@ -1,0 +1,42 @@
+"""agent.toml: `settings` says what can be set, `reading` and `writing` go from text to settings and back."""
+
+from p2pnet.config.reading import read_settings
+from p2pnet.config.settings import (
+    AgentSettings,
+    AlgorithmSettings,
+    DataSettings,
+    LogSettings,
+    LossName,
+    ModelSettings,
+    Neighbor,
+    NetworkSettings,
+    ObjectiveSettings,
+    SecuritySettings,
+    Seed,
+    Settings,
+    Task,
+)
+from p2pnet.config.terms import PenaltyTerm, StepRuleTerm, parse_penalty, parse_step_rule
+from p2pnet.config.writing import write_config
+
+__all__ = [
+    "AgentSettings",
+    "AlgorithmSettings",
+    "DataSettings",
+    "LogSettings",
+    "LossName",
+    "ModelSettings",
+    "Neighbor",
+    "NetworkSettings",
+    "ObjectiveSettings",
+    "PenaltyTerm",
+    "SecuritySettings",
+    "Seed",
+    "Settings",
+    "StepRuleTerm",
+    "Task",
+    "parse_penalty",
+    "parse_step_rule",
+    "read_settings",
+    "write_config",
+]

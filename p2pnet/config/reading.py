@@ -1,0 +1,158 @@
+"""Settings from where they are given: command-line flag over environment over file over default."""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from p2pnet.config.settings import Settings
+from p2pnet.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "P2PNET_"
+
+Key = tuple[str | int, ...]
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a finite number",
+    "bool": "true or false",
+    "string": "text in quotes",
+    "path": "a path in quotes",
+    "tuple": "a list in square brackets",
+    "model": "a table of settings",
+}
+_BOUNDS = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} characters long",
+    "string_too_long": "at most {max_length} characters long",
+    "too_short": "a list of at least {min_length}",
+    "string_pattern_mismatch": "written as in package.module:function",
+}
+
+
+def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of `path`, overruled by `environment`, overruled by `flags`.
+
+    A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`. Both hold the bare value, or a
+    TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's directory.
+    ConfigError names the file, variable or flag, the key, what was wrong and what would be right.
+    """
+    values = _read_toml(path)
+    origins: dict[Key, str] = {}
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            origin = f"environment variable {variable}"
+            section, separator, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            if not separator:
+                raise ConfigError(f"{origin}: must be named as in {ENVIRONMENT_PREFIX}ALGORITHM__ROUNDS, or be unset")
+            _overrule(values, origins, (section, name), text, origin)
+    for flag in flags:
+        key, equals, text = flag.partition("=")
+        section, _, name = key.strip().partition(".")
+        if not equals:
+            raise ConfigError(f"--set {flag}: must be written as in --set algorithm.rounds=200")
+        _overrule(values, origins, (section, name), text.strip(), "command line")
+    return _validate(values, origins, str(path)).relative_to(path.parent)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; agent.toml.example shows what to write") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _overrule(values: dict[str, Any], origins: dict[Key, str], key: tuple[str, str], text: str, origin: str) -> None:
+    section, name = key
+    if section not in Settings.model_fields:
+        raise ConfigError(f"{origin}: {_unknown((section,))}")
+    if name not in _fields((section,)):
+        raise ConfigError(f"{origin}: {_unknown((section, name))}")
+    table = values.setdefault(section, {})
+    if isinstance(table, dict):  # else the file's error is told first
+        table[name] = _bare_value(text, origin)
+        origins[key] = origin
+
+
+def _bare_value(text: str, origin: str) -> object:
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{origin}: {text} is not a TOML list or table: {error}") from error
+
+
+def _validate(values: dict[str, Any], origins: Mapping[Key, str], file: str) -> Settings:
+    values.setdefault("data", {})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+        key: Key = first["loc"]
+        origin = origins.get(key[:2], file)
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{origin}: {_unknown(key)}") from None
+        if first["type"] == "missing":
+            example = (_fields(key[:-1])[str(key[-1])].examples or [""])[0]
+            raise ConfigError(f'{origin}: {_dotted(key)} is missing; add {key[-1]} = "{example}"') from None
+        given = "" if isinstance(first["input"], dict | list | BaseModel) else f" = {_shown(first['input'])}"
+        what = _requirement(first["type"], first.get("ctx", {}), first["msg"])
+        raise ConfigError(f"{origin}: {_dotted(key)}{given}: {what}") from None
+
+
+def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"must be one of {context['expected']}"
+    if kind in _BOUNDS:
+        return "must be " + _BOUNDS[kind].format(**context)
+    expected = _KINDS.get(kind.split("_")[0])
+    return f"must be {expected}" if expected else message
+
+
+def _unknown(key: Key) -> str:
+    import difflib  # only a misspelt key needs it
+
+    known = list(_fields(key[:-1]))
+    close = difflib.get_close_matches(str(key[-1]), known, n=1)
+    if close:
+        hint = f"did you mean {_dotted((*key[:-1], close[0]))}?"
+    else:
+        where = f"[{_dotted(key[:-1])}] has" if len(key) > 1 else "the sections are"
+        hint = f"{where} {', '.join(known)}"
+    kind = "section" if len(key) == 1 else "setting"
+    return f"{_dotted(key)}: no such {kind}; {hint}"
+
+
+def _fields(key: Key) -> dict[str, FieldInfo]:
+    """The settings in the table at `key`, by name."""
+    model: Any = Settings
+    for part in key:
+        model = model.model_fields[part].annotation if isinstance(part, str) else model.__args__[0]
+    fields: dict[str, FieldInfo] = model.model_fields
+    return fields
+
+
+def _dotted(key: Key) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
+
+
+def _shown(value: object) -> str:
+    text = f'"{value}"' if isinstance(value, str | Path) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

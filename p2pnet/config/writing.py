@@ -1,0 +1,86 @@
+"""Settings as text: an agent.toml, and the example that lists every setting."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from p2pnet.config.settings import Section, Settings
+
+_EXAMPLE_HEAD = """\
+# One agent of a p2pnet network. Copy to agent.toml and change what differs from the defaults shown.
+# Relative paths are taken from this file's directory. Each setting can be overruled by an environment variable
+# (P2PNET_NETWORK__BIND=...), and that by a flag (--set network.bind=...).
+"""
+
+
+def write_config(settings: Settings, path: Path) -> None:
+    """Write to `path` what differs from the defaults; paths below its directory become relative to it."""
+    directory = path.absolute().parent
+    tables = []
+    for name, section in settings:
+        lines = [
+            f"{key} = {toml_value(_beside(value, directory))}"
+            for key, value in section
+            if value is not None and not _is_default(type(section), key, value, directory)
+        ]
+        if lines:
+            tables.append("\n".join([f"[{name}]", *lines]) + "\n")
+    path.write_text("\n".join(tables), encoding="utf-8")
+
+
+def example_config() -> str:
+    """An agent.toml that shows each setting with its sentence and its default."""
+    tables = [_EXAMPLE_HEAD]
+    for name, section_field in Settings.model_fields.items():
+        section: Any = section_field.annotation
+        lines = [f"# {section.__doc__}", f"[{name}]"]
+        for key, field in section.model_fields.items():
+            lines += [f"# {field.description}", _example_line(key, field)]
+        tables.append("\n".join(lines) + "\n")
+    return "\n".join(tables)
+
+
+def toml_value(value: object) -> str:
+    """`value` in TOML: text, paths, numbers, booleans, sequences and tables of these."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        # A JSON string is a TOML string, but for the one control character that only JSON lets through.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items() if item is not None) + " }"
+    if isinstance(value, BaseModel):
+        return toml_value(dict(value))
+    if isinstance(value, list | tuple):
+        items = [toml_value(item) for item in value]
+        if any(item.startswith("{") for item in items):
+            return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
+        return "[" + ", ".join(items) + "]"
+    raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def _example_line(key: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return f"{key} = {toml_value((field.examples or [])[0])}"
+    value = field.examples[0] if field.examples else field.default
+    return "\n".join(f"#{line}" for line in f"{key} = {toml_value(value)}".splitlines())
+
+
+def _beside(value: object, directory: Path) -> object:
+    if isinstance(value, Path) and value.is_absolute() and value.is_relative_to(directory):
+        return value.relative_to(directory)
+    return value
+
+
+def _is_default(section: type[Section], key: str, value: object, directory: Path) -> bool:
+    field = section.model_fields[key]
+    if field.default is PydanticUndefined:  # required, or made anew by a factory
+        return False
+    return bool(_beside(value, directory) == field.default)
