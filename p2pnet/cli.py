@@ -1,0 +1,119 @@
+"""The command line: parse, call, print, exit code. What a command needs is imported when it runs."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from p2pnet import __version__
+from p2pnet.errors import P2pnetError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Commands(click.Group):
+    """Commands whose errors are one line on standard error and an exit code of their own."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except P2pnetError as error:
+            click.echo(f"p2pnet: {' '.join(str(error).split())}", err=True)
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="p2pnet")
+def main() -> None:
+    """Train a neural network over many machines, without a server, while the data stays where it is."""
+
+
+def _settings_options(command: Command) -> Command:
+    """AGENT_TOML and the flags that overrule it."""
+    shorthands = {"--name": "agent.name", "--bind": "network.bind", "--rounds": "algorithm.rounds"}
+    for flag, key in {**shorthands, "--log-level": "log.level"}.items():
+        command = click.option(flag, key.replace(".", "__"), metavar="VALUE", help=f"Short for --set {key}=VALUE.")(
+            command
+        )
+    command = click.option(
+        "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrule a setting; may be repeated."
+    )(command)
+    return click.argument("agent_toml", type=click.Path(path_type=Path))(command)
+
+
+def _flags(flags: tuple[str, ...], shorthands: dict[str, str | None]) -> list[str]:
+    named = [f"{key.replace('__', '.')}={value}" for key, value in shorthands.items() if value is not None]
+    return [*flags, *named]
+
+
+@main.command()
+@_settings_options
+def run(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> None:
+    """Run the agent that AGENT_TOML describes, until the network has trained its model."""
+    from p2pnet.agent.daemon import run_agent
+    from p2pnet.config import read_settings
+
+    sys.exit(run_agent(read_settings(agent_toml, _flags(flags, shorthands))))
+
+
+@main.command()
+@_settings_options
+def check(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> None:
+    """Say whether AGENT_TOML, its key and its data are fit to run, without running."""
+    from p2pnet.agent.check import check_agent
+    from p2pnet.config import read_settings
+
+    click.echo(f"{agent_toml}: {check_agent(read_settings(agent_toml, _flags(flags, shorthands)))}")
+
+
+@main.command()
+@click.option(
+    "--output", type=click.Path(path_type=Path), default="agent.key", show_default=True, help="File to write."
+)
+@click.option("--force", is_flag=True, help="Replace a key that is there: the agent becomes another one to its peers.")
+def keygen(output: Path, force: bool) -> None:
+    """Make this agent's key pair, readable by you alone, and print its public key."""
+    from p2pnet.agent.security import generate_keys, write_keys
+
+    keys = generate_keys()
+    write_keys(output, keys, is_replacing=force)
+    click.echo(keys.public)
+
+
+@main.command()
+@click.option("--agents", default=8, show_default=True, help="How many agents, a process each.")
+@click.option("--topology", default="ring", show_default=True, help="ring, full, random, random:P or grid.")
+@click.option(
+    "--data", default="digits", show_default=True, help="digits, breast-cancer, diabetes, FILE.csv or FILE.npz."
+)
+@click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one.")
+@click.option("--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True)
+@click.option(
+    "--partition",
+    type=click.Choice(["iid", "sorted"]),
+    default="iid",
+    show_default=True,
+    help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
+)
+@click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
+@click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ...")
+@click.option("--rounds", default=200, show_default=True, help="Most rounds; it ends earlier when it has converged.")
+@click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, so that one can follow.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep summary.json, history.csv, curves.png and each agent's settings, log and model.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else.")
+def demo(hidden: str, pace: float, **options: Any) -> None:
+    """Train one network across agents on this machine, each a process with data of its own."""
+    from p2pnet.demo.options import DemoOptions, parse_hidden
+
+    checked = DemoOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
+    from p2pnet.demo.run import run_demo
+
+    sys.exit(run_demo(checked))

@@ -1,0 +1,1 @@
+"""One command, many agents: real daemons as processes on this machine, watched and summed up."""
