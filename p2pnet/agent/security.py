@@ -1,0 +1,128 @@
+"""Who an agent is, and whom it lets in: CURVE key pairs and the allow-list.
+
+A peer's identity is its public key, written in Z85: 40 printable characters for 32 bytes (ZeroMQ RFC 32). The secret
+key stays in one file, in ZeroMQ's own certificate format, which its owner alone may read.
+"""
+
+import os
+import secrets
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import zmq
+from zmq.auth import load_certificate
+from zmq.utils import z85
+
+from p2pnet.errors import SecurityError
+
+_N_KEY_CHARACTERS = 40
+_N_KEY_BYTES = 32
+_READABLE_BY_OTHERS = 0o077
+
+_CERTIFICATE = """\
+#   ZeroMQ CURVE **Secret** Certificate
+#   Whoever reads this file can pass for this agent: do not copy it, and leave it readable by its owner alone.
+
+metadata
+curve
+    public-key = "{public}"
+    secret-key = "{secret}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A CURVE key pair, both halves in Z85; printing it never shows the secret."""
+
+    public: str
+    secret: str = field(repr=False)
+
+
+def generate_keys() -> KeyPair:
+    """A fresh CURVE key pair from the operating system's randomness."""
+    public, secret = zmq.curve_keypair()
+    return KeyPair(public.decode("ascii"), secret.decode("ascii"))
+
+
+def write_keys(path: Path, keys: KeyPair, *, is_replacing: bool = False) -> None:
+    """Write the certificate with mode 0600, complete or not at all.
+
+    A key that is already there is an agent's identity, so it is kept and a SecurityError raised, unless is_replacing.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(_CERTIFICATE.format(public=keys.public, secret=keys.secret))
+                file.flush()
+                os.fsync(file.fileno())
+            if is_replacing:
+                draft.replace(path)
+            else:
+                path.hardlink_to(draft)  # unlike a rename, a link fails when the name is taken
+        finally:
+            draft.unlink(missing_ok=True)
+    except FileExistsError:
+        raise SecurityError(
+            f"{path}: there is a key already; move it away first, the agent that used it is known by it"
+        ) from None
+    except OSError as error:
+        raise SecurityError(f"{path}: cannot write the key: {error.strerror}; choose another place") from error
+
+
+def load_keys(path: Path) -> KeyPair:
+    """The key pair in a certificate file.
+
+    SecurityError when the file is missing, when anyone but its owner may read or write it, or when it is damaged: no
+    key in it, a key that is not Z85, or two halves that do not belong together.
+    """
+    try:
+        mode = path.stat().st_mode
+        if mode & _READABLE_BY_OTHERS:
+            raise SecurityError(f"{path}: others may read or change this secret key; run: chmod 600 {path}")
+        public, secret = load_certificate(path)
+    except FileNotFoundError:
+        raise SecurityError(f"{path}: there is no key file here; make one with: p2pnet keygen {path}") from None
+    except OSError as error:
+        raise SecurityError(f"{path}: cannot read the key: {error.strerror}") from error
+    except ValueError:
+        raise _damaged(path, "it holds no public key") from None
+    if secret is None:
+        raise _damaged(path, "it holds no secret key")
+    if not _is_key(public) or not _is_key(secret):
+        raise _damaged(path, "a key in it is not 40 characters of Z85")
+    if zmq.curve_public(secret) != public:
+        raise _damaged(path, "its public key does not belong to its secret key")
+    return KeyPair(public.decode("ascii"), secret.decode("ascii"))
+
+
+def parse_public_key(text: str) -> str:
+    """The public key in `text`, white space around it removed; SecurityError when it is none."""
+    key = text.strip()
+    if not key.isascii() or not _is_key(key.encode("ascii")):
+        raise SecurityError(
+            f"{text!r} is not a public key: expected 40 characters of Z85, as printed by p2pnet keygen, got {len(key)}"
+        )
+    return key
+
+
+def parse_allow_list(texts: Iterable[str]) -> frozenset[str]:
+    """The set of public keys that may connect; SecurityError naming the first text that is no key."""
+    return frozenset(parse_public_key(text) for text in texts)
+
+
+def _is_key(key: bytes) -> bool:
+    if len(key) != _N_KEY_CHARACTERS:
+        return False
+    try:
+        return len(z85.decode(key)) == _N_KEY_BYTES
+    except (KeyError, struct.error):
+        return False
+
+
+def _damaged(path: Path, what: str) -> SecurityError:
+    return SecurityError(f"{path}: the key file is damaged: {what}; restore it, or make a new one with p2pnet keygen")
