@@ -84,7 +84,7 @@ def keygen(output: Path, force: bool) -> None:
 
 @main.command()
 @click.option("--agents", default=8, show_default=True, help="How many agents, a process each.")
-@click.option("--topology", default="ring", show_default=True, help="ring, full, random, random:P or grid.")
+@click.option("--topology", default="ring", show_default=True, help="ring, path, star, grid, full, random or random:P.")
 @click.option(
     "--data", default="digits", show_default=True, help="digits, breast-cancer, diabetes, FILE.csv or FILE.npz."
 )

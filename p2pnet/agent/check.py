@@ -9,7 +9,7 @@ def check_agent(settings: Settings) -> str:
     """One line on what the agent would train, and as whom; any P2pnetError that running it would begin with."""
     keys = load_keys(settings.security.secret_key)
     train, test = load_data(settings.data)
-    loss = settings.objective.loss_for(train.task, len(train.classes))
+    loss = settings.objective.loss_for(train.task)
     task = f"classification into {len(train.classes)} classes" if train.classes else "regression"
     n_peers = len(settings.network.neighbors or settings.network.seeds)
     return (

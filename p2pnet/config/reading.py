@@ -1,5 +1,6 @@
 """Settings from where they are given: command-line flag over environment over file over default."""
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -98,7 +99,8 @@ def _bare_value(text: str, origin: str) -> object:
 
 
 def _validate(values: dict[str, Any], origins: Mapping[Key, str], file: str) -> Settings:
-    values.setdefault("data", {})
+    for section in Settings.model_fields:
+        values.setdefault(section, {})
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -154,5 +156,5 @@ def _dotted(key: Key) -> str:
 
 
 def _shown(value: object) -> str:
-    text = f'"{value}"' if isinstance(value, str | Path) else str(value)
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -10,19 +10,21 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from p2pnet.config.terms import parse_penalty, parse_step_rule
+from p2pnet.config.terms import PENALTY_FORMS, parse_penalty, parse_step_rule
 from p2pnet.errors import ConfigError
 
 Task = Literal["regression", "classification"]
-LossName = Literal["half_squared", "huber", "log_cosh", "logistic", "softmax_cross_entropy", "squared_hinge", "poisson"]
+LossName = Literal[
+    "half-squared", "huber", "log-cosh", "poisson-deviance", "softmax-cross-entropy", "logistic", "squared-hinge"
+]
 
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
-_Z85_KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _SOME_KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "*", "[::]"})  # noqa: S104  (recognised, not bound here)
 _LOSSES_OF_TASK: dict[Task, tuple[LossName, ...]] = {
-    "regression": ("half_squared", "huber", "log_cosh", "poisson"),
-    "classification": ("softmax_cross_entropy", "logistic", "squared_hinge"),
+    "regression": ("half-squared", "huber", "log-cosh", "poisson-deviance"),
+    "classification": ("softmax-cross-entropy", "logistic", "squared-hinge"),
 }
 
 
@@ -47,9 +49,15 @@ def _check_bind(address: str) -> str:
 
 
 def _check_public_key(key: str) -> str:
-    if _Z85_KEY.fullmatch(key) is None:
+    if len(key) != 40 or not all(_is_z85_word(key[start : start + 5]) for start in range(0, 40, 5)):
         raise ValueError("must be a public key of 40 characters (Z85), as `p2pnet keygen` prints it")
     return key
+
+
+def _is_z85_word(word: str) -> bool:
+    """Whether five characters stand for 32 bits: of the 85⁵ words some stand for more."""
+    digits = [_Z85.find(character) for character in word]
+    return -1 not in digits and sum(digit * 85**power for power, digit in enumerate(reversed(digits))) < 2**32
 
 
 def _check_penalty(text: str) -> str:
@@ -79,7 +87,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 class Section(BaseModel):
     """A table of agent.toml: no unknown key, never changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class AgentSettings(Section):
@@ -272,25 +280,22 @@ class ObjectiveSettings(Section):
     """What is minimised: the mean loss over the samples of all agents, plus a penalty."""
 
     loss: Literal["auto", LossName] = Field(
-        default="auto", description="auto: half_squared for regression, softmax_cross_entropy for classification."
+        default="auto",
+        description="auto: half-squared for regression, softmax-cross-entropy for classification.",
     )
-    penalty: Penalty = Field(
-        default="l2:1e-4",
-        description="Penalty on the weights: none, l2:STRENGTH, l1:STRENGTH, elastic_net:L1:L2 or group:STRENGTH.",
+    huber_delta: float = Field(
+        default=1.0, gt=0, description="Residual from which on the huber loss grows linearly, in units of the target."
     )
+    penalty: Penalty = Field(default="l2:1e-4", description=f"{PENALTY_FORMS}.")
+    penalize_biases: bool = Field(default=False, description="Whether the penalty counts biases as well as weights.")
 
-    def loss_for(self, task: Task, n_classes: int) -> LossName:
+    def loss_for(self, task: Task) -> LossName:
         """The loss to train with; ConfigError where the chosen one does not fit the task."""
         fitting = _LOSSES_OF_TASK[task]
         if self.loss == "auto":
             return fitting[0]
         if self.loss not in fitting:
             raise ConfigError(f"objective.loss = {self.loss} is not for {task}; choose one of {', '.join(fitting)}")
-        if self.loss in ("logistic", "squared_hinge") and n_classes != 2:
-            raise ConfigError(
-                f"objective.loss = {self.loss} is for two classes, the data has {n_classes}; "
-                "choose softmax_cross_entropy"
-            )
         return self.loss
 
 

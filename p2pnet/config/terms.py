@@ -3,15 +3,27 @@
 import math
 from dataclasses import dataclass
 
-_PENALTIES = {"none": 0, "l2": 1, "l1": 1, "elastic_net": 2, "group": 1}
+_PENALTY_FORMS = {
+    "none": "none",
+    "l2": "l2:STRENGTH",
+    "l1": "l1:STRENGTH",
+    "elastic-net": "elastic-net:STRENGTH:L1_RATIO",
+    "group": "group:STRENGTH",
+    "box": "box:LOWER:UPPER",
+    "non-negative": "non-negative",
+}
+PENALTY_FORMS = ", ".join(_PENALTY_FORMS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class PenaltyTerm:
-    """A penalty by name, with its strengths: one for l2, l1 and group; l1's, then l2's, for elastic_net."""
+    """A penalty by name. Numbers that its form does not have stand at their defaults."""
 
     name: str
-    strengths: tuple[float, ...] = ()
+    strength: float = 0.0
+    l1_ratio: float = 0.5
+    lower: float = -1.0
+    upper: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +37,17 @@ class StepRuleTerm:
 def parse_penalty(text: str) -> PenaltyTerm:
     """The term that `text` stands for; ValueError says what would be right."""
     name, *values = text.split(":")
-    if name not in _PENALTIES:
-        raise ValueError("must be none, l2:STRENGTH, l1:STRENGTH, elastic_net:L1:L2 or group:STRENGTH")
-    strengths = tuple(_number(value) for value in values)
-    if len(strengths) != _PENALTIES[name] or any(math.isnan(strength) or strength < 0 for strength in strengths):
-        form = ":".join([name] + ["1e-3"] * _PENALTIES[name])
-        raise ValueError(f"must be written as in {form}, with no strength below 0")
-    return PenaltyTerm(name, strengths)
+    if name not in _PENALTY_FORMS:
+        raise ValueError(f"must be one of {PENALTY_FORMS}")
+    form = _PENALTY_FORMS[name]
+    keys = form.lower().split(":")[1:]
+    numbers = dict(zip(keys, map(_number, values), strict=False))
+    term = PenaltyTerm(name, **numbers)
+    if len(values) != len(keys) or not all(map(math.isfinite, numbers.values())):
+        raise ValueError(f"must be written as {form}, with numbers")
+    if not (term.strength >= 0 and 0 <= term.l1_ratio <= 1 and term.lower < term.upper):
+        raise ValueError("must have a strength of at least 0, an l1 ratio from 0 to 1, a lower bound below the upper")
+    return term
 
 
 def parse_step_rule(text: str) -> StepRuleTerm:
@@ -40,11 +56,12 @@ def parse_step_rule(text: str) -> StepRuleTerm:
         return StepRuleTerm("secant")
     name, _, value = text.partition(":")
     if name != "constant" or not _number(value) > 0:
-        raise ValueError("must be secant, or constant with a weight above 0 as in constant:1.0")
+        raise ValueError("must be secant, or constant:WEIGHT with a weight above 0")
     return StepRuleTerm("constant", _number(value))
 
 
 def _number(text: str) -> float:
+    """The number that `text` is; NaN when it is none, or not finite."""
     try:
         value = float(text)
     except ValueError:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -40,7 +40,7 @@ def example_config() -> str:
         section: Any = section_field.annotation
         lines = [f"# {section.__doc__}", f"[{name}]"]
         for key, field in section.model_fields.items():
-            lines += [f"# {field.description}", _example_line(key, field)]
+            lines += [f"# {field.description}", *_choices(field), _example_line(key, field)]
         tables.append("\n".join(lines) + "\n")
     return "\n".join(tables)
 
@@ -64,6 +64,11 @@ def toml_value(value: object) -> str:
             return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
         return "[" + ", ".join(items) + "]"
     raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    is_choice = get_origin(field.annotation) is Literal
+    return [f"# One of {', '.join(get_args(field.annotation))}."] if is_choice else []
 
 
 def _example_line(key: str, field: FieldInfo) -> str:

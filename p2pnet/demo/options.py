@@ -10,7 +10,7 @@ from p2pnet.config.terms import parse_penalty
 from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
 
-TOPOLOGIES = ("ring", "full", "random", "grid")
+TOPOLOGIES = ("ring", "path", "star", "grid", "full", "random")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class DemoOptions:
 
     agents: int = 8
     topology: str = "ring"
-    """ring, full, grid, random, or random:P with P the probability of each edge"""
+    """ring, path, star, grid, full, random, or random:P with P the probability of each edge"""
     data: str = "digits"
     """digits, breast-cancer, diabetes, or the path of a .csv or .npz file"""
     target: str | None = None
