@@ -307,7 +307,7 @@ class SoftmaxCrossEntropy(Loss):
     def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
         top = predictions.max(axis=1)
         log_sum = np.log(np.exp(predictions - top[:, np.newaxis]).sum(axis=1))
-        values = log_sum + top - np.take_along_axis(predictions, targets[:, np.newaxis], axis=1)[:, 0]
+        values = log_sum + top - predictions[np.arange(len(targets)), targets]
         if sample_weights is None:
             return float(values.sum()) / len(values)
         return float(sample_weights @ values) / float(sample_weights.sum())

@@ -116,13 +116,12 @@ class Mlp(Model):
         return mask
 
     def neurons(self) -> tuple[Neuron, ...]:
-        neurons = []
+        neurons: list[Neuron] = []
         for index in range(self.n_layers):
-            fan_in, fan_out = self.sizes[index], self.sizes[index + 1]
-            for row in range(fan_out):
-                start = self._offsets[index] + row * (fan_in + 1)
-                weights = np.arange(start, start + fan_in)
-                neurons.append(Neuron(weights, bias=start + fan_in, is_output=index == self.n_layers - 1))
+            fan_in = self.sizes[index]
+            fan_out = 0 if index == self.n_layers - 1 else self.sizes[index + 2]
+            starts = range(self._offsets[index], self._offsets[index + 1], fan_in + 1)
+            neurons += [Neuron(np.arange(start, start + fan_in), start + fan_in, fan_out) for start in starts]
         return tuple(neurons)
 
     def rows_of_block(self, block: slice) -> list[range]:

@@ -19,7 +19,12 @@ class Neuron:
 
     weights: IndexArray
     bias: int
-    is_output: bool
+    fan_out: int
+    """neurons that it feeds; 0 for an output"""
+
+    @property
+    def is_output(self) -> bool:
+        return self.fan_out == 0
 
 
 class Linearization(ABC):

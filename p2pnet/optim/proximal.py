@@ -74,7 +74,9 @@ class _AcceleratedProximalGradient(Solve):
         self._problem = problem
         self._v, residual = feasible_start(problem)
         self._target = tolerance * residual
-        self._v_tangents = problem.local_model.tangents(self._v - problem.params)
+        is_at_origin = self._v is problem.params
+        model = problem.local_model
+        self._v_tangents = model.no_tangents() if is_at_origin else model.tangents(self._v - problem.params)
         self._y, self._y_tangents = self._v, self._v_tangents
         self._momentum = 1.0
         self._lipschitz = self._first_lipschitz()

@@ -1,7 +1,7 @@
 """Which solver for which problem: by name, or by rules that were measured."""
 
 from p2pnet.errors import ConfigError
-from p2pnet.optim.newton import ConjugateGradients, Direct
+from p2pnet.optim.newton import ConjugateGradients, Direct, JacobiPreconditioner
 from p2pnet.optim.penalties import SmoothPenalty
 from p2pnet.optim.proximal import AcceleratedProximalGradient, ProximalStep
 from p2pnet.optim.solving import Solution, Solver, Status, solve
@@ -23,7 +23,7 @@ def solver_by_name(name: str, problem: SurrogateProblem) -> Solver:
     """The solver called `name` ("auto" chooses); ConfigError if there is none, or if it cannot solve this problem."""
     if name == "auto":
         return choose_solver(problem)
-    smooth: list[Solver] = [ConjugateGradients(), Direct()]
+    smooth: list[Solver] = [ConjugateGradients(), ConjugateGradients("cg-jacobi", JacobiPreconditioner()), Direct()]
     general: list[Solver] = [AcceleratedProximalGradient()]
     for solver in [*smooth, *general]:
         if solver.name == name:

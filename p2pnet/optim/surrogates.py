@@ -70,6 +70,10 @@ class LocalModel(ABC):
         """T = J step."""
 
     @abstractmethod
+    def no_tangents(self) -> Tangents:
+        """T = 0: the tangents of no step."""
+
+    @abstractmethod
     def excess_at(self, tangents: Tangents) -> float:
         """e(T) = h(T) − h(0) − ⟨∇h(0), T⟩."""
 
@@ -115,6 +119,9 @@ class FirstOrderModel(LocalModel):
         self.gradient_at_origin = gradient
 
     def tangents(self, step: Array) -> Tangents:  # noqa: ARG002
+        return ()
+
+    def no_tangents(self) -> Tangents:
         return ()
 
     def excess_at(self, tangents: Tangents) -> float:  # noqa: ARG002
@@ -205,6 +212,9 @@ class LinearizedNetworkModel(LocalModel):
 
     def tangents(self, step: Array) -> Tangents:
         return tuple(self._map(lambda part: part.linearization.jvp(step), self._parts))
+
+    def no_tangents(self) -> Tangents:
+        return tuple(np.zeros_like(part.slopes) for part in self._parts)
 
     def excess_at(self, tangents: Tangents) -> float:
         excess = 0.0
