@@ -52,10 +52,12 @@ def _flags(flags: tuple[str, ...], shorthands: dict[str, str | None]) -> list[st
 @_settings_options
 def run(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> None:
     """Run the agent that AGENT_TOML describes, until the network has trained its model."""
-    from p2pnet.agent.daemon import run_agent
     from p2pnet.config import read_settings
 
-    sys.exit(run_agent(read_settings(agent_toml, _flags(flags, shorthands))))
+    settings = read_settings(agent_toml, _flags(flags, shorthands))
+    from p2pnet.agent.daemon import run_agent
+
+    sys.exit(run_agent(settings))
 
 
 @main.command()
@@ -113,7 +115,7 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     """Train one network across agents on this machine, each a process with data of its own."""
     from p2pnet.demo.options import DemoOptions, parse_hidden
 
-    checked = DemoOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
+    demo_options = DemoOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
     from p2pnet.demo.run import run_demo
 
-    sys.exit(run_demo(checked))
+    sys.exit(run_demo(demo_options))

@@ -1,0 +1,136 @@
+"""Imports go one way only: this reads them from the sources, nothing is run."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "p2pnet"
+
+SEES_THE_WORLD = {
+    *(
+        "asyncio",
+        "concurrent",
+        "logging",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "select",
+        "selectors",
+    ),
+    *("signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "datetime"),
+}
+"""Modules of the standard library that have clocks, files, threads, processes, sockets, logs or global randomness."""
+
+FORBIDDEN_SERIALISERS = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+SEES_BOTH_ROOMS = {"simulation.py"}
+"""Outside agent/ and the demo, the only file that may know the mathematics and the decisions."""
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of all modules that a source imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def imported_at_start(path: Path) -> set[str]:
+    """First names of the modules that are imported as soon as the source is."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module).partition(".")[0])
+    return names
+
+
+def sources(room: str = "") -> Iterator[Path]:
+    return (PACKAGE / room).rglob("*.py")
+
+
+def is_within(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+@pytest.mark.parametrize(
+    ("room", "libraries"), [("optim", {"numpy", "threadpoolctl"}), ("consensus", {"numpy", "msgpack"})]
+)
+def test_a_room_without_a_world_imports_its_own_and_a_few_pure_libraries(room: str, libraries: set[str]) -> None:
+    assert any(sources(room))
+    for path in sources(room):
+        for name in imports(path):
+            first = name.partition(".")[0]
+            is_allowed = (
+                first in libraries
+                or is_within(name, f"p2pnet.{room}")
+                or is_within(name, "p2pnet.errors")
+                or (first in sys.stdlib_module_names and first not in SEES_THE_WORLD)
+            )
+            assert is_allowed, f"{path.relative_to(PACKAGE)} must not import {name}"
+            assert not is_within(name, "numpy.random"), f"{path.relative_to(PACKAGE)}: randomness is an argument"
+
+
+def test_global_randomness_is_used_nowhere() -> None:
+    generators = {"Generator", "RandomState", "default_rng", "SeedSequence", "PCG64"}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
+                assert node.attr in generators, f"{path.relative_to(PACKAGE)}: np.random.{node.attr} is global"
+
+
+def test_only_the_agent_the_demo_and_the_simulation_see_mathematics_and_decisions() -> None:
+    for path in sources():
+        names = imports(path)
+        sees_both = any(is_within(name, "p2pnet.optim") for name in names) and any(
+            is_within(name, "p2pnet.consensus") for name in names
+        )
+        place = path.relative_to(PACKAGE)
+        if sees_both:
+            assert place.parts[0] in {"agent", "demo"} | SEES_BOTH_ROOMS, f"{place} sees optim and consensus"
+
+
+def test_sockets_are_in_the_agent_only() -> None:
+    for path in sources():
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] != "agent":
+            assert not any(is_within(name, "zmq") for name in imports(path)), f"{place} must not import zmq"
+
+
+def test_nothing_is_ever_unpickled() -> None:
+    for path in sources():
+        names = {name.partition(".")[0] for name in imports(path)}
+        assert not names & FORBIDDEN_SERIALISERS, f"{path.relative_to(PACKAGE)} must not use pickle or its kin"
+
+
+def test_settings_know_nothing_of_what_they_set() -> None:
+    for path in sources("config"):
+        for name in imports(path):
+            assert not is_within(name, "p2pnet") or is_within(name, "p2pnet.config") or is_within(name, "p2pnet.errors")
+
+
+def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
+    assert imported_at_start(PACKAGE / "cli.py") <= {"sys", "collections", "pathlib", "typing", "click", "p2pnet"}
+    names = {name for name in imports(PACKAGE / "cli.py") if is_within(name, "p2pnet")}
+    at_start = {"p2pnet.__version__", "p2pnet.errors.P2pnetError"}
+    tree = ast.parse((PACKAGE / "cli.py").read_text(encoding="utf-8"))
+    top = {
+        f"{node.module}.{alias.name}" for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert {name for name in top if is_within(name, "p2pnet")} == at_start <= names
+
+
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    heavy = {"matplotlib", "rich", "scipy", "sklearn"}
+    for path in sources():
+        assert not imported_at_start(path) & heavy, f"{path.relative_to(PACKAGE)} imports a heavy library at its start"

@@ -1,0 +1,187 @@
+import stat
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from p2pnet import __version__
+from p2pnet.agent.security import load_keys
+from p2pnet.cli import main
+from p2pnet.config import Settings, read_settings
+from p2pnet.demo.options import DemoOptions, parse_hidden
+from p2pnet.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def p2pnet(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def assert_fails_in_one_line(result: Result, exit_code: int, what: str) -> None:
+    assert result.exit_code == exit_code
+    assert result.stdout == ""
+    assert result.stderr.startswith("p2pnet: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert what in result.stderr
+
+
+def write_agent(directory: Path) -> None:
+    (directory / "agent.toml").write_text('[data]\nsource = "samples.csv"\n')
+    rows = "".join(f"{row},{'even' if row % 2 == 0 else 'odd'}\n" for row in range(10))
+    (directory / "samples.csv").write_text("x,y\n" + rows)
+
+
+def test_version() -> None:
+    assert __version__ in p2pnet("--version").stdout
+
+
+def test_keygen_prints_the_public_key_only_and_keeps_the_secret_to_the_owner(here: Path) -> None:
+    result = p2pnet("keygen")
+
+    assert result.exit_code == 0
+    assert result.stdout == f"{load_keys(here / 'agent.key').public}\n"
+    assert stat.S_IMODE((here / "agent.key").stat().st_mode) == 0o600
+
+
+def test_keygen_replaces_a_key_only_when_forced(here: Path) -> None:
+    before = p2pnet("keygen", "--output", "some.key").stdout
+
+    assert_fails_in_one_line(p2pnet("keygen", "--output", "some.key"), 77, "some.key: there is a key already")
+    assert load_keys(here / "some.key").public == before.strip()
+    assert p2pnet("keygen", "--output", "some.key", "--force").stdout != before
+    assert load_keys(here / "some.key").public != before.strip()
+
+
+def test_check_says_what_would_be_trained_and_as_whom(here: Path) -> None:
+    write_agent(here)
+    key = p2pnet("keygen").stdout.strip()
+    result = p2pnet("check", "agent.toml", "--name", "ann")
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"agent.toml: fit to run: agent ann ({key}), 0 peers named, 8 training and 2 test samples of 1 features, "
+        "classification into 2 classes with loss softmax-cross-entropy\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_wrong_settings_end_with_78_before_anything_starts(here: Path, command: str) -> None:
+    assert_fails_in_one_line(p2pnet(command, "agent.toml"), 78, "agent.toml: no such file")
+    write_agent(here)
+    assert_fails_in_one_line(p2pnet(command, "agent.toml", "--rounds", "x"), 78, 'algorithm.rounds = "x"')
+    assert_fails_in_one_line(p2pnet(command, "agent.toml", "--set", "log.levl=info"), 78, "did you mean log.level?")
+    assert sorted(path.name for path in here.iterdir()) == ["agent.toml", "samples.csv"]
+
+
+def test_check_finds_a_missing_key_and_wrong_data(here: Path) -> None:
+    write_agent(here)
+    assert_fails_in_one_line(p2pnet("check", "agent.toml"), 77, "agent.key")
+    p2pnet("keygen")
+    assert_fails_in_one_line(p2pnet("check", "agent.toml", "--set", "data.target=z"), 65, "no column 'z'")
+    assert_fails_in_one_line(
+        p2pnet("check", "agent.toml", "--set", "objective.loss=huber"), 78, "huber is not for classification"
+    )
+
+
+def test_run_hands_the_settings_to_the_agent_and_ends_with_its_exit_code(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[Settings] = []
+
+    def run_agent(settings: Settings) -> int:
+        ran.append(settings)
+        return 3
+
+    monkeypatch.setitem(sys.modules, "p2pnet.agent.daemon", SimpleNamespace(run_agent=run_agent))
+    write_agent(here)
+
+    assert p2pnet("run", "agent.toml", "--bind", "none", "--set", "model.hidden=[4]").exit_code == 3
+    assert ran == [read_settings(Path("agent.toml"), ["network.bind=none", "model.hidden=[4]"], {})]
+
+
+@pytest.fixture
+def demos(monkeypatch: pytest.MonkeyPatch) -> list[DemoOptions]:
+    """The options of the demos that would have been run."""
+    asked: list[DemoOptions] = []
+    monkeypatch.setitem(sys.modules, "p2pnet.demo.run", SimpleNamespace(run_demo=lambda options: asked.append(options)))
+    return asked
+
+
+def test_the_demo_without_options_has_the_defaults_of_its_options(demos: list[DemoOptions]) -> None:
+    assert p2pnet("demo").exit_code == 0
+    assert demos == [DemoOptions()]
+
+
+def test_each_option_of_the_demo_arrives(demos: list[DemoOptions]) -> None:
+    line = (
+        "demo --agents 3 --topology full --data x.csv --target y --task regression --partition sorted --hidden 8,4 "
+        "--penalty l1:0.1 --rounds 7 --pace 0.5 --seed 1 --report out --json"
+    )
+    assert p2pnet(*line.split()).exit_code == 0
+    assert demos == [
+        DemoOptions(
+            agents=3,
+            topology="full",
+            data="x.csv",
+            target="y",
+            task="regression",
+            partition="sorted",
+            hidden=(8, 4),
+            penalty="l1:0.1",
+            rounds=7,
+            pace_s=0.5,
+            seed=1,
+            report=Path("out"),
+            is_json=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--agents", "1"], "--agents 1: must be at least 2"),
+        (["--topology", "torus"], "--topology torus: must be one of ring"),
+        (["--topology", "random:2"], "--topology random:2: must be"),
+        (["--data", "mnist"], "--data mnist: must be one of digits"),
+        (["--target", "y"], "--target y: is for files"),
+        (["--task", "regression"], "--task regression: is for files"),
+        (["--hidden", "many"], "--hidden many: must be widths"),
+        (["--hidden", "8,0"], "must be widths of at least 1"),
+        (["--penalty", "l2"], "--penalty l2: must be written as l2:STRENGTH"),
+        (["--rounds", "0"], "--rounds 0: must be at least 1"),
+        (["--pace", "-1"], "--pace -1.0: must be 0 or more seconds"),
+        (["--seed", "-1"], "--seed -1: must be 0 or more"),
+    ],
+)
+def test_a_wrong_option_of_the_demo_is_one_line_that_names_it(arguments: list[str], what: str) -> None:
+    assert_fails_in_one_line(p2pnet("demo", *arguments), 78, what)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"topology": "random:0.3"},
+        {"data": "some/file.CSV", "target": "price", "task": "regression"},
+        {"hidden": ()},
+        {"penalty": "none"},
+    ],
+)
+def test_right_options_of_the_demo_are_taken(options: dict[str, Any]) -> None:
+    DemoOptions(**options)
+
+
+def test_hidden_layers_are_read_from_text() -> None:
+    assert parse_hidden("32") == (32,)
+    assert parse_hidden("64,32") == (64, 32)
+    assert parse_hidden("none") == ()
+    with pytest.raises(ConfigError):
+        parse_hidden("")
