@@ -28,8 +28,8 @@ SEES_THE_WORLD = {
 
 FORBIDDEN_SERIALISERS = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
-SEES_BOTH_ROOMS = {"simulation.py"}
-"""Outside agent/ and the demo, the only file that may know the mathematics and the decisions."""
+SEES_BOTH_ROOMS = {"simulation.py", "agent/daemon.py"}
+"""Where mathematics and decisions are put together; no other file knows both."""
 
 
 def imports(path: Path) -> set[str]:
@@ -89,15 +89,11 @@ def test_global_randomness_is_used_nowhere() -> None:
                 assert node.attr in generators, f"{path.relative_to(PACKAGE)}: np.random.{node.attr} is global"
 
 
-def test_only_the_agent_the_demo_and_the_simulation_see_mathematics_and_decisions() -> None:
+def test_mathematics_and_decisions_meet_in_named_places_only() -> None:
     for path in sources():
-        names = imports(path)
-        sees_both = any(is_within(name, "p2pnet.optim") for name in names) and any(
-            is_within(name, "p2pnet.consensus") for name in names
-        )
-        place = path.relative_to(PACKAGE)
-        if sees_both:
-            assert place.parts[0] in {"agent", "demo"} | SEES_BOTH_ROOMS, f"{place} sees optim and consensus"
+        rooms = {room for room in ("optim", "consensus") for name in imports(path) if is_within(name, f"p2pnet.{room}")}
+        place = path.relative_to(PACKAGE).as_posix()
+        assert len(rooms) < 2 or place in SEES_BOTH_ROOMS, f"{place} sees optim and consensus"
 
 
 def test_sockets_are_in_the_agent_only() -> None:
