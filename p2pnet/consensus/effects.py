@@ -1,0 +1,132 @@
+"""What happens to an agent (events, past participles) and what it wants done (effects, imperatives)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from p2pnet.consensus.messages import Array, Message
+
+PeerId: TypeAlias = str
+"""Names a peer for good: its public key on real networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDisconnected:
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    peer: PeerId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Answers Evaluate: the gradient of the sum of the losses over the agent's samples, and their number."""
+
+    round: int
+    gradient_sum: Array = field(repr=False)
+    n_samples: float
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStepDone:
+    """Answers RunLocalStep: z = w + step_size (v − w), how far v was from w, and the proximal weight used."""
+
+    round: int
+    params: Array = field(repr=False)
+    step_norm: float
+    proximal_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """The time that `next_deadline` named has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRequested:
+    """The agent is asked to take leave of the network for good."""
+
+
+Event: TypeAlias = (
+    PeerConnected
+    | PeerDisconnected
+    | MessageReceived
+    | Evaluated
+    | LocalStepDone
+    | DeadlineReached
+    | LeaveRequested
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    peer: PeerId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    peer: PeerId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the connection and dial no more; `reason` is for people."""
+
+    peer: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Compute the local gradient at the parameters with which the round begins."""
+
+    round: int
+    params: Array = field(repr=False)
+    disagreement: float
+    """max over neighbors of ‖z_j − w‖ / (1 + ‖w‖) in the mixing that made these parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLocalStep:
+    round: int
+    params: Array = field(repr=False)
+    direction: Array = field(repr=False)
+    mean_samples: float
+    neighbor_proximal_weight: float
+    """The largest that a neighbor announced since the last local step; 0 where none did."""
+    is_complete: bool
+    """Whether every awaited share came in each round since the last local step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Training has ended with these parameters; the agent goes on serving its neighbors until Close."""
+
+    round: int
+    params: Array = field(repr=False)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Nothing is left to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    is_warning: bool
+    text: str
+
+
+Effect: TypeAlias = Send | Dial | HangUp | Evaluate | RunLocalStep | Finish | Close | Log

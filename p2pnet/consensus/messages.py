@@ -1,0 +1,314 @@
+"""What agents say to each other, and its form on the wire.
+
+A message is one multipart transmission: a small msgpack header, then raw array frames. The header is the array
+`[protocol version, kind, field, field, …]` with the fields in the order of the dataclass; arrays never travel inside
+it. Nothing received is trusted: sizes are checked before decoding, types and ranges while decoding, and whatever does
+not fit is a ProtocolError that says what did not.
+
+    kind  message    says
+    1     Hello      who I am, what I train, which side of our link is mine
+    2     Refuse     why there will be no link between us
+    3     Ready      I have my neighbors; my degree in the coming round
+    4     Share      one round's parameters and the running total of mass sent over the link
+    5     Ack        I have your share of this sequence number
+    6     Reset      I know nothing of the link you used
+    7     Finished   my training has ended with this round; I go on serving
+    8     Left       I leave on purpose, and my data with me
+    9     StateRequest  where are you, and with which parameters?
+    10    State      the answer: round and parameters
+    11    Peers      addresses of others you may dial
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeAlias
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.errors import ProtocolError
+
+PROTOCOL_VERSION = 1
+MAX_HEADER_BYTES = 16_384
+MAX_PEERS_TOLD = 64
+MAX_TEXT_LENGTH = 512
+
+Array: TypeAlias = NDArray[np.float64]
+Buffer: TypeAlias = bytes | bytearray | memoryview
+Frames: TypeAlias = list[Buffer]
+
+
+class Nonce(NamedTuple):
+    """One side's half of a link id. Later incarnations, then later counters, are newer."""
+
+    incarnation: int
+    counter: int
+
+
+class LinkId(NamedTuple):
+    """Names one life of one link, as seen from one side."""
+
+    mine: Nonce
+    theirs: Nonce
+
+    def mirrored(self) -> LinkId:
+        return LinkId(self.theirs, self.mine)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Opens a link or confirms it; `echo` is the receiver's nonce where the sender knows it."""
+
+    nonce: Nonce
+    echo: Nonce | None
+    fingerprint: Mapping[str, str]
+    name: str
+    address: str
+    round: int
+    """The round the sender is in; -1 before its training has begun."""
+    is_confirmed: bool
+    """Whether the sender knows that the receiver has opened the link too; if not, it waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    link_id: LinkId
+    degree: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one agent gives one neighbor in one round.
+
+    `total` is everything the sender ever gave over this link, as (gradient sum, samples, weight): a lost share is made
+    good by the next one, and a repeated one changes nothing. `params` are the sender's parameters after its local step.
+    """
+
+    link_id: LinkId
+    sequence: int
+    acknowledged: int
+    round: int
+    next_degree: int
+    proximal_weight: float
+    quiet: int
+    stop_round: int
+    """The round everybody ends with; -1 while none is known."""
+    total: Array = field(repr=False)
+    params: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    link_id: LinkId
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    link_id: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    link_id: LinkId
+    round: int
+    sequence: int
+    """Of the last share sent over the link, so that the receiver knows when it has them all."""
+    acknowledged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    link_id: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class StateRequest:
+    link_id: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    link_id: LinkId
+    round: int
+    params: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Public key and address of agents that accept to be dialed."""
+
+    addresses: Mapping[str, str]
+
+
+Message: TypeAlias = (
+    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Peers
+)  # fmt: skip
+
+KINDS: Mapping[int, type[Message]] = {
+    1: Hello,
+    2: Refuse,
+    3: Ready,
+    4: Share,
+    5: Ack,
+    6: Reset,
+    7: Finished,
+    8: Left,
+    9: StateRequest,
+    10: State,
+    11: Peers,
+}
+_KIND_OF = {message_type: kind for kind, message_type in KINDS.items()}
+_ARRAY_FIELDS: Mapping[type[Message], tuple[str, ...]] = {Share: ("total", "params"), State: ("params",)}
+
+
+class ForeignVersionError(ProtocolError):
+    """The sender speaks another version of the protocol; nothing behind the version number can be read."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"protocol version: theirs is {version}, ours is {PROTOCOL_VERSION}")
+        self.version = version
+
+
+def encode(message: Message) -> Frames:
+    """The frames of a message: msgpack header, then one little-endian float64 frame for each array."""
+    arrays = _ARRAY_FIELDS.get(type(message), ())
+    header: list[Any] = [PROTOCOL_VERSION, _KIND_OF[type(message)]]
+    header += [getattr(message, f.name) for f in fields(message) if f.name not in arrays]
+    frames: Frames = [msgpack.packb(header)]
+    for name in arrays:
+        frames.append(_array_bytes(getattr(message, name)))
+    return frames
+
+
+def _array_bytes(array: Array) -> memoryview:
+    return memoryview(np.ascontiguousarray(array, dtype="<f8").data).cast("B")
+
+
+def decode(frames: Sequence[Buffer]) -> Message:
+    """The message in the frames.
+
+    Raises ProtocolError where the frames are not exactly one well-formed message of this version. Arrays are read-only
+    views of the frames; that their length is the model's is for the receiver to check.
+    """
+    if not frames:
+        raise ProtocolError("message: no frames")
+    if len(frames[0]) > MAX_HEADER_BYTES:
+        raise ProtocolError(f"header: {len(frames[0])} bytes, at most {MAX_HEADER_BYTES} are read")
+    header = _unpack(frames[0])
+    if header[0] != PROTOCOL_VERSION:
+        raise ForeignVersionError(header[0])
+    message_type = KINDS.get(header[1])
+    if message_type is None:
+        raise ProtocolError(f"header: unknown message kind {header[1]}")
+    array_names = _ARRAY_FIELDS.get(message_type, ())
+    names = [f.name for f in fields(message_type) if f.name not in array_names]
+    if len(header) != 2 + len(names):
+        raise ProtocolError(f"{message_type.__name__}: {len(header) - 2} fields instead of {len(names)}")
+    if len(frames) != 1 + len(array_names):
+        raise ProtocolError(f"{message_type.__name__}: {len(frames) - 1} array frames instead of {len(array_names)}")
+    values: dict[str, Any] = {}
+    for name, value in zip(names, header[2:], strict=True):
+        values[name] = _READERS[name](f"{message_type.__name__}.{name}", value)
+    for name, frame in zip(array_names, frames[1:], strict=True):
+        values[name] = _read_array(f"{message_type.__name__}.{name}", frame)
+    return message_type(**values)
+
+
+def _unpack(frame: Buffer) -> list[Any]:
+    try:
+        header = msgpack.unpackb(frame, max_buffer_size=MAX_HEADER_BYTES)
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        raise ProtocolError(f"header: not msgpack ({type(error).__name__})") from error
+    if not isinstance(header, list) or len(header) < 2 or not all(type(part) is int for part in header[:2]):
+        raise ProtocolError("header: not an array that begins with protocol version and message kind")
+    return header
+
+
+def _read_count(where: str, value: object) -> int:
+    if type(value) is not int or not 0 <= value < 2**62:
+        raise ProtocolError(f"{where}: not a count")
+    return value
+
+
+def _read_flag(where: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ProtocolError(f"{where}: neither true nor false")
+    return value
+
+
+def _read_round(where: str, value: object) -> int:
+    return -1 if value == -1 else _read_count(where, value)
+
+
+def _read_text(where: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
+        raise ProtocolError(f"{where}: not a text of at most {MAX_TEXT_LENGTH} characters")
+    return value
+
+
+def _read_weight(where: str, value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value) or value < 0:
+        raise ProtocolError(f"{where}: not a finite number of at least zero")
+    return value
+
+
+def _read_nonce(where: str, value: object) -> Nonce:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ProtocolError(f"{where}: not a pair of incarnation and counter")
+    return Nonce(_read_count(where, value[0]), _read_count(where, value[1]))
+
+
+def _read_optional_nonce(where: str, value: object) -> Nonce | None:
+    return None if value is None else _read_nonce(where, value)
+
+
+def _read_link_id(where: str, value: object) -> LinkId:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ProtocolError(f"{where}: not a pair of nonces")
+    return LinkId(_read_nonce(where, value[0]), _read_nonce(where, value[1]))
+
+
+def _read_texts(where: str, value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > MAX_PEERS_TOLD:
+        raise ProtocolError(f"{where}: not a map of at most {MAX_PEERS_TOLD} texts")
+    return {_read_text(where, name): _read_text(where, text) for name, text in value.items()}
+
+
+def _read_array(where: str, frame: Buffer) -> Array:
+    if len(frame) % 8:
+        raise ProtocolError(f"{where}: {len(frame)} bytes are not a whole number of float64")
+    array = np.frombuffer(frame, dtype="<f8")
+    if not np.isfinite(array).all():
+        raise ProtocolError(f"{where}: holds a number that is not finite")
+    return array
+
+
+_READERS: Mapping[str, Any] = {
+    "nonce": _read_nonce,
+    "echo": _read_optional_nonce,
+    "fingerprint": _read_texts,
+    "is_confirmed": _read_flag,
+    "name": _read_text,
+    "address": _read_text,
+    "reason": _read_text,
+    "round": _read_round,
+    "stop_round": _read_round,
+    "link_id": _read_link_id,
+    "degree": _read_count,
+    "next_degree": _read_count,
+    "sequence": _read_count,
+    "acknowledged": _read_count,
+    "quiet": _read_count,
+    "proximal_weight": _read_weight,
+    "addresses": _read_texts,
+}

@@ -1,0 +1,241 @@
+"""Who the neighbors are: opening, confirming and closing links.
+
+Both sides of a link open it alike, with Hellos; whoever speaks first makes no difference:
+
+    A → B   Hello(nonce a, echo –)
+    B → A   Hello(nonce b, echo a)               B has opened (b, a)
+    A → B   Hello(nonce a, echo b, confirmed)    A has opened (a, b) and knows that B has
+                                                 B knows that A has
+
+A link carries mass only once its end knows that the other has opened it too (*confirmed*). Either side closes a link
+by forgetting it: it takes a fresh nonce, and the books of the old link, which nobody can name any more, are as if they
+had never been. The other side learns of it by a Hello with a newer nonce, or by a Reset in answer to its next share.
+A nonce begins with the incarnation of the process, so a restarted agent can never continue an old link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import final
+
+from p2pnet.consensus.effects import Dial, Effect, HangUp, Log, PeerId, Send
+from p2pnet.consensus.links import Link
+from p2pnet.consensus.messages import Hello, LinkId, Nonce, Peers, Refuse, Reset
+
+HELLO_RESEND_S = 1.0
+
+MAX_MISSED = 3
+"""Deadlines that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck, and a
+neighbor that is stopped costs no more than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an agent tells everyone about itself."""
+
+    peer: PeerId
+    name: str
+    incarnation: int
+    fingerprint: Mapping[str, str]
+    """What must be equal for two agents to train together, field by field: model, loss, penalty, data."""
+    address: str = ""
+    """Where it can be dialed; empty for one that only dials out."""
+
+
+@final
+@dataclass(slots=True)
+class Neighbor:
+    """One peer, as this agent sees it."""
+
+    peer: PeerId
+    nonce: Nonce
+    name: str = ""
+    address: str = ""
+    theirs: Nonce | None = None
+    link: Link | None = None
+    is_confirmed: bool = False
+    is_connected: bool = False
+    is_away: bool = False
+    """Left, refused or hung up: not to be linked again unless it says Hello anew."""
+    is_ready: bool = False
+    """Takes part in the rounds."""
+    round: int = -1
+    degree: int = 0
+    proximal_weight: float = 0.0
+    n_missed: int = 0
+    """Deadlines missed since its last new share."""
+    last_heard_at: float = 0.0
+    disconnected_at: float | None = None
+    resend_at: float | None = None
+    """When an unanswered Hello, Ready or Finished is to be said again."""
+    finished_sequence: int | None = None
+    """Sequence number of its last share, once it has said that its training ended."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.link is not None and self.is_confirmed
+
+    @property
+    def is_lagging(self) -> bool:
+        """Not waited for until it is heard of again."""
+        return self.n_missed >= MAX_MISSED
+
+
+@final
+class Neighborhood:
+    """The table of neighbors and the handshake with each of them."""
+
+    def __init__(self, identity: Identity, share_size: int, max_neighbors: int) -> None:
+        self.identity = identity
+        self._share_size = share_size
+        self._max_neighbors = max_neighbors
+        self._counter = 0
+        self._neighbors: dict[PeerId, Neighbor] = {}
+        self.round = -1
+        """The round told in Hellos; -1 before training has begun."""
+
+    def __iter__(self) -> Iterator[Neighbor]:
+        """Neighbors in the order of their ids, so that sums over them are rounded the same way every time."""
+        return iter(sorted(self._neighbors.values(), key=lambda neighbor: neighbor.peer))
+
+    def open(self) -> list[tuple[Neighbor, Link]]:
+        """The neighbors with which a confirmed link is open."""
+        return [(neighbor, neighbor.link) for neighbor in self if neighbor.link and neighbor.is_confirmed]
+
+    def links(self) -> list[Link]:
+        """All links with books, confirmed or not."""
+        return [neighbor.link for neighbor in self if neighbor.link is not None]
+
+    def get(self, peer: PeerId) -> Neighbor:
+        if peer not in self._neighbors:
+            self._neighbors[peer] = Neighbor(peer, self._fresh_nonce())
+        return self._neighbors[peer]
+
+    def find_link(self, peer: PeerId, link_id: LinkId) -> Link | None:
+        """The link with the peer, if `link_id` (as the peer sees it) is the one now open."""
+        neighbor = self.get(peer)
+        if neighbor.link is None or neighbor.link.link_id != link_id.mirrored():
+            return None
+        # Whoever names this link has opened it.
+        neighbor.is_confirmed = True
+        return neighbor.link
+
+    def connected(self, peer: PeerId, now: float) -> list[Effect]:
+        neighbor = self.get(peer)
+        neighbor.is_connected = True
+        neighbor.disconnected_at = None
+        neighbor.last_heard_at = now
+        return [] if neighbor.is_away else [self._hello(neighbor, now)]
+
+    def disconnected(self, peer: PeerId, now: float) -> None:
+        neighbor = self.get(peer)
+        neighbor.is_connected = False
+        neighbor.disconnected_at = now
+
+    def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
+        """The handshake. A link confirmed by this Hello is open afterwards."""
+        difference = _difference(self.identity.fingerprint, hello.fingerprint)
+        if difference is not None:
+            ours, theirs = difference
+            self.get(peer).is_away = True
+            return [
+                Send(peer, Refuse(f"{theirs}, {ours}")),
+                Log(True, f"refused {hello.name}: {theirs}, {ours}"),
+            ]
+        neighbor = self.get(peer)
+        if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
+            return []
+        neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
+        neighbor.is_connected, neighbor.is_away, neighbor.disconnected_at = True, False, None
+        effects: list[Effect] = []
+        is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
+        if is_news:
+            is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
+            if neighbor.link is not None:
+                effects.append(self.close(peer, "it opened the link anew"))
+            neighbor.theirs = hello.nonce
+            if not is_stale:
+                neighbor.link = Link(LinkId(neighbor.nonce, hello.nonce), self._share_size)
+        was_confirmed = neighbor.is_confirmed
+        if neighbor.link is not None and hello.echo == neighbor.nonce:
+            neighbor.is_confirmed = True
+        if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
+            effects.append(self._hello(neighbor, now))
+        if neighbor.is_confirmed and not was_confirmed:
+            effects += self._introductions(neighbor)
+        return effects
+
+    def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[Effect]:
+        if self.find_link(peer, reset.link_id) is None:
+            return []
+        return [self.close(peer, "it has forgotten the link"), self._hello(self.get(peer), now)]
+
+    def peers_received(self, peers: Peers) -> list[Effect]:
+        """Dial those not known yet, as long as there is room for more neighbors."""
+        room = self._max_neighbors - sum(not neighbor.is_away for neighbor in self)
+        unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in self._neighbors]
+        return [Dial(peer, address) for peer, address in sorted(unknown)[: max(room, 0)]]
+
+    def close(self, peer: PeerId, reason: str) -> Log:
+        """Forget the link: all it ever did to the tracker is taken back."""
+        neighbor = self.get(peer)
+        if neighbor.is_confirmed:
+            neighbor.nonce = self._fresh_nonce()
+        neighbor.link = None
+        neighbor.is_confirmed = neighbor.is_ready = False
+        neighbor.resend_at = neighbor.finished_sequence = None
+        neighbor.n_missed = 0
+        neighbor.proximal_weight = 0.0
+        return Log(False, f"closed the link with {neighbor.name or peer}: {reason}")
+
+    def part(self, peer: PeerId, reason: str) -> list[Effect]:
+        """Close the link for good and end the connection."""
+        log = self.close(peer, reason)
+        self.get(peer).is_away = True
+        return [log, HangUp(peer, reason)]
+
+    def hellos_due(self, now: float) -> list[Effect]:
+        """Hellos again to those that have not answered."""
+        return [
+            self._hello(neighbor, now)
+            for neighbor in self
+            if self._awaits_hello(neighbor) and neighbor.resend_at is not None and now >= neighbor.resend_at
+        ]
+
+    @staticmethod
+    def _awaits_hello(neighbor: Neighbor) -> bool:
+        return neighbor.is_connected and not neighbor.is_confirmed and not neighbor.is_away
+
+    def _hello(self, neighbor: Neighbor, now: float) -> Effect:
+        neighbor.resend_at = now + HELLO_RESEND_S
+        identity = self.identity
+        echo = neighbor.link.link_id.theirs if neighbor.link is not None else None
+        return Send(
+            neighbor.peer,
+            Hello(
+                neighbor.nonce,
+                echo,
+                identity.fingerprint,
+                identity.name,
+                identity.address,
+                self.round,
+                neighbor.is_confirmed,
+            ),
+        )
+
+    def _introductions(self, newcomer: Neighbor) -> list[Effect]:
+        addresses = {n.peer: n.address for n, _ in self.open() if n.address and n is not newcomer}
+        return [Send(newcomer.peer, Peers(addresses))] if addresses else []
+
+    def _fresh_nonce(self) -> Nonce:
+        self._counter += 1
+        return Nonce(self.identity.incarnation, self._counter)
+
+
+def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, str] | None:
+    """The first field in which two fingerprints differ, as (ours, theirs) in words."""
+    for name in sorted({*ours, *theirs}):
+        if ours.get(name) != theirs.get(name):
+            return f"ours is {ours.get(name, 'absent')}", f"{name}: theirs is {theirs.get(name, 'absent')}"
+    return None

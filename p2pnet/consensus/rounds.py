@@ -1,0 +1,489 @@
+"""The round machine: one agent's protocol, without sockets, clock or threads.
+
+    gathering    waits for its neighbors (and, where training runs already, for the state of one of them)
+    stepping     the local step is being computed elsewhere
+    pausing      the step is done before the round's least time is over
+    exchanging   has sent its shares and waits for the others'
+    evaluating   has mixed; the gradient at the mixed parameters is being computed elsewhere
+    finished     training has ended; goes on serving until its neighbors have ended too
+    closed       nothing is left to be done
+
+    gathering → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
+
+One round is one exchange (`exchange.py`); a local step comes every `exchanges`-th round, and in the others its place
+is taken by the parameters as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import assert_never, final
+
+import numpy as np
+
+from p2pnet.consensus.conservation import Books, LinkBooks
+from p2pnet.consensus.effects import (
+    Close,
+    DeadlineReached,
+    Effect,
+    Evaluate,
+    Evaluated,
+    Event,
+    Finish,
+    LeaveRequested,
+    LocalStepDone,
+    Log,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerId,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.consensus.exchange import Exchange
+from p2pnet.consensus.links import Link
+from p2pnet.consensus.messages import (
+    Ack,
+    Array,
+    Finished,
+    Hello,
+    Left,
+    Message,
+    Peers,
+    Ready,
+    Refuse,
+    Reset,
+    Share,
+    State,
+    StateRequest,
+)
+from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
+from p2pnet.consensus.timing import AdaptiveTimeout, Timing
+from p2pnet.errors import ProtocolError
+
+STATE_TIMEOUT_S = 5.0
+
+
+class Phase(Enum):
+    GATHERING = "gathering"
+    STEPPING = "stepping"
+    PAUSING = "pausing"
+    EXCHANGING = "exchanging"
+    EVALUATING = "evaluating"
+    FINISHED = "finished"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundSettings:
+    """What the rounds of one agent are like."""
+
+    max_rounds: int
+    exchanges: int = 1
+    """Exchanges with the neighbors for each local step."""
+    expected_neighbors: int = 1
+    """Training begins once that many links are open."""
+    max_neighbors: int = 8
+    """No further agents are dialed beyond it."""
+    max_diameter: int = 32
+    """A bound on the diameter of the graph: how far word must travel before all can stop."""
+    tolerance: float = 1e-4
+    """Quiet is who moves, and differs from its neighbors, by less than this times 1 + ‖w‖."""
+    timing: Timing = field(default_factory=Timing)
+
+
+@final
+class RoundMachine:
+    """One agent's side of the training. Feed it events with the time; perform the effects it returns, in order."""
+
+    def __init__(self, identity: Identity, settings: RoundSettings, params: Array) -> None:
+        self._settings = settings
+        self._timing = settings.timing
+        self._neighborhood = Neighborhood(identity, params.size + 2, settings.max_neighbors)
+        self._exchange = Exchange(self._neighborhood, params.size, settings.max_diameter)
+        self._timeout = AdaptiveTimeout(self._timing.round_timeout_floor_s, self._timing.round_timeout_s)
+        self._phase = Phase.GATHERING
+        self._deadline: float | None = None
+        """Of the phase: gathering and exchanging go on without what is missing, pausing and finished end."""
+
+        self._round = 0
+        self._params = params
+        self._disagreement = 0.0
+        self._is_complete = True
+        self._step = LocalStepDone(-1, params, step_norm=np.inf, proximal_weight=0.0)
+        self._shared_at = -np.inf
+        self._has_announced = False
+        self._asked_for_state: PeerId | None = None
+
+    # What others may look at.
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def round(self) -> int:
+        return self._round
+
+    @property
+    def params(self) -> Array:
+        return self._params
+
+    @property
+    def neighborhood(self) -> Neighborhood:
+        return self._neighborhood
+
+    @property
+    def last_round(self) -> int:
+        """The round that training ends with, as far as this agent knows."""
+        stop_round = self._exchange.quiet.stop_round
+        return min(self._settings.max_rounds, stop_round) if stop_round >= 0 else self._settings.max_rounds
+
+    def books(self) -> Books:
+        """What this agent owns and has moved over its links."""
+        return Books(
+            agent=self._neighborhood.identity.peer,
+            own=self._exchange.tracker.own,
+            mass=self._exchange.mass(),
+            links=tuple(
+                LinkBooks(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
+                for neighbor in self._neighborhood
+                if neighbor.link is not None
+            ),
+        )
+
+    # Events.
+
+    def start(self, now: float) -> list[Effect]:
+        self._deadline = now + self._timing.start_timeout_s
+        return [self._evaluate()]
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What is to be done about the event.
+
+        Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
+        """
+        if self._phase is Phase.CLOSED:
+            return []
+        match event:
+            case MessageReceived(peer, message):
+                effects = self._message_received(peer, message, now)
+            case Evaluated():
+                effects = self._evaluated(event, now)
+            case LocalStepDone():
+                effects = self._local_step_done(event, now)
+            case PeerConnected(peer):
+                effects = self._neighborhood.connected(peer, now)
+            case PeerDisconnected(peer):
+                self._neighborhood.disconnected(peer, now)
+                effects = []
+            case DeadlineReached():
+                effects = self._neighborhood.hellos_due(now) + self._resend(now) + self._close_the_dead(now)
+            case LeaveRequested():
+                effects = self._leave()
+            case _:
+                assert_never(event)
+        return effects + self._go_on(now)
+
+    def next_deadline(self) -> float | None:
+        """When `DeadlineReached` is to be handed in, if nothing happens before."""
+        if self._phase is Phase.CLOSED:
+            return None
+        times = [self._deadline]
+        for neighbor in self._neighborhood:
+            times.append(self._death(neighbor))
+            if neighbor.is_connected:
+                times += [neighbor.resend_at, neighbor.link.resend_at if neighbor.link else None]
+        return min((time for time in times if time is not None), default=None)
+
+    def _go_on(self, now: float) -> list[Effect]:
+        """Leave the phase if what it waited for has come."""
+        is_late = self._deadline is not None and now >= self._deadline
+        match self._phase:
+            case Phase.GATHERING:
+                return self._gather(is_late, now)
+            case Phase.PAUSING if is_late:
+                return self._share(now)
+            case Phase.EXCHANGING:
+                return self._mix_if_due(is_late, now)
+            case Phase.FINISHED if is_late or all(_is_served(*pair) for pair in self._neighborhood.open()):
+                self._phase = Phase.CLOSED
+                return [Close()]
+            case _:
+                return []
+
+    # Messages.
+
+    def _message_received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+        neighbor = self._neighborhood.get(peer)
+        neighbor.last_heard_at = now
+        match message:
+            case Hello():
+                return self._hello_received(neighbor, message, now)
+            case Refuse(reason):
+                return [
+                    Log(True, f"{neighbor.name or peer} refused: {reason}"),
+                    *self._neighborhood.part(peer, "it refused"),
+                ]
+            case Peers():
+                return self._neighborhood.peers_received(message)
+            case Reset():
+                return self._neighborhood.reset_received(peer, message, now)
+            case _:
+                link = self._neighborhood.find_link(peer, message.link_id)
+                if link is None:
+                    return [Send(peer, Reset(message.link_id.mirrored()))] if isinstance(message, Share | Ready) else []
+                return self._link_message_received(neighbor, link, message, now)
+
+    def _link_message_received(
+        self,
+        neighbor: Neighbor,
+        link: Link,
+        message: Ready | Share | Ack | Finished | Left | StateRequest | State,
+        now: float,
+    ) -> list[Effect]:
+        match message:
+            case Ready(_, degree):
+                neighbor.is_ready = True
+                neighbor.degree = degree
+                return []
+            case Share():
+                return self._share_received(neighbor, link, message)
+            case Ack(_, sequence):
+                link.acknowledge(sequence)
+                return []
+            case Finished():
+                return self._finished_received(neighbor, link, message, now)
+            case Left():
+                return self._neighborhood.part(neighbor.peer, "it left")
+            case StateRequest():
+                if self._phase is Phase.GATHERING:
+                    return []
+                return [Send(neighbor.peer, State(link.link_id, self._round, self._params))]
+            case State(_, round_, params):
+                return self._state_received(neighbor, round_, params, now)
+            case _:
+                assert_never(message)
+
+    def _hello_received(self, neighbor: Neighbor, hello: Hello, now: float) -> list[Effect]:
+        was_open = neighbor.is_open
+        effects = self._neighborhood.hello_received(neighbor.peer, hello, now)
+        if neighbor.link is not None and neighbor.is_open and not was_open:
+            effects.append(Log(False, f"linked with {hello.name}"))
+            if self._phase is not Phase.GATHERING or self._has_announced:
+                effects.append(self._ready(neighbor, neighbor.link, now))
+        return effects
+
+    def _share_received(self, neighbor: Neighbor, link: Link, share: Share) -> list[Effect]:
+        _check_size("Share.params", share.params, self._params)
+        is_new = link.accept(share)
+        link.acknowledge(share.acknowledged)
+        self._exchange.quiet.learn(share.stop_round)
+        neighbor.is_ready = True
+        if is_new:
+            neighbor.n_missed = 0
+        if self._phase is Phase.FINISHED:
+            link.apply(share.round)
+        if is_new and self._phase is not Phase.FINISHED:
+            return []
+        return [Send(neighbor.peer, Ack(link.link_id, link.newest_received))]
+
+    def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
+        is_first = neighbor.finished_sequence is None
+        neighbor.finished_sequence = message.sequence
+        link.acknowledge(message.acknowledged)
+        self._exchange.quiet.learn(message.round)
+        return [self._finished(neighbor, link, now)] if is_first and self._phase is Phase.FINISHED else []
+
+    # Gathering.
+
+    def _gather(self, is_late: bool, now: float) -> list[Effect]:
+        neighbors = self._neighborhood.open()
+        if self._exchange.tracker.is_empty or (self._asked_for_state is not None and not is_late):
+            return []
+        effects: list[Effect] = []
+        running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
+        if running:
+            # Whoever did not answer in time is asked last.
+            neighbor, link = min(running, key=lambda pair: pair[0].peer == self._asked_for_state)
+            self._asked_for_state = neighbor.peer
+            self._deadline = now + STATE_TIMEOUT_S
+            return [Send(neighbor.peer, StateRequest(link.link_id))]
+        is_enough = len(neighbors) >= self._settings.expected_neighbors or (is_late and len(neighbors) > 0)
+        if is_enough and not self._has_announced:
+            effects += self._announce(now)
+        if self._has_announced and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
+            return effects + self._begin_round(now)
+        if is_late:
+            self._deadline = now + self._timing.start_timeout_s
+            effects.append(Log(True, "no neighbor has answered yet; waiting on"))
+        return effects
+
+    def _announce(self, now: float) -> list[Effect]:
+        """Tell the neighbors that this agent takes part from now on."""
+        self._has_announced = True
+        neighbors = self._neighborhood.open()
+        self._exchange.announced_degree = len(neighbors)
+        return [self._ready(neighbor, link, now) for neighbor, link in neighbors]
+
+    def _ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+        neighbor.resend_at = now + self._timing.resend_s
+        return Send(neighbor.peer, Ready(link.link_id, max(self._exchange.announced_degree, 1)))
+
+    def _state_received(self, neighbor: Neighbor, round_: int, params: Array, now: float) -> list[Effect]:
+        if self._phase is not Phase.GATHERING or neighbor.peer != self._asked_for_state:
+            return []
+        _check_size("State.params", params, self._params)
+        self._params, self._round = params, round_
+        self._phase = Phase.EVALUATING
+        self._deadline = None
+        return [*self._announce(now), self._evaluate()]
+
+    # Rounds.
+
+    def _evaluate(self) -> Effect:
+        return Evaluate(self._round, self._params, self._disagreement)
+
+    def _evaluated(self, evaluated: Evaluated, now: float) -> list[Effect]:
+        if evaluated.round != self._round or self._phase not in (Phase.GATHERING, Phase.EVALUATING):
+            return []
+        self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
+        return self._begin_round(now) if self._phase is Phase.EVALUATING else []
+
+    def _begin_round(self, now: float) -> list[Effect]:
+        """Have the local step of this round computed, or go straight to its exchange."""
+        self._deadline = None
+        self._neighborhood.round = self._round
+        if self._round >= self.last_round:
+            return self._finish(now)
+        if self._round % self._settings.exchanges:
+            return self._share_when_paced(now)
+        self._phase = Phase.STEPPING
+        is_complete, self._is_complete = self._is_complete, True
+        tracker = self._exchange.tracker
+        neighbor_weight = self._exchange.largest_proximal_weight()
+        return [
+            RunLocalStep(
+                self._round, self._params, tracker.direction, tracker.mean_samples, neighbor_weight, is_complete
+            )
+        ]
+
+    def _local_step_done(self, done: LocalStepDone, now: float) -> list[Effect]:
+        if self._phase is not Phase.STEPPING or done.round != self._round:
+            return []
+        self._step = done
+        return self._share_when_paced(now)
+
+    def _share_when_paced(self, now: float) -> list[Effect]:
+        due = self._shared_at + self._timing.round_pace_s
+        if now >= due:
+            return self._share(now)
+        self._phase = Phase.PAUSING
+        self._deadline = due
+        return []
+
+    def _share(self, now: float) -> list[Effect]:
+        step = self._step
+        proposal = step.params if step.round == self._round else self._params
+        scale = self._settings.tolerance * (1.0 + float(np.linalg.norm(self._params)))
+        is_quiet = step.step_norm <= scale and self._disagreement <= self._settings.tolerance
+        effects = self._exchange.give(self._round, proposal, step.proximal_weight, is_quiet)
+        for _, link in self._neighborhood.open():
+            link.start_resend_timer(now, self._timing.resend_s)
+        self._phase = Phase.EXCHANGING
+        self._shared_at = now
+        self._deadline = now + self._timeout.timeout_s
+        return effects + self._mix_if_due(is_late=False, now=now)
+
+    def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
+        missing = self._exchange.missing(self._round)
+        if missing and not is_late:
+            return []
+        if not missing:
+            self._timeout.observe(now - self._shared_at)
+        for neighbor in missing:
+            neighbor.n_missed += 1
+        mixture = self._exchange.mix(self._round)
+        self._params = mixture.params
+        self._disagreement = mixture.disagreement
+        self._is_complete = self._is_complete and mixture.is_complete
+        self._round += 1
+        self._phase = Phase.EVALUATING
+        self._deadline = None
+        return [self._evaluate()]
+
+    # Faults.
+
+    def _resend(self, now: float) -> list[Effect]:
+        """Say again what has not been answered: Ready until the first share comes, then the newest share, byte for
+        byte, until it is acknowledged, and Finished until the end.
+        """
+        effects: list[Effect] = []
+        for neighbor, link in self._neighborhood.open():
+            share = link.resend(now)
+            if share is not None:
+                effects.append(Send(neighbor.peer, share))
+            if neighbor.resend_at is None or now < neighbor.resend_at:
+                continue
+            neighbor.resend_at = None
+            if self._phase is Phase.FINISHED:
+                effects.append(self._finished(neighbor, link, now))
+            elif self._has_announced and link.newest_received == 0:
+                effects.append(self._ready(neighbor, link, now))
+        return effects
+
+    def _death(self, neighbor: Neighbor) -> float | None:
+        """When the link with a neighbor that has vanished is to be closed; None without a link."""
+        if neighbor.link is None:
+            return None
+        if neighbor.disconnected_at is not None:
+            return neighbor.disconnected_at + self._timing.redial_grace_s
+        if not neighbor.is_ready or self._phase is Phase.GATHERING:
+            return None
+        return neighbor.last_heard_at + self._timing.silence_s
+
+    def _close_the_dead(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for neighbor in self._neighborhood:
+            death = self._death(neighbor)
+            if death is not None and now >= death:
+                reason = "it has fallen silent" if neighbor.is_connected else "its connection closed"
+                effects.append(self._neighborhood.close(neighbor.peer, reason))
+        return effects
+
+    # The end.
+
+    def _finish(self, now: float) -> list[Effect]:
+        self._phase = Phase.FINISHED
+        self._deadline = now + self._timing.finish_timeout_s
+        reason = "converged" if self._round < self._settings.max_rounds else "all rounds done"
+        effects: list[Effect] = [Finish(self._round, self._params, reason)]
+        for neighbor, link in self._neighborhood.open():
+            link.apply(link.newest_round_received)
+            effects.append(self._finished(neighbor, link, now))
+        return effects
+
+    def _finished(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+        neighbor.resend_at = now + self._timing.resend_s
+        return Send(neighbor.peer, Finished(link.link_id, self._round, link.sequence, link.newest_received))
+
+    def _leave(self) -> list[Effect]:
+        effects: list[Effect] = []
+        for neighbor, link in self._neighborhood.open():
+            effects += [Send(neighbor.peer, Left(link.link_id)), self._neighborhood.close(neighbor.peer, "we leave")]
+        self._phase = Phase.CLOSED
+        return [*effects, Close()]
+
+
+def _check_size(name: str, array: Array, expected: Array) -> None:
+    if array.shape != expected.shape:
+        raise ProtocolError(
+            f"{name}: {array.size} numbers instead of {expected.size}; the sender trains a model of another size"
+        )
+
+
+def _is_served(neighbor: Neighbor, link: Link) -> bool:
+    """Whether both ends have all of each other's shares, and both have ended."""
+    has_all = neighbor.finished_sequence is not None and link.newest_received >= neighbor.finished_sequence
+    return (has_all and link.is_settled) or not neighbor.is_connected

@@ -1,0 +1,210 @@
+"""Many agents in one process: the real state machines over a virtual network with a virtual clock, seeded.
+
+Nothing here decides anything about training. Events are taken from a heap in the order of their virtual time; what the
+machines want sent arrives after the latency that the conditions give, or not at all. What is proven here holds for the
+daemon, which runs the same machines over sockets.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+import numpy as np
+
+from p2pnet.consensus.conservation import conservation_error
+from p2pnet.consensus.effects import (
+    Close,
+    DeadlineReached,
+    Dial,
+    Effect,
+    Evaluate,
+    Evaluated,
+    Event,
+    Finish,
+    HangUp,
+    LocalStepDone,
+    Log,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerId,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.consensus.messages import Message
+from p2pnet.consensus.rounds import Phase, RoundMachine
+
+Edge: TypeAlias = tuple[PeerId, PeerId]
+
+
+class Learner(ABC):
+    """One agent's mathematics: answers what its machine wants computed."""
+
+    @abstractmethod
+    def evaluate(self, effect: Evaluate) -> Evaluated: ...
+
+    @abstractmethod
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """How bad the network is, and how fast the agents are."""
+
+    latency_s: float = 0.001
+    loss_rate: float = 0.0
+    duplicate_rate: float = 0.0
+    max_delay_s: float = 0.0
+    """Each message takes up to this much longer, evenly spread; so messages overtake each other."""
+    local_step_s: Callable[[PeerId], float] | None = None
+    """How long the local step of an agent takes; no time at all where none is given."""
+
+
+@final
+class Simulation:
+    """N machines with their learners, joined by edges; the only source of chance is `rng`."""
+
+    def __init__(self, conditions: Conditions, rng: np.random.Generator) -> None:
+        self.now = 0.0
+        self.conditions = conditions
+        self.n_sent = 0
+        self.n_lost = 0
+        self.log: list[tuple[float, PeerId, str]] = []
+        self._rng = rng
+        self._machines: dict[PeerId, RoundMachine] = {}
+        self._learners: dict[PeerId, Learner] = {}
+        self._edges: set[frozenset[PeerId]] = set()
+        self._cut: set[frozenset[PeerId]] = set()
+        self._lives: dict[PeerId, int] = {}
+        self._wake_at: dict[PeerId, float] = {}
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    @property
+    def machines(self) -> Mapping[PeerId, RoundMachine]:
+        """The agents alive."""
+        return self._machines
+
+    def add(self, peer: PeerId, machine: RoundMachine, learner: Learner) -> None:
+        """Start an agent, for the first time or again."""
+        self._machines[peer] = machine
+        self._learners[peer] = learner
+        self._lives[peer] = self._lives.get(peer, 0) + 1
+        self._wake_at.pop(peer, None)
+        self._perform(peer, machine.start(self.now))
+        for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
+            self._connect(*edge)
+
+    def connect(self, edges: Iterable[Edge]) -> None:
+        for one, other in edges:
+            self._edges.add(frozenset((one, other)))
+            self._connect(one, other)
+
+    def crash(self, peer: PeerId) -> None:
+        """The agent is gone between two instructions; its neighbors see a closed connection."""
+        del self._machines[peer], self._learners[peer]
+        for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
+            other = edge[0] if edge[1] == peer else edge[1]
+            self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
+
+    def cut(self, edges: Iterable[Edge]) -> None:
+        """Drop everything sent over these edges, in silence, until `heal`."""
+        self._cut |= {frozenset(edge) for edge in edges}
+
+    def heal(self) -> None:
+        self._cut.clear()
+
+    def run(self, until: Callable[[], bool] = lambda: False, deadline: float = np.inf) -> None:
+        """Go on until the condition holds, the virtual time is over, or nothing more can happen."""
+        while self._heap and not until():
+            time, _, action = self._heap[0]
+            if time > deadline:
+                self.now = deadline
+                return
+            heapq.heappop(self._heap)
+            self.now = max(self.now, time)
+            action()
+
+    @property
+    def is_over(self) -> bool:
+        return all(machine.phase is Phase.CLOSED for machine in self._machines.values())
+
+    def conservation_error(self) -> float:
+        return conservation_error([machine.books() for machine in self._machines.values()])
+
+    def handle(self, peer: PeerId, event: Event) -> None:
+        self._perform(peer, self._machines[peer].handle(event, self.now))
+
+    def _connect(self, one: PeerId, other: PeerId) -> None:
+        if one in self._machines and other in self._machines:
+            self._post(0.0, one, PeerConnected(other))
+            self._post(0.0, other, PeerConnected(one))
+
+    def _perform(self, peer: PeerId, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(to, message):
+                    self._send(peer, to, message)
+                case Evaluate():
+                    self._post(0.0, peer, self._learners[peer].evaluate(effect))
+                case RunLocalStep():
+                    duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
+                    self._post(duration, peer, self._learners[peer].run_local_step(effect))
+                case Log(_, text):
+                    self.log.append((self.now, peer, text))
+                case Dial() | HangUp() | Finish() | Close():
+                    pass
+        self._set_alarm(peer)
+
+    def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
+        edge = frozenset((sender, receiver))
+        if edge not in self._edges:
+            return
+        conditions = self.conditions
+        self.n_sent += 1
+        if edge in self._cut or (conditions.loss_rate and self._rng.random() < conditions.loss_rate):
+            self.n_lost += 1
+            return
+        n_copies = 1
+        if conditions.duplicate_rate and self._rng.random() < conditions.duplicate_rate:
+            n_copies = 2
+        for _ in range(n_copies):
+            delay = self._rng.random() * conditions.max_delay_s if conditions.max_delay_s else 0.0
+            self._post(conditions.latency_s + delay, receiver, MessageReceived(sender, message))
+
+    def _post(self, delay_s: float, peer: PeerId, event: Event) -> None:
+        life = self._lives[peer]
+
+        def deliver() -> None:
+            # What was meant for an earlier life of the agent finds nobody.
+            if self._lives[peer] == life and peer in self._machines:
+                self.handle(peer, event)
+
+        self._schedule(self.now + delay_s, deliver)
+
+    def _schedule(self, time: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (time, next(self._order), action))
+
+    def _set_alarm(self, peer: PeerId) -> None:
+        deadline = self._machines[peer].next_deadline()
+        if deadline is None or self._wake_at.get(peer, np.inf) <= deadline:
+            return
+        self._wake_at[peer] = deadline
+        life = self._lives[peer]
+
+        def wake() -> None:
+            if self._lives[peer] != life or peer not in self._machines:
+                return
+            if self._wake_at.get(peer) == deadline:
+                del self._wake_at[peer]
+            if (due := self._machines[peer].next_deadline()) is not None and due <= self.now:
+                self.handle(peer, DeadlineReached())
+            else:
+                self._set_alarm(peer)
+
+        self._schedule(max(deadline, self.now), wake)
