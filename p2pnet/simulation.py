@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, final
@@ -23,11 +22,9 @@ from p2pnet.consensus.effects import (
     Dial,
     Effect,
     Evaluate,
-    Evaluated,
     Event,
     Finish,
     HangUp,
-    LocalStepDone,
     Log,
     MessageReceived,
     PeerConnected,
@@ -38,18 +35,9 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import Message
 from p2pnet.consensus.rounds import Phase, RoundMachine
+from p2pnet.learner import Learner
 
 Edge: TypeAlias = tuple[PeerId, PeerId]
-
-
-class Learner(ABC):
-    """One agent's mathematics: answers what its machine wants computed."""
-
-    @abstractmethod
-    def evaluate(self, effect: Evaluate) -> Evaluated: ...
-
-    @abstractmethod
-    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
 
 @dataclass(frozen=True, slots=True)

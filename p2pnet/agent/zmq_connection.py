@@ -35,6 +35,9 @@ _MONITORED = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 
+# ZeroMQ announces the end of a connection just before it hands over the messages that came last.
+LAST_WORDS_S = 0.02
+
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 
@@ -146,6 +149,7 @@ class Connection(ABC):
     def __init__(self, peer: PeerId, stream: TcpStream | None) -> None:
         self.peer = peer
         self.stream = stream
+        self.ended_at: float | None = None
         self.n_messages = 0
         self._n_messages_seen = 0
         self._n_bytes_seen = 0

@@ -19,6 +19,7 @@ import zmq
 from p2pnet.agent.security import KeyPair
 from p2pnet.agent.transport import Address, DialProblem, Frame, PeerId, Refusal, TransportLimits
 from p2pnet.agent.zmq_connection import (
+    LAST_WORDS_S,
     Connection,
     Context,
     MessageReader,
@@ -66,7 +67,6 @@ class DialedConnection(Connection):
     ) -> None:
         super().__init__(peer, None)
         self.is_open = False
-        self.is_over = False
         self.opened_at = self.started_at = monotonic()
         self.problem: DialProblem | None = None
         self.refusal: Refusal | None = None
@@ -84,7 +84,8 @@ class DialedConnection(Connection):
         self.socket.connect(str(address))
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
-        return self.is_open and self.greet() and send_message(self.socket, frames, n_bytes)
+        is_usable = self.is_open and self.ended_at is None and self.greet()
+        return is_usable and send_message(self.socket, frames, n_bytes)
 
     def greet(self) -> bool:
         """Let the peer's ROUTER learn our routing id, before anything else is sent."""
@@ -115,7 +116,7 @@ class DialedConnection(Connection):
             self.stream.close()
 
     def _end(self, is_refused: bool) -> None:
-        self.is_over = True
+        self.ended_at = monotonic()
         if self.is_open:
             if self.stream and self.stream.is_open_at_peer():
                 self.refusal = Refusal.BROKEN_FRAME
@@ -165,7 +166,10 @@ class Dialer:
     @property
     def next_deadline(self) -> float | None:
         """When `advance` has something to do by itself."""
-        is_waiting = not self.is_paused and self._connection is None and self._answers is None
+        if self._connection:
+            ended_at = self._connection.ended_at
+            return None if ended_at is None else ended_at + LAST_WORDS_S
+        is_waiting = not self.is_paused and self._answers is None
         return self._next_at if is_waiting else None
 
     def redirect(self, address: str) -> None:
@@ -198,8 +202,14 @@ class Dialer:
             connection.close(linger_ms)
 
     def advance(self, now: float) -> None:
-        """Start what is due."""
-        if self.is_paused or self._connection:
+        """Take leave of a connection that has ended, or start the attempt that is due."""
+        connection = self._connection
+        if connection:
+            if connection.ended_at is not None and now >= connection.ended_at + LAST_WORDS_S:
+                self._receive()
+                self._finish(connection)
+            return
+        if self.is_paused:
             return
         if self._answers is None and now >= self._next_at:
             self._answers = queue.SimpleQueue()
@@ -245,12 +255,9 @@ class Dialer:
         connection.follow()
         if connection.is_open and not was_open:
             self._observer.opened(connection)
-        if connection.is_over:
-            self._receive()
-            self._finish(connection)
 
     def _finish(self, connection: DialedConnection) -> None:
-        """Take leave of a connection or attempt that is over, and plan the next."""
+        """Report a connection or attempt that has ended, and plan the next."""
         self.release(0)
         if not connection.is_open:
             self._fail(connection.problem or DialProblem.NOT_THE_PEER)

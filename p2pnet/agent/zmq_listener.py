@@ -6,6 +6,8 @@ bears all three, so the dialer's greeting ties them together.
 """
 
 import errno
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
 
@@ -15,6 +17,7 @@ from zmq.utils import z85
 from p2pnet.agent.security import KeyPair
 from p2pnet.agent.transport import Address, Frame, PeerId, Refusal, TransportLimits
 from p2pnet.agent.zmq_connection import (
+    LAST_WORDS_S,
     Connection,
     Context,
     Message,
@@ -59,6 +62,8 @@ class AcceptedConnection(Connection):
         return not self.peer
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
+        if self.ended_at is not None:
+            return False
         try:
             return send_message(self._router, [self.routing_id, *frames], n_bytes)
         except zmq.ZMQError as error:
@@ -113,7 +118,7 @@ class Listener:
         self._observer = observer
         self._by_descriptor: dict[int, AcceptedConnection] = {}
         self._by_routing_id: dict[bytes, AcceptedConnection] = {}
-        self._ended: list[AcceptedConnection] = []
+        self._ended: deque[tuple[float, AcceptedConnection]] = deque()
         self._failure: Refusal | None = None
         self._ports: frozenset[int] = frozenset()
         self.router = context.socket(zmq.ROUTER)
@@ -126,7 +131,7 @@ class Listener:
         self._monitor = Monitor(context, self.router)
         self._sockets = sockets
         sockets.add(self.router, self.receive)
-        sockets.add(self._monitor.socket, self.follow)
+        sockets.add(self._monitor.socket, self._follow)
 
     def bind(self, text: str) -> str:
         """Listen at the address and return it with its port; TransportError naming the address and the reason."""
@@ -144,15 +149,22 @@ class Listener:
         return str(bound)
 
     def receive(self) -> None:
-        """Report the messages that have come, then the connections that have closed."""
+        """Report the messages that have come."""
         for message in self._reader.read(_N_FRAMES):
             self._take(message)
-        self._finish_ended()
 
-    def follow(self) -> None:
-        """Follow the monitor: connections accepted and closed."""
-        self._read_monitor()
-        self._finish_ended()
+    def next_deadline(self) -> float:
+        """When `advance` is due."""
+        return self._ended[0][0] if self._ended else math.inf
+
+    def advance(self, now: float) -> None:
+        """Report the connections that have ended, once their last messages have been read."""
+        if now < self.next_deadline():
+            return
+        self.receive()
+        while now >= self.next_deadline():
+            _, connection = self._ended.popleft()
+            self._finish(connection)
 
     def check(self, now: float) -> None:
         """Break off the connections that nobody stands behind, and those with a message that does not end."""
@@ -177,7 +189,7 @@ class Listener:
 
     def release(self) -> None:
         """Let go of the streams, once the context has ended."""
-        for connection in [*self._by_descriptor.values(), *self._ended]:
+        for connection in [*self._by_descriptor.values(), *(connection for _, connection in self._ended)]:
             if connection.stream:
                 connection.stream.close()
 
@@ -201,7 +213,7 @@ class Listener:
 
     def _introduce(self, routing_id: bytes, head: zmq.Frame, peer: PeerId) -> AcceptedConnection | None:
         """Tie the routing id to the accepted connection that it came by; None when that one has closed already."""
-        self._read_monitor()
+        self._follow()
         descriptor = int(head.get(zmq.SRCFD))
         connection = self._by_descriptor.get(descriptor)
         if connection is None:
@@ -216,7 +228,7 @@ class Listener:
         self._observer.opened(connection)
         return connection
 
-    def _read_monitor(self) -> None:
+    def _follow(self) -> None:
         for event, value in self._monitor.read(_N_MONITOR_EVENTS):
             if event == zmq.EVENT_ACCEPTED:
                 self._by_descriptor[value] = AcceptedConnection(self.router, TcpStream.of(value, self._ports))
@@ -230,7 +242,7 @@ class Listener:
                 self._failure = Refusal.KEY_NOT_ALLOWED
 
     def _end(self, descriptor: int) -> None:
-        """Note the end of a connection, reported when its last messages have been read."""
+        """Note the end of a connection and its reason."""
         failure, self._failure = self._failure, None  # a failed handshake is followed at once by the disconnection
         connection = self._by_descriptor.pop(descriptor, None)
         if connection is None:
@@ -240,17 +252,16 @@ class Listener:
         elif not connection.is_closed_here and connection.stream and connection.stream.is_open_at_peer():
             # Neither side meant to close, so ZeroMQ did, over something that it could not accept.
             connection.failure = Refusal.BROKEN_HANDSHAKE if connection.is_stranger else Refusal.BROKEN_FRAME
-        self._ended.append(connection)
+        connection.ended_at = monotonic()
+        self._ended.append((connection.ended_at + LAST_WORDS_S, connection))
 
-    def _finish_ended(self) -> None:
-        ended, self._ended = self._ended, []
-        for connection in ended:
-            address = connection.stream.address if connection.stream else None
-            if connection.stream:
-                connection.stream.close()
-            # A key that is not allowed was reported with its handshake.
-            if connection.failure and connection.failure is not Refusal.KEY_NOT_ALLOWED:
-                self._observer.rejected(connection.failure, connection.peer or None, address)
-            if not connection.is_stranger:
-                self._by_routing_id.pop(connection.routing_id, None)
-                self._observer.closed(connection)
+    def _finish(self, connection: AcceptedConnection) -> None:
+        address = connection.stream.address if connection.stream else None
+        if connection.stream:
+            connection.stream.close()
+        # A key that is not allowed was reported with its handshake.
+        if connection.failure and connection.failure is not Refusal.KEY_NOT_ALLOWED:
+            self._observer.rejected(connection.failure, connection.peer or None, address)
+        if not connection.is_stranger:
+            self._by_routing_id.pop(connection.routing_id, None)
+            self._observer.closed(connection)

@@ -107,12 +107,13 @@ class ZmqTransport(Transport):
         while True:
             now = monotonic()
             self._peers.advance(now)
+            self._listener.advance(now)
             if now >= self._next_check:
                 self._next_check = now + _CHECK_INTERVAL_S
                 self._listener.check(now)
                 self._peers.check()
-            until = now if self._peers.has_events else min(deadline, self._next_check, self._peers.next_deadline())
-            self._sockets.wait(max(0.0, until - now))
+            until = min(deadline, self._next_check, self._peers.next_deadline(), self._listener.next_deadline())
+            self._sockets.wait(0.0 if self._peers.has_events else max(0.0, until - now))
             if self._peers.has_events or self._is_woken or monotonic() >= deadline:
                 self._is_woken = False
                 return self._peers.take_events()

@@ -106,7 +106,7 @@ class Gelu(Activation):
     _CUBIC: Final = 0.044715
 
     def value(self, Z: Array) -> Array:
-        return 0.5 * Z * (1.0 + np.tanh(self._SCALE * (Z + self._CUBIC * Z * Z * Z)))
+        return 0.5 * Z * (1.0 + np.tanh(self._SCALE * Z * (1.0 + self._CUBIC * (Z * Z))))
 
     def value_and_slope(self, Z: Array) -> tuple[Array, Array]:
         square = Z * Z

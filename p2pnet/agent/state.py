@@ -1,0 +1,179 @@
+"""What an agent keeps in its state directory.
+
+lock           held while the agent runs, so that no two agents share a directory
+incarnation    a number that grows with every start
+history.csv    one row for each round: what a person wants to follow
+model.npz      the parameters, and what is needed to use them
+result.json    how the run ended
+books.npz      what was moved over each link, for auditing the network as a whole
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from p2pnet.consensus.conservation import Books, LinkBooks
+from p2pnet.consensus.messages import Array, LinkId, Nonce
+from p2pnet.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """What an agent saw at the beginning of a round; the last row is the end of training."""
+
+    round: int
+    time_s: float
+    """seconds since the epoch"""
+    objective_local: float
+    test_metric: float
+    disagreement: float
+    proximal_weight: float
+    bytes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an agent's run ended."""
+
+    agent: str
+    public_key: str
+    rounds: int
+    stopped_because: str
+    bytes_sent: int
+    bytes_received: int
+    peak_rss_mb: float
+    n_messages_dropped: int
+
+
+class StateDirectory:
+    """The files of one agent; held by one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: TextIO | None = None
+
+    def acquire(self) -> None:
+        """Make the directory and lock it; ConfigError if another agent has it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / "lock").open("w")
+        except OSError as error:
+            raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
+            ) from None
+
+    def next_incarnation(self) -> int:
+        """A number above all earlier ones, on disk before it is returned; the clock makes up for a lost file."""
+        file = self.path / "incarnation"
+        try:
+            last = int(file.read_text())
+        except (FileNotFoundError, ValueError):
+            last = 0
+        incarnation = max(last + 1, int(time.time()))
+        write_atomically(file, f"{incarnation}\n".encode())
+        return incarnation
+
+    def open_history(self) -> History:
+        return History(self.path / "history.csv")
+
+    def save_model(self, params: Array, description: Mapping[str, str]) -> None:
+        """model.npz: params (n_params,), and each text of the description under its name."""
+        write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
+
+    def save_result(self, result: Result) -> None:
+        write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+
+    def save_books(self, books: Books) -> None:
+        arrays: dict[str, Any] = {"agent": books.agent, "own": books.own, "mass": books.mass}
+        arrays["peers"] = np.array([link.peer for link in books.links], dtype=str)
+        arrays["link_ids"] = np.array([link.link_id for link in books.links], dtype=np.int64).reshape(-1, 2, 2)
+        for index, link in enumerate(books.links):
+            arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
+        write_atomically(self.path / "books.npz", _npz(arrays))
+
+    def load_params(self) -> Array:
+        with np.load(self.path / "model.npz", allow_pickle=False) as file:
+            params: Array = file["params"]
+            return params
+
+    def load_result(self) -> Result:
+        return Result(**json.loads((self.path / "result.json").read_text()))
+
+    def load_books(self) -> Books:
+        with np.load(self.path / "books.npz", allow_pickle=False) as file:
+            links = tuple(
+                LinkBooks(str(peer), _link_id(link_id), file[f"sent_{index}"], file[f"received_{index}"])
+                for index, (peer, link_id) in enumerate(zip(file["peers"], file["link_ids"], strict=True))
+            )
+            return Books(str(file["agent"]), file["own"], file["mass"], links)
+
+
+class History:
+    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", newline="", buffering=1)
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(_COLUMNS)
+
+    def append(self, record: RoundRecord) -> None:
+        self._writer.writerow(getattr(record, name) for name in _COLUMNS)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+_COLUMNS = [field.name for field in fields(RoundRecord)]
+_INTEGERS = {"round", "bytes_sent"}
+
+
+def parse_history_row(row: list[str]) -> RoundRecord:
+    """The record in a row of history.csv; ValueError for a row that is not (yet) whole."""
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return RoundRecord(**{name: int(text) if name in _INTEGERS else float(text) for name, text in values.items()})
+
+
+def read_history(path: Path) -> list[RoundRecord]:
+    """All whole rows of a history.csv, that of a running agent as well; none where there is no file yet."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return []
+    whole_lines = text[: text.rfind("\n") + 1].splitlines()
+    return [parse_history_row(row) for row in csv.reader(whole_lines[1:])]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is either as it was or whole and on disk, whenever power fails."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _npz(arrays: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _link_id(numbers: Any) -> LinkId:
+    (mine, theirs) = ([int(number) for number in half] for half in numbers)
+    return LinkId(Nonce(*mine), Nonce(*theirs))

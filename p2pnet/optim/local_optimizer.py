@@ -1,0 +1,136 @@
+"""One agent's local steps: from its parameters and the tracked direction to its best response."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.penalties import Penalty
+from p2pnet.optim.solvers import choose_solver, solve
+from p2pnet.optim.steps import ProximalWeightRule
+from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
+
+MAX_REJECTIONS = 30
+MIN_DECREASE_RATIO = 0.1
+"""Least part of the foretold decrease that the true cost must show."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStep:
+    """A best response v = w + d and how it was found."""
+
+    best_response: Array = field(repr=False)
+    step_norm: float
+    """‖v − w‖"""
+    proximal_weight: float
+    n_iterations: int
+    """of the solver, over all proximal weights tried"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The last local step's surrogate, to be compared with what the network's gradient did since."""
+
+    params: Array
+    direction: Array
+    local_model: LocalModel
+
+
+@final
+class LocalOptimizer:
+    """Best responses of one agent, round after round; keeps the proximal weight's rule and the last surrogate."""
+
+    def __init__(
+        self,
+        cost: LocalCost,
+        penalty: Penalty,
+        surrogate: Surrogate,
+        rule: ProximalWeightRule,
+        rng: np.random.Generator,
+        *,
+        solver_tolerance: float = 1e-2,
+        max_solver_iterations: int = 20,
+    ) -> None:
+        self.cost = cost
+        self.penalty = penalty
+        self.rule = rule
+        self._surrogate = surrogate
+        self._rng = rng
+        self._solver_tolerance = solver_tolerance
+        self._max_solver_iterations = max_solver_iterations
+        self._local_model: LocalModel | None = None
+        self._params: Array | None = None
+        self._past: _Past | None = None
+
+    def evaluate(self, params: Array) -> LocalModel:
+        """The local model around `params`: its value and gradient there are the agent's own."""
+        self._params = params
+        self._local_model = self._surrogate.local_model(self.cost, params, self._rng)
+        return self._local_model
+
+    def step(
+        self,
+        params: Array,
+        direction: Array,
+        *,
+        neighbor_weight: float,
+        is_direction_exact: bool,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> LocalStep:
+        """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
+
+        The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
+        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold.
+        """
+        local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
+        self.rule.follow(neighbor_weight)
+        if self._past is not None and is_direction_exact:
+            unforeseen = _unforeseen_curvature(self._past, params, direction)
+            if unforeseen is not None:
+                self.rule.observe(unforeseen)
+        n_iterations = 0
+        for _ in range(MAX_REJECTIONS):
+            problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight)
+            solution = solve(
+                problem,
+                choose_solver(problem),
+                tolerance=self._solver_tolerance,
+                max_iterations=self._max_solver_iterations,
+                should_stop=should_stop,
+            )
+            n_iterations += solution.n_iterations
+            if self._decreases(problem, solution.best_response) or should_stop():
+                break
+            self.rule.reject()
+        self._past = _Past(params, direction, local_model)
+        step_norm = float(np.linalg.norm(solution.best_response - params))
+        return LocalStep(solution.best_response, step_norm, self.rule.weight, n_iterations)
+
+    def _decreases(self, problem: SurrogateProblem, best_response: Array) -> bool:
+        """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of what its model foretells."""
+        step = best_response - problem.params
+        local_model = problem.local_model
+        foretold = (
+            problem.value(best_response)
+            - 0.5 * problem.proximal_weight * float(step @ step)
+            - self.penalty.value(problem.params)
+        )
+        true_excess = (
+            self.cost.value(best_response) - local_model.value_at_origin - float(local_model.gradient_at_origin @ step)
+        )
+        true = foretold + problem.scale * (true_excess - local_model.excess_at(local_model.tangents(step)))
+        rounding = 1e-13 * (1.0 + abs(local_model.value_at_origin))
+        return true <= MIN_DECREASE_RATIO * foretold + rounding
+
+
+def _unforeseen_curvature(past: _Past, params: Array, direction: Array) -> float | None:
+    """δ of `ProximalWeightRule.observe`; None where the step is too small to tell it from rounding."""
+    s = params - past.params
+    size = float(s @ s)
+    if size <= 1e-20 * (1.0 + float(params @ params)):
+        return None
+    foreseen = past.local_model.gradient(s) - past.local_model.gradient_at_origin
+    return abs(float(s @ (direction - past.direction)) - float(s @ foreseen)) / size

@@ -1,0 +1,116 @@
+"""From settings and samples to the training problem of one agent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from p2pnet.agent.data import Samples
+from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
+from p2pnet.config.terms import parse_penalty, parse_step_rule
+from p2pnet.optim.activations import activation_by_name
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.losses import Loss, loss_by_name
+from p2pnet.optim.metrics import accuracy, r2_score
+from p2pnet.optim.mlp import Mlp
+from p2pnet.optim.models import Model
+from p2pnet.optim.penalties import Penalty, penalty_by_name
+from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
+from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
+from p2pnet.optim.user_model import load_model
+
+METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What all agents of a network train: the same at each, whatever its samples."""
+
+    model: Model
+    loss: Loss
+    penalty: Penalty
+    task: Task
+    seed: int
+
+    @property
+    def metric_name(self) -> str:
+        return METRIC_NAMES[self.task]
+
+    def first_params(self) -> Array:
+        return self.model.init(np.random.default_rng(self.seed))
+
+    def local_cost(self, samples: Samples) -> LocalCost:
+        return LocalCost(self.model, self.loss, samples.X, samples.Y)
+
+    def objective(self, params: Array, cost: LocalCost) -> float:
+        """The mean loss over the samples of `cost`, plus the penalty."""
+        return cost.value(params) + self.penalty.value(params)
+
+    def metric(self, samples: Samples) -> Callable[[Array], float]:
+        """Accuracy, or R², on the samples as a function of the parameters."""
+        measure = accuracy if self.task == "classification" else r2_score
+        X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
+        return lambda params: measure(self.model.predict(params, X), samples.Y)
+
+
+def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Samples) -> Problem:
+    """The problem that the settings and the kind of the samples define."""
+    loss_name = objective.loss_for(samples.task)
+    loss = loss_by_name(loss_name, objective.huber_delta)
+    n_outputs = 1 if loss_name in ("logistic", "squared-hinge") else samples.n_outputs
+    network: Model = (
+        load_model(model.factory)
+        if model.factory
+        else Mlp((samples.n_features, *model.hidden, n_outputs), activation_by_name(model.activation).name)
+    )
+    term = parse_penalty(objective.penalty)
+    penalty = penalty_by_name(
+        term.name,
+        network,
+        term.strength,
+        l1_ratio=term.l1_ratio,
+        lower=term.lower,
+        upper=term.upper,
+        is_bias_penalized=objective.penalize_biases,
+    )
+    return Problem(network, loss, penalty, samples.task, model.seed)
+
+
+def make_optimizer(problem: Problem, settings: AlgorithmSettings, samples: Samples) -> LocalOptimizer:
+    """One agent's local optimiser over its own samples."""
+    surrogate: Surrogate = PartialLinearization() if settings.surrogate == "partial" else FullLinearization()
+    term = parse_step_rule(settings.step_rule)
+    rule: ProximalWeightRule = (
+        SecantWeight(settings.proximal_weight) if term.proximal_weight is None else ConstantWeight(term.proximal_weight)
+    )
+    return LocalOptimizer(
+        problem.local_cost(samples),
+        problem.penalty,
+        surrogate,
+        rule,
+        np.random.default_rng(problem.seed),
+        solver_tolerance=settings.solver_tolerance,
+        max_solver_iterations=settings.solver_iterations,
+    )
+
+
+def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+    """What must be equal for two agents to train together, in words, field by field."""
+    features = f"{samples.n_features} features ({_digest(samples.feature_names)})"
+    classes = f", {len(samples.classes)} classes ({_digest(samples.classes)})" if samples.classes else ""
+    return {
+        "model": f"{problem.model.describe()}, seed {problem.seed}",
+        "loss": problem.loss.describe(),
+        "penalty": problem.penalty.describe(),
+        "data": f"{samples.task}, {features}{classes}",
+        "exchanges": str(settings.algorithm.exchanges),
+    }
+
+
+def _digest(names: tuple[str, ...]) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:8]
