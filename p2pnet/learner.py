@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a person wants to follow of one agent, at the parameters evaluated last."""
+
+    objective_local: float
+    """mean loss over the agent's own samples, plus the penalty"""
+    test_metric: float
+    proximal_weight: float
+
+
 class Learner(ABC):
-    """One agent's mathematics."""
+    """One agent's mathematics; its methods are called one after the other, from whichever thread."""
 
     @abstractmethod
     def evaluate(self, effect: Evaluate) -> Evaluated: ...
+
+    @abstractmethod
+    def observe(self) -> Observation: ...
 
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
@@ -23,14 +41,26 @@ class Learner(ABC):
 class NextLearner(Learner):
     """NEXT: convex surrogates of the agent's own cost, solved locally."""
 
-    def __init__(self, optimizer: LocalOptimizer) -> None:
+    def __init__(self, optimizer: LocalOptimizer, test_metric: Callable[[Array], float]) -> None:
         self.optimizer = optimizer
         self.n_iterations = 0
+        self._test_metric = test_metric
+        self._params: Array | None = None
+        self._loss = np.nan
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         local_model = self.optimizer.evaluate(effect.params)
+        self._params, self._loss = effect.params, local_model.value_at_origin
         n_samples = self.optimizer.cost.n_samples
-        return Evaluated(effect.round, n_samples * local_model.gradient_at_origin, n_samples)
+        gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
+        return Evaluated(effect.round, gradient_sum, n_samples)
+
+    def observe(self) -> Observation:
+        weight = self.optimizer.rule.weight
+        if self._params is None:
+            return Observation(np.nan, np.nan, weight)
+        objective = self._loss + self.optimizer.penalty.value(self._params)
+        return Observation(objective, self._test_metric(self._params), weight)
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         step = self.optimizer.step(
@@ -40,4 +70,5 @@ class NextLearner(Learner):
             is_direction_exact=effect.is_complete,
         )
         self.n_iterations += step.n_iterations
-        return LocalStepDone(effect.round, step.best_response, step.step_norm, step.proximal_weight)
+        proposal = step.best_response.astype(np.float64, copy=False)
+        return LocalStepDone(effect.round, proposal, step.step_norm, step.proximal_weight)

@@ -54,6 +54,9 @@ class Result:
     bytes_received: int
     peak_rss_mb: float
     n_messages_dropped: int
+    """messages of verified peers that broke the protocol"""
+    n_rejected: dict[str, int]
+    """what the transport refused, by reason"""
 
 
 class StateDirectory:
@@ -145,7 +148,8 @@ _INTEGERS = {"round", "bytes_sent"}
 def parse_history_row(row: list[str]) -> RoundRecord:
     """The record in a row of history.csv; ValueError for a row that is not (yet) whole."""
     values = dict(zip(_COLUMNS, row, strict=True))
-    return RoundRecord(**{name: int(text) if name in _INTEGERS else float(text) for name, text in values.items()})
+    numbers: dict[str, Any] = {name: int(v) if name in _INTEGERS else float(v) for name, v in values.items()}
+    return RoundRecord(**numbers)
 
 
 def read_history(path: Path) -> list[RoundRecord]:

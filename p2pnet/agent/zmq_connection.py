@@ -151,7 +151,7 @@ class Connection(ABC):
         self.stream = stream
         self.ended_at: float | None = None
         self.n_messages = 0
-        self._n_messages_seen = 0
+        self._n_messages_seen = -1
         self._n_bytes_seen = 0
 
     @abstractmethod

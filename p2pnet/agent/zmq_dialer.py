@@ -177,7 +177,9 @@ class Dialer:
         if address != self.address:
             self._where = Address.parse(address)
             self.address = address
-            self.abandon()
+            self._answers = None
+            if self.connection is None:
+                self.release(0)
             self._n_failures = 0
             self._next_at = monotonic()
 
@@ -186,12 +188,6 @@ class Dialer:
         if self.is_paused:
             self.is_paused = False
             self._next_at = monotonic()
-
-    def abandon(self) -> None:
-        """Give up the attempt under way, if any; an open connection stays."""
-        self._answers = None
-        if self._connection and not self._connection.is_open:
-            self.release(0)
 
     def release(self, linger_ms: int) -> None:
         """Close the connection or attempt, if any, without a report; the next attempt follows unless paused."""

@@ -225,6 +225,7 @@ class Listener:
             self._by_descriptor[descriptor] = connection
         connection.peer, connection.routing_id = peer, routing_id
         self._by_routing_id[routing_id] = connection
+        connection.is_sending_without_end(self._limits)  # counts from here on
         self._observer.opened(connection)
         return connection
 
@@ -249,9 +250,13 @@ class Listener:
             return
         if failure:
             connection.failure = connection.failure or failure
-        elif not connection.is_closed_here and connection.stream and connection.stream.is_open_at_peer():
-            # Neither side meant to close, so ZeroMQ did, over something that it could not accept.
-            connection.failure = Refusal.BROKEN_HANDSHAKE if connection.is_stranger else Refusal.BROKEN_FRAME
+        elif not connection.is_closed_here:
+            # When neither side meant to close, ZeroMQ did, over something that it could not accept.
+            is_ours = connection.stream is not None and connection.stream.is_open_at_peer()
+            if connection.is_stranger:
+                connection.failure = Refusal.BROKEN_HANDSHAKE if is_ours else Refusal.NO_HANDSHAKE
+            elif is_ours:
+                connection.failure = Refusal.BROKEN_FRAME
         connection.ended_at = monotonic()
         self._ended.append((connection.ended_at + LAST_WORDS_S, connection))
 

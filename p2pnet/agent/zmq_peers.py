@@ -181,10 +181,8 @@ class PeerTable(Observer):
                 entry.dialer.resume()
         else:
             entry.dialer.is_paused = True
-            if self._key > peer:
-                entry.dialer.abandon()
-                if entry.dialer.connection and entry.retire_at is None:
-                    entry.retire_at = monotonic() + _GRACE_S
+            if self._key > peer and entry.dialer.connection and entry.retire_at is None:
+                entry.retire_at = monotonic() + _GRACE_S
         self._announce(peer, entry)
         if not (entry.dialer or entry.accepted):
             del self._peers[peer]

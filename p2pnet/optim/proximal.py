@@ -70,8 +70,12 @@ class _AcceleratedProximalGradient(Solve):
     _SHRINK = 0.95
     """of the Lipschitz estimate in each iteration, so that one steep place does not slow the rest"""
 
+    _ROUNDING = 4.0
+    """units in the last place that a move must exceed to be more than rounding"""
+
     def __init__(self, problem: SurrogateProblem, tolerance: float) -> None:
         self._problem = problem
+        self._first_slope = float(np.linalg.norm(problem.direction))
         self._v, residual = feasible_start(problem)
         self._target = tolerance * residual
         is_at_origin = self._v is problem.params
@@ -112,7 +116,10 @@ class _AcceleratedProximalGradient(Solve):
             self._lipschitz = max(1.1 * curvature, 1.5 * lipschitz)
         self._lipschitz = max(self._SHRINK * lipschitz, problem.proximal_weight)
         advance = v - self._v
-        self._is_stalled = not np.any(advance) and not np.any(move)
+        noise = (
+            self._ROUNDING * float(np.finfo(v.dtype).eps) * (float(np.linalg.norm(v)) + self._first_slope / lipschitz)
+        )
+        self._is_stalled = squared_length <= noise**2
         if float(move @ advance) < 0.0:
             self._momentum = 1.0
             inertia = 0.0
