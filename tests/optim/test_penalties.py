@@ -1,0 +1,171 @@
+"""Penalties: prox against its definition, optimality distance against the prox, parts against the whole."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from p2pnet.errors import ConfigError
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.mlp import Mlp
+from p2pnet.optim.penalties import (
+    Box,
+    ElasticNet,
+    GroupL2,
+    NoPenalty,
+    Penalty,
+    SmoothPenalty,
+    SquaredL2,
+    l1,
+    neuron_groups,
+    non_negativity,
+    penalty_by_name,
+)
+
+PENALIZED = np.array([True, True, False, True, True, False])
+PENALTIES: list[Penalty] = [
+    NoPenalty(),
+    SquaredL2(0.7),
+    SquaredL2(0.7, PENALIZED),
+    l1(0.4),
+    l1(0.4, PENALIZED),
+    ElasticNet(0.6, 0.3, PENALIZED),
+    GroupL2(0.3, np.array([0, 0, -1, 1, 1, -1])),
+    Box(-0.3, 0.5, PENALIZED),
+    non_negativity(),
+]
+every_penalty = pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: penalty.describe())
+vectors = st.lists(st.floats(-3, 3), min_size=6, max_size=6).map(np.array)
+steps = st.floats(0.05, 5.0)
+
+
+@every_penalty
+@settings(max_examples=60, deadline=None)
+@given(w=vectors, step=steps, seed=st.integers(0, 2**32 - 1))
+def test_no_point_is_better_than_the_prox(penalty: Penalty, w: Array, step: float, seed: int) -> None:
+    """prox minimises r(v) + ‖v − w‖²/(2 step), which is 1/step-strongly convex: others lose at least their distance."""
+
+    def objective(v: Array) -> float:
+        return penalty.value(v) + float((v - w) @ (v - w)) / (2 * step)
+
+    p = penalty.prox(w, step)
+    least = objective(p)
+    rng = np.random.default_rng(seed)
+    others = [w, 0 * w, *(p + 10.0 ** rng.uniform(-4, 0) * rng.standard_normal(6) for _ in range(20))]
+    for v in others:
+        gap = float((v - p) @ (v - p)) / (2 * step)
+        assert objective(v) >= least + gap - 1e-9 * (1 + abs(least))
+
+
+@pytest.mark.parametrize("penalty", [p for p in PENALTIES if not isinstance(p, Box)], ids=lambda p: p.describe())
+def test_a_general_minimiser_finds_the_same_prox(penalty: Penalty) -> None:
+    w = np.array([0.9, -0.1, 0.4, -1.2, 0.3, 0.0])
+    found = minimize(
+        lambda v: penalty.value(v) + float((v - w) @ (v - w)) / 1.6,
+        w + 0.01,
+        method="Powell",
+        options={"xtol": 1e-10, "ftol": 1e-15},
+    )
+    np.testing.assert_allclose(penalty.prox(w, 0.8), found.x, atol=1e-5)
+
+
+@every_penalty
+@settings(max_examples=60, deadline=None)
+@given(w=vectors, step=steps)
+def test_the_prox_is_optimal_by_the_optimality_distance(penalty: Penalty, w: Array, step: float) -> None:
+    p = penalty.prox(w, step)
+    assert penalty.optimality_distance(p, (p - w) / step) < 1e-9
+
+
+@every_penalty
+@settings(max_examples=40, deadline=None)
+@given(w=vectors, g=vectors)
+def test_the_optimality_distance_bounds_the_prox_gradient_step(penalty: Penalty, w: Array, g: Array) -> None:
+    """‖w − prox(w − g)‖ is at most the distance of −g to ∂r(w), and both vanish together."""
+    inside = penalty.prox(w, 1.0)
+    moved = float(np.linalg.norm(inside - penalty.prox(inside - g, 1.0)))
+    distance = penalty.optimality_distance(inside, g)
+    assert moved <= distance + 1e-9
+    assert distance < 1e-6 or moved > 1e-12
+
+
+@pytest.mark.parametrize("penalty", [p for p in PENALTIES if isinstance(p, SmoothPenalty)], ids=lambda p: p.describe())
+def test_smooth_penalties_know_their_derivatives(penalty: SmoothPenalty) -> None:
+    rng = np.random.default_rng(0)
+    w, t, h = rng.standard_normal(6), rng.standard_normal(6), 1e-5
+    assert penalty.gradient(w) @ t == pytest.approx((penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h))
+    change = (penalty.gradient(w + h * t) - penalty.gradient(w - h * t)) / (2 * h)
+    np.testing.assert_allclose(penalty.curvature() * t, change, atol=1e-9)
+
+
+@every_penalty
+@settings(max_examples=20, deadline=None)
+@given(w=vectors, g=vectors, step=steps)
+def test_the_parts_of_blocks_make_up_the_whole(penalty: Penalty, w: Array, g: Array, step: float) -> None:
+    w = penalty.prox(w, 1.0)
+    blocks = [slice(0, 3), slice(3, 6)]
+    parts = [penalty.restricted(block) for block in blocks]
+    pairs = list(zip(parts, blocks, strict=True))
+    assert sum(part.value(w[block]) for part, block in pairs) == pytest.approx(penalty.value(w))
+    proxes = np.concatenate([part.prox(w[block] - g[block], step) for part, block in pairs])
+    np.testing.assert_allclose(proxes, penalty.prox(w - g, step), atol=1e-15)
+    squares = sum(part.optimality_distance(w[block], g[block]) ** 2 for part, block in pairs)
+    assert np.sqrt(squares) == pytest.approx(penalty.optimality_distance(w, g))
+
+
+def test_unpenalized_parameters_are_free() -> None:
+    w = np.full(6, 0.2)
+    for penalty in (l1(10.0, PENALIZED), ElasticNet(10.0, 0.5, PENALIZED), Box(0.0, 0.1, PENALIZED)):
+        np.testing.assert_array_equal(penalty.prox(w, 1.0)[~PENALIZED], w[~PENALIZED])
+        assert np.all(penalty.prox(w, 1.0)[PENALIZED] != 0.2)
+
+
+def test_a_group_vanishes_as_a_whole() -> None:
+    penalty = GroupL2(0.3, np.array([0, 0, -1, 1, 1, -1]))
+    p = penalty.prox(np.array([0.2, 0.1, 0.5, 2.0, 1.0, -0.5]), 1.0)
+    np.testing.assert_array_equal(p[[0, 1]], 0.0)
+    assert np.all(p[[2, 3, 4, 5]] != 0.0)
+
+
+def test_a_block_may_not_cut_a_group() -> None:
+    with pytest.raises(ConfigError, match="cuts through a group"):
+        GroupL2(0.3, np.array([0, 0, -1, 1, 1, -1])).restricted(slice(0, 4))
+
+
+def test_groups_are_the_fan_in_of_neurons_and_biases_join_only_if_asked() -> None:
+    model = Mlp((3, 2, 1))
+    np.testing.assert_array_equal(neuron_groups(model.neurons(), model.n_params), [0, 0, 0, -1, 1, 1, 1, -1, 2, 2, -1])
+    np.testing.assert_array_equal(
+        neuron_groups(model.neurons(), model.n_params, is_bias_penalized=True), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
+    )
+
+
+@pytest.mark.parametrize("name", ["none", "l2", "l1", "elastic-net", "group", "box", "non-negative"])
+def test_by_name_biases_are_left_out_unless_asked(name: str) -> None:
+    model = Mlp((3, 2, 1))
+    w = np.linspace(-2.0, -1.5, model.n_params)
+    left_out = penalty_by_name(name, model, 0.5).prox(w, 1.0)
+    np.testing.assert_array_equal(left_out[model.is_bias()], w[model.is_bias()])
+    if name != "none":
+        asked = penalty_by_name(name, model, 0.5, is_bias_penalized=True).prox(w, 1.0)
+        assert np.all(asked != w)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    model = Mlp((3, 2, 1))
+    with pytest.raises(ConfigError, match="unknown penalty 'l0'"):
+        penalty_by_name("l0", model)
+    with pytest.raises(ConfigError, match="strength is -1"):
+        SquaredL2(-1.0)
+    with pytest.raises(ConfigError, match="l1_ratio is 2"):
+        ElasticNet(1.0, 2.0)
+    with pytest.raises(ConfigError, match="lower bound"):
+        Box(1.0, 0.0)
+
+
+def test_outside_a_box_the_value_is_infinite() -> None:
+    box = Box(-1.0, 1.0)
+    assert box.value(np.array([0.0, 1.5])) == np.inf
+    assert box.optimality_distance(np.array([0.0, 1.5]), np.zeros(2)) == np.inf
+    assert box.value(np.array([0.0, 1.0])) == 0.0
