@@ -226,8 +226,8 @@ def decode(frames: Sequence[Buffer]) -> Message:
 
 def _unpack(frame: Buffer) -> list[Any]:
     try:
-        header = msgpack.unpackb(frame, max_buffer_size=MAX_HEADER_BYTES)
-    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        header = msgpack.unpackb(frame)
+    except (ValueError, msgpack.UnpackException) as error:
         raise ProtocolError(f"header: not msgpack ({type(error).__name__})") from error
     if not isinstance(header, list) or len(header) < 2 or not all(type(part) is int for part in header[:2]):
         raise ProtocolError("header: not an array that begins with protocol version and message kind")
