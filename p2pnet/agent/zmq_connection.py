@@ -151,7 +151,7 @@ class Connection(ABC):
         self.stream = stream
         self.ended_at: float | None = None
         self.n_messages = 0
-        self._n_messages_seen = -1
+        self._n_messages_seen = 0
         self._n_bytes_seen = 0
 
     @abstractmethod
@@ -161,6 +161,10 @@ class Connection(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the connection; what is queued may still leave for a moment."""
+
+    def start_counting(self) -> None:
+        """Count what comes from here on: the handshake and the greeting are over."""
+        self._n_bytes_seen = (self.stream.n_bytes_received() if self.stream else None) or 0
 
     def is_sending_without_end(self, limits: TransportLimits) -> bool:
         """Whether more bytes than a message may hold have come since the last message was complete.

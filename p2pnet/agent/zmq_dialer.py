@@ -100,6 +100,7 @@ class DialedConnection(Connection):
             elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.is_open = True
                 self.opened_at = monotonic()
+                self.start_counting()
                 self.greet()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _NOT_ALLOWED_STATUS:
                 self.problem = DialProblem.NOT_ALLOWED

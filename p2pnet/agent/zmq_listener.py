@@ -207,7 +207,7 @@ class Listener:
             connection = self._introduce(routing_id, head, peer)
         else:
             peer = connection.peer
-        if connection:
+        if connection and not message.is_greeting:
             connection.n_messages += 1
         self._observer.received(peer, connection, message)
 
@@ -225,7 +225,7 @@ class Listener:
             self._by_descriptor[descriptor] = connection
         connection.peer, connection.routing_id = peer, routing_id
         self._by_routing_id[routing_id] = connection
-        connection.is_sending_without_end(self._limits)  # counts from here on
+        connection.start_counting()
         self._observer.opened(connection)
         return connection
 
