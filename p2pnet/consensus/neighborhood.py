@@ -24,6 +24,8 @@ from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import Hello, LinkId, Nonce, Peers, Refuse, Reset
 
 HELLO_RESEND_S = 1.0
+MAX_HELLO_INTERVAL_S = 8.0
+"""An unanswered Hello is said again ever more seldom, down to this."""
 
 MAX_MISSED = 3
 """Deadlines that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck, and a
@@ -69,6 +71,8 @@ class Neighbor:
     disconnected_at: float | None = None
     resend_at: float | None = None
     """When an unanswered Hello, Ready or Finished is to be said again."""
+    hello_interval_s: float = HELLO_RESEND_S
+    """How long to wait for the answer to the next Hello."""
     finished_sequence: int | None = None
     """Sequence number of its last share, once it has said that its training ended."""
 
@@ -107,29 +111,33 @@ class Neighborhood:
         """All links with books, confirmed or not."""
         return [neighbor.link for neighbor in self if neighbor.link is not None]
 
-    def get(self, peer: PeerId) -> Neighbor:
-        if peer not in self._neighbors:
-            self._neighbors[peer] = Neighbor(peer, self._fresh_nonce())
-        return self._neighbors[peer]
+    def find(self, peer: PeerId) -> Neighbor | None:
+        return self._neighbors.get(peer)
 
     def find_link(self, peer: PeerId, link_id: LinkId) -> Link | None:
         """The link with the peer, if `link_id` (as the peer sees it) is the one now open."""
-        neighbor = self.get(peer)
-        if neighbor.link is None or neighbor.link.link_id != link_id.mirrored():
+        neighbor = self.find(peer)
+        if neighbor is None or neighbor.link is None or neighbor.link.link_id != link_id.mirrored():
             return None
         # Whoever names this link has opened it.
         neighbor.is_confirmed = True
         return neighbor.link
 
     def connected(self, peer: PeerId, now: float) -> list[Effect]:
-        neighbor = self.get(peer)
+        neighbor = self._enter(peer)
         neighbor.is_connected = True
         neighbor.disconnected_at = None
         neighbor.last_heard_at = now
+        neighbor.hello_interval_s = HELLO_RESEND_S
         return [] if neighbor.is_away else [self._hello(neighbor, now)]
 
     def disconnected(self, peer: PeerId, now: float) -> None:
-        neighbor = self.get(peer)
+        """Keep the link, if there is one, for the connection may come back; forget a peer without."""
+        neighbor = self.find(peer)
+        if neighbor is None:
+            return
+        if neighbor.link is None:
+            del self._neighbors[peer]
         neighbor.is_connected = False
         neighbor.disconnected_at = now
 
@@ -138,12 +146,12 @@ class Neighborhood:
         difference = _difference(self.identity.fingerprint, hello.fingerprint)
         if difference is not None:
             ours, theirs = difference
-            self.get(peer).is_away = True
+            self._enter(peer).is_away = True
             return [
                 Send(peer, Refuse(f"{theirs}, {ours}")),
                 Log(True, f"refused {hello.name}: {theirs}, {ours}"),
             ]
-        neighbor = self.get(peer)
+        neighbor = self._enter(peer)
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
             return []
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
@@ -153,13 +161,14 @@ class Neighborhood:
         if is_news:
             is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
             if neighbor.link is not None:
-                effects.append(self.close(peer, "it opened the link anew"))
+                effects.append(self.close(peer, "it opened the link anew", now))
             neighbor.theirs = hello.nonce
             if not is_stale:
                 neighbor.link = Link(LinkId(neighbor.nonce, hello.nonce), self._share_size)
         was_confirmed = neighbor.is_confirmed
         if neighbor.link is not None and hello.echo == neighbor.nonce:
             neighbor.is_confirmed = True
+            neighbor.resend_at, neighbor.hello_interval_s = None, HELLO_RESEND_S
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
         if neighbor.is_confirmed and not was_confirmed:
@@ -167,9 +176,11 @@ class Neighborhood:
         return effects
 
     def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[Effect]:
-        if self.find_link(peer, reset.link_id) is None:
+        """Close the link that the peer knows nothing of, and offer another."""
+        neighbor = self.find(peer)
+        if neighbor is None or self.find_link(peer, reset.link_id) is None:
             return []
-        return [self.close(peer, "it has forgotten the link"), self._hello(self.get(peer), now)]
+        return [self.close(peer, "it has forgotten the link", now), self._hello(neighbor, now)]
 
     def peers_received(self, peers: Peers) -> list[Effect]:
         """Dial those not known yet, as long as there is room for more neighbors."""
@@ -177,22 +188,25 @@ class Neighborhood:
         unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in self._neighbors]
         return [Dial(peer, address) for peer, address in sorted(unknown)[: max(room, 0)]]
 
-    def close(self, peer: PeerId, reason: str) -> Log:
-        """Forget the link: all it ever did to the tracker is taken back."""
-        neighbor = self.get(peer)
+    def close(self, peer: PeerId, reason: str, now: float) -> Log:
+        """Forget the link: all it ever did to the tracker is taken back. Whoever is still connected is soon offered
+        another.
+        """
+        neighbor = self._enter(peer)
         if neighbor.is_confirmed:
             neighbor.nonce = self._fresh_nonce()
         neighbor.link = None
         neighbor.is_confirmed = neighbor.is_ready = False
-        neighbor.resend_at = neighbor.finished_sequence = None
+        neighbor.finished_sequence = None
+        neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
         neighbor.n_missed = 0
         neighbor.proximal_weight = 0.0
         return Log(False, f"closed the link with {neighbor.name or peer}: {reason}")
 
-    def part(self, peer: PeerId, reason: str) -> list[Effect]:
+    def part(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
         """Close the link for good and end the connection."""
-        log = self.close(peer, reason)
-        self.get(peer).is_away = True
+        log = self.close(peer, reason, now)
+        self._enter(peer).is_away = True
         return [log, HangUp(peer, reason)]
 
     def hellos_due(self, now: float) -> list[Effect]:
@@ -208,7 +222,8 @@ class Neighborhood:
         return neighbor.is_connected and not neighbor.is_confirmed and not neighbor.is_away
 
     def _hello(self, neighbor: Neighbor, now: float) -> Effect:
-        neighbor.resend_at = now + HELLO_RESEND_S
+        neighbor.resend_at = now + neighbor.hello_interval_s
+        neighbor.hello_interval_s = min(2 * neighbor.hello_interval_s, MAX_HELLO_INTERVAL_S)
         identity = self.identity
         echo = neighbor.link.link_id.theirs if neighbor.link is not None else None
         return Send(
@@ -227,6 +242,11 @@ class Neighborhood:
     def _introductions(self, newcomer: Neighbor) -> list[Effect]:
         addresses = {n.peer: n.address for n, _ in self.open() if n.address and n is not newcomer}
         return [Send(newcomer.peer, Peers(addresses))] if addresses else []
+
+    def _enter(self, peer: PeerId) -> Neighbor:
+        if peer not in self._neighbors:
+            self._neighbors[peer] = Neighbor(peer, self._fresh_nonce())
+        return self._neighbors[peer]
 
     def _fresh_nonce(self) -> Nonce:
         self._counter += 1

@@ -181,7 +181,7 @@ class RoundMachine:
             case DeadlineReached():
                 effects = self._neighborhood.hellos_due(now) + self._resend(now) + self._close_the_dead(now)
             case LeaveRequested():
-                effects = self._leave()
+                effects = self._leave(now)
             case _:
                 assert_never(event)
         return effects + self._go_on(now)
@@ -216,15 +216,17 @@ class RoundMachine:
     # Messages.
 
     def _message_received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
-        neighbor = self._neighborhood.get(peer)
+        if isinstance(message, Hello):
+            return self._hello_received(peer, message, now)
+        neighbor = self._neighborhood.find(peer)
+        if neighbor is None:
+            return []
         neighbor.last_heard_at = now
         match message:
-            case Hello():
-                return self._hello_received(neighbor, message, now)
             case Refuse(reason):
                 return [
                     Log(True, f"{neighbor.name or peer} refused: {reason}"),
-                    *self._neighborhood.part(peer, "it refused"),
+                    *self._neighborhood.part(peer, "it refused", now),
                 ]
             case Peers():
                 return self._neighborhood.peers_received(message)
@@ -256,7 +258,7 @@ class RoundMachine:
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
             case Left():
-                return self._neighborhood.part(neighbor.peer, "it left")
+                return self._neighborhood.part(neighbor.peer, "it left", now)
             case StateRequest():
                 if self._phase is Phase.GATHERING:
                     return []
@@ -266,10 +268,15 @@ class RoundMachine:
             case _:
                 assert_never(message)
 
-    def _hello_received(self, neighbor: Neighbor, hello: Hello, now: float) -> list[Effect]:
-        was_open = neighbor.is_open
-        effects = self._neighborhood.hello_received(neighbor.peer, hello, now)
-        if neighbor.link is not None and neighbor.is_open and not was_open:
+    def _hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
+        neighbor = self._neighborhood.find(peer)
+        link_before = neighbor.link if neighbor is not None and neighbor.is_open else None
+        effects = self._neighborhood.hello_received(peer, hello, now)
+        neighbor = self._neighborhood.find(peer)
+        if neighbor is None:
+            return effects
+        neighbor.last_heard_at = now
+        if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
             effects.append(Log(False, f"linked with {hello.name}"))
             if self._phase is not Phase.GATHERING or self._has_announced:
                 effects.append(self._ready(neighbor, neighbor.link, now))
@@ -449,7 +456,9 @@ class RoundMachine:
             death = self._death(neighbor)
             if death is not None and now >= death:
                 reason = "it has fallen silent" if neighbor.is_connected else "its connection closed"
-                effects.append(self._neighborhood.close(neighbor.peer, reason))
+                effects.append(self._neighborhood.close(neighbor.peer, reason, now))
+                if not neighbor.is_connected:
+                    self._neighborhood.disconnected(neighbor.peer, now)
         return effects
 
     # The end.
@@ -468,10 +477,13 @@ class RoundMachine:
         neighbor.resend_at = now + self._timing.resend_s
         return Send(neighbor.peer, Finished(link.link_id, self._round, link.sequence, link.newest_received))
 
-    def _leave(self) -> list[Effect]:
+    def _leave(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for neighbor, link in self._neighborhood.open():
-            effects += [Send(neighbor.peer, Left(link.link_id)), self._neighborhood.close(neighbor.peer, "we leave")]
+            effects += [
+                Send(neighbor.peer, Left(link.link_id)),
+                self._neighborhood.close(neighbor.peer, "we leave", now),
+            ]
         self._phase = Phase.CLOSED
         return [*effects, Close()]
 

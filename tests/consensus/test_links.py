@@ -1,0 +1,208 @@
+"""Conserving links lose nothing, whatever happens to the messages; the tracked average is right with what is there."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from p2pnet.consensus.links import MAX_UNACKNOWLEDGED, Link, Tracker
+from p2pnet.consensus.messages import Array, LinkId, Nonce, Share
+from p2pnet.errors import ProtocolError
+
+N_PARAMS = 2
+N_AGENTS = 3
+ENDS = [(k, j) for k in range(N_AGENTS) for j in range(N_AGENTS) if j != k]
+
+
+def share_of(link: Link, total: Array, round_: int = 0) -> Share:
+    return Share(link.link_id, link.sequence, link.newest_received, round_, 1, 0.0, 0, -1, total, np.zeros(N_PARAMS))
+
+
+def new_link(mine: int = 1, theirs: int = 2) -> Link:
+    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2)
+
+
+@dataclass
+class Witness:
+    """What was said over one direction of a link, noted by somebody who reads the messages only."""
+
+    said: dict[int, Array] = field(default_factory=dict)
+    newest_applied: int = 0
+
+    @property
+    def in_flight(self) -> Array:
+        zero = np.zeros(N_PARAMS + 2)
+        return self.said.get(max(self.said, default=0), zero) - self.said.get(self.newest_applied, zero)
+
+
+class AnySchedule(RuleBasedStateMachine):
+    """Three agents that give each other whole numbers, so that every sum is exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trackers = [Tracker(N_PARAMS) for _ in range(N_AGENTS)]
+        self.links = {end: new_link() for end in ENDS}
+        self.witnesses = {end: Witness() for end in ENDS}
+        self.in_transit: list[tuple[tuple[int, int], Share]] = []
+
+    def links_of(self, k: int) -> list[Link]:
+        return [link for (one, _), link in self.links.items() if one == k]
+
+    def mass(self, k: int) -> Array:
+        return self.trackers[k].mass(self.links_of(k))
+
+    @initialize()
+    def begin(self) -> None:
+        for k, tracker in enumerate(self.trackers):
+            tracker.replace_own(np.full(N_PARAMS, float(k)), 10.0 * k)
+
+    @rule(k=st.integers(0, N_AGENTS - 1), value=st.integers(-1000, 1000))
+    def own_gradient_changes(self, k: int, value: int) -> None:
+        self.trackers[k].replace_own(np.array([value, -value], dtype=float), float(abs(value)))
+
+    @rule(end=st.sampled_from(ENDS), divisor=st.sampled_from([2, 3, -1]), round_=st.integers(0, 5))
+    def give(self, end: tuple[int, int], divisor: int, round_: int) -> None:
+        link = self.links[end]
+        total = link.give(np.floor(self.mass(end[0]) / divisor))
+        self.witnesses[end].said[link.sequence] = total.copy()
+        self.in_transit.append((end, share_of(link, total, round_)))
+
+    @precondition(lambda self: self.in_transit)
+    @rule(data=st.data(), is_kept=st.booleans())
+    def deliver(self, data: st.DataObject, is_kept: bool) -> None:
+        """Any message under way comes next; keeping it makes a duplicate or, for ever, a late one."""
+        index = data.draw(st.integers(0, len(self.in_transit) - 1))
+        (sender, receiver), share = self.in_transit[index] if is_kept else self.in_transit.pop(index)
+        self.links[receiver, sender].accept(share)
+
+    @precondition(lambda self: self.in_transit)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        self.in_transit.pop(data.draw(st.integers(0, len(self.in_transit) - 1)))
+
+    @rule(end=st.sampled_from(ENDS), up_to_round=st.integers(0, 5))
+    def apply(self, end: tuple[int, int], up_to_round: int) -> None:
+        share = self.links[end].apply(up_to_round)
+        if share is not None:
+            witness = self.witnesses[end[1], end[0]]
+            assert share.sequence > witness.newest_applied
+            witness.newest_applied = share.sequence
+
+    @rule(end=st.sampled_from(ENDS))
+    def close_and_reopen(self, end: tuple[int, int]) -> None:
+        """Both ends forget the link, whatever is still under way, and open another."""
+        for one in (end, end[::-1]):
+            nonces = [nonce.counter + 1 for nonce in self.links[one].link_id]
+            self.links[one] = new_link(*nonces)
+            self.witnesses[one] = Witness()
+        self.in_transit = [(sent, share) for sent, share in self.in_transit if sent not in (end, end[::-1])]
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        present = sum(self.mass(k) for k in range(N_AGENTS))
+        in_flight = sum(witness.in_flight for witness in self.witnesses.values())
+        owned = sum(tracker.own for tracker in self.trackers)
+        np.testing.assert_array_equal(present + in_flight, owned)
+
+
+TestAnySchedule = AnySchedule.TestCase
+
+
+def test_a_lost_share_is_made_good_by_the_next() -> None:
+    sender, receiver = new_link(), new_link()
+    sender.give(np.full(4, 1.0))
+    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))))
+    receiver.apply(0)
+    np.testing.assert_array_equal(receiver.received, np.full(4, 3.0))
+
+
+def test_repeated_and_overtaken_shares_are_not_accepted() -> None:
+    sender, receiver = new_link(), new_link()
+    older = share_of(sender, sender.give(np.ones(4)))
+    older = replace(older, sequence=1)
+    newer = replace(share_of(sender, sender.give(np.ones(4))), sequence=2)
+    assert receiver.accept(newer)
+    assert not receiver.accept(newer)
+    assert not receiver.accept(older)
+
+
+def test_a_share_of_another_size_is_refused_and_changes_nothing() -> None:
+    link = new_link()
+    with pytest.raises(ProtocolError, match=r"Share\.total: 7 numbers instead of 4"):
+        link.accept(replace(share_of(link, np.zeros(7)), sequence=1))
+    assert link.newest_received == 0
+
+
+def test_early_shares_wait_for_their_round() -> None:
+    sender, receiver = new_link(), new_link()
+    for round_ in (3, 4):
+        total = sender.give(np.ones(4))
+        receiver.accept(share_of(sender, total, round_))
+    assert receiver.newest_round_received == 4
+    assert receiver.apply(2) is None
+    applied = receiver.apply(3)
+    assert applied is not None
+    assert applied.round == 3
+    np.testing.assert_array_equal(receiver.received, np.ones(4))
+
+
+def test_an_acknowledgement_of_what_was_never_sent_is_not_believed() -> None:
+    link = new_link()
+    link.give(np.ones(4))
+    link.acknowledge(5)
+    assert not link.is_settled
+    link.acknowledge(1)
+    assert link.is_settled
+
+
+def test_the_window_holds_two() -> None:
+    link = new_link()
+    for _ in range(MAX_UNACKNOWLEDGED):
+        assert link.is_window_open
+        link.give(np.ones(4))
+    assert not link.is_window_open
+    link.acknowledge(1)
+    assert link.is_window_open
+
+
+finite = st.floats(-1e3, 1e3)
+
+
+def tracker_with(own: list[float], n_samples: float, received: list[float]) -> tuple[Tracker, Link]:
+    """A tracker beside one link that has brought `received`, as (gradient sum, samples, weight)."""
+    tracker, link = Tracker(len(own)), Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2)
+    tracker.replace_own(np.array(own), n_samples)
+    link.received = np.array(received)
+    return tracker, link
+
+
+@given(finite, finite, st.floats(0, 3))
+def test_with_the_weight_of_one_agent_or_more_the_estimate_is_mass_over_weight(a: float, b: float, more: float) -> None:
+    tracker, link = tracker_with([a], 10.0, [b, 5.0, more])
+    tracker.update([link])
+    np.testing.assert_allclose(tracker.estimate, [(a + b) / (1 + more), 15 / (1 + more)])
+    np.testing.assert_allclose(tracker.direction, [(a + b) / 15])
+
+
+@given(finite, finite, st.floats(0.01, 0.99))
+def test_missing_weight_is_filled_up_with_the_previous_estimate(previous: float, present: float, weight: float) -> None:
+    tracker, link = tracker_with([previous], 10.0, [0.0, 0.0, 0.0])
+    tracker.update([link])
+    link.sent = tracker.own - np.array([present, 4.0, weight])
+    tracker.update([link])
+    np.testing.assert_allclose(tracker.estimate[0], present + (1 - weight) * previous, atol=1e-9)
+    np.testing.assert_allclose(tracker.mean_samples, 4.0 + (1 - weight) * 10.0)
+
+
+@given(st.floats(0.05, 4.0))
+def test_a_right_estimate_stays_right_whatever_weight_is_present(weight: float) -> None:
+    """The fixed point: where all mass has the network's proportions, no loss and no speed moves the direction."""
+    mean = np.array([3.0, -1.0, 7.0, 1.0])
+    tracker, link = tracker_with([3.0, -1.0], 7.0, [0.0, 0.0, 0.0, 0.0])
+    tracker.update([link])
+    link.received = (weight - 1) * mean
+    tracker.update([link])
+    np.testing.assert_allclose(tracker.estimate, mean[:-1])
