@@ -305,9 +305,8 @@ class SoftmaxCrossEntropy(Loss):
         return _class_indices(Y, n_outputs, self.name)
 
     def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
-        top = predictions.max(axis=1)
-        log_sum = np.log(np.exp(predictions - top[:, np.newaxis]).sum(axis=1))
-        values = log_sum + top - predictions[np.arange(len(targets)), targets]
+        shifted = _shifted(predictions)
+        values: Array = np.log(_row_sums(np.exp(shifted))) - shifted[np.arange(len(targets)), targets]
         if sample_weights is None:
             return float(values.sum()) / len(values)
         return float(sample_weights @ values) / float(sample_weights.sum())
@@ -351,10 +350,27 @@ def _mean_weights(predictions: Array, sample_weights: Array | None) -> float | A
 
 
 def _softmax(predictions: Array) -> Array:
-    P: Array = predictions - predictions.max(axis=1, keepdims=True)
+    P = _shifted(predictions)
     np.exp(P, out=P)
-    P /= P.sum(axis=1, keepdims=True)
+    P /= _row_sums(P)[:, np.newaxis]
     return P
+
+
+def _shifted(predictions: Array) -> Array:
+    """Predictions less something of their row's size, so that no exponential of them overflows or is all zero."""
+    top = predictions.max()
+    # One number for all rows is several times cheaper than one for each, and does where they lie close together.
+    if top - predictions.min() < -0.8 * np.log(np.finfo(predictions.dtype).tiny):
+        shifted: Array = predictions - top
+    else:
+        shifted = predictions - predictions.max(axis=1, keepdims=True)
+    return shifted
+
+
+def _row_sums(P: Array) -> Array:
+    # A product with ones is twice as fast as a sum over so short an axis.
+    sums: Array = P @ np.ones(P.shape[1], dtype=P.dtype)
+    return sums
 
 
 def _exp(predictions: Array) -> Array:

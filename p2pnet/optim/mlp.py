@@ -88,7 +88,7 @@ class Mlp(Model):
         A = self._checked(params, X)
         for index in range(self.n_layers):
             W, b = self.layer(params, index)
-            Z = A @ W.T
+            Z = np.matmul(A, W.T)
             Z += b
             A = Z if index == self.n_layers - 1 else self.activation.value(Z)
         return A
@@ -99,7 +99,7 @@ class Mlp(Model):
         for index in range(self.n_layers):
             W, b = self.layer(params, index)
             weights.append(W)
-            Z = A @ W.T
+            Z = np.matmul(A, W.T)
             Z += b
             if index < self.n_layers - 1:
                 A, slope = self.activation.value_and_slope(Z)
@@ -251,7 +251,7 @@ class MlpLinearization(Linearization):
             tangents = np.multiply(layer.work_below, layer.slope_below, out=layer.work_below)
             np.matmul(tangents, layer.weights.T, out=Z)
             if layer.n_rows:
-                own = layer.inputs @ D[:, :-1].T
+                own = np.matmul(layer.inputs, D[:, :-1].T)
                 own += D[:, -1]
                 Z[:, layer.columns] += own
         return outputs[-1]

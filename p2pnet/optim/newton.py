@@ -12,6 +12,7 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.linear_system import FIRST_FORCING, LinearSystem
 from p2pnet.optim.penalties import SmoothPenalty
 from p2pnet.optim.solving import Solve, Solver
 from p2pnet.optim.surrogates import Curvature, SurrogateProblem, Tangents
@@ -125,49 +126,15 @@ class ConjugateGradients(Solver):
         return _TruncatedNewton(_Newton(problem), self._preconditioner, tolerance)
 
 
-class _System:
-    """One Newton system H s = −g, on its way by conjugate gradients."""
-
-    def __init__(self, newton: _Newton, point: _Point, preconditioner: Preconditioner, target: float) -> None:
-        self._newton = newton
-        self._curvature = newton.problem.local_model.curvature_at(point.tangents)
-        self._target = target
-        self._inverse = 1.0 / preconditioner.diagonal(newton.problem, self._curvature, newton.diagonal)
-        self.solution = np.zeros_like(point.step)
-        self._residual = -point.gradient
-        self._conjugate = self._residual * self._inverse
-        self._rz = float(self._residual @ self._conjugate)
-
-    def step(self) -> bool:
-        """One conjugate-gradient step; whether the system is solved."""
-        p = self._conjugate
-        Hp = self._curvature.product(p)
-        Hp *= self._newton.problem.scale
-        Hp += self._newton.diagonal * p
-        length = self._rz / float(p @ Hp)
-        self.solution += length * p
-        Hp *= length
-        self._residual -= Hp
-        z = self._residual * self._inverse
-        rz = float(self._residual @ z)
-        p *= rz / self._rz
-        p += z
-        self._rz = rz
-        return float(self._residual @ self._residual) <= self._target**2
-
-
 @final
 class _TruncatedNewton(Solve):
-    _FIRST_FORCING = 0.1
-    """accuracy of the first Newton system, relative to its gradient; later ones are solved more accurately"""
-
     def __init__(self, newton: _Newton, preconditioner: Preconditioner, tolerance: float) -> None:
         self._newton = newton
         self._preconditioner = preconditioner
         self._point = newton.origin()
         self._first_residual = self._point.residual
         self._target = tolerance * self._first_residual
-        self._system: _System | None = None
+        self._system: LinearSystem | None = None
         self._is_stalled = False
 
     def is_converged(self) -> bool:
@@ -178,7 +145,7 @@ class _TruncatedNewton(Solve):
 
     def step(self) -> None:
         if self._system is None:
-            self._system = _System(self._newton, self._point, self._preconditioner, self._system_target())
+            self._system = self._new_system()
         if self._system.step():
             self._move(self._system)
 
@@ -187,13 +154,26 @@ class _TruncatedNewton(Solve):
             self._move(self._system)
         return self._newton.problem.params + self._point.step, self._point.residual
 
+    def _new_system(self) -> LinearSystem:
+        newton, problem = self._newton, self._newton.problem
+        curvature = problem.local_model.curvature_at(self._point.tangents)
+
+        def product(step: Array) -> Array:
+            result = curvature.product(step)
+            result *= problem.scale
+            result += newton.diagonal * step
+            return result
+
+        diagonal = self._preconditioner.diagonal(problem, curvature, newton.diagonal)
+        return LinearSystem(product, -self._point.gradient, 1.0 / diagonal, self._system_target())
+
     def _system_target(self) -> float:
         if self._newton.problem.local_model.is_quadratic:
             return 0.9 * self._target
         residual = self._point.residual
-        return max(0.5 * self._target, residual * min(self._FIRST_FORCING, residual / self._first_residual))
+        return max(0.5 * self._target, residual * min(FIRST_FORCING, residual / self._first_residual))
 
-    def _move(self, system: _System) -> None:
+    def _move(self, system: LinearSystem) -> None:
         before, self._point, self._system = self._point, self._newton.moved(self._point, system.solution), None
         self._is_stalled = self._newton.is_stalled(before, self._point)
 

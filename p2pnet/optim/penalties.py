@@ -16,6 +16,7 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, BoolArray, IndexArray
+from p2pnet.optim.faces import BoxFace, Face, GroupFace, OrthantFace
 from p2pnet.optim.models import Model, Neuron
 
 
@@ -59,6 +60,17 @@ class SmoothPenalty(Penalty):
 
     @abstractmethod
     def restricted(self, block: slice) -> "SmoothPenalty": ...
+
+
+class KinkedPenalty(Penalty):
+    """A penalty with kinks or bounds, smooth on faces between them."""
+
+    @abstractmethod
+    def face(self, params: Array) -> Face:
+        """The face that `params`, where r is finite, lies on."""
+
+    @abstractmethod
+    def restricted(self, block: slice) -> "KinkedPenalty": ...
 
 
 @final
@@ -116,7 +128,7 @@ class SquaredL2(SmoothPenalty):
 
 
 @final
-class ElasticNet(Penalty):
+class ElasticNet(KinkedPenalty):
     """r(w) = strength · Σ ( ratio |w_i| + (1 − ratio)/2 w_i² ) over the penalized parameters (scikit-learn's scaling).
 
     prox(w, s) = sign(w) max(|w| − s strength ratio, 0) / (1 + s strength (1 − ratio)). `l1_ratio` 1 is the l1 penalty
@@ -149,6 +161,11 @@ class ElasticNet(Penalty):
         at_zero = np.maximum(np.abs(slope) - self._l1, 0.0)
         return float(np.linalg.norm(np.where(params == 0.0, at_zero, slope + self._l1 * np.sign(params))))
 
+    def face(self, params: Array) -> Face:
+        is_free = (params != 0.0) | (self._l1 == 0.0)
+        signs = np.sign(params) * (self._l1 > 0.0)
+        return OrthantFace(is_free, self._l1 * signs + self._l2 * params, self._l2, signs)
+
     def restricted(self, block: slice) -> "ElasticNet":
         return ElasticNet(self._strength, self._l1_ratio, _part(self._penalized, block))
 
@@ -159,7 +176,7 @@ def l1(strength: float, penalized: BoolArray | None = None) -> ElasticNet:
 
 
 @final
-class GroupL2(Penalty):
+class GroupL2(KinkedPenalty):
     """r(w) = strength · Σ_g √(size of g) ‖w_g‖ over disjoint groups (group lasso; Yuan and Lin 2006).
 
     `group_of`, (n_params,) of int: the group of each parameter, −1 for none. prox shrinks each group towards zero by
@@ -197,6 +214,13 @@ class GroupL2(Penalty):
         distances = np.where(is_zero, np.maximum(away_from_zero - self._weights, 0.0), away_from_zero)
         return float(np.linalg.norm(distances))
 
+    def face(self, params: Array) -> Face:
+        norms = self._norms(params)
+        bends = np.divide(self._weights, norms, out=np.zeros_like(norms), where=norms > 0.0)
+        units = params * np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0.0)[self._group]
+        is_free = (norms > 0.0) | (self._weights == 0.0)
+        return GroupFace(is_free[self._group], params * bends[self._group], units, bends, self._group)
+
     def restricted(self, block: slice) -> "GroupL2":
         part = self._given[block]
         outside = np.concatenate([self._given[: block.start], self._given[block.stop :]])
@@ -209,7 +233,7 @@ class GroupL2(Penalty):
 
 
 @final
-class Box(Penalty):
+class Box(KinkedPenalty):
     """r(w) = 0 where lower ≤ w_i ≤ upper for all penalized parameters, infinite elsewhere; prox clips.
 
     lower = 0 and upper = ∞ is non-negativity.
@@ -240,6 +264,10 @@ class Box(Penalty):
         violation = np.where(params <= self._lower, np.minimum(gradient, 0.0), gradient)
         violation = np.where(params >= self._upper, np.maximum(violation, 0.0), violation)
         return float(np.linalg.norm(violation))
+
+    def face(self, params: Array) -> Face:
+        is_free = (params > self._lower) & (params < self._upper)
+        return BoxFace(is_free, np.zeros_like(params), self._lower, self._upper)
 
     def restricted(self, block: slice) -> "Box":
         return Box(*self._bounds, _part(self._penalized, block))

@@ -1,5 +1,6 @@
 """Solvers for any penalty with a prox: a single proximal step, and the accelerated proximal gradient method."""
 
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -9,13 +10,70 @@ from p2pnet.optim.solving import Solve, Solver
 from p2pnet.optim.surrogates import SurrogateProblem, Tangents
 
 
-def feasible_start(problem: SurrogateProblem) -> tuple[Array, float]:
-    """(v, distance of zero to the subdifferential of φ there): w itself, or its prox where r(w) is infinite."""
-    v = problem.params
+def feasible_start(problem: SurrogateProblem) -> tuple[Array, Tangents, float]:
+    """Where to start: (v, its tangents, distance of zero to the subdifferential of φ there).
+
+    v is w itself, or its prox where r(w) is infinite.
+    """
+    v, model = problem.params, problem.local_model
     if np.isfinite(problem.penalty.value(v)):
-        return v, problem.penalty.optimality_distance(v, problem.direction)
+        return v, model.no_tangents(), problem.penalty.optimality_distance(v, problem.direction)
     v = problem.penalty.prox(v, 1.0 / problem.proximal_weight)
-    return v, problem.penalty.optimality_distance(v, problem.smooth_gradient(v))
+    tangents = model.tangents(v - problem.params)
+    gradient = problem.smooth_gradient_at(v - problem.params, model.slopes_at(tangents))
+    return v, tangents, problem.penalty.optimality_distance(v, gradient)
+
+
+def first_lipschitz(problem: SurrogateProblem) -> float:
+    """The curvature of φ's smooth part along −direction; seldom its largest: steps raise it to what they meet."""
+    along = problem.direction
+    squared_length = float(along @ along)
+    if squared_length == 0.0:
+        return problem.proximal_weight
+    model = problem.local_model
+    curvature = model.curvature_at(model.no_tangents()).product(along)
+    return problem.proximal_weight + problem.scale * float(along @ curvature) / squared_length
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """A proximal-gradient step from y to v."""
+
+    v: Array
+    tangents: Tangents
+    slopes: Tangents
+    change: Array
+    """v − y"""
+    lipschitz: float
+    """1 / step length"""
+    is_rounding: bool
+    """whether the change is no more than rounding"""
+
+
+def proximal_move(
+    problem: SurrogateProblem, y: Array, tangents: Tangents, slopes: Tangents, gradient: Array, lipschitz: float
+) -> Move:
+    """To v = prox_r(y − gradient/L, 1/L), L raised from `lipschitz` until it bounds the curvature between y and v.
+
+    tangents, slopes, gradient: those of the smooth part at y.
+    """
+    model = problem.local_model
+    while True:
+        v = problem.penalty.prox(y - gradient / lipschitz, 1.0 / lipschitz)
+        v_tangents = model.tangents(v - problem.params)
+        v_slopes = model.slopes_at(v_tangents)
+        change = v - y
+        squared_length = float(change @ change)
+        curvature = problem.proximal_weight
+        if squared_length > 0.0:
+            bend = _inner(_difference(v_slopes, slopes), _difference(v_tangents, tangents))
+            curvature += problem.scale * bend / squared_length
+        if curvature <= lipschitz * (1.0 + 1e-6):
+            break
+        lipschitz = max(1.1 * curvature, 1.5 * lipschitz)
+    rounding = 4.0 * float(np.finfo(v.dtype).eps)
+    size = float(np.linalg.norm(v)) + float(np.linalg.norm(problem.direction)) / lipschitz
+    return Move(v, v_tangents, v_slopes, change, lipschitz, is_rounding=squared_length <= (rounding * size) ** 2)
 
 
 @final
@@ -70,20 +128,13 @@ class _AcceleratedProximalGradient(Solve):
     _SHRINK = 0.95
     """of the Lipschitz estimate in each iteration, so that one steep place does not slow the rest"""
 
-    _ROUNDING = 4.0
-    """units in the last place that a move must exceed to be more than rounding"""
-
     def __init__(self, problem: SurrogateProblem, tolerance: float) -> None:
         self._problem = problem
-        self._first_slope = float(np.linalg.norm(problem.direction))
-        self._v, residual = feasible_start(problem)
+        self._v, self._v_tangents, residual = feasible_start(problem)
         self._target = tolerance * residual
-        is_at_origin = self._v is problem.params
-        model = problem.local_model
-        self._v_tangents = model.no_tangents() if is_at_origin else model.tangents(self._v - problem.params)
         self._y, self._y_tangents = self._v, self._v_tangents
         self._momentum = 1.0
-        self._lipschitz = self._first_lipschitz()
+        self._lipschitz = first_lipschitz(problem)
         self._residual = residual
         self._is_residual_exact = True
         self._is_stalled = False
@@ -101,26 +152,12 @@ class _AcceleratedProximalGradient(Solve):
         problem, model = self._problem, self._problem.local_model
         y_slopes = model.slopes_at(self._y_tangents)
         gradient = problem.smooth_gradient_at(self._y - problem.params, y_slopes)
-        while True:
-            lipschitz = self._lipschitz
-            v = problem.penalty.prox(self._y - gradient / lipschitz, 1.0 / lipschitz)
-            tangents = model.tangents(v - problem.params)
-            move = v - self._y
-            squared_length = float(move @ move)
-            curvature = problem.proximal_weight
-            if squared_length > 0.0:
-                bend = _inner(_difference(model.slopes_at(tangents), y_slopes), _difference(tangents, self._y_tangents))
-                curvature += problem.scale * bend / squared_length
-            if curvature <= lipschitz * (1.0 + 1e-6):
-                break
-            self._lipschitz = max(1.1 * curvature, 1.5 * lipschitz)
-        self._lipschitz = max(self._SHRINK * lipschitz, problem.proximal_weight)
+        move = proximal_move(problem, self._y, self._y_tangents, y_slopes, gradient, self._lipschitz)
+        self._lipschitz = max(self._SHRINK * move.lipschitz, problem.proximal_weight)
+        self._is_stalled = move.is_rounding
+        v, tangents = move.v, move.tangents
         advance = v - self._v
-        noise = (
-            self._ROUNDING * float(np.finfo(v.dtype).eps) * (float(np.linalg.norm(v)) + self._first_slope / lipschitz)
-        )
-        self._is_stalled = squared_length <= noise**2
-        if float(move @ advance) < 0.0:
+        if float(move.change @ advance) < 0.0:
             self._momentum = 1.0
             inertia = 0.0
         else:
@@ -130,7 +167,7 @@ class _AcceleratedProximalGradient(Solve):
         self._y_tangents = tuple(T + inertia * (T - old) for T, old in zip(tangents, self._v_tangents, strict=True))
         self._v, self._v_tangents = v, tangents
         # ∂φ(v) holds −lipschitz·move + ∇(v) − ∇(y), and the two differ by at most the curvature met: an estimate.
-        self._residual = lipschitz * float(np.sqrt(squared_length))
+        self._residual = move.lipschitz * float(np.linalg.norm(move.change))
         self._is_residual_exact = False
 
     def result(self) -> tuple[Array, float]:
@@ -144,16 +181,6 @@ class _AcceleratedProximalGradient(Solve):
             gradient = problem.smooth_gradient_at(self._v - problem.params, slopes)
             self._residual = problem.penalty.optimality_distance(self._v, gradient)
             self._is_residual_exact = True
-
-    def _first_lipschitz(self) -> float:
-        """The curvature along −direction: below the largest, so that the first steps raise it to what they meet."""
-        problem = self._problem
-        along = problem.direction
-        squared_length = float(along @ along)
-        if squared_length == 0.0:
-            return problem.proximal_weight
-        curvature = problem.local_model.curvature_at(self._v_tangents).product(along)
-        return problem.proximal_weight + problem.scale * float(along @ curvature) / squared_length
 
 
 def _difference(a: Tangents, b: Tangents) -> Tangents:

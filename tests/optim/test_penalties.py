@@ -13,6 +13,7 @@ from p2pnet.optim.penalties import (
     Box,
     ElasticNet,
     GroupL2,
+    KinkedPenalty,
     NoPenalty,
     Penalty,
     SmoothPenalty,
@@ -112,6 +113,27 @@ def test_the_parts_of_blocks_make_up_the_whole(penalty: Penalty, w: Array, g: Ar
     np.testing.assert_allclose(proxes, penalty.prox(w - g, step), atol=1e-15)
     squares = sum(part.optimality_distance(w[block], g[block]) ** 2 for part, block in pairs)
     assert np.sqrt(squares) == pytest.approx(penalty.optimality_distance(w, g))
+
+
+@pytest.mark.parametrize(
+    "penalty", [p for p in PENALTIES if isinstance(p, KinkedPenalty)], ids=lambda penalty: penalty.describe()
+)
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_along_its_face_a_penalty_is_smooth_with_the_derivatives_it_says(penalty: KinkedPenalty, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    w = penalty.prox(rng.standard_normal(6), 0.5)
+    face = penalty.face(w)
+    t, h = rng.standard_normal(6) * face.is_free, 1e-6
+    assert face.gradient @ t == pytest.approx((penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7)
+    change = (penalty.face(w + h * t).gradient - penalty.face(w - h * t).gradient) / (2 * h)
+    is_away = np.abs(w) > 1e-2  # the change of a gradient cannot be measured across a kink
+    np.testing.assert_allclose((face.curvature(t) - change)[face.is_free & is_away], 0.0, atol=1e-3)
+    far = face.projected(w + 3.0 * rng.standard_normal(6) * face.is_free)
+    np.testing.assert_array_equal(far[~face.is_free], w[~face.is_free])
+    assert np.isfinite(penalty.value(far))
+    if isinstance(penalty, ElasticNet):
+        assert np.all((far * w)[PENALIZED] >= 0.0)
 
 
 def test_unpenalized_parameters_are_free() -> None:

@@ -1,0 +1,88 @@
+"""Faces: the smooth pieces of penalties that are not smooth.
+
+Around a point w, a penalty such as l1 is smooth along the parameters that are not at a kink (or at a bound) and holds
+the others where they are. Newton's method moves along such a face; proximal steps lead from face to face.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from p2pnet.optim.arrays import Array, BoolArray, IndexArray
+
+
+class Face(ABC):
+    """r near one point, along the parameters that are free to move there."""
+
+    is_free: BoolArray
+    """(n_params,)"""
+    gradient: Array
+    """∇r along the free parameters, (n_params,); whatever elsewhere"""
+
+    @abstractmethod
+    def curvature(self, step: Array) -> Array:
+        """∇²r step along the free parameters, (n_params,)."""
+
+    @abstractmethod
+    def projected(self, params: Array) -> Array:
+        """`params`, with those that left the face put back on its edge; may overwrite `params`."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class OrthantFace(Face):
+    """Of Σ l1 |w_i| + l2/2 w_i²: signs stay as they are, zeros stay zero."""
+
+    is_free: BoolArray
+    gradient: Array
+    l2: float | Array
+    signs: Array
+    """of the parameters under l1; 0 for those that may change theirs"""
+
+    def curvature(self, step: Array) -> Array:
+        return self.l2 * step
+
+    def projected(self, params: Array) -> Array:
+        params[params * self.signs < 0.0] = 0.0
+        return params
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxFace(Face):
+    """Of a box: parameters at a bound stay there."""
+
+    is_free: BoolArray
+    gradient: Array
+    lower: float | Array
+    upper: float | Array
+
+    def curvature(self, step: Array) -> Array:
+        return np.zeros_like(step)
+
+    def projected(self, params: Array) -> Array:
+        return np.clip(params, self.lower, self.upper, out=params)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupFace(Face):
+    """Of Σ weight_g ‖w_g‖: groups at zero stay there. ∇²r = weight_g/‖w_g‖ (I − u uᵀ) for each other, u = w_g/‖w_g‖."""
+
+    is_free: BoolArray
+    gradient: Array
+    units: Array
+    """u, (n_params,)"""
+    bends: Array
+    """weight_g/‖w_g‖, for each group"""
+    group: IndexArray
+
+    def curvature(self, step: Array) -> Array:
+        along = np.bincount(self.group, weights=self.units * step, minlength=len(self.bends))
+        bend: Array = self.bends[self.group] * (step - self.units * along[self.group])
+        return bend.astype(step.dtype, copy=False)
+
+    def projected(self, params: Array) -> Array:
+        return params

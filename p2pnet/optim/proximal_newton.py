@@ -1,0 +1,139 @@
+"""A second-order solver for penalties with kinks or bounds."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from p2pnet.errors import ConfigError
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.faces import Face
+from p2pnet.optim.linear_system import FIRST_FORCING, LinearSystem
+from p2pnet.optim.penalties import KinkedPenalty
+from p2pnet.optim.proximal import feasible_start, first_lipschitz, proximal_move
+from p2pnet.optim.solving import Solve, Solver
+from p2pnet.optim.surrogates import SurrogateProblem, Tangents
+
+
+@final
+class ProximalNewton(Solver):
+    """Proximal-gradient steps, which find the face of the penalty that the solution lies on, in turn with truncated
+    Newton steps along that face, by conjugate gradients and a line search that stays on the face.
+    """
+
+    name = "proximal-newton"
+
+    def start(self, problem: SurrogateProblem, tolerance: float) -> "_ProximalNewton":
+        return _ProximalNewton(problem, tolerance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """A v with all that was computed at it."""
+
+    v: Array
+    tangents: Tangents
+    slopes: Tangents
+    gradient: Array
+    """of φ's smooth part"""
+    residual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FaceSystem:
+    """Newton's system along a face."""
+
+    face: Face
+    system: LinearSystem
+
+
+@final
+class _ProximalNewton(Solve):
+    _N_HALVINGS = 12
+
+    def __init__(self, problem: SurrogateProblem, tolerance: float) -> None:
+        if not isinstance(problem.penalty, KinkedPenalty):
+            raise ConfigError(f"proximal-newton is for penalties with kinks, not {problem.penalty.describe()}; use cg")
+        self._problem = problem
+        self._penalty: KinkedPenalty = problem.penalty
+        start, tangents, self._first_residual = feasible_start(problem)
+        self._target = tolerance * self._first_residual
+        self._lipschitz = first_lipschitz(problem)
+        self._place = self._placed(start, tangents, problem.local_model.slopes_at(tangents))
+        self._newton: _FaceSystem | None = None
+        self._is_stalled = False
+
+    def is_converged(self) -> bool:
+        return self._place.residual <= self._target
+
+    def is_stalled(self) -> bool:
+        return self._is_stalled
+
+    def step(self) -> None:
+        if self._newton is None:
+            self._proximal_step()
+            self._newton = self._face_system()
+        elif self._newton.system.step():
+            self._move_along_face(self._newton)
+
+    def result(self) -> tuple[Array, float]:
+        if self._newton is not None:
+            self._move_along_face(self._newton)
+        return self._place.v, self._place.residual
+
+    def _placed(self, v: Array, tangents: Tangents, slopes: Tangents) -> _Place:
+        gradient = self._problem.smooth_gradient_at(v - self._problem.params, slopes)
+        return _Place(v, tangents, slopes, gradient, self._penalty.optimality_distance(v, gradient))
+
+    def _proximal_step(self) -> None:
+        at = self._place
+        move = proximal_move(self._problem, at.v, at.tangents, at.slopes, at.gradient, self._lipschitz)
+        self._lipschitz = max(0.9 * move.lipschitz, self._problem.proximal_weight)
+        self._place = self._placed(move.v, move.tangents, move.slopes)
+        self._is_stalled = move.is_rounding and self._place.residual >= at.residual
+
+    def _face_system(self) -> _FaceSystem | None:
+        """None where there is little to gain along the face: then the next step is a proximal one again."""
+        problem, at = self._problem, self._place
+        face = self._penalty.face(at.v)
+        is_free = face.is_free.astype(at.v.dtype)
+        descent = -(at.gradient + face.gradient) * is_free
+        slope = float(np.linalg.norm(descent))
+        if slope <= max(0.1 * at.residual, 0.5 * self._target):
+            return None
+        curvature = problem.local_model.curvature_at(at.tangents)
+
+        def product(step: Array) -> Array:
+            result = curvature.product(step)
+            result *= problem.scale
+            result += problem.proximal_weight * step
+            result += face.curvature(step)
+            result *= is_free
+            return result
+
+        forcing = min(FIRST_FORCING, at.residual / self._first_residual)
+        return _FaceSystem(face, LinearSystem(product, descent, 1.0, max(0.5 * self._target, forcing * slope)))
+
+    def _move_along_face(self, newton: _FaceSystem) -> None:
+        """To the first point along the system's solution, full length first, where φ decreases enough, if any."""
+        problem, at, face = self._problem, self._place, newton.face
+        self._newton = None
+        value = self._value(at.v, at.tangents)
+        rounding = 100.0 * float(np.finfo(at.v.dtype).eps) * abs(value)
+        length = 1.0
+        for _ in range(self._N_HALVINGS):
+            v = face.projected(at.v + length * newton.system.solution)
+            tangents = problem.local_model.tangents(v - problem.params)
+            slope = float((at.gradient + face.gradient) @ (v - at.v))
+            if abs(slope) <= rounding:
+                # φ's decrease drowns in rounding here, long before its gradient does: judge by the gradient.
+                there = self._placed(v, tangents, problem.local_model.slopes_at(tangents))
+                self._place = there if there.residual < at.residual else at
+                return
+            if self._value(v, tangents) <= value + 1e-4 * slope:
+                self._place = self._placed(v, tangents, problem.local_model.slopes_at(tangents))
+                return
+            length *= 0.5
+
+    def _value(self, v: Array, tangents: Tangents) -> float:
+        return self._problem.smooth_value_at(v - self._problem.params, tangents) + self._penalty.value(v)
