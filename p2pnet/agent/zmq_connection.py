@@ -24,6 +24,11 @@ _ZERO_COPY_BYTES = 64 * 1024  # below this a copy costs less than keeping track 
 _TCP_INFO_BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux' struct tcp_info
 _KEEPALIVE_IDLE_S = 30
 _KEEPALIVE_INTERVAL_S = 10
+# The flags as plain numbers: combining ZeroMQ's enumerations takes longer than sending a small frame.
+_DO_NOT_WAIT = int(zmq.DONTWAIT)
+_SEND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
+_READABLE = int(zmq.POLLIN)
+_WRITABLE = int(zmq.POLLOUT)
 _MONITORED = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_CONNECTED
@@ -70,13 +75,20 @@ def send_message(socket: Socket, frames: Sequence[Frame], n_bytes: int) -> bool:
     buffers = [_fixed(frame) for frame in frames] if is_large else frames
     for _ in range(2):
         try:
-            socket.send_multipart(buffers, zmq.DONTWAIT, copy=not is_large)
+            for buffer in buffers[:-1]:
+                socket.send(buffer, _SEND_MORE, copy=not is_large)
+            socket.send(buffers[-1], _DO_NOT_WAIT, copy=not is_large)
         except zmq.Again:
-            if not int(socket.get(zmq.EVENTS)) & zmq.POLLOUT:
+            if not events(socket) & _WRITABLE:
                 return False
         else:
             return True
     return False
+
+
+def events(socket: Socket) -> int:
+    """What can be done with the socket now, after what its I/O thread has reported is taken in."""
+    return int(socket.getsockopt(zmq.EVENTS))
 
 
 def _fixed(frame: Frame) -> Frame:
@@ -235,22 +247,23 @@ class MessageReader:
         self._frames: list[zmq.Frame] = []
         self._n_bytes = 0
         self._refusal: Refusal | None = None
+        self._is_between = True  # two messages; within one, the next frame is always there
 
     def read(self, max_reads: int) -> Iterator[Message]:
         """The messages that are there, as far as `max_reads` frames go."""
         receive = self._socket.recv
         for _ in range(max_reads):
-            try:
-                frame = receive(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
+            if self._is_between and not events(self._socket) & _READABLE:
                 return
+            frame = receive(_DO_NOT_WAIT, copy=False)
+            self._is_between = not frame.more
             if self._is_router and self._routing_id is None:
                 self._routing_id = frame
                 continue
             self._n_bytes += len(frame)
             if self._refusal is None:
                 self._keep(frame)
-            if not frame.more:
+            if self._is_between:
                 message = Message(self._routing_id, self._frames, self._n_bytes, self._refusal)
                 self._routing_id, self._frames, self._n_bytes, self._refusal = None, [], 0, None
                 yield message

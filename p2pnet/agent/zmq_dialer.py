@@ -35,6 +35,9 @@ _N_MONITOR_EVENTS = 16
 _N_FRAMES = 256
 _STEADY_S = 5.0  # a connection that lived this long was good: the pauses begin anew
 _NOT_ALLOWED_STATUS = 400
+# One socket serves one connection. When it ends, ZeroMQ discards what has arrived unread if reconnection is forbidden
+# (-1), and with IMMEDIATE as well, so reconnection is only put off, and the socket closed before.
+_NEVER_MS = 24 * 3600 * 1000
 
 
 class Resolver:
@@ -70,27 +73,21 @@ class DialedConnection(Connection):
         self.opened_at = self.started_at = monotonic()
         self.problem: DialProblem | None = None
         self.refusal: Refusal | None = None
-        self._is_greeted = False
         self._limits = limits
         self.socket = context.socket(zmq.DEALER)
         configure(self.socket, keys, limits)
         self.socket.curve_serverkey = peer.encode("ascii")
-        self.socket.immediate = True
-        self.socket.reconnect_ivl = -1  # one socket, one connection
+        self.socket.reconnect_ivl = _NEVER_MS
         self.socket.connect_timeout = round(limits.connect_timeout_s * 1000)
         self.socket.ipv6 = ":" in address.host
         self.reader = MessageReader(self.socket, limits, is_router=False)
         self.monitor = Monitor(context, self.socket)
         self.socket.connect(str(address))
+        send_message(self.socket, [b""], 0)  # the greeting leaves first, as soon as the handshake is done
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
-        is_usable = self.is_open and self.ended_at is None and self.greet()
+        is_usable = self.is_open and self.ended_at is None
         return is_usable and send_message(self.socket, frames, n_bytes)
-
-    def greet(self) -> bool:
-        """Let the peer's ROUTER learn our routing id, before anything else is sent."""
-        self._is_greeted = self._is_greeted or send_message(self.socket, [b""], 0)
-        return self._is_greeted
 
     def follow(self) -> None:
         """Follow the monitor through connection, handshake and end."""
@@ -101,7 +98,6 @@ class DialedConnection(Connection):
                 self.is_open = True
                 self.opened_at = monotonic()
                 self.start_counting()
-                self.greet()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _NOT_ALLOWED_STATUS:
                 self.problem = DialProblem.NOT_ALLOWED
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value == errno.EAGAIN:
@@ -222,11 +218,9 @@ class Dialer:
     def check(self) -> None:
         """End a connection over which a message comes that does not end."""
         connection = self.connection
-        if connection:
-            connection.greet()
-            if connection.is_sending_without_end(self._shared.limits):
-                connection.refusal = Refusal.ENDLESS_MESSAGE
-                self._finish(connection)
+        if connection and connection.is_sending_without_end(self._shared.limits):
+            connection.refusal = Refusal.ENDLESS_MESSAGE
+            self._finish(connection)
 
     def _attempt(self, host: str) -> None:
         self._n_attempts += 1

@@ -142,7 +142,7 @@ class PeerTable(Observer):
             address = connection.stream.address if connection and connection.stream else None
             self.rejected(message.refusal, peer, address)
         elif not message.is_greeting:
-            self._events.append(Received(peer, tuple(frame.buffer for frame in message.frames)))
+            self._events.append(Received(peer, tuple([frame.buffer for frame in message.frames])))
 
     def rejected(self, refusal: Refusal, peer: PeerId | None, address: str | None) -> None:
         """Count it, and report one of a kind a second: strangers choose how often this happens."""

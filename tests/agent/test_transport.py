@@ -416,8 +416,8 @@ def test_a_peer_that_closes_is_disconnected_after_its_last_words(town: Town) -> 
 def test_a_listener_that_closes_gets_its_last_words_out(town: Town) -> None:
     dialer, listener = town.add(), town.add()
     town.connect(dialer, listener)
-    listener.transport.send(dialer.peer, [b"x" * 10_000_000])
-    listener.transport.send(dialer.peer, [b"good-bye"])
+    assert listener.transport.send(dialer.peer, [b"x" * 10_000_000])
+    assert listener.transport.send(dialer.peer, [b"good-bye"])
     town.nodes.remove(listener)
     closing = threading.Thread(target=listener.transport.close, args=(PATIENCE_S,))
     closing.start()
@@ -456,8 +456,8 @@ def test_what_was_queued_for_an_ended_connection_is_not_delivered_by_the_next(to
     dialer.transport.send(listener.peer, [b"stale"])
     town.until(lambda: not is_connected(dialer, listener))
     again = town.add(listener.keys, bind=(listener.address,))
-    town.until(lambda: is_connected(again, dialer))
-    dialer.transport.send(again.peer, [b"fresh"])
+    town.until(lambda: is_connected(again, dialer) and is_connected(dialer, again))
+    assert dialer.transport.send(again.peer, [b"fresh"])
     town.until(lambda: bool(again.messages(dialer.peer)))
     assert again.messages(dialer.peer) == [[b"fresh"]]
 
