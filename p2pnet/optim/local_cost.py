@@ -119,11 +119,8 @@ class LocalCost:
         def of_chunk(chunk: Chunk) -> tuple[float, Array]:
             samples = chunk.samples
             linearization = self.model.linearize(params, samples.X)
-            predictions = linearization.predictions
-            value = self.loss.value(predictions, samples.targets, samples.weights)
-            slopes = self.loss.gradient(predictions, samples.targets, samples.weights)
-            slopes *= chunk.share
-            return chunk.share * value, linearization.vjp(slopes)
+            point = self.loss.at(linearization.predictions, samples.targets, samples.weights)
+            return chunk.share * point.value(), linearization.vjp(chunk.share * point.gradient())
 
         parts = list(self.map(of_chunk, self.chunks))
         return sum(value for value, _ in parts), ordered_sum([gradient for _, gradient in parts])

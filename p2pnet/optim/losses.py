@@ -22,70 +22,23 @@ import numpy.typing as npt
 
 from p2pnet.errors import ConfigError, DataError
 from p2pnet.optim.arrays import AnyArray, Array
+from p2pnet.optim.hessians import DiagonalHessian, Hessian, SoftmaxHessian
 
 
-class Hessian(ABC):
-    """The second derivative of a mean loss with respect to the predictions: one small matrix for each sample."""
-
-    @abstractmethod
-    def apply(self, tangents: Array) -> Array:
-        """H_i t_i for each sample, (n_samples, n_outputs); a new array."""
+class LossPoint(ABC):
+    """A mean loss at some predictions: value and derivatives there, which share what they can of the work."""
 
     @abstractmethod
-    def root(self) -> Array:
-        """R with H_i = R_i R_iᵀ, (n_samples, n_outputs, rank)."""
+    def value(self) -> float:
+        """The weighted mean of ℓ."""
 
     @abstractmethod
-    def scaled(self, factor: float) -> "Hessian":
-        """H times a factor."""
+    def gradient(self) -> Array:
+        """The derivative of the value with respect to the predictions, (n_samples, n_outputs); a new array."""
 
-
-@final
-class DiagonalHessian(Hessian):
-    """H_i = diag(h_i): outputs do not interact."""
-
-    def __init__(self, diagonal: Array) -> None:
-        self._diagonal = diagonal
-
-    def apply(self, tangents: Array) -> Array:
-        return tangents * self._diagonal
-
-    def root(self) -> Array:
-        n_outputs = self._diagonal.shape[1]
-        R: Array = np.sqrt(self._diagonal)[:, :, np.newaxis] * np.eye(n_outputs, dtype=self._diagonal.dtype)
-        return R
-
-    def scaled(self, factor: float) -> "DiagonalHessian":
-        return DiagonalHessian(factor * self._diagonal)
-
-
-@final
-class SoftmaxHessian(Hessian):
-    """H_i = s_i (diag(p_i) − p_i p_iᵀ), p_i the probabilities, s_i the weight of the sample in the mean."""
-
-    def __init__(self, probabilities: Array, mean_weights: float | Array) -> None:
-        self._probabilities = probabilities
-        self._weighted = probabilities * mean_weights
-        self._mean_weights = mean_weights
-
-    def apply(self, tangents: Array) -> Array:
-        expected = np.einsum("ik,ik->i", self._probabilities, tangents)
-        result: Array = tangents - expected[:, np.newaxis]
-        result *= self._weighted
-        return result
-
-    def root(self) -> Array:
-        # (diag √p − p √pᵀ)(…)ᵀ = diag p − 2 p pᵀ + p pᵀ, since Σ p = 1.
-        P = self._probabilities
-        root = np.sqrt(P)
-        R = -P[:, :, np.newaxis] * root[:, np.newaxis, :]
-        diagonal = np.arange(P.shape[1])
-        R[:, diagonal, diagonal] += root
-        R *= np.sqrt(np.asarray(self._mean_weights, dtype=P.dtype)).reshape(-1, 1, 1)
-        return R
-
-    def scaled(self, factor: float) -> "SoftmaxHessian":
-        return SoftmaxHessian(self._probabilities, factor * self._mean_weights)
+    @abstractmethod
+    def hessian(self) -> Hessian:
+        """The second derivative of the value (a generalised one where the gradient has kinks)."""
 
 
 class Loss(ABC):
@@ -104,16 +57,20 @@ class Loss(ABC):
         """The targets in the form that the other functions take; DataError if shape or labels do not fit."""
 
     @abstractmethod
+    def at(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> LossPoint:
+        """The mean loss at these predictions."""
+
     def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
         """The weighted mean of ℓ."""
+        return self.at(predictions, targets, sample_weights).value()
 
-    @abstractmethod
     def gradient(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Array:
         """The derivative of `value` with respect to the predictions, (n_samples, n_outputs)."""
+        return self.at(predictions, targets, sample_weights).gradient()
 
-    @abstractmethod
     def hessian(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Hessian:
         """The second derivative of `value` at these predictions (a generalised one where there are kinks)."""
+        return self.at(predictions, targets, sample_weights).hessian()
 
     def curvature(
         self, predictions: Array, targets: AnyArray, tangents: Array, sample_weights: Array | None = None
@@ -128,21 +85,8 @@ class ElementwiseLoss(Loss):
     def encode(self, Y: AnyArray, n_outputs: int) -> AnyArray:
         return _numbers(Y, n_outputs, self.name)
 
-    def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
-        values = self.elements(predictions, targets)
-        if sample_weights is None:
-            return float(values.sum()) / len(values)
-        return float(sample_weights @ values.sum(axis=1)) / float(sample_weights.sum())
-
-    def gradient(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Array:
-        slopes = self.slopes(predictions, targets)
-        slopes *= _mean_weights(slopes, sample_weights)
-        return slopes
-
-    def hessian(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Hessian:
-        curvatures = self.curvatures(predictions, targets)
-        curvatures *= _mean_weights(curvatures, sample_weights)
-        return DiagonalHessian(curvatures)
+    def at(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> LossPoint:
+        return _ElementwisePoint(self, predictions, targets, sample_weights)
 
     @abstractmethod
     def elements(self, predictions: Array, targets: AnyArray) -> Array:
@@ -155,6 +99,28 @@ class ElementwiseLoss(Loss):
     @abstractmethod
     def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
         """∂²h/∂p², elementwise; a new array."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class _ElementwisePoint(LossPoint):
+    loss: ElementwiseLoss
+    predictions: Array
+    targets: AnyArray
+    sample_weights: Array | None
+
+    def value(self) -> float:
+        return _mean(self.loss.elements(self.predictions, self.targets).sum(axis=1), self.sample_weights)
+
+    def gradient(self) -> Array:
+        slopes = self.loss.slopes(self.predictions, self.targets)
+        slopes *= _mean_weights(slopes, self.sample_weights)
+        return slopes
+
+    def hessian(self) -> Hessian:
+        curvatures = self.loss.curvatures(self.predictions, self.targets)
+        curvatures *= _mean_weights(curvatures, self.sample_weights)
+        return DiagonalHessian(curvatures)
 
 
 @final
@@ -304,21 +270,33 @@ class SoftmaxCrossEntropy(Loss):
             raise DataError("softmax-cross-entropy needs one output per class, at least 2; use logistic for one output")
         return _class_indices(Y, n_outputs, self.name)
 
-    def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
-        shifted = _shifted(predictions)
-        values: Array = np.log(_row_sums(np.exp(shifted))) - shifted[np.arange(len(targets)), targets]
-        if sample_weights is None:
-            return float(values.sum()) / len(values)
-        return float(sample_weights @ values) / float(sample_weights.sum())
+    def at(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> LossPoint:
+        return _SoftmaxPoint(predictions, targets, sample_weights)
 
-    def gradient(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Array:
-        P = _softmax(predictions)
-        P[np.arange(len(P)), targets] -= 1.0
-        P *= _mean_weights(P, sample_weights)
-        return P
 
-    def hessian(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> Hessian:  # noqa: ARG002
-        return SoftmaxHessian(_softmax(predictions), _mean_weights(predictions, sample_weights))
+@final
+class _SoftmaxPoint(LossPoint):
+    def __init__(self, predictions: Array, targets: AnyArray, sample_weights: Array | None) -> None:
+        self._of_class = np.arange(len(targets)), targets
+        self._sample_weights = sample_weights
+        self._shifted = _shifted(predictions)
+        self._probabilities = np.exp(self._shifted)
+        # A product with ones is twice as fast as a sum over so short an axis.
+        self._sums: Array = self._probabilities @ np.ones(predictions.shape[1], dtype=predictions.dtype)
+        self._probabilities /= self._sums[:, np.newaxis]
+
+    def value(self) -> float:
+        values: Array = np.log(self._sums) - self._shifted[self._of_class]
+        return _mean(values, self._sample_weights)
+
+    def gradient(self) -> Array:
+        slopes = self._probabilities.copy()
+        slopes[self._of_class] -= 1.0
+        slopes *= _mean_weights(slopes, self._sample_weights)
+        return slopes
+
+    def hessian(self) -> Hessian:
+        return SoftmaxHessian(self._probabilities, _mean_weights(self._probabilities, self._sample_weights))
 
 
 def loss_by_name(name: str, huber_delta: float = 1.0) -> Loss:
@@ -341,19 +319,18 @@ def loss_by_name(name: str, huber_delta: float = 1.0) -> Loss:
         raise ConfigError(f"unknown loss {name!r}; known are {', '.join(sorted(known))}") from None
 
 
+def _mean(values: Array, sample_weights: Array | None) -> float:
+    if sample_weights is None:
+        return float(values.sum()) / len(values)
+    return float(sample_weights @ values) / float(sample_weights.sum())
+
+
 def _mean_weights(predictions: Array, sample_weights: Array | None) -> float | Array:
     """What each sample's term is multiplied by: 1/n, or its weight over the sum of weights, (n_samples, 1)."""
     if sample_weights is None:
         return 1.0 / len(predictions)
     result: Array = (sample_weights / sample_weights.sum())[:, np.newaxis]
     return result
-
-
-def _softmax(predictions: Array) -> Array:
-    P = _shifted(predictions)
-    np.exp(P, out=P)
-    P /= _row_sums(P)[:, np.newaxis]
-    return P
 
 
 def _shifted(predictions: Array) -> Array:
@@ -365,12 +342,6 @@ def _shifted(predictions: Array) -> Array:
     else:
         shifted = predictions - predictions.max(axis=1, keepdims=True)
     return shifted
-
-
-def _row_sums(P: Array) -> Array:
-    # A product with ones is twice as fast as a sum over so short an axis.
-    sums: Array = P @ np.ones(P.shape[1], dtype=P.dtype)
-    return sums
 
 
 def _exp(predictions: Array) -> Array:

@@ -24,8 +24,9 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.hessians import Hessian
 from p2pnet.optim.local_cost import Chunk, LocalCost, Map, cut, ordered_sum, serial_map
-from p2pnet.optim.losses import Hessian, Loss
+from p2pnet.optim.losses import Loss, LossPoint
 from p2pnet.optim.models import Linearization, Model
 from p2pnet.optim.penalties import Penalty
 
@@ -162,36 +163,25 @@ class _LinearizedChunk:
     chunk: Chunk
     linearization: Linearization
     loss: Loss
+    point: LossPoint
+    """the loss at w"""
     value: float
     """its part of mean_k(w)"""
     slopes: Array
     """its part of ∇h(0), (n_samples, n_outputs)"""
 
-    def value_at(self, tangents: Array) -> float:
+    def at(self, tangents: Array) -> LossPoint:
         samples = self.chunk.samples
-        predictions = self.linearization.predictions + tangents
-        return self.chunk.share * self.loss.value(predictions, samples.targets, samples.weights)
-
-    def slopes_at(self, tangents: Array) -> Array:
-        samples = self.chunk.samples
-        predictions = self.linearization.predictions + tangents
-        slopes = self.loss.gradient(predictions, samples.targets, samples.weights)
-        slopes *= self.chunk.share
-        return slopes
-
-    def hessian_at(self, tangents: Array) -> Hessian:
-        samples = self.chunk.samples
-        predictions = self.linearization.predictions + tangents
-        return self.loss.hessian(predictions, samples.targets, samples.weights).scaled(self.chunk.share)
+        return self.loss.at(self.linearization.predictions + tangents, samples.targets, samples.weights)
 
 
 def _linearized(model: Model, loss: Loss, params: Array, chunk: Chunk) -> _LinearizedChunk:
     samples = chunk.samples
     linearization = model.linearize(params, samples.X)
-    value = chunk.share * loss.value(linearization.predictions, samples.targets, samples.weights)
-    slopes = loss.gradient(linearization.predictions, samples.targets, samples.weights)
-    slopes *= chunk.share
-    return _LinearizedChunk(chunk, linearization, loss, value, slopes)
+    point = loss.at(linearization.predictions, samples.targets, samples.weights)
+    return _LinearizedChunk(
+        chunk, linearization, loss, point, value=chunk.share * point.value(), slopes=chunk.share * point.gradient()
+    )
 
 
 @final
@@ -205,6 +195,8 @@ class LinearizedNetworkModel(LocalModel):
         self.value_at_origin = value
         self.gradient_at_origin = gradient
         self.is_quadratic = parts[0].loss.is_quadratic
+        self._no_tangents = tuple(np.zeros_like(part.slopes) for part in parts)
+        self._latest: tuple[Tangents, list[LossPoint]] = (self._no_tangents, [part.point for part in parts])
 
     @property
     def n_rows(self) -> int:
@@ -214,29 +206,37 @@ class LinearizedNetworkModel(LocalModel):
         return tuple(self._map(lambda part: part.linearization.jvp(step), self._parts))
 
     def no_tangents(self) -> Tangents:
-        return tuple(np.zeros_like(part.slopes) for part in self._parts)
+        return self._no_tangents
 
     def excess_at(self, tangents: Tangents) -> float:
         excess = 0.0
-        for part, T in zip(self._parts, tangents, strict=True):
-            excess += part.value_at(T) - part.value - float(np.vdot(part.slopes, T))
+        for part, T, point in zip(self._parts, tangents, self._points_at(tangents), strict=True):
+            excess += part.chunk.share * point.value() - part.value - float(np.vdot(part.slopes, T))
         return excess
 
     def slopes_at(self, tangents: Tangents) -> Tangents:
-        return tuple(part.slopes_at(T) - part.slopes for part, T in zip(self._parts, tangents, strict=True))
+        points = zip(self._parts, self._points_at(tangents), strict=True)
+        return tuple(part.chunk.share * point.gradient() - part.slopes for part, point in points)
 
     def pulled_back(self, slopes: Tangents) -> Array:
         pairs = zip(self._parts, slopes, strict=True)
         return ordered_sum(list(self._map(lambda pair: pair[0].linearization.vjp(pair[1]), pairs)))
 
     def curvature_at(self, tangents: Tangents) -> Curvature:
-        hessians = [part.hessian_at(T) for part, T in zip(self._parts, tangents, strict=True)]
+        points = zip(self._parts, self._points_at(tangents), strict=True)
+        hessians = [point.hessian().scaled(part.chunk.share) for part, point in points]
         return _GaussNewton([part.linearization for part in self._parts], hessians, self._map)
 
     def restricted(self, block: slice) -> "LinearizedNetworkModel":
         parts = [replace(part, linearization=part.linearization.restricted(block)) for part in self._parts]
         # A block is worked on by one thread of the pool; it must not wait for others of the same pool.
         return LinearizedNetworkModel(parts, serial_map, self.value_at_origin, self.gradient_at_origin[block])
+
+    def _points_at(self, tangents: Tangents) -> list[LossPoint]:
+        # A solver asks for excess, slopes and curvature at one place before it goes to the next: they share their work.
+        if self._latest[0] is not tangents:
+            self._latest = tangents, [part.at(T) for part, T in zip(self._parts, tangents, strict=True)]
+        return self._latest[1]
 
 
 @final
