@@ -1,0 +1,132 @@
+"""What a person sees while the agents train: a live table on a terminal, now and then a line anywhere else."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self, TextIO, final
+
+from p2pnet.demo.progress import AgentProgress
+from p2pnet.report.words import in_bytes
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SECONDS_BETWEEN_FRAMES = 0.25
+SECONDS_BETWEEN_LINES = 2.0
+
+
+class Display(ABC):
+    """Shows the agents' progress, not more often than `period_s`."""
+
+    period_s: float
+
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
+    def show(self, progress: Sequence[AgentProgress]) -> None: ...
+
+    def __exit__(self, *failure: object) -> None:
+        return None
+
+
+def make_display(stream: TextIO, headline: str, metric_name: str, max_rounds: int) -> Display:
+    """The display that suits the stream."""
+    if stream.isatty():
+        return LiveTable(stream, headline, metric_name, max_rounds)
+    return PlainLines(stream, headline, metric_name, max_rounds)
+
+
+@final
+class PlainLines(Display):
+    """One line at a time, for logs."""
+
+    period_s = SECONDS_BETWEEN_LINES
+
+    def __init__(self, stream: TextIO, headline: str, metric_name: str, max_rounds: int) -> None:
+        self._stream = stream
+        self._metric_name = metric_name
+        self._max_rounds = max_rounds
+        self._round = -1
+        print(headline, file=stream, flush=True)
+
+    def show(self, progress: Sequence[AgentProgress]) -> None:
+        latest = [agent.latest for agent in progress if agent.latest is not None]
+        if len(latest) < len(progress) or min(record.round for record in latest) == self._round:
+            return
+        self._round = min(record.round for record in latest)
+        objective = sum(record.objective_local for record in latest) / len(latest)
+        worst = min(record.test_metric for record in latest)
+        print(
+            f"round {self._round} of at most {self._max_rounds}: objective {objective:.4g}, "
+            f"worst {self._metric_name} {worst:.3f}, "
+            f"disagreement {max(record.disagreement for record in latest):.1e}, "
+            f"{in_bytes(sum(record.bytes_sent for record in latest))} sent",
+            file=self._stream,
+            flush=True,
+        )
+
+
+@final
+class LiveTable(Display):
+    """A table redrawn in place: one row an agent, a bar over the rounds."""
+
+    period_s = SECONDS_BETWEEN_FRAMES
+
+    def __init__(self, stream: TextIO, headline: str, metric_name: str, max_rounds: int) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._headline = headline
+        self._metric_name = metric_name
+        self._max_rounds = max_rounds
+        self._start = time.monotonic()
+        self._live = Live(console=Console(file=stream), auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def show(self, progress: Sequence[AgentProgress]) -> None:
+        self._live.update(self._frame(progress), refresh=True)
+
+    def __exit__(self, *failure: object) -> None:
+        self._live.stop()
+
+    def _frame(self, progress: Sequence[AgentProgress]) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("agent")
+        for header in ("round", "objective", f"test {self._metric_name}", "disagreement", "sent"):
+            table.add_column(header, justify="right", min_width=len(header))
+        for agent in progress:
+            table.add_row(agent.name, *_cells(agent))
+        latest = [agent.latest for agent in progress if agent.latest is not None]
+        round_ = min((record.round for record in latest), default=0) if len(latest) == len(progress) else 0
+        seconds = time.monotonic() - self._start
+        status = Table.grid(padding=(0, 2, 0, 0))
+        status.add_row(
+            ProgressBar(total=self._max_rounds, completed=round_, width=30),
+            f"round {round_} of at most {self._max_rounds}" if latest else "the agents are starting",
+            Text(f"{seconds:.1f} s", style="dim"),
+        )
+        return Group(Text(self._headline, style="bold"), "", table, "", status)
+
+
+def _cells(agent: AgentProgress) -> tuple[str, ...]:
+    if agent.latest is None:
+        return ("–",) * 5
+    record = agent.latest
+    return (
+        str(record.round),
+        f"{record.objective_local:.4f}",
+        f"{record.test_metric:.4f}",
+        f"{record.disagreement:.1e}",
+        in_bytes(record.bytes_sent),
+    )

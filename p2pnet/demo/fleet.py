@@ -1,0 +1,148 @@
+"""The agents of a demo on disk: each has a directory with its key, its samples and its agent.toml, as on N machines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import signal
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from p2pnet.agent.data import write_npz
+from p2pnet.agent.security import generate_keys, write_keys
+from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.config import (
+    AgentSettings,
+    AlgorithmSettings,
+    DataSettings,
+    LogSettings,
+    Neighbor,
+    NetworkSettings,
+    SecuritySettings,
+    Settings,
+    write_config,
+)
+from p2pnet.demo.options import DemoOptions
+from p2pnet.errors import ConfigError, TransportError
+from p2pnet.report.outcome import AgentOutcome
+from p2pnet.topology import diameter, neighbors_of
+from p2pnet.workload import Workload
+
+TOLD_TO_LEAVE = "told to leave"
+"""Why an agent ended that was sent a signal, in its result."""
+
+OPTIONS_FILE = "demo.json"
+"""Marks a directory as a demo's own, that the next demo may write anew."""
+
+# Below the range that systems take the ports of outgoing connections from: no dialing agent can get hold of a port
+# that another one is about to listen on.
+LOWEST_PORT, HIGHEST_PORT = 15_000, 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFiles:
+    """One agent's directory."""
+
+    name: str
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "agent.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "agent.log"
+
+    @property
+    def history(self) -> Path:
+        return self.directory / "history.csv"
+
+    def failure(self, exit_code: int) -> str | None:
+        """Why the agent did not finish, whose process ended with `exit_code` (−n: by signal n); None if it did."""
+        if exit_code == 0:
+            reason = StateDirectory(self.directory).load_result().stopped_because
+            return reason if reason == TOLD_TO_LEAVE else None
+        how = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), None)
+        return f"{how}; its log ends with: {last}" if last else f"{how}, with nothing in its log"
+
+    def outcome(self) -> AgentOutcome:
+        """What the agent left when it had finished."""
+        state = StateDirectory(self.directory)
+        return AgentOutcome(state.load_result(), state.load_params(), read_history(self.history), state.load_books())
+
+
+def clear_directory(directory: Path) -> None:
+    """Make the directory ready for a demo: new, empty, or rid of what an earlier demo left; ConfigError otherwise."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        earlier = sorted(path for path in directory.glob("agent-*") if path.is_dir())
+        if earlier and not (directory / OPTIONS_FILE).exists():
+            raise ConfigError(
+                f"--report {directory}: holds {earlier[0].name}, which no demo wrote; name another directory"
+            )
+        for agent in earlier:
+            shutil.rmtree(agent)
+        for name in ("summary.json", "history.csv", "curves.png"):
+            (directory / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--report {directory}: cannot be written: {error.strerror}") from error
+
+
+def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> list[AgentFiles]:
+    """Write everything that each agent needs to run, and nothing that it should not know of the others."""
+    (directory / OPTIONS_FILE).write_text(json.dumps(asdict(options), indent=2, default=str) + "\n")
+    n_agents = workload.n_agents
+    files = [AgentFiles(name, directory / name) for name in (f"agent-{k + 1}" for k in range(n_agents))]
+    keys = [generate_keys() for _ in files]
+    addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(n_agents)]
+    neighbors = neighbors_of(workload.edges, n_agents)
+    write_npz(workload.test, directory / "test.npz")
+    for k, agent in enumerate(files):
+        agent.directory.mkdir()
+        write_keys(agent.directory / "agent.key", keys[k])
+        write_npz(workload.shards[k], agent.directory / "samples.npz")
+        settings = Settings(
+            agent=AgentSettings(name=agent.name, state_dir=Path()),
+            network=NetworkSettings(
+                bind=addresses[k],
+                neighbors=tuple(
+                    Neighbor(name=files[j].name, address=addresses[j], public_key=keys[j].public) for j in neighbors[k]
+                ),
+                max_diameter=diameter(workload.edges, n_agents) or 1,
+                round_pace_s=options.pace_s,
+            ),
+            security=SecuritySettings(secret_key=Path("agent.key")),
+            data=DataSettings(
+                source=Path("samples.npz"),
+                test_source=Path("../test.npz"),
+                task=workload.problem.task,
+                classes=workload.train.classes or None,
+            ),
+            model=workload.model,
+            objective=workload.objective,
+            algorithm=AlgorithmSettings(rounds=options.rounds),
+            log=LogSettings(file=Path(agent.log.name)),
+        )
+        write_config(settings, agent.config)
+    return files
+
+
+def free_ports(n_ports: int) -> list[int]:
+    """Different ports of the loopback interface on which nobody listens now."""
+    ports: list[int] = []
+    with contextlib.ExitStack() as held:
+        for _ in range(100 * n_ports):
+            port = LOWEST_PORT + secrets.randbelow(HIGHEST_PORT - LOWEST_PORT)
+            listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                ports.append(port)
+            if len(ports) == n_ports:
+                return ports
+    raise TransportError(f"no {n_ports} free ports on 127.0.0.1 from {LOWEST_PORT} to {HIGHEST_PORT}; stop something")

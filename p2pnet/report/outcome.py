@@ -1,0 +1,44 @@
+"""What a run leaves, however its agents were run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.agent.state import Result, RoundRecord
+from p2pnet.consensus.conservation import Books
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOutcome:
+    """What one agent has at the end."""
+
+    result: Result
+    params: NDArray[np.float64] = field(repr=False)
+    history: Sequence[RoundRecord] = field(repr=False)
+    books: Books = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.result.agent
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOutcome:
+    """What the network has at the end, agent by agent."""
+
+    agents: tuple[AgentOutcome, ...]
+    seconds_total: float
+    """from the command's start until every agent was done"""
+
+    @property
+    def started_at(self) -> float:
+        """When the first agent began to train, seconds since the epoch."""
+        return min(agent.history[0].time_s for agent in self.agents)
+
+    @property
+    def seconds_training(self) -> float:
+        return max(agent.history[-1].time_s for agent in self.agents) - self.started_at

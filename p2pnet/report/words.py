@@ -1,0 +1,76 @@
+"""A summary in words, for the person who watched."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from p2pnet.report.summary import Summary
+
+NEGLIGIBLE_CONSERVATION_ERROR = 1e-9
+
+
+def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
+    """What the network reached, against one model trained on all samples and against each agent on its own."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=stream, highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("")
+    table.add_column(f"test {summary.test_metric_name}", justify="right")
+    table.add_column("objective", justify="right")
+    unfinished = "" if summary.central_converged else " (time was up)"
+    table.add_row(
+        f"one model trained on all samples{unfinished}",
+        f"{summary.test_metric_central:.4f}",
+        f"{summary.objective_central:.4f}",
+    )
+    table.add_row(
+        "the network, its worst agent",
+        f"{summary.test_metric_worst:.4f}",
+        f"{summary.objective_worst:.4f}",
+        style="bold",
+    )
+    table.add_row("the network, mean of agents", f"{summary.test_metric_mean:.4f}", f"{summary.objective_mean:.4f}")
+    table.add_row("each agent alone, mean", f"{summary.test_metric_alone_mean:.4f}", "")
+    console.print()
+    console.print(table)
+    console.print()
+    console.print(verdict(summary))
+    console.print(
+        f"{summary.rounds} rounds in {summary.seconds_training:.2f} s of training "
+        f"({summary.seconds_total:.1f} s in all; stopped: {summary.stopped_because}). "
+        f"{in_bytes(summary.bytes_sent_total)} sent, {summary.peak_rss_mb_max:.0f} MB of memory an agent at most."
+    )
+
+
+def verdict(summary: Summary) -> str:
+    """The comparison in one or two sentences."""
+    metric = summary.test_metric_name
+    gap = summary.test_metric_central - summary.test_metric_worst
+    alone = summary.test_metric_worst - summary.test_metric_alone_mean
+    central = (
+        f"Every agent's model is as good as the central one (within {_rounded_up(abs(gap))} {metric})"
+        if gap <= 0.01
+        else f"The worst agent's model is {gap:.3f} {metric} below the central one"
+    )
+    return (
+        f"{central}, and {abs(alone):.3f} {'better' if alone >= 0 else 'worse'} than an agent gets alone. "
+        "No sample left its agent."
+    )
+
+
+def in_bytes(n_bytes: int) -> str:
+    """A number of bytes as people say it: 812 B, 5.5 kB, 12 MB."""
+    amount, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    digits = 0 if unit == "B" or amount >= 99.5 else 1
+    return f"{amount:.{digits}f} {unit}"
+
+
+def _rounded_up(value: float) -> str:
+    return f"{max(value, 0.001):.3f}"
