@@ -171,7 +171,10 @@ class Transport(ABC):
 
     @abstractmethod
     def poll(self, timeout_s: float | None) -> list[TransportEvent]:
-        """What has happened; waits for it up to `timeout_s` (None: without limit), or until `wake`."""
+        """What has happened; waits for it up to `timeout_s` (None: without limit), or until `wake`.
+
+        It may return early with nothing.
+        """
 
     @abstractmethod
     def wake(self) -> None:
