@@ -205,6 +205,8 @@ class MlpLinearization(Linearization):
     nothing, and of its own layer only the neurons of the block do.
     """
 
+    forms_jacobian = True
+
     def __init__(self, model: Mlp, caches: _Caches, rows: list[range]) -> None:
         self._model = model
         self._caches = caches

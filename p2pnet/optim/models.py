@@ -39,6 +39,9 @@ class Linearization(ABC):
     n_params: int
     """length of the steps that `jvp` takes: all parameters, or those of the block"""
 
+    forms_jacobian: bool = False
+    """whether `jacobian` is cheaper than n_params products"""
+
     @abstractmethod
     def jvp(self, step: Array) -> Array:
         """J step, (n_samples, n_outputs); a new array."""

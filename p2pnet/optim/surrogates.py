@@ -66,6 +66,11 @@ class LocalModel(ABC):
     def n_rows(self) -> int:
         """Predictions that the excess depends on: samples · outputs."""
 
+    @property
+    @abstractmethod
+    def forms_jacobian(self) -> bool:
+        """Whether `Curvature.factor` is cheaper than n_params products."""
+
     @abstractmethod
     def tangents(self, step: Array) -> Tangents:
         """T = J step."""
@@ -113,6 +118,7 @@ class FirstOrderModel(LocalModel):
 
     is_quadratic = True
     n_rows = 0
+    forms_jacobian = True
 
     def __init__(self, value: float, gradient: Array) -> None:
         self.n_params = len(gradient)
@@ -201,6 +207,10 @@ class LinearizedNetworkModel(LocalModel):
     @property
     def n_rows(self) -> int:
         return sum(part.linearization.predictions.size for part in self._parts)
+
+    @property
+    def forms_jacobian(self) -> bool:
+        return all(part.linearization.forms_jacobian for part in self._parts)
 
     def tangents(self, step: Array) -> Tangents:
         return tuple(self._map(lambda part: part.linearization.jvp(step), self._parts))

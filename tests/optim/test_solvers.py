@@ -162,14 +162,16 @@ def test_full_linearisation_takes_one_proximal_step(penalty_name: str) -> None:
     assert solution.optimality_residual < 1e-12
 
 
-@pytest.mark.parametrize("penalty_name", ["l2", "l1", "box"])
+@pytest.mark.parametrize(
+    ("penalty_name", "name"), [("l2", "cg"), *((kind, name) for kind in ("l1", "group", "box") for name in KINKED)]
+)
 @pytest.mark.parametrize("max_iterations", [0, 1, 2, 5, 10])
-def test_a_spent_budget_leaves_a_usable_answer(penalty_name: str, max_iterations: int) -> None:
+def test_a_spent_budget_leaves_a_usable_answer(penalty_name: str, name: str, max_iterations: int) -> None:
     problem = network_problem(SoftmaxCrossEntropy(), penalty_name, 3)
     start = problem.value(problem.penalty.prox(problem.params, 1.0 / problem.proximal_weight))
     if np.isfinite(problem.value(problem.params)):
         start = problem.value(problem.params)
-    solver = choose_solver(problem)
+    solver = solver_by_name(name, problem)
     by_count = solve(problem, solver, tolerance=1e-12, max_iterations=max_iterations)
     asked = count()
     by_time = solve(problem, solver, tolerance=1e-12, should_stop=lambda: next(asked) >= max_iterations)
@@ -181,10 +183,10 @@ def test_a_spent_budget_leaves_a_usable_answer(penalty_name: str, max_iterations
 
 
 def test_more_iterations_give_smaller_values() -> None:
-    for penalty_name in ("l2", "l1"):
+    for penalty_name, name in (("l2", "cg"), ("l1", "proximal-newton")):
         problem = network_problem(SoftmaxCrossEntropy(), penalty_name, 3)
         values = [
-            problem.value(solve(problem, choose_solver(problem), tolerance=0.0, max_iterations=n).best_response)
+            problem.value(solve(problem, solver_by_name(name, problem), tolerance=0.0, max_iterations=n).best_response)
             for n in (1, 4, 16, 64)
         ]
         assert values == sorted(values, reverse=True)
@@ -227,6 +229,19 @@ def test_primal_and_dual_direct_solves_are_solves(n_rows: int, n_params: int, se
     M, b, D = rng.standard_normal((n_rows, n_params)), rng.standard_normal(n_params), rng.uniform(0.1, 2.0, n_params)
     np.testing.assert_allclose(solved(M, D, b), np.linalg.solve(M.T @ M + np.diag(D), b), atol=1e-9)
     np.testing.assert_allclose(solved(M, 0.5, b), np.linalg.solve(M.T @ M + 0.5 * np.eye(n_params), b), atol=1e-9)
+
+
+def test_the_choice_follows_penalty_surrogate_and_size() -> None:
+    def chosen(n_samples: int, penalty_name: str, surrogate: Surrogate | None = None) -> str:
+        model, rng = Mlp((8, 20, 1)), np.random.default_rng(0)
+        cost = LocalCost(model, HalfSquared(), rng.standard_normal((n_samples, 8)), rng.standard_normal(n_samples))
+        penalty = penalty_by_name(penalty_name, model, 0.1)
+        return choose_solver(problem_at(cost, penalty, model.init(rng), 0.1, surrogate)).name
+
+    assert chosen(82, "l2") == "direct"
+    assert chosen(819, "l2") == "cg"
+    assert chosen(82, "l1") == chosen(819, "group") == "proximal-newton"
+    assert chosen(82, "l1", FullLinearization()) == "proximal-step"
 
 
 def test_names_that_do_not_fit_are_refused() -> None:
