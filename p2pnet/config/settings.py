@@ -311,7 +311,9 @@ class AlgorithmSettings(Section):
     )
     proximal_weight: float = Field(default=0.1, gt=0, description="Proximal weight that the secant rule starts from.")
     rounds: PositiveInt = Field(default=500, description="Most rounds; training ends earlier when it has converged.")
-    exchanges: PositiveInt = Field(default=1, description="Rounds to each local step; the others only mix.")
+    exchanges: PositiveInt = Field(
+        default=2, description="Rounds to each local step, but for the first ten rounds; the others only mix."
+    )
     tolerance: float = Field(
         default=1e-4,
         ge=0,

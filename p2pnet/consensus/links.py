@@ -45,6 +45,10 @@ class Link:
         """The last share sent, for sending again byte for byte."""
         self.waiting: list[Share] = []
         """Shares that came and are not yet applied, oldest first."""
+        self.mass_flow: Array | None = None
+        """The mass given in the last round, None where it was not a whole one."""
+        self.params_flow: Array | None = None
+        """What the neighbor's parameters moved ours by in the last round, likewise."""
         self.resend_at: float | None = None
         """When the newest share is to be sent again, unless an acknowledgement comes first."""
         self._resend_interval_s = 0.0

@@ -10,8 +10,9 @@
 
     gathering → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
 
-One round is one exchange (`exchange.py`); a local step comes every `exchanges`-th round, and in the others its place
-is taken by the parameters as they are.
+One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, in which agents that began
+alike have little to agree on, and in every `exchanges`-th round later; in the others its place is taken by the
+parameters as they are.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ from p2pnet.consensus.timing import AdaptiveTimeout, Timing
 from p2pnet.errors import ProtocolError
 
 STATE_TIMEOUT_S = 5.0
+EAGER_ROUNDS = 10
+"""The first rounds, each with a local step."""
 
 
 class Phase(Enum):
@@ -80,8 +83,10 @@ class RoundSettings:
     """What the rounds of one agent are like."""
 
     max_rounds: int
-    exchanges: int = 1
+    exchanges: int = 2
     """Exchanges with the neighbors for each local step."""
+    momentum: float = 0.2
+    """What flows between two neighbors keeps this part of what flowed in the round before."""
     expected_neighbors: int = 1
     """Training begins once that many links are open."""
     max_neighbors: int = 8
@@ -101,7 +106,7 @@ class RoundMachine:
         self._settings = settings
         self._timing = settings.timing
         self._neighborhood = Neighborhood(identity, params.size + 2, settings.max_neighbors)
-        self._exchange = Exchange(self._neighborhood, params.size, settings.max_diameter)
+        self._exchange = Exchange(self._neighborhood, params.size, settings.max_diameter, settings.momentum)
         self._timeout = AdaptiveTimeout(self._timing.round_timeout_floor_s, self._timing.round_timeout_s)
         self._phase = Phase.GATHERING
         self._deadline: float | None = None
@@ -364,7 +369,7 @@ class RoundMachine:
         self._neighborhood.round = self._round
         if self._round >= self.last_round:
             return self._finish(now)
-        if self._round % self._settings.exchanges:
+        if self._round >= EAGER_ROUNDS and self._round % self._settings.exchanges:
             return self._share_when_paced(now)
         self._phase = Phase.STEPPING
         is_complete, self._is_complete = self._is_complete, True

@@ -50,25 +50,23 @@ class ConstantWeight(ProximalWeightRule):
 
 @final
 class SecantWeight(ProximalWeightRule):
-    """τ follows the unforeseen curvature δ: at least 1.2 δ after a step with δ > τ, and 0.7 τ after `patience` steps
-    without one, the patience growing by half with every violation; never less than a neighbor's.
+    """τ⁺ = max(1.5 δ, 0.8 τ), and at most 4 τ; never less than a neighbor's.
+
+    A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades: nothing sticks,
+    and nothing has to be tuned, whatever τ is first. Growth is bounded because δ also rises when disagreement, not
+    curvature, turns the direction.
     """
 
-    def __init__(self, weight: float = 0.1, patience: float = 3.0) -> None:
+    CAUTION = 1.5
+    MEMORY = 0.8
+    MAX_GROWTH = 4.0
+
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
-        self._patience = patience
-        self._n_calm = 0
 
     def observe(self, unforeseen_curvature: float) -> None:
-        if unforeseen_curvature > self.weight:
-            self.weight = 1.2 * unforeseen_curvature
-            self._patience *= 1.5
-            self._n_calm = 0
-            return
-        self._n_calm += 1
-        if self._n_calm >= self._patience:
-            self.weight *= 0.7
-            self._n_calm = 0
+        needed = min(self.CAUTION * unforeseen_curvature, self.MAX_GROWTH * self.weight)
+        self.weight = max(needed, self.MEMORY * self.weight)
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, neighbor_weight)
