@@ -63,10 +63,13 @@ class AgentFiles:
 
     def failure(self, exit_code: int) -> str | None:
         """Why the agent did not finish, whose process ended with `exit_code` (−n: by signal n); None if it did."""
-        if exit_code == 0:
+        if exit_code == 0 and (self.directory / "result.json").exists():
             reason = StateDirectory(self.directory).load_result().stopped_because
             return reason if reason == TOLD_TO_LEAVE else None
-        how = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"exit code {exit_code}"
+        if exit_code < 0:
+            how = f"ended by signal {-exit_code} ({signal.strsignal(-exit_code)})"
+        else:
+            how = f"exit code {exit_code}" if exit_code else "exit code 0, but it left no result"
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), None)
         return f"{how}; its log ends with: {last}" if last else f"{how}, with nothing in its log"

@@ -29,7 +29,8 @@ class Exit:
 class ProcessGroup:
     """Processes of this launcher. Leaving the context stops those that still run, whatever the cause."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_timeout_s: float = STOP_TIMEOUT_S) -> None:
+        self._stop_timeout_s = stop_timeout_s
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -73,7 +74,7 @@ class ProcessGroup:
         try:
             for process in running:
                 process.terminate()
-            deadline = time.monotonic() + STOP_TIMEOUT_S
+            deadline = time.monotonic() + self._stop_timeout_s
             for process in running:
                 process.wait(max(deadline - time.monotonic(), 0.0))
         except subprocess.TimeoutExpired:

@@ -7,7 +7,8 @@ from typing import TextIO
 
 from p2pnet.report.summary import Summary
 
-NEGLIGIBLE_CONSERVATION_ERROR = 1e-9
+AS_GOOD = 0.01
+"""A difference of accuracy or R² that does not count."""
 
 
 def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
@@ -22,7 +23,7 @@ def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
     table.add_column("objective", justify="right")
     unfinished = "" if summary.central_converged else " (time was up)"
     table.add_row(
-        f"one model trained on all samples{unfinished}",
+        f"one model, all samples in one place{unfinished}",
         f"{summary.test_metric_central:.4f}",
         f"{summary.objective_central:.4f}",
     )
@@ -49,16 +50,15 @@ def verdict(summary: Summary) -> str:
     """The comparison in one or two sentences."""
     metric = summary.test_metric_name
     gap = summary.test_metric_central - summary.test_metric_worst
-    alone = summary.test_metric_worst - summary.test_metric_alone_mean
-    central = (
-        f"Every agent's model is as good as the central one (within {_rounded_up(abs(gap))} {metric})"
-        if gap <= 0.01
-        else f"The worst agent's model is {gap:.3f} {metric} below the central one"
-    )
-    return (
-        f"{central}, and {abs(alone):.3f} {'better' if alone >= 0 else 'worse'} than an agent gets alone. "
-        "No sample left its agent."
-    )
+    gain = summary.test_metric_worst - summary.test_metric_alone_mean
+    if gap <= 0.0:
+        central = "Every agent's model is at least as good as the central one"
+    elif gap <= AS_GOOD:
+        central = f"Every agent's model is as good as the central one (within {max(gap, 0.001):.3f} {metric})"
+    else:
+        central = f"The worst agent's model is {gap:.3f} {metric} below the central one"
+    alone = f"{abs(gain):.3f} {'better' if gain >= 0.0 else 'worse'} than an agent gets alone"
+    return f"{central}, and {alone}."
 
 
 def in_bytes(n_bytes: int) -> str:
@@ -70,7 +70,3 @@ def in_bytes(n_bytes: int) -> str:
         amount, unit = amount / 1000, larger
     digits = 0 if unit == "B" or amount >= 99.5 else 1
     return f"{amount:.{digits}f} {unit}"
-
-
-def _rounded_up(value: float) -> str:
-    return f"{max(value, 0.001):.3f}"

@@ -1,0 +1,57 @@
+import io
+from typing import final
+
+from p2pnet.agent.state import RoundRecord
+from p2pnet.demo.display import Display, LiveTable, PlainLines, make_display
+from p2pnet.demo.progress import AgentProgress
+
+
+@final
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def progress(*rounds: int | None) -> list[AgentProgress]:
+    return [
+        AgentProgress(
+            f"agent-{k}", None if at is None else RoundRecord(at, 0.0, 0.5 * k, 0.9 - 0.1 * k, 2e-3, 0.1, 1500 * k)
+        )
+        for k, at in enumerate(rounds, start=1)
+    ]
+
+
+def shown(display: Display, stream: io.StringIO, *frames: list[AgentProgress]) -> list[str]:
+    with display:
+        for frame in frames:
+            display.show(frame)
+    return stream.getvalue().splitlines()
+
+
+def test_a_terminal_gets_a_table_anything_else_gets_lines() -> None:
+    assert isinstance(make_display(Terminal(), "headline", "accuracy", 50), LiveTable)
+    assert isinstance(make_display(io.StringIO(), "headline", "accuracy", 50), PlainLines)
+
+
+def test_lines_begin_when_all_agents_train_and_come_once_a_round() -> None:
+    stream = io.StringIO()
+    display = PlainLines(stream, "headline", "accuracy", 50)
+    lines = shown(display, stream, progress(None, None), progress(4, None), progress(7, 6), progress(8, 6))
+
+    assert lines == [
+        "headline",
+        "round 6 of at most 50: objective 0.75, worst accuracy 0.700, disagreement 2.0e-03, 4.5 kB sent",
+    ]
+
+
+def test_the_table_has_one_row_an_agent_and_a_bar() -> None:
+    stream = Terminal()
+    lines = shown(LiveTable(stream, "headline", "R²", 50), stream, progress(12, None))
+    frame = lines[-7:]
+
+    assert "headline" in lines[0]
+    assert [line.split() for line in frame if "agent-" in line] == [
+        ["agent-1", "12", "0.5000", "0.8000", "2.0e-03", "1.5", "kB"],
+        ["agent-2", *"–––––"],
+    ]
+    assert any("━" in line and "of at most 50" in line for line in frame)

@@ -1,0 +1,43 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from p2pnet.agent.state import Result, StateDirectory
+from p2pnet.demo.fleet import AgentFiles, free_ports
+
+RESULT = Result("agent-1", "key", 3, "converged", 10, 10, 50.0, 0, {})
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> AgentFiles:
+    return AgentFiles("agent-1", tmp_path)
+
+
+def test_free_ports_differ_and_can_be_listened_on_at_once() -> None:
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    listeners = [socket.create_server(("127.0.0.1", port)) for port in ports]
+    for listener in listeners:
+        listener.close()
+
+
+def test_an_agent_that_ended_well_with_a_result_has_finished(agent: AgentFiles) -> None:
+    StateDirectory(agent.directory).save_result(RESULT)
+    assert agent.failure(0) is None
+
+
+def test_a_failure_ends_with_the_agents_last_words(agent: AgentFiles) -> None:
+    agent.log.write_text("INFO listening\nERROR cannot bind\n\n")
+    assert agent.failure(69) == "exit code 69; its log ends with: ERROR cannot bind"
+    assert agent.failure(-11) == "ended by signal 11 (Segmentation fault); its log ends with: ERROR cannot bind"
+
+
+def test_a_failure_without_last_words_is_told_as_well(agent: AgentFiles) -> None:
+    agent.log.write_text("")
+    assert agent.failure(1) == "exit code 1, with nothing in its log"
+
+
+def test_an_agent_that_ended_well_without_a_result_has_not_finished(agent: AgentFiles) -> None:
+    agent.log.write_text("INFO listening\n")
+    assert agent.failure(0) == "exit code 0, but it left no result; its log ends with: INFO listening"
