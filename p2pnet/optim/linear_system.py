@@ -6,6 +6,7 @@ from typing import Final, final
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.surrogates import Tangents, combined
 
 FIRST_FORCING: Final = 0.5
 """Accuracy of a solve's first Newton system, relative to its gradient; later ones are solved more accurately. A more
@@ -17,13 +18,14 @@ accurate start wastes steps on a quadratic model that the loss leaves soon: 0.1 
 class LinearSystem:
     """H s = b from s = 0, for H symmetric and positive definite, given by its products alone.
 
+    `product(p)` gives (J p, H p): summing up J p on the way gives J s without another product at the end.
     `inverse_preconditioner` multiplies residuals, a positive number or (n_params,); the system counts as solved when
     ‖b − H s‖ ≤ target.
     """
 
     def __init__(
         self,
-        product: Callable[[Array], Array],
+        product: Callable[[Array], tuple[Tangents, Array]],
         right_side: Array,
         inverse_preconditioner: float | Array,
         target: float,
@@ -33,6 +35,9 @@ class LinearSystem:
         self._target = target
         self.solution = np.zeros_like(right_side)
         """s so far; each step lowers sᵀH s/2 − bᵀs"""
+        self.tangents: Tangents = ()
+        """J s; empty before the first step"""
+        self.n_steps = 0
         self._residual = right_side
         self._conjugate = right_side * inverse_preconditioner
         self._rz = float(right_side @ self._conjugate)
@@ -40,9 +45,14 @@ class LinearSystem:
     def step(self) -> bool:
         """One conjugate-gradient step; whether the system is solved."""
         p = self._conjugate
-        Hp = self._product(p)
+        tangents, Hp = self._product(p)
         length = self._rz / float(p @ Hp)
         self.solution += length * p
+        if self.n_steps:
+            self.tangents = combined(self.tangents, length, tangents)
+        else:
+            self.tangents = tuple(length * T for T in tangents)
+        self.n_steps += 1
         Hp *= length
         self._residual -= Hp
         z = self._residual * self._inverse

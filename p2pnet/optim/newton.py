@@ -15,7 +15,7 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.linear_system import FIRST_FORCING, LinearSystem
 from p2pnet.optim.penalties import SmoothPenalty
 from p2pnet.optim.solving import Solve, Solver
-from p2pnet.optim.surrogates import Curvature, SurrogateProblem, Tangents
+from p2pnet.optim.surrogates import Curvature, SurrogateProblem, Tangents, combined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,19 +56,18 @@ class _Newton:
         gradient += self.penalty.gradient(self.problem.params + step)
         return _Point(step, tangents, value, gradient, float(np.linalg.norm(gradient)))
 
-    def moved(self, start: _Point, change: Array) -> _Point:
+    def moved(self, start: _Point, change: Array, change_tangents: Tangents) -> _Point:
         """The point along `change` that Armijo's rule accepts, full length first; `start` itself if none gains.
 
-        Along the line the tangents are linear in its length, so that trials need no products with J.
+        change_tangents: J change. Tangents are linear in the length, so that trials need no products with J.
         """
-        change_tangents = self.problem.local_model.tangents(change)
         slope = float(start.gradient @ change)
         # Where φ's decrease drowns in rounding, long before its gradient does, the gradient has to judge.
         is_lost_in_rounding = -slope <= 100.0 * float(np.finfo(change.dtype).eps) * abs(start.value)
         length = 1.0
         while length > 1e-9:
             step = start.step + length * change
-            tangents = tuple(T + length * D for T, D in zip(start.tangents, change_tangents, strict=True))
+            tangents = combined(start.tangents, length, change_tangents)
             value = self.problem.smooth_value_at(step, tangents) + self.penalty.value(self.problem.params + step)
             if is_lost_in_rounding:
                 end = self.point(step, tangents, value)
@@ -158,11 +157,11 @@ class _TruncatedNewton(Solve):
         newton, problem = self._newton, self._newton.problem
         curvature = problem.local_model.curvature_at(self._point.tangents)
 
-        def product(step: Array) -> Array:
-            result = curvature.product(step)
+        def product(step: Array) -> tuple[Tangents, Array]:
+            tangents, result = curvature.tangents_and_product(step)
             result *= problem.scale
             result += newton.diagonal * step
-            return result
+            return tangents, result
 
         diagonal = self._preconditioner.diagonal(problem, curvature, newton.diagonal)
         return LinearSystem(product, -self._point.gradient, 1.0 / diagonal, self._system_target())
@@ -174,7 +173,11 @@ class _TruncatedNewton(Solve):
         return max(0.5 * self._target, residual * min(FIRST_FORCING, residual / self._first_residual))
 
     def _move(self, system: LinearSystem) -> None:
-        before, self._point, self._system = self._point, self._newton.moved(self._point, system.solution), None
+        before, self._point, self._system = (
+            self._point,
+            self._newton.moved(self._point, system.solution, system.tangents),
+            None,
+        )
         self._is_stalled = self._newton.is_stalled(before, self._point)
 
 
@@ -209,7 +212,7 @@ class _DirectNewton(Solve):
         M = problem.local_model.curvature_at(before.tangents).factor()
         M *= np.sqrt(problem.scale)
         change = -solved(M, self._newton.diagonal, before.gradient)
-        self._point = self._newton.moved(before, change)
+        self._point = self._newton.moved(before, change, problem.local_model.tangents(change))
         self._is_stalled = self._newton.is_stalled(before, self._point)
 
     def result(self) -> tuple[Array, float]:

@@ -12,7 +12,7 @@ from p2pnet.optim.linear_system import FIRST_FORCING, LinearSystem
 from p2pnet.optim.penalties import KinkedPenalty
 from p2pnet.optim.proximal import feasible_start, first_lipschitz, proximal_move
 from p2pnet.optim.solving import Solve, Solver
-from p2pnet.optim.surrogates import SurrogateProblem, Tangents
+from p2pnet.optim.surrogates import SurrogateProblem, Tangents, combined
 
 
 @final
@@ -77,7 +77,7 @@ class _ProximalNewton(Solve):
             self._move_along_face(self._newton)
 
     def result(self) -> tuple[Array, float]:
-        if self._newton is not None:
+        if self._newton is not None and self._newton.system.n_steps > 0:
             self._move_along_face(self._newton)
         return self._place.v, self._place.residual
 
@@ -103,13 +103,13 @@ class _ProximalNewton(Solve):
             return None
         curvature = problem.local_model.curvature_at(at.tangents)
 
-        def product(step: Array) -> Array:
-            result = curvature.product(step)
+        def product(step: Array) -> tuple[Tangents, Array]:
+            tangents, result = curvature.tangents_and_product(step)
             result *= problem.scale
             result += problem.proximal_weight * step
             result += face.curvature(step)
             result *= is_free
-            return result
+            return tangents, result
 
         forcing = min(FIRST_FORCING, at.residual / self._first_residual)
         return _FaceSystem(face, LinearSystem(product, descent, 1.0, max(0.5 * self._target, forcing * slope)))
@@ -122,8 +122,12 @@ class _ProximalNewton(Solve):
         rounding = 100.0 * float(np.finfo(at.v.dtype).eps) * abs(value)
         length = 1.0
         for _ in range(self._N_HALVINGS):
-            v = face.projected(at.v + length * newton.system.solution)
-            tangents = problem.local_model.tangents(v - problem.params)
+            straight = at.v + length * newton.system.solution
+            v = face.projected(straight.copy())
+            if np.array_equal(v, straight):
+                tangents = combined(at.tangents, length, newton.system.tangents)
+            else:
+                tangents = problem.local_model.tangents(v - problem.params)
             slope = float((at.gradient + face.gradient) @ (v - at.v))
             if abs(slope) <= rounding:
                 # φ's decrease drowns in rounding here, long before its gradient does: judge by the gradient.

@@ -34,12 +34,21 @@ Tangents: TypeAlias = tuple[Array, ...]
 """Tangents or cotangents of the predictions: one array (n_samples, n_outputs) for each chunk of samples."""
 
 
+def combined(start: Tangents, length: float, along: Tangents) -> Tangents:
+    """The tangents start + length · along: those of a step, too, are linear in it."""
+    return tuple(T + length * D for T, D in zip(start, along, strict=True))
+
+
 class Curvature(ABC):
     """Jᵀ ∇²h J: the second derivative of a local model at one point, as an operator."""
 
     @abstractmethod
+    def tangents_and_product(self, step: Array) -> tuple[Tangents, Array]:
+        """J step, and Jᵀ ∇²h J step, (n_params,), a new array."""
+
     def product(self, step: Array) -> Array:
         """Jᵀ ∇²h J step, (n_params,); a new array."""
+        return self.tangents_and_product(step)[1]
 
     @abstractmethod
     def diagonal(self) -> Array:
@@ -152,8 +161,8 @@ class _NoCurvature(Curvature):
     def __init__(self, like: Array) -> None:
         self._zeros = np.zeros_like(like)
 
-    def product(self, step: Array) -> Array:
-        return np.zeros_like(step)
+    def tangents_and_product(self, step: Array) -> tuple[Tangents, Array]:
+        return (), np.zeros_like(step)
 
     def diagonal(self) -> Array:
         return self._zeros
@@ -257,13 +266,14 @@ class _GaussNewton(Curvature):
         self._parts = list(zip(linearizations, hessians, strict=True))
         self._map = chunk_map
 
-    def product(self, step: Array) -> Array:
-        # One chunk from the tangents down to its part of the product, so that what it touched is still in cache.
-        def of_chunk(part: tuple[Linearization, Hessian]) -> Array:
+    def tangents_and_product(self, step: Array) -> tuple[Tangents, Array]:
+        def of_chunk(part: tuple[Linearization, Hessian]) -> tuple[Array, Array]:
             linearization, hessian = part
-            return linearization.vjp(hessian.apply(linearization.jvp(step)))
+            tangents = linearization.jvp(step)
+            return tangents, linearization.vjp(hessian.apply(tangents))
 
-        return ordered_sum(list(self._map(of_chunk, self._parts)))
+        results = list(self._map(of_chunk, self._parts))
+        return tuple(tangents for tangents, _ in results), ordered_sum([product for _, product in results])
 
     def diagonal(self) -> Array:
         return ordered_sum(
