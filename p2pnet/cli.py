@@ -101,7 +101,7 @@ def keygen(output: Path, force: bool) -> None:
 )
 @click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
 @click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ...")
-@click.option("--rounds", default=200, show_default=True, help="Most rounds; it ends earlier when it has converged.")
+@click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
 @click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, so that one can follow.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option(

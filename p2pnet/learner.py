@@ -71,4 +71,4 @@ class NextLearner(Learner):
         )
         self.n_iterations += step.n_iterations
         proposal = step.best_response.astype(np.float64, copy=False)
-        return LocalStepDone(effect.round, proposal, step.step_norm, step.proximal_weight)
+        return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)

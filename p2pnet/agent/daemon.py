@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.data import load_data
 from p2pnet.agent.logs import open_log
+from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.security import KeyPair, load_keys
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
@@ -79,6 +80,7 @@ class _Answer:
 
 def run_agent(settings: Settings) -> int:
     """Run one agent until its network has trained the model, or until it is told to leave; the exit code."""
+    keep_freed_memory()
     keys = load_keys(settings.security.secret_key)
     log = open_log(settings.log, settings.agent.name)
     state = StateDirectory(settings.agent.state_dir)

@@ -310,14 +310,14 @@ class AlgorithmSettings(Section):
         default="secant", description="Proximal weight: secant (adapts, needs no tuning) or constant:WEIGHT."
     )
     proximal_weight: float = Field(default=0.1, gt=0, description="Proximal weight that the secant rule starts from.")
-    rounds: PositiveInt = Field(default=500, description="Most rounds; training ends earlier when it has converged.")
+    rounds: PositiveInt = Field(default=1000, description="Most rounds; training ends earlier when it has converged.")
     exchanges: PositiveInt = Field(
         default=2, description="Rounds to each local step, but for the first ten rounds; the others only mix."
     )
     tolerance: float = Field(
-        default=1e-4,
+        default=5e-3,
         ge=0,
-        description="Converged: local step and disagreement are below this, relative to the parameters.",
+        description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
     )
     solver_iterations: PositiveInt = Field(default=20, description="Most iterations of the solver in a local step.")
     solver_tolerance: float = Field(

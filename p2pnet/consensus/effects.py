@@ -38,11 +38,13 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class LocalStepDone:
-    """Answers RunLocalStep: z = w + step_size (v − w), how far v was from w, and the proximal weight used."""
+    """Answers RunLocalStep: the parameters to propose, how far from stationary the present ones are, and the proximal
+    weight used.
+    """
 
     round: int
     params: Array = field(repr=False)
-    step_norm: float
+    residual: float
     proximal_weight: float
 
 
@@ -53,7 +55,12 @@ class DeadlineReached:
 
 @dataclass(frozen=True, slots=True)
 class LeaveRequested:
-    """The agent is asked to take leave of the network for good."""
+    """The agent is asked to take leave of the network for good, and its data with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwayRequested:
+    """The agent is asked to go, and will be back: its neighbors are to expect it."""
 
 
 Event: TypeAlias = (
@@ -64,6 +71,7 @@ Event: TypeAlias = (
     | LocalStepDone
     | DeadlineReached
     | LeaveRequested
+    | AwayRequested
 )  # fmt: skip
 
 

@@ -2,32 +2,35 @@
 
 With z the agent's parameters after its local step, y the tracker, c the mixing weights of the round:
 
-    to each neighbor j:  z and s_j = (1 + β) c_j y + β s_j⁻        mass moves over the conserving link
-    from each of them:   d_j = (1 + β) c_j (z_j − z) + β d_j⁻      own z stands in for a missing one
+    to each neighbor j:  z and s_j = (1 + β) c_jk y + β s_j⁻       mass moves over the conserving link
+    from each of them:   d_j = (1 + β) c_kj (z_j − z) + β d_j⁻
     w⁺ = z + Σ_j d_j
     y⁺ = y − Σ_j s_j + received + x⁺ − x                           x⁺ the agent's own vector at w⁺
 
 s_j⁻ and d_j⁻ being those of the round before. Without the momentum β this is NEXT (Di Lorenzo and Scutari 2016,
 algorithm 1) whenever nothing is lost. What flows over a link keeps some of its direction from round to round, as in
 the second-order diffusion of Muthukrishnan, Ghosh and Schultz (1998): the mean of neither w nor y feels it, since what
-leaves one end enters the other, and disagreement dies out in far fewer rounds. A link on which a share was missing
-begins again without momentum.
+leaves one end enters the other, and disagreement dies out in far fewer rounds.
+
+Where neighbor j's share is missing its next one stands in if that is there already, else its last one while that is
+recent, else the agent's own z; and the link begins again without momentum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
 from p2pnet.consensus.effects import Effect, PeerId, Send
-from p2pnet.consensus.links import Tracker
-from p2pnet.consensus.messages import Array, Share
-from p2pnet.consensus.mixing import metropolis_weights
+from p2pnet.consensus.links import Link
+from p2pnet.consensus.liveness import acknowledgement
+from p2pnet.consensus.messages import Array, Share, WireArray
+from p2pnet.consensus.mixing import Mixing, Weights
 from p2pnet.consensus.neighborhood import Neighbor, Neighborhood
 from p2pnet.consensus.stopping import QuietCount
+from p2pnet.consensus.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,27 @@ class Mixture:
 class Exchange:
     """The numbers of one agent's exchanges: its tracker, the weights of the round, and who is waited for."""
 
-    def __init__(self, neighborhood: Neighborhood, n_params: int, max_diameter: int, momentum: float) -> None:
+    def __init__(
+        self,
+        neighborhood: Neighborhood,
+        mixing: Mixing,
+        n_params: int,
+        *,
+        precision: int,
+        momentum: float,
+        max_diameter: int,
+    ) -> None:
         self._neighborhood = neighborhood
+        self._mixing = mixing
+        self._precision = precision
         self._momentum = momentum
         self.tracker = Tracker(n_params)
         self.quiet = QuietCount(max_diameter)
         self.announced_degree = 0
         """The degree that neighbors were told to reckon with in the coming round."""
-        self._proposal: Array = np.zeros(n_params)
-        self._mixing_weights: Mapping[PeerId, float] = {}
+        self._proposal: WireArray = np.zeros(n_params)
+        self._own_proposal: Array = np.zeros(n_params)
+        self._weights = Weights({}, {})
         self._awaited: set[PeerId] = set()
 
     def mass(self) -> Array:
@@ -69,45 +84,63 @@ class Exchange:
         """Of those that neighbors announced; 0 where none did."""
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
-    def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool) -> list[Effect]:
+    def newest_round(self) -> int:
+        """The latest round that a share has come from; -1 before any."""
+        return max((link.newest_round for _, link in self._neighborhood.open()), default=-1)
+
+    def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
         """Give every neighbor that takes part its share, all from the same y."""
         taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
         # Who came after the last announcement is counted, lest the weights add up to more than one.
         degree = max(self.announced_degree, len(taking_part))
-        self._mixing_weights = metropolis_weights(degree, {n.peer: n.degree for n, _ in taking_part})
-        prompt = {n.peer for n, _ in taking_part if not n.is_lagging}
+        self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
+        awaited = [n for n, _ in taking_part if n.peer in self._weights.taken]
         # With nobody prompt around, waiting for the late still beats running ahead alone.
-        self._awaited = prompt or {n.peer for n, _ in taking_part}
-        self._proposal = proposal
+        self._awaited = {n.peer for n in awaited if not n.is_lagging} or {n.peer for n in awaited}
+        self._own_proposal = proposal
+        self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
         self.announced_degree = len(taking_part)
         self.quiet.begin_round(is_quiet)
         mass = self.mass()
         effects: list[Effect] = []
         for neighbor, link in taking_part:
-            if not link.is_window_open:
-                link.mass_flow = None
-                if link.newest is not None and not neighbor.is_lagging:
-                    effects.append(Send(neighbor.peer, link.newest))  # to be answered by an Ack
+            weight = self._weights.given.get(neighbor.peer)
+            if weight is not None and link.is_window_open(now):
+                link.mass_flow = self._flow(weight * mass, link.mass_flow)
+                link.newest = self._share(link, round_, link.mass_flow, proximal_weight)
+                link.timer.sent(link.sequence, now)
+                effects.append(Send(neighbor.peer, link.newest))
                 continue
-            flow = (1.0 + self._momentum) * self._mixing_weights[neighbor.peer] * mass
-            if link.mass_flow is not None:
-                flow += self._momentum * link.mass_flow
-            link.mass_flow = flow
-            total = link.give(flow)
-            link.newest = Share(
-                link_id=link.link_id,
-                sequence=link.sequence,
-                acknowledged=link.newest_received,
-                round=round_,
-                next_degree=self.announced_degree,
-                proximal_weight=proximal_weight,
-                quiet=self.quiet.count,
-                stop_round=self.quiet.stop_round,
-                total=total,
-                params=proposal,
-            )
-            effects.append(Send(neighbor.peer, link.newest))
+            link.mass_flow = None
+            if link.owes_acknowledgement:
+                effects.append(Send(neighbor.peer, acknowledgement(link)))
         return effects
+
+    def _flow(self, flow: Array, previous: Array | None) -> Array:
+        """This round's flow over a link, with momentum where the link was whole in the round before."""
+        flow = (1.0 + self._momentum) * flow
+        return flow if previous is None else flow + self._momentum * previous
+
+    def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
+        base, total = link.give(mass)
+        return Share(
+            link_id=link.link_id,
+            sequence=link.sequence,
+            acknowledged=link.tell_received(),
+            base=base,
+            precision=self._precision,
+            round=round_,
+            next_degree=self.announced_degree,
+            proximal_weight=proximal_weight,
+            quiet=self.quiet.count,
+            stop_round=self.quiet.stop_round,
+            total=total,
+            params=self._proposal,
+        )
+
+    @property
+    def is_alone(self) -> bool:
+        return not self._neighborhood.open()
 
     def missing(self, round_: int) -> list[Neighbor]:
         """Those whose share of this round, or a later one, is still to come."""
@@ -118,32 +151,35 @@ class Exchange:
             and neighbor.is_connected
             and neighbor.is_ready
             and neighbor.finished_sequence is None
-            and link.newest_round_received < round_
+            and link.newest_round < round_
         ]
 
     def mix(self, round_: int) -> Mixture:
         """Apply the shares that are there, in the order of the neighbors' ids."""
-        mixed = self._proposal.copy()
+        mixed = self._own_proposal.copy()
         disagreement = 0.0
-        counts: list[int | None] = []
+        is_complete = True
+        counts: list[int] = []
         for neighbor, link in self._neighborhood.open():
-            share = link.apply(round_)
+            is_new = link.apply(round_)
+            share = link.latest
             if share is not None:
-                neighbor.degree = share.next_degree
-                neighbor.proximal_weight = share.proximal_weight
-            if neighbor.peer not in self._mixing_weights:
+                counts.append(share.quiet)
+                neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
+            elif neighbor.peer in self._weights.taken:
+                counts.append(0)
+            if neighbor.peer not in self._weights.taken:
                 continue
             if share is None or share.round != round_:
-                counts.append(None)
                 link.mass_flow = link.params_flow = None
+                is_complete = False
+            neighbor.n_missed = 0 if link.newest_round >= round_ - 1 else neighbor.n_missed + 1
+            if share is None or (neighbor.is_lagging and not is_new):
                 continue
-            counts.append(share.quiet)
-            difference = share.params - self._proposal
-            flow = (1.0 + self._momentum) * self._mixing_weights[neighbor.peer] * difference
-            if link.params_flow is not None:
-                flow += self._momentum * link.params_flow
-            link.params_flow = flow
-            mixed += flow
+            # Both in the precision of the wire, so that equal parameters differ by nothing.
+            difference = np.subtract(share.params, self._proposal, dtype=np.float64)
+            link.params_flow = self._flow(self._weights.taken[neighbor.peer] * difference, link.params_flow)
+            mixed += link.params_flow
             disagreement = max(disagreement, float(np.linalg.norm(difference)))
         self.quiet.end_round(round_, counts)
-        return Mixture(mixed, disagreement / (1.0 + float(np.linalg.norm(mixed))), None not in counts)
+        return Mixture(mixed, disagreement / (1.0 + float(np.linalg.norm(mixed))), is_complete)

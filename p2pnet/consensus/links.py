@@ -1,74 +1,115 @@
-"""Conserving links, and the network average that agents track over them.
+"""Conserving links: mass moves between two agents, and none of it is ever lost.
 
-Each agent k owns a vector x_k = (n_k ∇mean_k, n_k, 1): its gradient sum, its number of samples, and the weight of one
-agent. Mass moves over links; each end of a link keeps the total it `sent` to the other and the total it `received`
-from it. The tracker is computed from these books, never accumulated:
+Each end of a link keeps the total it `sent` to the other and the total it `received` from it. A share carries the
+running total, never a difference, so that a lost one is made good by the next, and a repeated or late one changes
+nothing. Closing a link at both ends makes it as if it had never been.
 
-    y_k = x_k + Σ_links (received − sent)
-
-so that Σ_k y_k + mass in flight = Σ_k x_k whatever is lost, repeated, late or closed. Closing a link at both ends
-makes it as if it had never been. In the fault-free case this is the tracking of Di Lorenzo and Scutari (2016,
-arXiv 1602.00591, eq. 12), in the form of running sums (Hadjicostis, Vaidya and Domínguez-García 2016).
+Where shares are rounded on the wire, the books are kept on what the other end will read: what is rounded away stays
+with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
+share which the receiver has acknowledged, the *base*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import final
 
 import numpy as np
 
-from p2pnet.consensus.messages import Array, LinkId, Share
+from p2pnet.consensus.messages import Array, LinkId, Share, WireArray
+from p2pnet.consensus.timing import ResendTimer
 from p2pnet.errors import ProtocolError
 
-MAX_UNACKNOWLEDGED = 2
-"""Shares of a link that may be under way unconfirmed: a slow peer never makes a queue of stale models."""
+MAX_IN_FLIGHT = 2
+"""Shares of a link that may be under way, neither confirmed nor given up for lost: a slow peer never makes a queue of
+stale models."""
+
+MAX_UNACKNOWLEDGED = 6
+"""Shares that may be unconfirmed at all, the lost ones with them; then the newest is repeated."""
+
+ACKNOWLEDGEMENT_DELAY_S = 0.05
+"""How long an acknowledgement waits for a share that takes it along: shorter than anybody waits to send again."""
 
 MAX_WAITING = 4
 """Shares of a link kept for later rounds; an honest neighbor can be no further ahead than its window."""
 
-MAX_RESEND_INTERVAL_S = 8.0
+MAX_BASES = 8
+"""Totals of received shares kept as possible bases; an honest neighbor needs no more than its window and one."""
 
 
 @final
 class Link:
     """One end's books of one link."""
 
-    def __init__(self, link_id: LinkId, size: int) -> None:
+    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer) -> None:
         self.link_id = link_id
+        self.precision = precision
+        self.timer = timer
         self.sent: Array = np.zeros(size)
         self.received: Array = np.zeros(size)
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
+        self.newest_round = -1
+        """The latest round that a share has come from."""
         self.newest: Share | None = None
         """The last share sent, for sending again byte for byte."""
-        self.waiting: list[Share] = []
-        """Shares that came and are not yet applied, oldest first."""
+        self.latest: Share | None = None
+        """The last share applied."""
         self.mass_flow: Array | None = None
         """The mass given in the last round, None where it was not a whole one."""
         self.params_flow: Array | None = None
         """What the neighbor's parameters moved ours by in the last round, likewise."""
-        self.resend_at: float | None = None
-        """When the newest share is to be sent again, unless an acknowledgement comes first."""
-        self._resend_interval_s = 0.0
+        self._told = 0
+        """The last sequence number acknowledged to the other end."""
+        self.acknowledgement_due_at: float | None = None
+        """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
+        self._waiting: list[Share] = []
+        """Shares that came and are not yet applied, oldest first, with whole totals."""
+        self._sent_by: dict[int, Array] = {0: self.sent}
+        self._received_by: dict[int, Array] = {0: self.received}
 
-    @property
-    def is_window_open(self) -> bool:
-        return self.sequence - self.acknowledged < MAX_UNACKNOWLEDGED
+    # Sending.
+
+    def is_window_open(self, now: float) -> bool:
+        n_unacknowledged = self.sequence - self.acknowledged
+        return n_unacknowledged < MAX_UNACKNOWLEDGED and self.timer.n_in_flight(now) < MAX_IN_FLIGHT
 
     @property
     def is_settled(self) -> bool:
         """Whether the other end has confirmed everything sent."""
         return self.acknowledged == self.sequence
 
-    def give(self, mass: Array) -> Array:
-        """Enter `mass` as sent under the next sequence number; the new total, to be put in the share."""
+    def give(self, mass: Array) -> tuple[int, WireArray]:
+        """Enter `mass` as sent under the next sequence number; the base and the total to be put in the share."""
         self.sequence += 1
-        self.sent = self.sent + mass
-        return self.sent
+        if self.precision == 64:
+            self.sent = self.sent + mass
+            return 0, self.sent
+        base = self._sent_by[self.acknowledged]
+        relative = (self.sent + mass - base).astype(np.float32)
+        self.sent = base + relative
+        self._sent_by[self.sequence] = self.sent
+        return self.acknowledged, relative
 
-    def accept(self, share: Share) -> bool:
+    def acknowledge(self, sequence: int, now: float) -> None:
+        if not self.acknowledged < sequence <= self.sequence:
+            return
+        self.acknowledged = sequence
+        self.timer.acknowledged(sequence, self.is_settled, now)
+        if self.precision < 64:
+            self._sent_by = {later: total for later, total in self._sent_by.items() if later >= sequence}
+
+    def resend(self, now: float) -> Share | None:
+        """The newest share, if it is time to send it again."""
+        if self.newest is None or self.timer.due_at is None or now < self.timer.due_at:
+            return None
+        self.timer.sent(self.newest.sequence, now)
+        return self.newest
+
+    # Receiving.
+
+    def accept(self, share: Share, now: float) -> bool:
         """Keep a share until its round is mixed; False for one that came before."""
         if share.sequence <= self.newest_received:
             return False
@@ -77,100 +118,43 @@ class Link:
                 f"Share.total: {share.total.size} numbers instead of {self.received.size}; "
                 "the sender trains a model of another size"
             )
+        if share.round < self.newest_round:
+            raise ProtocolError(f"Share.round: {share.round} after a share of round {self.newest_round}")
+        base = self._received_by.get(share.base)
+        if base is None or len(self._received_by) > MAX_BASES:
+            raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
+        total = base + share.total
+        if share.precision < 64:
+            self._received_by = {later: kept for later, kept in self._received_by.items() if later >= share.base}
+            self._received_by[share.sequence] = total
         self.newest_received = share.sequence
-        self.waiting = [*self.waiting, share][-MAX_WAITING:]
+        if self.acknowledgement_due_at is None:
+            self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
+        self.newest_round = share.round
+        self._waiting = [*self._waiting, replace(share, total=total, base=0)][-MAX_WAITING:]
         return True
 
-    def acknowledge(self, sequence: int) -> None:
-        if self.acknowledged < sequence <= self.sequence:
-            self.acknowledged = sequence
-            self.resend_at = None
+    @property
+    def owes_acknowledgement(self) -> bool:
+        return self._told < self.newest_received
 
-    def start_resend_timer(self, now: float, interval_s: float) -> None:
-        """Begin to wait for an acknowledgement, unless one is waited for already or nothing is left to confirm."""
-        if self.resend_at is None and not self.is_settled:
-            self._resend_interval_s = interval_s
-            self.resend_at = now + interval_s
+    def tell_received(self) -> int:
+        """The sequence number to acknowledge, in a message that goes out now."""
+        self._told = self.newest_received
+        self.acknowledgement_due_at = None
+        return self._told
 
-    def resend(self, now: float) -> Share | None:
-        """The newest share, if it is time to send it again; the wait for the next time is twice as long."""
-        if self.resend_at is None or now < self.resend_at:
-            return None
-        self._resend_interval_s = min(2 * self._resend_interval_s, MAX_RESEND_INTERVAL_S)
-        self.resend_at = now + self._resend_interval_s
-        return self.newest
+    def apply(self, round_: int) -> bool:
+        """Enter the shares of rounds up to `round_` as received; whether there were any.
 
-    def apply(self, up_to_round: int) -> Share | None:
-        """Enter the shares of rounds up to `up_to_round` as received; the newest of them, or None."""
-        due = [share for share in self.waiting if share.round <= up_to_round]
+        If none of them is of that very round, the later ones stand in for it: the round's own share is lost or late.
+        """
+        due = [share for share in self._waiting if share.round <= round_]
+        if not due or due[-1].round < round_:
+            due = self._waiting
         if not due:
-            return None
-        self.waiting = [share for share in self.waiting if share.round > up_to_round]
-        self.received = due[-1].total
-        return due[-1]
-
-    @property
-    def newest_round_received(self) -> int:
-        return self.waiting[-1].round if self.waiting else -1
-
-
-@final
-class Tracker:
-    """The running estimate of the network's mean gradient and mean number of samples."""
-
-    def __init__(self, n_params: int) -> None:
-        self._own: Array = np.zeros(n_params + 2)
-        self._estimate: Array | None = None
-
-    @property
-    def own(self) -> Array:
-        """x, (n_params + 2,): the agent's own term of the network's sum."""
-        return self._own
-
-    def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
-        self._own = np.concatenate([gradient_sum, [n_samples, 1.0]])
-
-    def mass(self, links: Iterable[Link]) -> Array:
-        """The mass present, y = x + Σ (received − sent), (n_params + 2,).
-
-        Links in a fixed order give the same rounding every time.
-        """
-        mass = self._own.copy()
-        for link in links:
-            mass += link.received
-            mass -= link.sent
-        return mass
-
-    def update(self, links: Iterable[Link]) -> None:
-        """Renew the estimate from the mass y present, whose last entry is the weight p:
-
-            ŷ = y / p  where p ≥ 1,  else  y + (1 − p) ŷ_previous.
-
-        Loss and unequal speeds leave an agent with less or more than its fair mass. Dividing by a small weight would
-        amplify noise without bound; filling up with the previous estimate has the same fixed point and does not.
-        """
-        mass = self.mass(links)
-        weight = mass[-1]
-        previous = self._own[:-1] if self._estimate is None else self._estimate
-        self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no estimate yet."""
-        return self._estimate is None
-
-    @property
-    def estimate(self) -> Array:
-        """ŷ, (n_params + 1,): mean gradient sum and mean number of samples per agent."""
-        return self._own[:-1] if self._estimate is None else self._estimate
-
-    @property
-    def mean_samples(self) -> float:
-        """n̂: samples per agent, averaged over the network."""
-        return float(self.estimate[-1])
-
-    @property
-    def direction(self) -> Array:
-        """(n_params,): estimate of the gradient of the network's mean loss, Σ_k n_k ∇mean_k / Σ_k n_k."""
-        direction: Array = self.estimate[:-1] / self.estimate[-1]
-        return direction
+            return False
+        self._waiting = self._waiting[len(due) :]
+        self.latest = due[-1]
+        self.received = self.latest.total.astype(np.float64, copy=False)
+        return True

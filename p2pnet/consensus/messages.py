@@ -17,6 +17,7 @@ not fit is a ProtocolError that says what did not.
     9     StateRequest  where are you, and with which parameters?
     10    State      the answer: round and parameters
     11    Peers      addresses of others you may dial
+    12    Away       I go, and expect to be back soon
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ MAX_PEERS_TOLD = 64
 MAX_TEXT_LENGTH = 512
 
 Array: TypeAlias = NDArray[np.float64]
+WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Frames: TypeAlias = list[Buffer]
 
@@ -89,21 +91,26 @@ class Ready:
 class Share:
     """What one agent gives one neighbor in one round.
 
-    `total` is everything the sender ever gave over this link, as (gradient sum, samples, weight): a lost share is made
-    good by the next one, and a repeated one changes nothing. `params` are the sender's parameters after its local step.
+    `total` is everything the sender ever gave over this link, as (gradient sum, samples, weight), less what it had
+    given by the share number `base`: a lost share is made good by the next one, and a repeated one changes nothing.
+    `params` are the sender's parameters after its local step.
     """
 
     link_id: LinkId
     sequence: int
     acknowledged: int
+    base: int
+    """A share that the receiver has acknowledged; 0, from which totals are whole, where nothing is rounded."""
+    precision: int
+    """Bits of the numbers on the wire: 64 or 32."""
     round: int
     next_degree: int
     proximal_weight: float
     quiet: int
     stop_round: int
     """The round everybody ends with; -1 while none is known."""
-    total: Array = field(repr=False)
-    params: Array = field(repr=False)
+    total: WireArray = field(repr=False)
+    params: WireArray = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,11 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    link_id: LinkId
+
+
+@dataclass(frozen=True, slots=True)
 class StateRequest:
     link_id: LinkId
 
@@ -140,6 +152,7 @@ class StateRequest:
 class State:
     link_id: LinkId
     round: int
+    stop_round: int
     params: Array = field(repr=False)
 
 
@@ -151,7 +164,7 @@ class Peers:
 
 
 Message: TypeAlias = (
-    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Peers
+    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Peers | Away
 )  # fmt: skip
 
 KINDS: Mapping[int, type[Message]] = {
@@ -166,8 +179,10 @@ KINDS: Mapping[int, type[Message]] = {
     9: StateRequest,
     10: State,
     11: Peers,
+    12: Away,
 }
 _KIND_OF = {message_type: kind for kind, message_type in KINDS.items()}
+_WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
 _ARRAY_FIELDS: Mapping[type[Message], tuple[str, ...]] = {Share: ("total", "params"), State: ("params",)}
 
 
@@ -180,18 +195,21 @@ class ForeignVersionError(ProtocolError):
 
 
 def encode(message: Message) -> Frames:
-    """The frames of a message: msgpack header, then one little-endian float64 frame for each array."""
+    """The frames of a message: msgpack header, then one little-endian frame of float64 for each array, or of float32
+    where the message says so.
+    """
     arrays = _ARRAY_FIELDS.get(type(message), ())
     header: list[Any] = [PROTOCOL_VERSION, _KIND_OF[type(message)]]
     header += [getattr(message, f.name) for f in fields(message) if f.name not in arrays]
     frames: Frames = [msgpack.packb(header)]
     for name in arrays:
-        frames.append(_array_bytes(getattr(message, name)))
+        array = np.ascontiguousarray(getattr(message, name), dtype=_wire_type(message))
+        frames.append(memoryview(array.data).cast("B"))
     return frames
 
 
-def _array_bytes(array: Array) -> memoryview:
-    return memoryview(np.ascontiguousarray(array, dtype="<f8").data).cast("B")
+def _wire_type(message: Message) -> str:
+    return _WIRE_TYPES[message.precision] if isinstance(message, Share) else "<f8"
 
 
 def decode(frames: Sequence[Buffer]) -> Message:
@@ -219,8 +237,9 @@ def decode(frames: Sequence[Buffer]) -> Message:
     values: dict[str, Any] = {}
     for name, value in zip(names, header[2:], strict=True):
         values[name] = _READERS[name](f"{message_type.__name__}.{name}", value)
+    wire_type = _WIRE_TYPES[values.get("precision", 64)]
     for name, frame in zip(array_names, frames[1:], strict=True):
-        values[name] = _read_array(f"{message_type.__name__}.{name}", frame)
+        values[name] = _read_array(f"{message_type.__name__}.{name}", frame, wire_type)
     return message_type(**values)
 
 
@@ -284,10 +303,16 @@ def _read_texts(where: str, value: object) -> dict[str, str]:
     return {_read_text(where, name): _read_text(where, text) for name, text in value.items()}
 
 
-def _read_array(where: str, frame: Buffer) -> Array:
-    if len(frame) % 8:
-        raise ProtocolError(f"{where}: {len(frame)} bytes are not a whole number of float64")
-    array = np.frombuffer(frame, dtype="<f8")
+def _read_precision(where: str, value: object) -> int:
+    if type(value) is not int or value not in _WIRE_TYPES:
+        raise ProtocolError(f"{where}: neither 32 nor 64")
+    return value
+
+
+def _read_array(where: str, frame: Buffer, wire_type: str) -> WireArray:
+    if len(frame) % np.dtype(wire_type).itemsize:
+        raise ProtocolError(f"{where}: {len(frame)} bytes are not a whole number of {np.dtype(wire_type).name}")
+    array: WireArray = np.frombuffer(frame, dtype=wire_type)
     if not np.isfinite(array).all():
         raise ProtocolError(f"{where}: holds a number that is not finite")
     return array
@@ -308,6 +333,8 @@ _READERS: Mapping[str, Any] = {
     "next_degree": _read_count,
     "sequence": _read_count,
     "acknowledged": _read_count,
+    "base": _read_count,
+    "precision": _read_precision,
     "quiet": _read_count,
     "proximal_weight": _read_weight,
     "addresses": _read_texts,

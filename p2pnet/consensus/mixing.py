@@ -1,17 +1,94 @@
-"""How much each neighbor counts in a round."""
+"""With whom an agent exchanges in a round, and how much each counts."""
 
 from __future__ import annotations
 
+import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
 
 
-def metropolis_weights(degree: int, neighbor_degrees: Mapping[str, int]) -> dict[str, float]:
-    """c_j = ¾ / (1 + max(degree, degree_j)) for each neighbor j; the agent itself keeps 1 − Σ_j c_j.
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One agent's part of the network's mixing matrix C in one round, without the diagonal."""
+
+    given: Mapping[str, float]
+    """c_jk: the part of this agent's mass that goes to neighbor j"""
+    taken: Mapping[str, float]
+    """c_kj: how much of neighbor j's parameters comes into this agent's"""
+
+
+class Mixing(ABC):
+    """Chooses each round's weights; any two agents choose the same for the way between them."""
+
+    @abstractmethod
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
+        """The weights among the neighbors that are there; the agent itself keeps what is left of 1.
+
+        `degree` is the number of neighbors that this agent has announced for the round, `neighbor_degrees` what they
+        have announced.
+        """
+
+
+@final
+class MetropolisMixing(Mixing):
+    """c_kj = ¾ / (1 + max(degree_k, degree_j)) with every neighbor in every round.
 
     Each pair computes the same weight from the same two degrees, which makes the network's matrix symmetric and doubly
     stochastic without anybody knowing it (Xiao, Boyd and Lall 2005). With `degree` no less than the number of
     neighbors, the agent's own weight is at least ¼: eigenvalues λ of the usual weights become ¼ + ¾ λ, because with
     clearly negative ones local steps of full Newton length swing between two states and die out slowly.
     """
-    degree = max(degree, len(neighbor_degrees))
-    return {peer: 0.75 / (1 + max(degree, theirs)) for peer, theirs in neighbor_degrees.items()}
+
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        degree = max(degree, len(neighbor_degrees))
+        both = {peer: 0.75 / (1 + max(degree, theirs)) for peer, theirs in neighbor_degrees.items()}
+        return Weights(both, both)
+
+
+@final
+class OnePeerExponential(Mixing):
+    """c = ½ to the agent 2^t places further round the circle and from the one 2^t places back, t = round mod ⌈log₂ N⌉.
+
+    One share a round, whatever the size of the network, and the exact mean after log₂ N rounds where N is a power of
+    two (Assran et al. 2019; Ying et al. 2021). `members` are all agents, in the order that all agree on.
+    """
+
+    def __init__(self, me: str, members: tuple[str, ...]) -> None:
+        self._members = members
+        self._place = members.index(me)
+        self._n_hops = max((len(members) - 1).bit_length(), 1)
+
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        hop = 2 ** (round_ % self._n_hops)
+        to, back = (self._members[(self._place + way * hop) % len(self._members)] for way in (1, -1))
+        return Weights(_half(to, neighbor_degrees), _half(back, neighbor_degrees))
+
+
+@final
+class RandomMatching(Mixing):
+    """c = ½ with one other agent, drawn anew each round: all draw the same matching from the seed they share.
+
+    With an odd number of agents one is left out of each round.
+    """
+
+    def __init__(self, me: str, members: tuple[str, ...], seed: int) -> None:
+        self._me = me
+        self._members = members
+        self._seed = seed
+
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        order = sorted(self._members, key=lambda member: _draw(self._seed, round_, member))
+        place = order.index(self._me) ^ 1
+        both = _half(order[place], neighbor_degrees) if place < len(order) else {}
+        return Weights(both, both)
+
+
+def _half(peer: str, neighbor_degrees: Mapping[str, int]) -> dict[str, float]:
+    return {peer: 0.5} if peer in neighbor_degrees else {}
+
+
+def _draw(seed: int, round_: int, member: str) -> bytes:
+    """A number that every agent draws alike, for one member in one round."""
+    return hashlib.blake2b(f"{seed}/{round_}/{member}".encode(), digest_size=16).digest()

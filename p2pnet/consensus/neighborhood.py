@@ -15,7 +15,7 @@ A nonce begins with the incarnation of the process, so a restarted agent can nev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -28,8 +28,8 @@ MAX_HELLO_INTERVAL_S = 8.0
 """An unanswered Hello is said again ever more seldom, down to this."""
 
 MAX_MISSED = 3
-"""Deadlines that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck, and a
-neighbor that is stopped costs no more than these."""
+"""Rounds that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck, and a
+neighbor that is stopped costs no more than these deadlines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,20 @@ class Neighbor:
     link: Link | None = None
     is_confirmed: bool = False
     is_connected: bool = False
-    is_away: bool = False
+    is_parted: bool = False
     """Left, refused or hung up: not to be linked again unless it says Hello anew."""
+    absent_until: float | None = None
+    """Set for one that has vanished, or has gone for a while: until then its return is waited for before training ends.
+    """
     is_ready: bool = False
     """Takes part in the rounds."""
     round: int = -1
     degree: int = 0
     proximal_weight: float = 0.0
     n_missed: int = 0
-    """Deadlines missed since its last new share."""
+    """Rounds mixed without its share since the last that came in time."""
     last_heard_at: float = 0.0
+    last_told_at: float = 0.0
     disconnected_at: float | None = None
     resend_at: float | None = None
     """When an unanswered Hello, Ready or Finished is to be said again."""
@@ -82,7 +86,7 @@ class Neighbor:
 
     @property
     def is_lagging(self) -> bool:
-        """Not waited for until it is heard of again."""
+        """Not waited for until it keeps up again."""
         return self.n_missed >= MAX_MISSED
 
 
@@ -90,9 +94,9 @@ class Neighbor:
 class Neighborhood:
     """The table of neighbors and the handshake with each of them."""
 
-    def __init__(self, identity: Identity, share_size: int, max_neighbors: int) -> None:
+    def __init__(self, identity: Identity, make_link: Callable[[LinkId], Link], max_neighbors: int) -> None:
         self.identity = identity
-        self._share_size = share_size
+        self._make_link = make_link
         self._max_neighbors = max_neighbors
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
@@ -121,6 +125,7 @@ class Neighborhood:
             return None
         # Whoever names this link has opened it.
         neighbor.is_confirmed = True
+        neighbor.absent_until = None
         return neighbor.link
 
     def connected(self, peer: PeerId, now: float) -> list[Effect]:
@@ -129,24 +134,23 @@ class Neighborhood:
         neighbor.disconnected_at = None
         neighbor.last_heard_at = now
         neighbor.hello_interval_s = HELLO_RESEND_S
-        return [] if neighbor.is_away else [self._hello(neighbor, now)]
+        return [] if neighbor.is_parted else [self._hello(neighbor, now)]
 
     def disconnected(self, peer: PeerId, now: float) -> None:
-        """Keep the link, if there is one, for the connection may come back; forget a peer without."""
+        """Keep the link, if there is one, for the connection may come back."""
         neighbor = self.find(peer)
         if neighbor is None:
             return
-        if neighbor.link is None:
-            del self._neighbors[peer]
         neighbor.is_connected = False
         neighbor.disconnected_at = now
+        self.forget(now)
 
     def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
         """The handshake. A link confirmed by this Hello is open afterwards."""
         difference = _difference(self.identity.fingerprint, hello.fingerprint)
         if difference is not None:
             ours, theirs = difference
-            self._enter(peer).is_away = True
+            self._enter(peer).is_parted = True
             return [
                 Send(peer, Refuse(f"{theirs}, {ours}")),
                 Log(True, f"refused {hello.name}: {theirs}, {ours}"),
@@ -155,7 +159,7 @@ class Neighborhood:
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
             return []
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
-        neighbor.is_connected, neighbor.is_away, neighbor.disconnected_at = True, False, None
+        neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None
         effects: list[Effect] = []
         is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
         if is_news:
@@ -164,10 +168,11 @@ class Neighborhood:
                 effects.append(self.close(peer, "it opened the link anew", now))
             neighbor.theirs = hello.nonce
             if not is_stale:
-                neighbor.link = Link(LinkId(neighbor.nonce, hello.nonce), self._share_size)
+                neighbor.link = self._make_link(LinkId(neighbor.nonce, hello.nonce))
         was_confirmed = neighbor.is_confirmed
         if neighbor.link is not None and hello.echo == neighbor.nonce:
             neighbor.is_confirmed = True
+            neighbor.absent_until = None
             neighbor.resend_at, neighbor.hello_interval_s = None, HELLO_RESEND_S
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
@@ -184,7 +189,7 @@ class Neighborhood:
 
     def peers_received(self, peers: Peers) -> list[Effect]:
         """Dial those not known yet, as long as there is room for more neighbors."""
-        room = self._max_neighbors - sum(not neighbor.is_away for neighbor in self)
+        room = self._max_neighbors - sum(not neighbor.is_parted for neighbor in self)
         unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in self._neighbors]
         return [Dial(peer, address) for peer, address in sorted(unknown)[: max(room, 0)]]
 
@@ -206,8 +211,26 @@ class Neighborhood:
     def part(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
         """Close the link for good and end the connection."""
         log = self.close(peer, reason, now)
-        self._enter(peer).is_away = True
+        neighbor = self._enter(peer)
+        neighbor.is_parted, neighbor.absent_until = True, None
         return [log, HangUp(peer, reason)]
+
+    def miss(self, peer: PeerId, until: float, reason: str, now: float) -> Log:
+        """Close the link of one that is gone, and expect it back until then."""
+        log = self.close(peer, reason, now)
+        self._enter(peer).absent_until = until
+        return log
+
+    def is_anyone_absent(self, now: float) -> bool:
+        return any(neighbor.absent_until is not None and now < neighbor.absent_until for neighbor in self)
+
+    def forget(self, now: float) -> None:
+        """Keep nothing of peers that have no connection, no link, and are no longer expected."""
+        for neighbor in self:
+            if neighbor.absent_until is not None and now >= neighbor.absent_until:
+                neighbor.absent_until = None
+            if not neighbor.is_connected and neighbor.link is None and neighbor.absent_until is None:
+                del self._neighbors[neighbor.peer]
 
     def hellos_due(self, now: float) -> list[Effect]:
         """Hellos again to those that have not answered."""
@@ -219,7 +242,7 @@ class Neighborhood:
 
     @staticmethod
     def _awaits_hello(neighbor: Neighbor) -> bool:
-        return neighbor.is_connected and not neighbor.is_confirmed and not neighbor.is_away
+        return neighbor.is_connected and not neighbor.is_confirmed and not neighbor.is_parted
 
     def _hello(self, neighbor: Neighbor, now: float) -> Effect:
         neighbor.resend_at = now + neighbor.hello_interval_s

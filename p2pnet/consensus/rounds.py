@@ -12,7 +12,8 @@
 
 One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, in which agents that began
 alike have little to agree on, and in every `exchanges`-th round later; in the others its place is taken by the
-parameters as they are.
+parameters as they are. An agent whose neighbors are more than one round ahead has been left behind, and
+goes on with their round instead of replaying those it missed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 
 from p2pnet.consensus.conservation import Books, LinkBooks
 from p2pnet.consensus.effects import (
+    AwayRequested,
     Close,
     DeadlineReached,
     Effect,
@@ -43,13 +45,17 @@ from p2pnet.consensus.effects import (
     Send,
 )
 from p2pnet.consensus.exchange import Exchange
+from p2pnet.consensus.gathering import Gathering
 from p2pnet.consensus.links import Link
+from p2pnet.consensus.liveness import Liveness, acknowledgement
 from p2pnet.consensus.messages import (
     Ack,
     Array,
+    Away,
     Finished,
     Hello,
     Left,
+    LinkId,
     Message,
     Peers,
     Ready,
@@ -59,11 +65,11 @@ from p2pnet.consensus.messages import (
     State,
     StateRequest,
 )
+from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
-from p2pnet.consensus.timing import AdaptiveTimeout, Timing
+from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer, Timing
 from p2pnet.errors import ProtocolError
 
-STATE_TIMEOUT_S = 5.0
 EAGER_ROUNDS = 10
 """The first rounds, each with a local step."""
 
@@ -95,6 +101,9 @@ class RoundSettings:
     """A bound on the diameter of the graph: how far word must travel before all can stop."""
     tolerance: float = 1e-4
     """Quiet is who moves, and differs from its neighbors, by less than this times 1 + ‖w‖."""
+    precision: int = 64
+    """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
+    mixing: Mixing = field(default_factory=MetropolisMixing)
     timing: Timing = field(default_factory=Timing)
 
 
@@ -104,22 +113,29 @@ class RoundMachine:
 
     def __init__(self, identity: Identity, settings: RoundSettings, params: Array) -> None:
         self._settings = settings
-        self._timing = settings.timing
-        self._neighborhood = Neighborhood(identity, params.size + 2, settings.max_neighbors)
-        self._exchange = Exchange(self._neighborhood, params.size, settings.max_diameter, settings.momentum)
-        self._timeout = AdaptiveTimeout(self._timing.round_timeout_floor_s, self._timing.round_timeout_s)
+        self._timing = timing = settings.timing
+        self._neighborhood = Neighborhood(identity, self._make_link, settings.max_neighbors)
+        self._exchange = Exchange(
+            self._neighborhood,
+            settings.mixing,
+            params.size,
+            precision=settings.precision,
+            momentum=settings.momentum,
+            max_diameter=settings.max_diameter,
+        )
+        self._gathering = Gathering(self._neighborhood, self._exchange, timing, settings.expected_neighbors)
+        self._liveness = Liveness(self._neighborhood, timing)
+        self._timeout = AdaptiveTimeout(timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s)
         self._phase = Phase.GATHERING
         self._deadline: float | None = None
-        """Of the phase: gathering and exchanging go on without what is missing, pausing and finished end."""
+        """Of the phase: exchanging goes on without what is missing, pausing and finished end."""
 
         self._round = 0
         self._params = params
         self._disagreement = 0.0
         self._is_complete = True
-        self._step = LocalStepDone(-1, params, step_norm=np.inf, proximal_weight=0.0)
+        self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
-        self._has_announced = False
-        self._asked_for_state: PeerId | None = None
 
     # What others may look at.
 
@@ -161,7 +177,7 @@ class RoundMachine:
     # Events.
 
     def start(self, now: float) -> list[Effect]:
-        self._deadline = now + self._timing.start_timeout_s
+        self._gathering.begin(now)
         return [self._evaluate()]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -179,35 +195,43 @@ class RoundMachine:
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
-                effects = self._neighborhood.connected(peer, now)
+                effects = self._connected(peer, now)
             case PeerDisconnected(peer):
                 self._neighborhood.disconnected(peer, now)
                 effects = []
             case DeadlineReached():
-                effects = self._neighborhood.hellos_due(now) + self._resend(now) + self._close_the_dead(now)
+                effects = self._resend(now) + self._liveness.tell_alive(now) + self._liveness.close_the_dead(now)
             case LeaveRequested():
-                effects = self._leave(now)
+                effects = self._take_leave(Left, now)
+            case AwayRequested():
+                effects = self._take_leave(Away, now)
             case _:
                 assert_never(event)
-        return effects + self._go_on(now)
+        effects += self._go_on(now)
+        self._note_what_is_told(effects, now)
+        return effects
 
     def next_deadline(self) -> float | None:
         """When `DeadlineReached` is to be handed in, if nothing happens before."""
         if self._phase is Phase.CLOSED:
             return None
-        times = [self._deadline]
+        times = [self._deadline, self._liveness.next_deadline()]
+        if self._phase is Phase.GATHERING and not self._exchange.tracker.is_empty:
+            times.append(self._gathering.deadline)
         for neighbor in self._neighborhood:
-            times.append(self._death(neighbor))
-            if neighbor.is_connected:
-                times += [neighbor.resend_at, neighbor.link.resend_at if neighbor.link else None]
+            if neighbor.is_connected and not neighbor.is_parted:
+                times.append(neighbor.resend_at)
+            if neighbor.is_connected and neighbor.is_open and neighbor.link is not None:
+                times += [neighbor.link.timer.due_at, neighbor.link.acknowledgement_due_at]
         return min((time for time in times if time is not None), default=None)
 
     def _go_on(self, now: float) -> list[Effect]:
         """Leave the phase if what it waited for has come."""
         is_late = self._deadline is not None and now >= self._deadline
         match self._phase:
-            case Phase.GATHERING:
-                return self._gather(is_late, now)
+            case Phase.GATHERING if not self._exchange.tracker.is_empty:
+                effects, may_begin = self._gathering.gather(now)
+                return effects + self._begin_round(now) if may_begin else effects
             case Phase.PAUSING if is_late:
                 return self._share(now)
             case Phase.EXCHANGING:
@@ -218,7 +242,22 @@ class RoundMachine:
             case _:
                 return []
 
-    # Messages.
+    def _note_what_is_told(self, effects: list[Effect], now: float) -> None:
+        for effect in effects:
+            if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
+                neighbor.last_told_at = now
+
+    # Neighbors come, and speak.
+
+    def _make_link(self, link_id: LinkId) -> Link:
+        return Link(link_id, self._params.size + 2, self._settings.precision, ResendTimer(self._timing))
+
+    def _connected(self, peer: PeerId, now: float) -> list[Effect]:
+        effects = self._neighborhood.connected(peer, now)
+        neighbor = self._neighborhood.find(peer)
+        if neighbor is not None and neighbor.link is not None:
+            neighbor.link.timer.hurry(now)
+        return effects
 
     def _message_received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
         if isinstance(message, Hello):
@@ -229,10 +268,8 @@ class RoundMachine:
         neighbor.last_heard_at = now
         match message:
             case Refuse(reason):
-                return [
-                    Log(True, f"{neighbor.name or peer} refused: {reason}"),
-                    *self._neighborhood.part(peer, "it refused", now),
-                ]
+                log = Log(True, f"{neighbor.name or peer} refused: {reason}")
+                return [log, *self._neighborhood.part(peer, "it refused", now)]
             case Peers():
                 return self._neighborhood.peers_received(message)
             case Reset():
@@ -240,14 +277,15 @@ class RoundMachine:
             case _:
                 link = self._neighborhood.find_link(peer, message.link_id)
                 if link is None:
-                    return [Send(peer, Reset(message.link_id.mirrored()))] if isinstance(message, Share | Ready) else []
+                    is_answered = isinstance(message, Share | Ready | Finished)
+                    return [Send(peer, Reset(message.link_id.mirrored()))] if is_answered else []
                 return self._link_message_received(neighbor, link, message, now)
 
     def _link_message_received(
         self,
         neighbor: Neighbor,
         link: Link,
-        message: Ready | Share | Ack | Finished | Left | StateRequest | State,
+        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | State,
         now: float,
     ) -> list[Effect]:
         match message:
@@ -256,20 +294,24 @@ class RoundMachine:
                 neighbor.degree = degree
                 return []
             case Share():
-                return self._share_received(neighbor, link, message)
+                return self._share_received(neighbor, link, message, now)
             case Ack(_, sequence):
-                link.acknowledge(sequence)
+                link.acknowledge(sequence, now)
                 return []
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
             case Left():
                 return self._neighborhood.part(neighbor.peer, "it left", now)
+            case Away():
+                until = now + self._timing.away_limit_s
+                return [self._neighborhood.miss(neighbor.peer, until, "it is away for a while", now)]
             case StateRequest():
                 if self._phase is Phase.GATHERING:
                     return []
-                return [Send(neighbor.peer, State(link.link_id, self._round, self._params))]
-            case State(_, round_, params):
-                return self._state_received(neighbor, round_, params, now)
+                stop_round = self._exchange.quiet.stop_round
+                return [Send(neighbor.peer, State(link.link_id, self._round, stop_round, self._params))]
+            case State():
+                return self._state_received(neighbor, message, now)
             case _:
                 assert_never(message)
 
@@ -283,74 +325,41 @@ class RoundMachine:
         neighbor.last_heard_at = now
         if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
             effects.append(Log(False, f"linked with {hello.name}"))
-            if self._phase is not Phase.GATHERING or self._has_announced:
-                effects.append(self._ready(neighbor, neighbor.link, now))
+            if self._phase is Phase.FINISHED:
+                effects.append(self._finished(neighbor, neighbor.link, now))
+            elif self._gathering.has_announced:
+                effects.append(self._gathering.ready(neighbor, neighbor.link, now))
         return effects
 
-    def _share_received(self, neighbor: Neighbor, link: Link, share: Share) -> list[Effect]:
-        _check_size("Share.params", share.params, self._params)
-        is_new = link.accept(share)
-        link.acknowledge(share.acknowledged)
+    def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[Effect]:
+        _check_size("Share.params", share.params.size, self._params)
+        is_new = link.accept(share, now)
+        link.acknowledge(share.acknowledged, now)
         self._exchange.quiet.learn(share.stop_round)
         neighbor.is_ready = True
-        if is_new:
-            neighbor.n_missed = 0
-        if self._phase is Phase.FINISHED:
-            link.apply(share.round)
+        # Whoever shares round n without this agent has begun without it.
+        neighbor.round = max(neighbor.round, share.round - 1)
         if is_new and self._phase is not Phase.FINISHED:
             return []
-        return [Send(neighbor.peer, Ack(link.link_id, link.newest_received))]
+        if self._phase is Phase.FINISHED:
+            link.apply(share.round)
+        return [Send(neighbor.peer, acknowledgement(link))]
 
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
         is_first = neighbor.finished_sequence is None
         neighbor.finished_sequence = message.sequence
-        link.acknowledge(message.acknowledged)
+        link.acknowledge(message.acknowledged, now)
         self._exchange.quiet.learn(message.round)
         return [self._finished(neighbor, link, now)] if is_first and self._phase is Phase.FINISHED else []
 
-    # Gathering.
-
-    def _gather(self, is_late: bool, now: float) -> list[Effect]:
-        neighbors = self._neighborhood.open()
-        if self._exchange.tracker.is_empty or (self._asked_for_state is not None and not is_late):
+    def _state_received(self, neighbor: Neighbor, state: State, now: float) -> list[Effect]:
+        if self._phase is not Phase.GATHERING or not self._gathering.is_asked(neighbor.peer):
             return []
-        effects: list[Effect] = []
-        running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
-        if running:
-            # Whoever did not answer in time is asked last.
-            neighbor, link = min(running, key=lambda pair: pair[0].peer == self._asked_for_state)
-            self._asked_for_state = neighbor.peer
-            self._deadline = now + STATE_TIMEOUT_S
-            return [Send(neighbor.peer, StateRequest(link.link_id))]
-        is_enough = len(neighbors) >= self._settings.expected_neighbors or (is_late and len(neighbors) > 0)
-        if is_enough and not self._has_announced:
-            effects += self._announce(now)
-        if self._has_announced and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
-            return effects + self._begin_round(now)
-        if is_late:
-            self._deadline = now + self._timing.start_timeout_s
-            effects.append(Log(True, "no neighbor has answered yet; waiting on"))
-        return effects
-
-    def _announce(self, now: float) -> list[Effect]:
-        """Tell the neighbors that this agent takes part from now on."""
-        self._has_announced = True
-        neighbors = self._neighborhood.open()
-        self._exchange.announced_degree = len(neighbors)
-        return [self._ready(neighbor, link, now) for neighbor, link in neighbors]
-
-    def _ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
-        neighbor.resend_at = now + self._timing.resend_s
-        return Send(neighbor.peer, Ready(link.link_id, max(self._exchange.announced_degree, 1)))
-
-    def _state_received(self, neighbor: Neighbor, round_: int, params: Array, now: float) -> list[Effect]:
-        if self._phase is not Phase.GATHERING or neighbor.peer != self._asked_for_state:
-            return []
-        _check_size("State.params", params, self._params)
-        self._params, self._round = params, round_
+        _check_size("State.params", state.params.size, self._params)
+        self._exchange.quiet.learn(state.stop_round)
+        self._params, self._round = state.params, state.round
         self._phase = Phase.EVALUATING
-        self._deadline = None
-        return [*self._announce(now), self._evaluate()]
+        return [*self._gathering.announce(now), self._evaluate()]
 
     # Rounds.
 
@@ -399,28 +408,27 @@ class RoundMachine:
         step = self._step
         proposal = step.params if step.round == self._round else self._params
         scale = self._settings.tolerance * (1.0 + float(np.linalg.norm(self._params)))
-        is_quiet = step.step_norm <= scale and self._disagreement <= self._settings.tolerance
-        effects = self._exchange.give(self._round, proposal, step.proximal_weight, is_quiet)
-        for _, link in self._neighborhood.open():
-            link.start_resend_timer(now, self._timing.resend_s)
+        is_quiet = step.residual <= scale and self._disagreement <= self._settings.tolerance
+        # Training waits for the return of those who are missed before it ends.
+        is_quiet = is_quiet and not self._neighborhood.is_anyone_absent(now)
+        effects = self._exchange.give(self._round, proposal, step.proximal_weight, is_quiet, now)
         self._phase = Phase.EXCHANGING
         self._shared_at = now
         self._deadline = now + self._timeout.timeout_s
         return effects + self._mix_if_due(is_late=False, now=now)
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
-        missing = self._exchange.missing(self._round)
-        if missing and not is_late:
+        # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
+        is_waiting = self._exchange.is_alone or self._exchange.missing(self._round)
+        if is_waiting and not is_late:
             return []
-        if not missing:
+        if not self._exchange.is_alone:
             self._timeout.observe(now - self._shared_at)
-        for neighbor in missing:
-            neighbor.n_missed += 1
         mixture = self._exchange.mix(self._round)
         self._params = mixture.params
         self._disagreement = mixture.disagreement
         self._is_complete = self._is_complete and mixture.is_complete
-        self._round += 1
+        self._round = min(max(self._round + 1, self._exchange.newest_round()), self.last_round)
         self._phase = Phase.EVALUATING
         self._deadline = None
         return [self._evaluate()]
@@ -428,42 +436,25 @@ class RoundMachine:
     # Faults.
 
     def _resend(self, now: float) -> list[Effect]:
-        """Say again what has not been answered: Ready until the first share comes, then the newest share, byte for
-        byte, until it is acknowledged, and Finished until the end.
+        """Say again what has not been answered: Hello until there is a link, Ready until the first share comes, then
+        the newest share, byte for byte, until it is acknowledged, and Finished until the end.
         """
-        effects: list[Effect] = []
+        effects = self._neighborhood.hellos_due(now)
         for neighbor, link in self._neighborhood.open():
+            if not neighbor.is_connected:
+                continue
             share = link.resend(now)
             if share is not None:
                 effects.append(Send(neighbor.peer, share))
+            if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
+                effects.append(Send(neighbor.peer, acknowledgement(link)))
             if neighbor.resend_at is None or now < neighbor.resend_at:
                 continue
             neighbor.resend_at = None
             if self._phase is Phase.FINISHED:
                 effects.append(self._finished(neighbor, link, now))
-            elif self._has_announced and link.newest_received == 0:
-                effects.append(self._ready(neighbor, link, now))
-        return effects
-
-    def _death(self, neighbor: Neighbor) -> float | None:
-        """When the link with a neighbor that has vanished is to be closed; None without a link."""
-        if neighbor.link is None:
-            return None
-        if neighbor.disconnected_at is not None:
-            return neighbor.disconnected_at + self._timing.redial_grace_s
-        if not neighbor.is_ready or self._phase is Phase.GATHERING:
-            return None
-        return neighbor.last_heard_at + self._timing.silence_s
-
-    def _close_the_dead(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for neighbor in self._neighborhood:
-            death = self._death(neighbor)
-            if death is not None and now >= death:
-                reason = "it has fallen silent" if neighbor.is_connected else "its connection closed"
-                effects.append(self._neighborhood.close(neighbor.peer, reason, now))
-                if not neighbor.is_connected:
-                    self._neighborhood.disconnected(neighbor.peer, now)
+            elif self._gathering.has_announced and link.newest_received == 0:
+                effects.append(self._gathering.ready(neighbor, link, now))
         return effects
 
     # The end.
@@ -474,29 +465,27 @@ class RoundMachine:
         reason = "converged" if self._round < self._settings.max_rounds else "all rounds done"
         effects: list[Effect] = [Finish(self._round, self._params, reason)]
         for neighbor, link in self._neighborhood.open():
-            link.apply(link.newest_round_received)
+            link.apply(link.newest_round)
             effects.append(self._finished(neighbor, link, now))
         return effects
 
     def _finished(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
         neighbor.resend_at = now + self._timing.resend_s
-        return Send(neighbor.peer, Finished(link.link_id, self._round, link.sequence, link.newest_received))
+        return Send(neighbor.peer, Finished(link.link_id, self._round, link.sequence, link.tell_received()))
 
-    def _leave(self, now: float) -> list[Effect]:
+    def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[Effect]:
         effects: list[Effect] = []
         for neighbor, link in self._neighborhood.open():
-            effects += [
-                Send(neighbor.peer, Left(link.link_id)),
-                self._neighborhood.close(neighbor.peer, "we leave", now),
-            ]
+            effects.append(Send(neighbor.peer, farewell(link.link_id)))
+            effects.append(self._neighborhood.close(neighbor.peer, "we go", now))
         self._phase = Phase.CLOSED
         return [*effects, Close()]
 
 
-def _check_size(name: str, array: Array, expected: Array) -> None:
-    if array.shape != expected.shape:
+def _check_size(name: str, size: int, expected: Array) -> None:
+    if size != expected.size:
         raise ProtocolError(
-            f"{name}: {array.size} numbers instead of {expected.size}; the sender trains a model of another size"
+            f"{name}: {size} numbers instead of {expected.size}; the sender trains a model of another size"
         )
 
 

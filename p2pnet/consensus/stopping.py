@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import final
 
+SLACK_ROUNDS = 8
+"""Rounds added to those that word takes over the longest way: none of them is likely to be lost so often."""
+
 
 @final
 class QuietCount:
@@ -14,9 +17,10 @@ class QuietCount:
 
         q⁺ = 1 + min(q, min_j q_j)  if quiet, else 0,
 
-    over its neighbors j; a round in which a neighbor's count is missing does not raise it. Once q exceeds a bound D on
-    the diameter of the graph, everybody is known to be quiet, and the run is set to end D + 1 rounds later: long
-    enough for the word to reach everyone before that round.
+    over its neighbors j, with the last count that each has announced, however old: q_j = c says that agents d links
+    beyond j have been quiet for c − d rounds of their own, which stays true of the time it was said. Once q exceeds a
+    bound D on the diameter of the graph, everybody is known to be quiet, and the run is set to end some D rounds later:
+    long enough for the word to reach everyone before that round.
     """
 
     def __init__(self, max_diameter: int) -> None:
@@ -30,14 +34,11 @@ class QuietCount:
     def begin_round(self, is_quiet: bool) -> None:
         self.count = self._around + 1 if is_quiet else 0
 
-    def end_round(self, round_: int, neighbor_counts: Iterable[int | None]) -> None:
-        """Take in the counts announced with this round's shares, None for each one that is missing."""
-        counts = list(neighbor_counts)
-        known = [count for count in counts if count is not None]
-        around = min([self.count, *known])
-        self._around = around if len(known) == len(counts) else max(around - 1, 0)
-        if around > self._max_diameter:
-            self.learn(round_ + self._max_diameter + 1)
+    def end_round(self, round_: int, neighbor_counts: Iterable[int]) -> None:
+        """Take in the counts that the neighbors announced last; 0 for one that has said nothing yet."""
+        self._around = min([self.count, *neighbor_counts])
+        if self._around > self._max_diameter:
+            self.learn(round_ + self._max_diameter + SLACK_ROUNDS)
 
     def learn(self, stop_round: int) -> None:
         """Somebody knows the last round: the earliest ever named holds."""

@@ -11,42 +11,55 @@ class Timing:
     """Time limits of one agent; all in seconds."""
 
     round_timeout_s: float = 10.0
-    """The longest that a round waits for a neighbor; what is waited in fact adapts to what has been seen."""
+    """The longest that a round waits for a neighbor; what is waited in fact adapts to what has been seen. With zero
+    nobody waits for anybody: the asynchronous mode.
+    """
     round_timeout_floor_s: float = 1.0
     """The shortest: a busy machine may pause a process for this long without anything being wrong."""
     round_pace_s: float = 0.0
     """The least time from one round's share to the next."""
     start_timeout_s: float = 60.0
     """After it, training starts with the neighbors that are there."""
+    state_timeout_s: float = 5.0
+    """How long a neighbor that was asked for its parameters may take before another is asked."""
     finish_timeout_s: float = 10.0
     """After it, an agent whose training has ended no longer waits for neighbors whose has not."""
     resend_s: float = 1.0
-    """The first wait before a share is sent again; it doubles each time."""
+    """The first wait before a share is sent again; later ones adapt to how long acknowledgements take."""
+    resend_floor_s: float = 0.2
+    """The shortest of those."""
     redial_grace_s: float = 1.5
     """How long a closed connection may take to come back before its link is closed."""
     silence_s: float = 15.0
     """How long a connected neighbor may say nothing before its link is closed."""
+    suspect_limit_s: float = 20.0
+    """How long training will not end for the sake of a neighbor that has vanished without a word."""
+    away_limit_s: float = 120.0
+    """The same for one that has said it would be back."""
+
+
+MAX_RESEND_INTERVAL_S = 8.0
 
 
 @final
 class AdaptiveTimeout:
-    """How long to wait for neighbors: smoothed wait + 4 × its smoothed deviation, between floor and ceiling.
+    """How long to wait for others: smoothed wait + 4 × its smoothed deviation, between floor and ceiling.
 
-    The estimator of RFC 6298 (retransmission timers), section 2, for the time from an agent's own share to the last of
-    its neighbors' shares.
+    The estimator of RFC 6298 (retransmission timers), section 2.
     """
 
-    def __init__(self, floor_s: float, ceiling_s: float) -> None:
+    def __init__(self, floor_s: float, ceiling_s: float, first_s: float) -> None:
         self._floor_s = min(floor_s, ceiling_s)
         self._ceiling_s = ceiling_s
+        self._first_s = first_s
         self._smoothed_s: float | None = None
         self._deviation_s = 0.0
 
     @property
     def timeout_s(self) -> float:
-        if self._smoothed_s is None:
-            return self._ceiling_s
-        return min(max(self._smoothed_s + 4 * self._deviation_s, self._floor_s), self._ceiling_s)
+        """The ceiling holds in any case; the first wait is taken while nothing has been observed."""
+        wait_s = self._first_s if self._smoothed_s is None else self._smoothed_s + 4 * self._deviation_s
+        return min(max(wait_s, self._floor_s), self._ceiling_s)
 
     def observe(self, waited_s: float) -> None:
         if self._smoothed_s is None:
@@ -54,3 +67,58 @@ class AdaptiveTimeout:
         else:
             self._deviation_s += (abs(waited_s - self._smoothed_s) - self._deviation_s) / 4
             self._smoothed_s += (waited_s - self._smoothed_s) / 8
+
+    def late(self):
+        if self._smoothed_s is not None:
+            self._deviation_s *= 1.25
+
+
+MAX_BACK_OFF = 4
+"""How many times the usual wait an agent waits at most before it sends a share again."""
+
+
+@final
+class ResendTimer:
+    """When the newest share of a link is to be sent again: after the usual time of an acknowledgement, then after twice
+    that time, and so on; and how many transmissions are on their way meanwhile.
+
+    As in RFC 6298, section 3, an acknowledgement counts as an observation only if what it confirms was sent once.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        self._timeout = AdaptiveTimeout(timing.resend_floor_s, MAX_RESEND_INTERVAL_S, timing.resend_s)
+        self._in_flight: list[tuple[int, float]] = []
+        """Sequence number and time of each transmission that is not yet confirmed"""
+        self._back_off = 1
+        self.due_at: float | None = None
+
+    def sent(self, sequence: int, now: float) -> None:
+        """A share has gone out, for the first time or again."""
+        if any(earlier == sequence for earlier, _ in self._in_flight):
+            self._back_off = min(2 * self._back_off, MAX_BACK_OFF)
+        self._in_flight.append((sequence, now))
+        self.due_at = now + self._patience_s
+
+    def acknowledged(self, sequence: int, is_settled: bool, now: float) -> None:
+        """Shares up to `sequence` are confirmed; `is_settled` when nothing is left to confirm."""
+        times = [time for confirmed, time in self._in_flight if confirmed == sequence]
+        if len(times) == 1:
+            self._timeout.observe(now - times[0])
+        self._in_flight = [(later, time) for later, time in self._in_flight if later > sequence]
+        self._back_off = 1
+        if is_settled:
+            self.due_at = None
+
+    def n_in_flight(self, now: float) -> int:
+        """Transmissions neither confirmed nor old enough to be given up."""
+        return sum(now < time + self._timeout.timeout_s for _, time in self._in_flight)
+
+    def hurry(self, now: float) -> None:
+        """Send again at once what is still unconfirmed: the way to the neighbor is open again."""
+        if self.due_at is not None:
+            self._back_off = 1
+            self.due_at = now
+
+    @property
+    def _patience_s(self) -> float:
+        return self._back_off * self._timeout.timeout_s

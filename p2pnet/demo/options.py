@@ -27,7 +27,7 @@ class DemoOptions:
     partition: Literal["iid", "sorted"] = "iid"
     hidden: tuple[int, ...] = (32,)
     penalty: str = "l2:1e-3"
-    rounds: int = 200
+    rounds: int = 500
     pace_s: float = 0.0
     seed: int = 0
     report: Path | None = None

@@ -23,8 +23,8 @@ class LocalStep:
     """A best response v = w + d and how it was found."""
 
     best_response: Array = field(repr=False)
-    step_norm: float
-    """‖v − w‖"""
+    residual: float
+    """‖w − prox_r(w − direction)‖: how far w is from stationary; nearly ‖direction + ∇r(w)‖ for a smooth r"""
     proximal_weight: float
     n_iterations: int
     """of the solver, over all proximal weights tried"""
@@ -106,8 +106,8 @@ class LocalOptimizer:
                 break
             self.rule.reject()
         self._past = _Past(params, direction, local_model)
-        step_norm = float(np.linalg.norm(solution.best_response - params))
-        return LocalStep(solution.best_response, step_norm, self.rule.weight, n_iterations)
+        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
+        return LocalStep(solution.best_response, residual, self.rule.weight, n_iterations)
 
     def _decreases(self, problem: SurrogateProblem, best_response: Array) -> bool:
         """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of what its model foretells."""

@@ -50,23 +50,30 @@ class ConstantWeight(ProximalWeightRule):
 
 @final
 class SecantWeight(ProximalWeightRule):
-    """τ⁺ = max(1.5 δ, 0.8 τ), and at most 4 τ; never less than a neighbor's.
+    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 4 τ; never less than a neighbor's.
 
-    A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades: nothing sticks,
-    and nothing has to be tuned, whatever τ is first. Growth is bounded because δ also rises when disagreement, not
-    curvature, turns the direction.
+    A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades, so that nothing
+    sticks and nothing has to be tuned, whatever τ is first. The fading, 0.2 at first, becomes a tenth slower with every
+    violation (1.5 δ > τ): whoever has tried too small a weight often tries it seldom, and comes to rest. Growth is
+    bounded because δ also rises when disagreement, not curvature, turns the direction.
     """
 
     CAUTION = 1.5
-    MEMORY = 0.8
     MAX_GROWTH = 4.0
+    FIRST_FADING = 0.2
+    SLOWING = 0.9
 
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
+        self._fading = self.FIRST_FADING
 
     def observe(self, unforeseen_curvature: float) -> None:
-        needed = min(self.CAUTION * unforeseen_curvature, self.MAX_GROWTH * self.weight)
-        self.weight = max(needed, self.MEMORY * self.weight)
+        needed = self.CAUTION * unforeseen_curvature
+        if needed > self.weight:
+            self.weight = min(needed, self.MAX_GROWTH * self.weight)
+            self._fading *= self.SLOWING
+        else:
+            self.weight = max(needed, (1.0 - self._fading) * self.weight)
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, neighbor_weight)

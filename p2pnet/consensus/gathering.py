@@ -1,0 +1,80 @@
+"""The beginning: waiting for the neighbors, or taking the parameters of those whose training runs already."""
+
+from __future__ import annotations
+
+from typing import final
+
+from p2pnet.consensus.effects import Effect, Log, PeerId, Send
+from p2pnet.consensus.exchange import Exchange
+from p2pnet.consensus.links import Link
+from p2pnet.consensus.messages import Ready, StateRequest
+from p2pnet.consensus.neighborhood import Neighbor, Neighborhood
+from p2pnet.consensus.timing import Timing
+
+
+@final
+class Gathering:
+    """What an agent does before its first round.
+
+    It announces itself once as many links are open as it expects, or its patience is at an end, and begins once all
+    neighbors have announced themselves too. Where a neighbor is in its rounds already, its parameters are asked for
+    instead; whoever does not answer in time is asked again after all others.
+    """
+
+    def __init__(self, neighborhood: Neighborhood, exchange: Exchange, timing: Timing, expected_neighbors: int) -> None:
+        self._neighborhood = neighborhood
+        self._exchange = exchange
+        self._timing = timing
+        self._expected_neighbors = expected_neighbors
+        self._start_by = float("inf")
+        self._asked: list[PeerId] = []
+        """Who was asked for its parameters, the last one last."""
+        self.has_announced = False
+        self.deadline: float | None = None
+
+    def begin(self, now: float) -> None:
+        """From now on the agent is able to start; until then it only makes itself known."""
+        self.deadline = self._start_by = now + self._timing.start_timeout_s
+
+    def gather(self, now: float) -> tuple[list[Effect], bool]:
+        """What to say now, and whether to begin with the first round."""
+        is_late = self.deadline is not None and now >= self.deadline
+        neighbors = self._neighborhood.open()
+        running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
+        if running:
+            return self._ask(running, is_late, now), False
+        self.deadline = self._start_by
+        is_late = now >= self._start_by
+        effects: list[Effect] = []
+        if not self.has_announced and (len(neighbors) >= self._expected_neighbors or (is_late and neighbors)):
+            effects = self.announce(now)
+        if self.has_announced and neighbors and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
+            return effects, True
+        if is_late:
+            self.deadline = self._start_by = now + self._timing.start_timeout_s
+            effects.append(Log(True, "no neighbor has answered yet; waiting on"))
+        return effects, False
+
+    def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[Effect]:
+        if self._asked and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
+            return []
+        rank = {peer: place for place, peer in enumerate(self._asked)}
+        neighbor, link = min(running, key=lambda pair: rank.get(pair[0].peer, -1))
+        self._asked = [peer for peer in self._asked if peer != neighbor.peer] + [neighbor.peer]
+        self.deadline = now + self._timing.state_timeout_s
+        return [Send(neighbor.peer, StateRequest(link.link_id))]
+
+    def is_asked(self, peer: PeerId) -> bool:
+        return bool(self._asked) and self._asked[-1] == peer
+
+    def announce(self, now: float) -> list[Effect]:
+        """Tell the neighbors that this agent takes part from now on."""
+        self.has_announced = True
+        neighbors = self._neighborhood.open()
+        self._exchange.announced_degree = len(neighbors)
+        return [self.ready(neighbor, link, now) for neighbor, link in neighbors]
+
+    def ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+        """To be said again until the neighbor's first share comes."""
+        neighbor.resend_at = now + self._timing.resend_s
+        return Send(neighbor.peer, Ready(link.link_id, max(self._exchange.announced_degree, 1)))

@@ -1,0 +1,83 @@
+"""The network average that agents track over conserving links.
+
+Each agent k owns a vector x_k = (n_k ∇mean_k, n_k, 1): its gradient sum, its number of samples, and the weight of one
+agent. The tracker is computed from the books of its links, never accumulated:
+
+    y_k = x_k + Σ_links (received − sent)
+
+so that Σ_k y_k + mass in flight = Σ_k x_k whatever is lost, repeated, late or closed. In the fault-free case this is
+the tracking of Di Lorenzo and Scutari (2016, arXiv 1602.00591, eq. 12), in the form of running sums (Hadjicostis,
+Vaidya and Domínguez-García 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import numpy as np
+
+from p2pnet.consensus.links import Link
+from p2pnet.consensus.messages import Array
+
+
+@final
+class Tracker:
+    """The running estimate of the network's mean gradient and mean number of samples."""
+
+    def __init__(self, n_params: int) -> None:
+        self._own: Array = np.zeros(n_params + 2)
+        self._estimate: Array | None = None
+
+    @property
+    def own(self) -> Array:
+        """x, (n_params + 2,): the agent's own term of the network's sum."""
+        return self._own
+
+    def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
+        self._own = np.concatenate([gradient_sum, [n_samples, 1.0]])
+
+    def mass(self, links: Iterable[Link]) -> Array:
+        """The mass present, y = x + Σ (received − sent), (n_params + 2,).
+
+        Links in a fixed order give the same rounding every time.
+        """
+        mass = self._own.copy()
+        for link in links:
+            mass += link.received
+            mass -= link.sent
+        return mass
+
+    def update(self, links: Iterable[Link]) -> None:
+        """Renew the estimate from the mass y present, whose last entry is the weight p:
+
+            ŷ = y / p  where p ≥ 1,  else  y + (1 − p) ŷ_previous.
+
+        Loss and unequal speeds leave an agent with less or more than its fair mass. Dividing by a small weight would
+        amplify noise without bound; filling up with the previous estimate has the same fixed point and does not.
+        """
+        mass = self.mass(links)
+        weight = mass[-1]
+        previous = self._own[:-1] if self._estimate is None else self._estimate
+        self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no estimate yet."""
+        return self._estimate is None
+
+    @property
+    def estimate(self) -> Array:
+        """ŷ, (n_params + 1,): mean gradient sum and mean number of samples per agent."""
+        return self._own[:-1] if self._estimate is None else self._estimate
+
+    @property
+    def mean_samples(self) -> float:
+        """n̂: samples per agent, averaged over the network."""
+        return float(self.estimate[-1])
+
+    @property
+    def direction(self) -> Array:
+        """(n_params,): estimate of the gradient of the network's mean loss, Σ_k n_k ∇mean_k / Σ_k n_k."""
+        direction: Array = self.estimate[:-1] / self.estimate[-1]
+        return direction
