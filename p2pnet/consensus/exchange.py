@@ -29,7 +29,7 @@ from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
 from p2pnet.consensus.neighborhood import Neighbor, Neighborhood
-from p2pnet.consensus.stopping import QuietCount
+from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
 
@@ -57,13 +57,16 @@ class Exchange:
         precision: int,
         momentum: float,
         max_diameter: int,
+        tolerance: float,
     ) -> None:
         self._neighborhood = neighborhood
         self._mixing = mixing
         self._precision = precision
         self._momentum = momentum
         self.tracker = Tracker(n_params)
+        self.stationarity = Stationarity(tolerance)
         self.quiet = QuietCount(max_diameter)
+        self.stationarity = Stationarity(tolerance)
         self.announced_degree = 0
         """The degree that neighbors were told to reckon with in the coming round."""
         self._proposal: WireArray = np.zeros(n_params)
@@ -117,7 +120,7 @@ class Exchange:
         return effects
 
     def _flow(self, flow: Array, previous: Array | None) -> Array:
-        """This round's flow over a link, with momentum where the link was whole in the round before."""
+        """What flows over a link in this round, with momentum where the link was whole in the round before."""
         flow = (1.0 + self._momentum) * flow
         return flow if previous is None else flow + self._momentum * previous
 
@@ -132,6 +135,7 @@ class Exchange:
             round=round_,
             next_degree=self.announced_degree,
             proximal_weight=proximal_weight,
+            first_residual=self.stationarity.first_residual,
             quiet=self.quiet.count,
             stop_round=self.quiet.stop_round,
             total=total,

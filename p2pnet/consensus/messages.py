@@ -106,6 +106,8 @@ class Share:
     round: int
     next_degree: int
     proximal_weight: float
+    first_residual: float
+    """The largest of the first round that the sender knows of: the scale by which all tell that they are at rest."""
     quiet: int
     stop_round: int
     """The round everybody ends with; -1 while none is known."""
@@ -337,5 +339,6 @@ _READERS: Mapping[str, Any] = {
     "precision": _read_precision,
     "quiet": _read_count,
     "proximal_weight": _read_weight,
+    "first_residual": _read_weight,
     "addresses": _read_texts,
 }

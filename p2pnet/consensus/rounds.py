@@ -99,8 +99,8 @@ class RoundSettings:
     """No further agents are dialed beyond it."""
     max_diameter: int = 32
     """A bound on the diameter of the graph: how far word must travel before all can stop."""
-    tolerance: float = 1e-4
-    """Quiet is who moves, and differs from its neighbors, by less than this times 1 + ‖w‖."""
+    tolerance: float = 5e-3
+    """Quiet is whose residual is below this part of the first round's largest, and who differs by less from its neighbors."""
     precision: int = 64
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
@@ -122,6 +122,7 @@ class RoundMachine:
             precision=settings.precision,
             momentum=settings.momentum,
             max_diameter=settings.max_diameter,
+            tolerance=settings.tolerance,
         )
         self._gathering = Gathering(self._neighborhood, self._exchange, timing, settings.expected_neighbors)
         self._liveness = Liveness(self._neighborhood, timing)
@@ -335,6 +336,7 @@ class RoundMachine:
         _check_size("Share.params", share.params.size, self._params)
         is_new = link.accept(share, now)
         link.acknowledge(share.acknowledged, now)
+        self._exchange.stationarity.hear(share.first_residual)
         self._exchange.quiet.learn(share.stop_round)
         neighbor.is_ready = True
         # Whoever shares round n without this agent has begun without it.
@@ -394,6 +396,8 @@ class RoundMachine:
         if self._phase is not Phase.STEPPING or done.round != self._round:
             return []
         self._step = done
+        if done.round == 0:
+            self._exchange.stationarity.hear(done.residual)
         return self._share_when_paced(now)
 
     def _share_when_paced(self, now: float) -> list[Effect]:
@@ -407,8 +411,7 @@ class RoundMachine:
     def _share(self, now: float) -> list[Effect]:
         step = self._step
         proposal = step.params if step.round == self._round else self._params
-        scale = self._settings.tolerance * (1.0 + float(np.linalg.norm(self._params)))
-        is_quiet = step.residual <= scale and self._disagreement <= self._settings.tolerance
+        is_quiet = self._exchange.stationarity.is_reached(step.residual, self._disagreement)
         # Training waits for the return of those who are missed before it ends.
         is_quiet = is_quiet and not self._neighborhood.is_anyone_absent(now)
         effects = self._exchange.give(self._round, proposal, step.proximal_weight, is_quiet, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import final
 
@@ -10,10 +11,32 @@ SLACK_ROUNDS = 8
 
 
 @final
+class Stationarity:
+    """Whether an agent has come to rest:
+
+        residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance.
+
+    The first residual spreads with the shares, so that all measure by one scale, those too that join at the end.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self.first_residual = 0.0
+
+    def hear(self, first_residual: float) -> None:
+        """Take in a residual of the first round, one's own or the largest that a neighbor knows of."""
+        if math.isfinite(first_residual):
+            self.first_residual = max(self.first_residual, first_residual)
+
+    def is_reached(self, residual: float, disagreement: float) -> bool:
+        return residual <= self._tolerance * self.first_residual and disagreement <= self._tolerance
+
+
+@final
 class QuietCount:
     """q: everybody within q − 1 links of this agent has been quiet, as far as word has come.
 
-    An agent is quiet in a round when its local step and its disagreement are below the tolerance. From round to round
+    An agent is quiet in a round when it is stationary there. From round to round
 
         q⁺ = 1 + min(q, min_j q_j)  if quiet, else 0,
 

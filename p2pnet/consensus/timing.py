@@ -68,10 +68,6 @@ class AdaptiveTimeout:
             self._deviation_s += (abs(waited_s - self._smoothed_s) - self._deviation_s) / 4
             self._smoothed_s += (waited_s - self._smoothed_s) / 8
 
-    def late(self):
-        if self._smoothed_s is not None:
-            self._deviation_s *= 1.25
-
 
 MAX_BACK_OFF = 4
 """How many times the usual wait an agent waits at most before it sends a share again."""
