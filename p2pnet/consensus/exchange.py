@@ -66,7 +66,6 @@ class Exchange:
         self.tracker = Tracker(n_params)
         self.stationarity = Stationarity(tolerance)
         self.quiet = QuietCount(max_diameter)
-        self.stationarity = Stationarity(tolerance)
         self.announced_degree = 0
         """The degree that neighbors were told to reckon with in the coming round."""
         self._proposal: WireArray = np.zeros(n_params)

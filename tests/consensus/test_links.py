@@ -1,6 +1,7 @@
 """Conserving links lose nothing, whatever happens to the messages; the tracked average is right with what is there."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from p2pnet.consensus.links import MAX_UNACKNOWLEDGED, Link, Tracker
-from p2pnet.consensus.messages import Array, LinkId, Nonce, Share
+from p2pnet.consensus.links import MAX_IN_FLIGHT, MAX_UNACKNOWLEDGED, Link
+from p2pnet.consensus.messages import Array, LinkId, Nonce, Share, WireArray
+from p2pnet.consensus.timing import ResendTimer, Timing
+from p2pnet.consensus.tracker import Tracker
 from p2pnet.errors import ProtocolError
 
 N_PARAMS = 2
@@ -17,12 +20,27 @@ N_AGENTS = 3
 ENDS = [(k, j) for k in range(N_AGENTS) for j in range(N_AGENTS) if j != k]
 
 
-def share_of(link: Link, total: Array, round_: int = 0) -> Share:
-    return Share(link.link_id, link.sequence, link.newest_received, round_, 1, 0.0, 0, -1, total, np.zeros(N_PARAMS))
+def share_of(link: Link, given: tuple[int, WireArray], round_: int = 0) -> Share:
+    """The share that carries what `Link.give` has returned."""
+    return Share(
+        link_id=link.link_id,
+        sequence=link.sequence,
+        acknowledged=link.newest_received,
+        base=given[0],
+        precision=link.precision,
+        round=round_,
+        next_degree=1,
+        proximal_weight=0.0,
+        first_residual=0.0,
+        quiet=0,
+        stop_round=-1,
+        total=given[1],
+        params=np.zeros(N_PARAMS),
+    )
 
 
-def new_link(mine: int = 1, theirs: int = 2) -> Link:
-    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2)
+def new_link(mine: int = 1, theirs: int = 2, precision: int = 64) -> Link:
+    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2, precision, ResendTimer(Timing()))
 
 
 @dataclass
@@ -47,6 +65,7 @@ class AnySchedule(RuleBasedStateMachine):
         self.links = {end: new_link() for end in ENDS}
         self.witnesses = {end: Witness() for end in ENDS}
         self.in_transit: list[tuple[tuple[int, int], Share]] = []
+        self.rounds: dict[tuple[int, int], int] = {}
 
     def links_of(self, k: int) -> list[Link]:
         return [link for (one, _), link in self.links.items() if one == k]
@@ -66,9 +85,10 @@ class AnySchedule(RuleBasedStateMachine):
     @rule(end=st.sampled_from(ENDS), divisor=st.sampled_from([2, 3, -1]), round_=st.integers(0, 5))
     def give(self, end: tuple[int, int], divisor: int, round_: int) -> None:
         link = self.links[end]
-        total = link.give(np.floor(self.mass(end[0]) / divisor))
-        self.witnesses[end].said[link.sequence] = total.copy()
-        self.in_transit.append((end, share_of(link, total, round_)))
+        given = link.give(np.floor(self.mass(end[0]) / divisor))
+        self.witnesses[end].said[link.sequence] = given[1].astype(np.float64)
+        self.rounds[end] = max(round_, self.rounds.get(end, 0))
+        self.in_transit.append((end, share_of(link, given, self.rounds[end])))
 
     @precondition(lambda self: self.in_transit)
     @rule(data=st.data(), is_kept=st.booleans())
@@ -76,7 +96,7 @@ class AnySchedule(RuleBasedStateMachine):
         """Any message under way comes next; keeping it makes a duplicate or, for ever, a late one."""
         index = data.draw(st.integers(0, len(self.in_transit) - 1))
         (sender, receiver), share = self.in_transit[index] if is_kept else self.in_transit.pop(index)
-        self.links[receiver, sender].accept(share)
+        self.links[receiver, sender].accept(share, 0.0)
 
     @precondition(lambda self: self.in_transit)
     @rule(data=st.data())
@@ -85,8 +105,10 @@ class AnySchedule(RuleBasedStateMachine):
 
     @rule(end=st.sampled_from(ENDS), up_to_round=st.integers(0, 5))
     def apply(self, end: tuple[int, int], up_to_round: int) -> None:
-        share = self.links[end].apply(up_to_round)
-        if share is not None:
+        link = self.links[end]
+        if link.apply(up_to_round):
+            share = link.latest
+            assert share is not None
             witness = self.witnesses[end[1], end[0]]
             assert share.sequence > witness.newest_applied
             witness.newest_applied = share.sequence
@@ -98,6 +120,7 @@ class AnySchedule(RuleBasedStateMachine):
             nonces = [nonce.counter + 1 for nonce in self.links[one].link_id]
             self.links[one] = new_link(*nonces)
             self.witnesses[one] = Witness()
+            self.rounds.pop(one, None)
         self.in_transit = [(sent, share) for sent, share in self.in_transit if sent not in (end, end[::-1])]
 
     @invariant()
@@ -114,58 +137,125 @@ TestAnySchedule = AnySchedule.TestCase
 def test_a_lost_share_is_made_good_by_the_next() -> None:
     sender, receiver = new_link(), new_link()
     sender.give(np.full(4, 1.0))
-    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))))
+    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))), 0.0)
     receiver.apply(0)
     np.testing.assert_array_equal(receiver.received, np.full(4, 3.0))
 
 
 def test_repeated_and_overtaken_shares_are_not_accepted() -> None:
     sender, receiver = new_link(), new_link()
-    older = share_of(sender, sender.give(np.ones(4)))
-    older = replace(older, sequence=1)
-    newer = replace(share_of(sender, sender.give(np.ones(4))), sequence=2)
-    assert receiver.accept(newer)
-    assert not receiver.accept(newer)
-    assert not receiver.accept(older)
+    older, newer = (share_of(sender, sender.give(np.ones(4))) for _ in range(2))
+    assert receiver.accept(newer, 0.0)
+    assert not receiver.accept(newer, 0.0)
+    assert not receiver.accept(older, 0.0)
 
 
-def test_a_share_of_another_size_is_refused_and_changes_nothing() -> None:
-    link = new_link()
-    with pytest.raises(ProtocolError, match=r"Share\.total: 7 numbers instead of 4"):
-        link.accept(replace(share_of(link, np.zeros(7)), sequence=1))
-    assert link.newest_received == 0
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"total": np.zeros(7)}, r"Share\.total: 7 numbers instead of 4"),
+        ({"base": 9}, r"Share\.base: share 9 was never acknowledged"),
+        ({"round": 2}, r"Share\.round: 2 after a share of round 3"),
+    ],
+)
+def test_a_share_that_cannot_be_is_refused_and_changes_nothing(wrong: dict[str, Any], said: str) -> None:
+    sender, receiver = new_link(), new_link()
+    receiver.accept(share_of(sender, sender.give(np.ones(4)), round_=3), 0.0)
+    with pytest.raises(ProtocolError, match=said):
+        receiver.accept(replace(share_of(sender, sender.give(np.ones(4)), round_=4), **wrong), 0.0)
+    assert (receiver.newest_received, receiver.newest_round) == (1, 3)
 
 
 def test_early_shares_wait_for_their_round() -> None:
     sender, receiver = new_link(), new_link()
     for round_ in (3, 4):
-        total = sender.give(np.ones(4))
-        receiver.accept(share_of(sender, total, round_))
-    assert receiver.newest_round_received == 4
-    assert receiver.apply(2) is None
-    applied = receiver.apply(3)
-    assert applied is not None
-    assert applied.round == 3
+        receiver.accept(share_of(sender, sender.give(np.ones(4)), round_), 0.0)
+    assert receiver.newest_round == 4
+    assert receiver.apply(3)
+    assert receiver.latest is not None
+    assert receiver.latest.round == 3
     np.testing.assert_array_equal(receiver.received, np.ones(4))
+
+
+def test_a_later_share_stands_in_for_one_that_is_missing() -> None:
+    sender, receiver = new_link(), new_link()
+    receiver.accept(share_of(sender, sender.give(np.ones(4)), 3), 0.0)
+    assert receiver.apply(2)
+    assert not receiver.apply(3)
+    assert receiver.latest is not None
+    assert receiver.latest.round == 3
 
 
 def test_an_acknowledgement_of_what_was_never_sent_is_not_believed() -> None:
     link = new_link()
     link.give(np.ones(4))
-    link.acknowledge(5)
+    link.acknowledge(5, 0.0)
     assert not link.is_settled
-    link.acknowledge(1)
+    link.acknowledge(1, 0.0)
     assert link.is_settled
 
 
-def test_the_window_holds_two() -> None:
+def send(link: Link, now: float) -> None:
+    link.newest = share_of(link, link.give(np.ones(4)))
+    link.timer.sent(link.sequence, now)
+
+
+def test_two_shares_may_be_under_way() -> None:
     link = new_link()
-    for _ in range(MAX_UNACKNOWLEDGED):
-        assert link.is_window_open
-        link.give(np.ones(4))
-    assert not link.is_window_open
-    link.acknowledge(1)
-    assert link.is_window_open
+    for _ in range(MAX_IN_FLIGHT):
+        assert link.is_window_open(0.0)
+        send(link, 0.0)
+    assert not link.is_window_open(0.0)
+    link.acknowledge(1, 0.1)
+    assert link.is_window_open(0.1)
+
+
+def test_shares_that_must_be_lost_make_room_for_new_ones_but_not_without_end() -> None:
+    link = new_link()
+    now = 0.0
+    while link.is_window_open(now):
+        send(link, now)
+        now += 100.0
+    assert link.sequence == MAX_UNACKNOWLEDGED
+
+
+def test_the_newest_share_is_sent_again_as_it_was_ever_more_seldom_until_it_is_confirmed() -> None:
+    link = new_link()
+    send(link, 0.0)
+    times = []
+    for tenth in range(200):
+        if (share := link.resend(tenth / 10)) is not None:
+            assert share is link.newest
+            times.append(tenth / 10)
+    assert times[:3] == [1.0, 3.0, 7.0]
+    link.acknowledge(1, 20.0)
+    assert link.resend(1000.0) is None
+
+
+def test_the_wait_for_an_acknowledgement_adapts_to_what_they_take() -> None:
+    link = new_link()
+    for k in range(50):
+        send(link, float(k))
+        link.acknowledge(link.sequence, k + 0.5)
+    send(link, 100.0)
+    assert link.timer.due_at == pytest.approx(100.5, abs=0.01)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4))))
+def test_what_is_rounded_away_stays_with_the_sender(schedule: list[tuple[bool, bool, list[float]]]) -> None:
+    """Whichever shares and acknowledgements are lost, both ends' books agree to the last bit on what has arrived."""
+    sender, receiver = new_link(precision=32), new_link(precision=32)
+    for now, (is_delivered, is_confirmed, mass) in enumerate(schedule):
+        if sender.is_window_open(100.0 * now):
+            send_of = sender.give(np.array(mass))
+            sender.newest = share_of(sender, send_of)
+            sender.timer.sent(sender.sequence, 100.0 * now)
+        if is_delivered and sender.newest is not None:
+            receiver.accept(sender.newest, 0.0)
+            receiver.apply(0)
+            np.testing.assert_array_equal(receiver.received, sender.sent)
+        if is_confirmed:
+            sender.acknowledge(receiver.newest_received, 100.0 * now)
 
 
 finite = st.floats(-1e3, 1e3)
@@ -173,7 +263,8 @@ finite = st.floats(-1e3, 1e3)
 
 def tracker_with(own: list[float], n_samples: float, received: list[float]) -> tuple[Tracker, Link]:
     """A tracker beside one link that has brought `received`, as (gradient sum, samples, weight)."""
-    tracker, link = Tracker(len(own)), Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2)
+    tracker = Tracker(len(own))
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, 64, ResendTimer(Timing()))
     tracker.replace_own(np.array(own), n_samples)
     link.received = np.array(received)
     return tracker, link

@@ -45,13 +45,17 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "str": texts,
     "bool": st.booleans(),
     "int": counts,
+    "precision": st.just(64),
     "float": st.floats(0, 1e300),
     "Array": vectors,
+    "WireArray": vectors,
 }
 
 
 def messages_of(kind: type[Message]) -> st.SearchStrategy[Message]:
-    return st.builds(kind, **{f.name: FIELD_STRATEGIES[str(f.type)] for f in fields(kind)})
+    return st.builds(
+        kind, **{f.name: FIELD_STRATEGIES.get(f.name, FIELD_STRATEGIES[str(f.type)]) for f in fields(kind)}
+    )
 
 
 any_message = st.one_of([messages_of(kind) for kind in KINDS.values()])
@@ -79,13 +83,13 @@ def test_every_kind_of_message_survives_the_wire(kind: type[Message]) -> None:
 
 def test_arrays_are_not_in_the_header_and_lose_no_bit() -> None:
     params = np.array([1 / 3, -0.0, 5e-324, 1.7976931348623157e308])
-    header, frame = encode(State(LinkId(Nonce(1, 2), Nonce(3, 4)), 7, params))
+    header, frame = encode(State(LinkId(Nonce(1, 2), Nonce(3, 4)), 7, -1, params))
     assert len(header) < 20
     assert bytes(frame) == params.astype("<f8").tobytes()
 
 
 def test_a_decoded_array_cannot_be_changed() -> None:
-    state = decode(as_received(State(LinkId(Nonce(1, 2), Nonce(3, 4)), 7, np.zeros(3))))
+    state = decode(as_received(State(LinkId(Nonce(1, 2), Nonce(3, 4)), 7, -1, np.zeros(3))))
     assert isinstance(state, State)
     with pytest.raises(ValueError, match="read-only"):
         state.params[0] = 1.0
@@ -146,7 +150,7 @@ def with_field(message: Message, name: str, value: object) -> list[bytes]:
     """The frames of a message with one field of its header replaced."""
     frames = as_received(message)
     header = msgpack.unpackb(frames[0])
-    in_header = [f.name for f in fields(message) if str(f.type) != "Array"]
+    in_header = [f.name for f in fields(message) if str(f.type) not in ("Array", "WireArray")]
     header[2 + in_header.index(name)] = value
     return [msgpack.packb(header), *frames[1:]]
 
@@ -163,9 +167,9 @@ LINK = LinkId(Nonce(1, 2), Nonce(3, 4))
         (with_field(Ack(LINK, 1), "sequence", 2**62), "Ack.sequence: not a count"),
         (with_field(Ack(LINK, 1), "sequence", True), "Ack.sequence: not a count"),
         (with_field(Ack(LINK, 1), "link_id", [[1, 2], [3]]), "Ack.link_id: not a pair"),
-        (as_received(State(LINK, 0, np.array([np.nan]))), "State.params: holds a number that is not finite"),
-        (as_received(State(LINK, 0, np.array([np.inf]))), "State.params: holds a number that is not finite"),
-        ([as_received(State(LINK, 0, np.zeros(1)))[0], b"1234567"], "State.params: 7 bytes are not a whole number"),
+        (as_received(State(LINK, 0, -1, np.array([np.nan]))), "State.params: holds a number that is not finite"),
+        (as_received(State(LINK, 0, -1, np.array([np.inf]))), "State.params: holds a number that is not finite"),
+        ([as_received(State(LINK, 0, -1, np.zeros(1)))[0], b"1234567"], "State.params: 7 bytes are not a whole number"),
         ([msgpack.packb([PROTOCOL_VERSION, 99])], "header: unknown message kind 99"),
         ([msgpack.packb({"a": 1})], "header: not an array"),
     ],
@@ -187,7 +191,23 @@ def test_another_version_is_told_from_garbage_and_nothing_behind_it_is_read() ->
 
 
 def share(total: Array) -> Share:
-    return Share(LINK, 1, 0, 0, 2, 0.1, 0, -1, total, np.zeros(2))
+    return Share(LINK, 1, 0, 0, 64, 0, 2, 0.1, 0.0, 0, -1, total, np.zeros(2))
+
+
+def test_a_share_of_low_precision_takes_half_the_bytes_and_says_so() -> None:
+    total, params = (np.array([1 / 3, 1e-20, 7.0], dtype=np.float32) for _ in range(2))
+    frames = as_received(Share(LINK, 2, 0, 1, 32, 0, 2, 0.1, 0.0, 0, -1, total, params))
+    assert [len(frame) for frame in frames[1:]] == [12, 12]
+    decoded = decode(frames)
+    assert isinstance(decoded, Share)
+    np.testing.assert_array_equal(decoded.total, total)
+    assert decoded.total.dtype == np.float32
+
+
+@pytest.mark.parametrize("precision", [16, 0, True, "64"])
+def test_a_precision_that_is_none_is_refused(precision: object) -> None:
+    with pytest.raises(ProtocolError, match=r"Share\.precision"):
+        decode(with_field(share(np.zeros(4)), "precision", precision))
 
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf, -1.0])
