@@ -26,7 +26,12 @@ class Display(ABC):
         return self
 
     @abstractmethod
-    def show(self, progress: Sequence[AgentProgress]) -> None: ...
+    def show(self, progress: Sequence[AgentProgress]) -> None:
+        """The agents are under way."""
+
+    @abstractmethod
+    def finish(self, progress: Sequence[AgentProgress]) -> None:
+        """All agents have finished."""
 
     def __exit__(self, *failure: object) -> None:
         return None
@@ -54,9 +59,10 @@ class PlainLines(Display):
 
     def show(self, progress: Sequence[AgentProgress]) -> None:
         latest = [agent.latest for agent in progress if agent.latest is not None]
-        if len(latest) < len(progress) or min(record.round for record in latest) == self._round:
+        round_ = _round_of_all(progress)
+        if round_ is None or round_ == self._round:
             return
-        self._round = min(record.round for record in latest)
+        self._round = round_
         objective = sum(record.objective_local for record in latest) / len(latest)
         worst = min(record.test_metric for record in latest)
         print(
@@ -67,6 +73,9 @@ class PlainLines(Display):
             file=self._stream,
             flush=True,
         )
+
+    def finish(self, progress: Sequence[AgentProgress]) -> None:
+        self.show(progress)
 
 
 @final
@@ -90,12 +99,17 @@ class LiveTable(Display):
         return self
 
     def show(self, progress: Sequence[AgentProgress]) -> None:
-        self._live.update(self._frame(progress), refresh=True)
+        round_ = _round_of_all(progress)
+        words = "the agents are starting" if round_ is None else f"round {round_} of at most {self._max_rounds}"
+        self._live.update(self._frame(progress, (round_ or 0) / self._max_rounds, words), refresh=True)
+
+    def finish(self, progress: Sequence[AgentProgress]) -> None:
+        self._live.update(self._frame(progress, 1.0, f"{_round_of_all(progress)} rounds"), refresh=True)
 
     def __exit__(self, *failure: object) -> None:
         self._live.stop()
 
-    def _frame(self, progress: Sequence[AgentProgress]) -> RenderableType:
+    def _frame(self, progress: Sequence[AgentProgress], part_done: float, words: str) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -107,16 +121,17 @@ class LiveTable(Display):
             table.add_column(header, justify="right", min_width=len(header))
         for agent in progress:
             table.add_row(agent.name, *_cells(agent))
-        latest = [agent.latest for agent in progress if agent.latest is not None]
-        round_ = min((record.round for record in latest), default=0) if len(latest) == len(progress) else 0
         seconds = time.monotonic() - self._start
         status = Table.grid(padding=(0, 2, 0, 0))
-        status.add_row(
-            ProgressBar(total=self._max_rounds, completed=round_, width=30),
-            f"round {round_} of at most {self._max_rounds}" if latest else "the agents are starting",
-            Text(f"{seconds:.1f} s", style="dim"),
-        )
-        return Group(Text(self._headline, style="bold"), "", table, "", status)
+        bar = ProgressBar(total=1.0, completed=part_done, width=30, complete_style="blue", finished_style="green")
+        status.add_row(bar, words, Text(f"{seconds:.1f} s", style="dim"))
+        return Group(Text(self._headline, style="bold"), "", table, "", status, "")
+
+
+def _round_of_all(progress: Sequence[AgentProgress]) -> int | None:
+    """The round that all agents have reached; None before all have begun."""
+    rounds = [agent.latest.round for agent in progress if agent.latest is not None]
+    return min(rounds) if len(rounds) == len(progress) else None
 
 
 def _cells(agent: AgentProgress) -> tuple[str, ...]:

@@ -72,9 +72,10 @@ def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -
                     reason = files_of[ended.name].failure(ended.code)
                     if reason is not None:
                         raise TrainingError(f"{ended.name} failed: {reason}; the others were stopped")
-                if time.monotonic() >= next_show or not processes.n_running:
+                if time.monotonic() >= next_show:
                     display.show(follower.progress())
                     next_show = time.monotonic() + display.period_s
+            display.finish(follower.progress())
 
 
 def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -> None:

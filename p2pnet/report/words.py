@@ -38,27 +38,30 @@ def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
     console.print()
     console.print(table)
     console.print()
-    console.print(verdict(summary))
+    for line in verdict(summary):
+        console.print(line)
     console.print(
-        f"{summary.rounds} rounds in {summary.seconds_training:.2f} s of training "
-        f"({summary.seconds_total:.1f} s in all; stopped: {summary.stopped_because}). "
-        f"{in_bytes(summary.bytes_sent_total)} sent, {summary.peak_rss_mb_max:.0f} MB of memory an agent at most."
+        f"{summary.rounds} rounds in {summary.seconds_training:.2f} s, {summary.seconds_total:.1f} s with the start; "
+        f"stopped: {summary.stopped_because}."
+    )
+    console.print(
+        f"{in_bytes(summary.bytes_sent_total)} sent by all agents, no samples among them; "
+        f"{summary.peak_rss_mb_max:.0f} MB of memory at most for one."
     )
 
 
-def verdict(summary: Summary) -> str:
-    """The comparison in one or two sentences."""
+def verdict(summary: Summary) -> tuple[str, str]:
+    """The network's worst agent against the central model, and against what an agent gets alone."""
     metric = summary.test_metric_name
     gap = summary.test_metric_central - summary.test_metric_worst
     gain = summary.test_metric_worst - summary.test_metric_alone_mean
     if gap <= 0.0:
-        central = "Every agent's model is at least as good as the central one"
+        central = "Every agent's model is at least as good as the central one."
     elif gap <= AS_GOOD:
-        central = f"Every agent's model is as good as the central one (within {max(gap, 0.001):.3f} {metric})"
+        central = f"Every agent's model is as good as the central one, within {max(gap, 0.001):.3f} {metric}."
     else:
-        central = f"The worst agent's model is {gap:.3f} {metric} below the central one"
-    alone = f"{abs(gain):.3f} {'better' if gain >= 0.0 else 'worse'} than an agent gets alone"
-    return f"{central}, and {alone}."
+        central = f"The worst agent's model is {gap:.3f} {metric} below the central one."
+    return central, f"That is {abs(gain):.3f} {'better' if gain >= 0.0 else 'worse'} than an agent gets alone."
 
 
 def in_bytes(n_bytes: int) -> str:

@@ -47,11 +47,21 @@ def test_lines_begin_when_all_agents_train_and_come_once_a_round() -> None:
 def test_the_table_has_one_row_an_agent_and_a_bar() -> None:
     stream = Terminal()
     lines = shown(LiveTable(stream, "headline", "R²", 50), stream, progress(12, None))
-    frame = lines[-7:]
+    frame = lines[-8:]
 
     assert "headline" in lines[0]
     assert [line.split() for line in frame if "agent-" in line] == [
         ["agent-1", "12", "0.5000", "0.8000", "2.0e-03", "1.5", "kB"],
         ["agent-2", *"–––––"],
     ]
-    assert any("━" in line and "of at most 50" in line for line in frame)
+    assert any("the agents are starting" in line for line in frame)
+
+
+def test_the_bar_ends_full_when_all_have_finished_early() -> None:
+    stream = Terminal()
+    with LiveTable(stream, "headline", "R²", 50) as display:
+        display.show(progress(10, 12))
+        before = stream.getvalue()
+        display.finish(progress(20, 20))
+    assert "round 10 of at most 50" in before
+    assert "20 rounds" in stream.getvalue().removeprefix(before)
