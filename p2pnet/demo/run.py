@@ -106,7 +106,7 @@ def _directory(options: DemoOptions) -> Iterator[Path]:
     """Where the agents' directories go: into the report, or away in the end."""
     if options.report is not None:
         clear_directory(options.report)
-        yield options.report
+        yield options.report.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="p2pnet-demo-") as directory:
         yield Path(directory)

@@ -164,9 +164,10 @@ def test_off_a_terminal_progress_is_plain_lines(whole: "subprocess.CompletedProc
 
 @pytest.mark.usefixtures("summary")
 def test_the_next_demo_replaces_the_report_of_an_earlier_one(report: Path) -> None:
-    options = "--agents 2 --data breast-cancer --hidden none --rounds 1"
+    options = f"--agents 2 --data breast-cancer --hidden none --rounds 1 --report {report.name}"
     again = subprocess.run(
-        demo_command(*options.split(), "--report", str(report)),
+        demo_command(*options.split()),
+        cwd=report.parent,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
