@@ -230,7 +230,7 @@ class Daemon:
                 self._log.debug("cannot reach %s at %s: %s", peer, address, problem)
             case Rejected(refusal, peer, address, n_unreported):
                 more = f" (and {n_unreported} more)" if n_unreported else ""
-                self._log.warning("rejected %s: it %s%s", peer or address or "a stranger", refusal, more)
+                self._log.warning("rejected %s: %s%s", peer or address or "a stranger", refusal, more)
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
