@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -82,6 +82,26 @@ class RandomMatching(Mixing):
         order = sorted(self._members, key=lambda member: _draw(self._seed, round_, member))
         place = order.index(self._me) ^ 1
         both = _half(order[place], neighbor_degrees) if place < len(order) else {}
+        return Weights(both, both)
+
+
+@final
+class ScheduledMetropolis(Mixing):
+    """c_kj = 1 / (1 + max(degree_k, degree_j)) in the graph of the round, the graphs taken in turn: ½ in a matching.
+
+    `neighbor_degrees_of` has an entry for each graph: this agent's neighbors in it with their degrees. Everybody must
+    know the same graphs in the same order.
+    """
+
+    def __init__(self, neighbor_degrees_of: Sequence[Mapping[str, int]]) -> None:
+        self._weights = [
+            {peer: 1.0 / (1 + max(len(degrees), theirs)) for peer, theirs in degrees.items()}
+            for degrees in neighbor_degrees_of
+        ]
+
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        planned = self._weights[round_ % len(self._weights)]
+        both = {peer: weight for peer, weight in planned.items() if peer in neighbor_degrees}
         return Weights(both, both)
 
 
