@@ -1,19 +1,39 @@
 """What can be found wrong with an agent before it runs."""
 
-from p2pnet.agent.data import load_data
-from p2pnet.agent.security import load_keys
+import numpy as np
+
+from p2pnet.agent.daemon import require_finite
+from p2pnet.agent.logs import check_log
+from p2pnet.agent.preparation import Preparation, prepare
+from p2pnet.agent.state import StateDirectory
 from p2pnet.config import Settings
+from p2pnet.consensus.effects import Evaluate, RunLocalStep
 
 
 def check_agent(settings: Settings) -> str:
-    """One line on what the agent would train, and as whom; any P2pnetError that running it would begin with."""
-    keys = load_keys(settings.security.secret_key)
-    train, test = load_data(settings.data)
-    loss = settings.objective.loss_for(train.task)
+    """One line on what the agent would train, and as whom; any P2pnetError that running it would begin with.
+
+    Everything that a run begins with is tried, up to the first local step, and nothing is left behind.
+    """
+    check_log(settings.log)
+    preparation = prepare(settings)
+    StateDirectory(settings.agent.state_dir).check()
+    preparation.open_transport(settings.network.bind).close(0.0)
+    _try_a_local_step(preparation)
+    train, test = preparation.train, preparation.test
     task = f"classification into {len(train.classes)} classes" if train.classes else "regression"
-    n_peers = len(settings.network.neighbors or settings.network.seeds)
     return (
-        f"fit to run: agent {settings.agent.name} ({keys.public}), {n_peers} peers named, "
-        f"{train.n_samples} training and {test.n_samples} test samples of {train.n_features} features, "
-        f"{task} with loss {loss}"
+        f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), {len(preparation.addresses)} peers "
+        f"named, {train.n_samples} training and {test.n_samples} test samples of {train.n_features} features, "
+        f"{task} with loss {settings.objective.loss_for(train.task)}"
     )
+
+
+def _try_a_local_step(preparation: Preparation) -> None:
+    """Begin with the first parameters as if the agent were alone; a model's own faults show here."""
+    learner, params = preparation.learner, preparation.params
+    evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
+    learner.observe()
+    direction = evaluated.gradient_sum / evaluated.n_samples
+    with np.errstate(all="ignore"):
+        learner.run_local_step(RunLocalStep(0, params, direction, evaluated.n_samples, 0.0, is_complete=True))

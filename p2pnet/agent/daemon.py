@@ -11,8 +11,9 @@ import queue
 import resource
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
@@ -21,10 +22,9 @@ from typing import final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from p2pnet.agent.data import load_data
-from p2pnet.agent.logs import open_log
+from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.security import KeyPair, load_keys
+from p2pnet.agent.preparation import prepare
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
     Connected,
@@ -34,9 +34,7 @@ from p2pnet.agent.transport import (
     Rejected,
     Transport,
     TransportEvent,
-    TransportLimits,
 )
-from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.config import Settings
 from p2pnet.consensus.effects import (
     Close,
@@ -58,16 +56,14 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import MAX_HEADER_BYTES, ForeignVersionError, Refuse, decode, encode
+from p2pnet.consensus.messages import ForeignVersionError, Refuse, Reset, decode, encode
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
 from p2pnet.consensus.timing import Timing
-from p2pnet.errors import ProtocolError, TrainingError
-from p2pnet.learner import Learner, NextLearner
-from p2pnet.problem import fingerprint, make_optimizer, make_problem
+from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
+from p2pnet.learner import Learner
 
 CLOSE_LINGER_S = 0.5
-ARRAYS_IN_A_MESSAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,51 +77,33 @@ class _Answer:
 def run_agent(settings: Settings) -> int:
     """Run one agent until its network has trained the model, or until it is told to leave; the exit code."""
     keep_freed_memory()
-    keys = load_keys(settings.security.secret_key)
     log = open_log(settings.log, settings.agent.name)
+    preparation = prepare(settings)
+    keys = preparation.keys
     state = StateDirectory(settings.agent.state_dir)
     state.acquire()
-    train, test = load_data(settings.data)
-    problem = make_problem(settings.model, settings.objective, train)
-    params = problem.first_params().astype(np.float64, copy=False)
-    optimizer = make_optimizer(problem, settings.algorithm, train)
-    transport = _open_transport(settings, keys, params.size)
-    identity = Identity(
-        peer=keys.public,
-        name=settings.agent.name,
-        incarnation=state.next_incarnation(),
-        fingerprint=fingerprint(problem, settings, train),
-        address=settings.network.advertised_address or "",
-    )
-    machine = RoundMachine(identity, _round_settings(settings), params)
-    learner = NextLearner(optimizer, problem.metric(test))
-    daemon = Daemon(machine, learner, transport, state, log, {"model": problem.model.describe()})
-    log.info("listening on %s as %s", ", ".join(transport.addresses) or "nothing (dialing out only)", keys.public)
-    for peer, address in _named_peers(settings).items():
-        if address is not None:
-            transport.dial(peer, address)
-    with threadpool_limits(limits=1, user_api="blas"):
-        daemon.run()
+    transport = preparation.open_transport(settings.network.bind)
+    with ExitStack() as at_exit:
+        at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
+        identity = Identity(
+            peer=keys.public,
+            name=settings.agent.name,
+            incarnation=state.next_incarnation(),
+            fingerprint=preparation.fingerprint,
+            address=settings.network.advertised_address or "",
+        )
+        machine = RoundMachine(identity, _round_settings(settings), preparation.params)
+        model = {"model": preparation.problem.model.describe()}
+        daemon = Daemon(machine, preparation.learner, transport, preparation.allowed, state, log, model)
+        log.info("listening on %s as %s", ", ".join(transport.addresses) or "nothing (dialing out only)", keys.public)
+        daemon.dial(preparation.addresses)
+        with threadpool_limits(limits=1, user_api="blas"):
+            daemon.run()
+    if daemon.is_computing:
+        # The interpreter would wait for the thread to end, and nothing that it computes is needed any more.
+        logging.shutdown()
+        os._exit(0)
     return 0
-
-
-def _open_transport(settings: Settings, keys: KeyPair, n_params: int) -> ZmqTransport:
-    network = settings.network
-    allowed = {*_named_peers(settings), *settings.security.allowed_peers}
-    largest = ARRAYS_IN_A_MESSAGE * 8 * (n_params + 2) + MAX_HEADER_BYTES
-    limits = TransportLimits(
-        max_frames=1 + ARRAYS_IN_A_MESSAGE, max_message_bytes=min(largest, settings.network.max_message_bytes)
-    )
-    bind = () if network.bind == "none" else (network.bind,)
-    return ZmqTransport.open(keys, bind, allowed.__contains__, limits)
-
-
-def _named_peers(settings: Settings) -> dict[PeerId, str | None]:
-    """The peers that the settings name, with the addresses to dial."""
-    network = settings.network
-    return {seed.public_key: seed.address for seed in network.seeds} | {
-        neighbor.public_key: neighbor.address for neighbor in network.neighbors
-    }
 
 
 def _round_settings(settings: Settings) -> RoundSettings:
@@ -134,7 +112,7 @@ def _round_settings(settings: Settings) -> RoundSettings:
         max_rounds=algorithm.rounds,
         exchanges=algorithm.exchanges,
         expected_neighbors=len(network.neighbors) or 1,
-        max_neighbors=network.max_neighbors,
+        max_neighbors=max(network.max_neighbors, len(network.neighbors)),
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
         timing=Timing(
@@ -146,6 +124,15 @@ def _round_settings(settings: Settings) -> RoundSettings:
     )
 
 
+def require_finite(evaluated: Evaluated) -> Evaluated:
+    """The same, or TrainingError: a gradient that is not finite would spoil every agent's model."""
+    if not np.all(np.isfinite(evaluated.gradient_sum)):
+        raise TrainingError(
+            f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
+        )
+    return evaluated
+
+
 @final
 class Daemon:
     """The loop of one agent; everything that is decided is decided by the machine."""
@@ -155,6 +142,7 @@ class Daemon:
         machine: RoundMachine,
         learner: Learner,
         transport: Transport,
+        allowed: Collection[PeerId],
         state: StateDirectory,
         log: logging.Logger,
         model_description: Mapping[str, str],
@@ -162,18 +150,35 @@ class Daemon:
         self._machine = machine
         self._learner = learner
         self._transport = transport
+        self._allowed = allowed
+        self._given_addresses: set[PeerId] = set()
         self._state = state
         self._history = state.open_history()
         self._log = log
         self._model_description = model_description
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="learner")
         self._answers: queue.SimpleQueue[Future[_Answer]] = queue.SimpleQueue()
+        self._n_computing = 0
         self._first_record: RoundRecord | None = None
         self._stopped_because = "told to leave"
         self._is_leaving = False
         self._is_closed = False
         self._n_dropped = 0
+        self._n_refused = 0
         self._told_version: set[PeerId] = set()
+        self._line_budget = LineBudget()
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether the learner's thread is still at work."""
+        return self._n_computing > 0
+
+    def dial(self, addresses: Mapping[PeerId, str | None]) -> None:
+        """Dial the peers whose addresses the settings give; nobody else's word changes these."""
+        for peer, address in addresses.items():
+            if address is not None:
+                self._given_addresses.add(peer)
+                self._transport.dial(peer, address)
 
     def run(self) -> None:
         """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
@@ -197,6 +202,7 @@ class Daemon:
         for happening in self._transport.poll(timeout_s):
             self._handle_transport(happening)
         while not self._answers.empty():
+            self._n_computing -= 1
             answer = self._answers.get().result()
             self._keep(answer.record)
             self._handle(answer.event)
@@ -235,13 +241,30 @@ class Daemon:
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
         try:
-            self._handle(MessageReceived(peer, decode(frames)))
+            effects = self._machine.handle(MessageReceived(peer, decode(frames)), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
-            self._log.warning("dropped a message from %s: %s", peer, error)
+            self._log_cause(peer, logging.WARNING, f"dropped a message from {peer}: {error}")
             if isinstance(error, ForeignVersionError) and peer not in self._told_version:
                 self._told_version.add(peer)
                 self._transport.send(peer, encode(Refuse(str(error))))
+            return
+        for effect in effects:
+            if isinstance(effect, Log):
+                self._log_cause(peer, _level(effect), effect.text)
+                continue
+            if isinstance(effect, Send) and isinstance(effect.message, Refuse | Reset):
+                self._n_refused += 1
+                self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
+            self._perform([effect])
+
+    def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
+        """Log what a peer's message brought about, as long as it does not do so too often."""
+        if not self._log.isEnabledFor(level):
+            return
+        n_withheld = self._line_budget.admit(peer, time.monotonic())
+        if n_withheld is not None:
+            self._log.log(level, "%s%s", text, f" (and {n_withheld} lines more before)" if n_withheld else "")
 
     # What is to be done.
 
@@ -257,7 +280,7 @@ class Daemon:
                     self._begin_history()
                     self._compute(partial(self._run_local_step, effect))
                 case Dial(peer, address):
-                    self._transport.dial(peer, address)
+                    self._dial_hinted(peer, address)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
                     self._transport.hang_up(peer)
@@ -267,10 +290,20 @@ class Daemon:
                     self._save_model()
                 case Close():
                     self._is_closed = True
-                case Log(is_warning, text):
-                    self._log.log(logging.WARNING if is_warning else logging.INFO, text)
+                case Log(_, text):
+                    self._log.log(_level(effect), "%s", text)
+
+    def _dial_hinted(self, peer: PeerId, address: str) -> None:
+        """Dial where a neighbor says that another agent is: keys decide, and what the settings say comes first."""
+        if peer not in self._allowed or peer in self._given_addresses:
+            return
+        try:
+            self._transport.dial(peer, address)
+        except P2pnetError as error:
+            self._log.debug("cannot dial %s, as a neighbor proposes: %s", peer, error)
 
     def _compute(self, work: Callable[[], _Answer]) -> None:
+        self._n_computing += 1
         future = self._worker.submit(work)
         future.add_done_callback(self._answer)
 
@@ -280,11 +313,7 @@ class Daemon:
             self._transport.wake()
 
     def _evaluate(self, effect: Evaluate) -> _Answer:
-        evaluated = self._learner.evaluate(effect)
-        if not np.all(np.isfinite(evaluated.gradient_sum)):
-            raise TrainingError(
-                f"round {effect.round}: the gradient is not finite any more; scale the data, or check the model"
-            )
+        evaluated = require_finite(self._learner.evaluate(effect))
         seen = self._learner.observe()
         record = RoundRecord(
             effect.round,
@@ -308,6 +337,9 @@ class Daemon:
         if record.round == 0:
             self._first_record = record  # its time is that of the start of training, still to come
             return
+        if self._first_record is not None:
+            self._log.info("joins the training in round %d", record.round)
+            self._first_record = None
         self._history.append(record)
         self._log.debug("round %d: objective %.6g", record.round, record.objective_local)
 
@@ -334,5 +366,10 @@ class Daemon:
                 peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 n_messages_dropped=self._n_dropped,
                 n_rejected={str(refusal): n for refusal, n in self._transport.n_rejected.items()},
+                n_messages_refused=self._n_refused,
             )
         )
+
+
+def _level(log: Log) -> int:
+    return logging.WARNING if log.is_warning else logging.INFO

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
+from dataclasses import dataclass
+from typing import final
 
 from p2pnet.config import LogSettings
 from p2pnet.errors import ConfigError
 
 LOGGER_NAME = "p2pnet"
+LINES_AT_ONCE = 20
+LINES_PER_SECOND = 1.0
 
 
 def open_log(settings: LogSettings, agent: str) -> logging.Logger:
@@ -27,10 +32,60 @@ def open_log(settings: LogSettings, agent: str) -> logging.Logger:
     return logger
 
 
+def check_log(settings: LogSettings) -> None:
+    """ConfigError where `open_log` would raise it; nothing is made."""
+    if settings.file is None:
+        return
+    place = settings.file if settings.file.exists() else settings.file.parent
+    if settings.file.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise ConfigError(f"log.file {settings.file}: cannot be written; choose a file in a directory that is there")
+
+
+@dataclass(slots=True)
+class _Allowance:
+    lines: float
+    counted_at: float
+    n_withheld: int = 0
+
+
+@final
+class LineBudget:
+    """How many lines each peer may cause in the log: some at once, then one a second.
+
+    What others send decides how often such lines come; without a limit they could fill the disk.
+    """
+
+    def __init__(self) -> None:
+        self._allowances: dict[str, _Allowance] = {}
+
+    def admit(self, peer: str, now: float) -> int | None:
+        """None if the line is to be withheld, else the number of this peer's lines withheld since the last one."""
+        allowance = self._allowances.setdefault(peer, _Allowance(LINES_AT_ONCE, now))
+        gained = (now - allowance.counted_at) * LINES_PER_SECOND
+        allowance.lines, allowance.counted_at = min(allowance.lines + gained, LINES_AT_ONCE), now
+        if allowance.lines < 1:
+            allowance.n_withheld += 1
+            return None
+        allowance.lines -= 1
+        n_withheld, allowance.n_withheld = allowance.n_withheld, 0
+        return n_withheld
+
+
 class _TextFormatter(logging.Formatter):
     def __init__(self, agent: str) -> None:
-        name = agent.replace("%", "%%")
+        name = _on_one_line(agent).replace("%", "%%")
         super().__init__(f"%(asctime)s.%(msecs)03d %(levelname)-7s {name}: %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        record.message = _on_one_line(record.message)
+        return super().formatMessage(record)
+
+
+def _on_one_line(text: str) -> str:
+    """The text with control characters written out: names come from others, and must not forge lines or move cursors."""
+    if text.isprintable():
+        return text
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in text)
 
 
 class _JsonFormatter(logging.Formatter):

@@ -25,7 +25,9 @@ import numpy as np
 
 from p2pnet.consensus.conservation import Books, LinkBooks
 from p2pnet.consensus.messages import Array, LinkId, Nonce
-from p2pnet.errors import ConfigError
+from p2pnet.errors import ConfigError, TrainingError
+
+_MAX_INCARNATION = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Result:
     """messages of verified peers that broke the protocol"""
     n_rejected: dict[str, int]
     """what the transport refused, by reason"""
+    n_messages_refused: int = 0
+    """well-formed messages that were answered with a refusal: of another model, or over an unknown link"""
 
 
 class StateDirectory:
@@ -80,6 +84,23 @@ class StateDirectory:
                 f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
             ) from None
 
+    def check(self) -> None:
+        """ConfigError where `acquire` would raise it; nothing is made."""
+        if (self.path / "lock").exists():
+            probe = StateDirectory(self.path)
+            probe.acquire()
+            probe.release()
+            return
+        existing = next(place for place in (self.path, *self.path.absolute().parents) if place.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {existing} is no directory to write to")
+
+    def release(self) -> None:
+        """Let go of the directory."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def next_incarnation(self) -> int:
         """A number above all earlier ones, on disk before it is returned; the clock makes up for a lost file."""
         file = self.path / "incarnation"
@@ -87,11 +108,15 @@ class StateDirectory:
             last = int(file.read_text())
         except (FileNotFoundError, ValueError):
             last = 0
+        if not 0 <= last < _MAX_INCARNATION:  # damaged
+            last = 0
         incarnation = max(last + 1, int(time.time()))
         write_atomically(file, f"{incarnation}\n".encode())
         return incarnation
 
     def open_history(self) -> History:
+        """Begin the history of this run, and forget how the one before ended."""
+        (self.path / "result.json").unlink(missing_ok=True)
         return History(self.path / "history.csv")
 
     def save_model(self, params: Array, description: Mapping[str, str]) -> None:
@@ -130,12 +155,22 @@ class History:
     """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", buffering=1)
+        self._path = path
+        try:
+            self._file = path.open("w", newline="", buffering=1)
+        except OSError as error:
+            raise _not_written(path, error) from error
         self._writer = csv.writer(self._file)
-        self._writer.writerow(_COLUMNS)
+        self._write(_COLUMNS)
 
     def append(self, record: RoundRecord) -> None:
-        self._writer.writerow(getattr(record, name) for name in _COLUMNS)
+        self._write([getattr(record, name) for name in _COLUMNS])
+
+    def _write(self, row: list[Any]) -> None:
+        try:
+            self._writer.writerow(row)
+        except OSError as error:
+            raise _not_written(self._path, error) from error
 
     def close(self) -> None:
         self._file.close()
@@ -163,13 +198,20 @@ def read_history(path: Path) -> list[RoundRecord]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as it was or whole and on disk, whenever power fails."""
+    """The file is either as it was or whole and on disk, whenever power fails; TrainingError where it cannot be."""
     draft = path.with_name(f".{path.name}.draft")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> TrainingError:
+    return TrainingError(f"{path}: cannot be written: {error.strerror}; make room, or choose another directory")
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:
