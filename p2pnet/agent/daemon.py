@@ -27,6 +27,7 @@ from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.preparation import prepare
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
+    Address,
     Connected,
     DialFailed,
     Disconnected,
@@ -56,11 +57,11 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import ForeignVersionError, Refuse, Reset, decode, encode
+from p2pnet.consensus.messages import ForeignVersionError, Message, Peers, Refuse, Reset, decode, encode
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
 from p2pnet.consensus.timing import Timing
-from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
+from p2pnet.errors import ProtocolError, TrainingError, TransportError
 from p2pnet.learner import Learner
 
 CLOSE_LINGER_S = 0.5
@@ -94,9 +95,11 @@ def run_agent(settings: Settings) -> int:
         )
         machine = RoundMachine(identity, _round_settings(settings), preparation.params)
         model = {"model": preparation.problem.model.describe()}
-        daemon = Daemon(machine, preparation.learner, transport, preparation.allowed, state, log, model)
+        daemon = Daemon(machine, preparation.learner, transport, preparation.open_to_hints, state, log, model)
         log.info("listening on %s as %s", ", ".join(transport.addresses) or "nothing (dialing out only)", keys.public)
-        daemon.dial(preparation.addresses)
+        for peer, address in preparation.addresses.items():
+            if address is not None:
+                transport.dial(peer, address)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
     if daemon.is_computing:
@@ -142,7 +145,7 @@ class Daemon:
         machine: RoundMachine,
         learner: Learner,
         transport: Transport,
-        allowed: Collection[PeerId],
+        open_to_hints: Collection[PeerId],
         state: StateDirectory,
         log: logging.Logger,
         model_description: Mapping[str, str],
@@ -150,8 +153,7 @@ class Daemon:
         self._machine = machine
         self._learner = learner
         self._transport = transport
-        self._allowed = allowed
-        self._given_addresses: set[PeerId] = set()
+        self._open_to_hints = open_to_hints
         self._state = state
         self._history = state.open_history()
         self._log = log
@@ -172,13 +174,6 @@ class Daemon:
     def is_computing(self) -> bool:
         """Whether the learner's thread is still at work."""
         return self._n_computing > 0
-
-    def dial(self, addresses: Mapping[PeerId, str | None]) -> None:
-        """Dial the peers whose addresses the settings give; nobody else's word changes these."""
-        for peer, address in addresses.items():
-            if address is not None:
-                self._given_addresses.add(peer)
-                self._transport.dial(peer, address)
 
     def run(self) -> None:
         """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
@@ -241,7 +236,8 @@ class Daemon:
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
         try:
-            effects = self._machine.handle(MessageReceived(peer, decode(frames)), time.monotonic())
+            message = self._without_bad_hints(decode(frames))
+            effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
             self._log_cause(peer, logging.WARNING, f"dropped a message from {peer}: {error}")
@@ -257,6 +253,13 @@ class Daemon:
                 self._n_refused += 1
                 self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
             self._perform([effect])
+
+    def _without_bad_hints(self, message: Message) -> Message:
+        """The message, rid of agents that are not to be dialed at a neighbor's word, and of what is no address."""
+        if not isinstance(message, Peers):
+            return message
+        hints = message.addresses.items()
+        return Peers({peer: where for peer, where in hints if peer in self._open_to_hints and _is_address(where)})
 
     def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
         """Log what a peer's message brought about, as long as it does not do so too often."""
@@ -280,7 +283,7 @@ class Daemon:
                     self._begin_history()
                     self._compute(partial(self._run_local_step, effect))
                 case Dial(peer, address):
-                    self._dial_hinted(peer, address)
+                    self._transport.dial(peer, address)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
                     self._transport.hang_up(peer)
@@ -292,15 +295,6 @@ class Daemon:
                     self._is_closed = True
                 case Log(_, text):
                     self._log.log(_level(effect), "%s", text)
-
-    def _dial_hinted(self, peer: PeerId, address: str) -> None:
-        """Dial where a neighbor says that another agent is: keys decide, and what the settings say comes first."""
-        if peer not in self._allowed or peer in self._given_addresses:
-            return
-        try:
-            self._transport.dial(peer, address)
-        except P2pnetError as error:
-            self._log.debug("cannot dial %s, as a neighbor proposes: %s", peer, error)
 
     def _compute(self, work: Callable[[], _Answer]) -> None:
         self._n_computing += 1
@@ -369,6 +363,14 @@ class Daemon:
                 n_messages_refused=self._n_refused,
             )
         )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except TransportError:
+        return False
+    return True
 
 
 def _level(log: Log) -> int:

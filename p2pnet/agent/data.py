@@ -58,8 +58,8 @@ class Samples:
         """Outputs that a model of these samples has: one a class, or one for regression."""
         return len(self.classes) or 1
 
-    def take(self, rows: Indices) -> "Samples":
-        """The samples of these rows, in this order."""
+    def take(self, rows: Indices | slice) -> "Samples":
+        """The samples of these rows, in this order; views of them for a slice."""
         return replace(self, X=self.X[rows], Y=self.Y[rows])
 
     def split(

@@ -82,7 +82,7 @@ class _TextFormatter(logging.Formatter):
 
 
 def _on_one_line(text: str) -> str:
-    """The text with control characters written out: names come from others, and must not forge lines or move cursors."""
+    """The text with control characters written out: names come from others and must not forge lines."""
     if text.isprintable():
         return text
     return "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in text)

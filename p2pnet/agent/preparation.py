@@ -36,6 +36,9 @@ class Preparation:
     addresses: dict[PeerId, str | None]
     """the peers that the settings name to train with, with the addresses to dial"""
     allowed: frozenset[PeerId]
+    open_to_hints: frozenset[PeerId]
+    """the allowed peers that may be dialed where others say they are: none where the neighbors are named, and none
+    whose address the settings give"""
 
     def open_transport(self, bind: str) -> ZmqTransport:
         """TransportError where the address cannot be bound."""
@@ -52,7 +55,7 @@ def prepare(settings: Settings) -> Preparation:
     train, test = load_data(settings.data)
     problem = make_problem(settings.model, settings.objective, train)
     params = problem.first_params().astype(np.float64, copy=False)
-    seeds = {seed.public_key for seed in network.seeds}
+    allowed = frozenset({*addresses, *(seed.public_key for seed in network.seeds), *settings.security.allowed_peers})
     return Preparation(
         keys=keys,
         train=train,
@@ -63,7 +66,8 @@ def prepare(settings: Settings) -> Preparation:
         fingerprint=fingerprint(problem, settings, train),
         limits=_limits(network, params.size),
         addresses=addresses,
-        allowed=frozenset({*addresses, *seeds, *settings.security.allowed_peers}),
+        allowed=allowed,
+        open_to_hints=frozenset() if network.neighbors else allowed - {keys.public, *addresses},
     )
 
 

@@ -21,7 +21,7 @@ from typing import final
 
 from p2pnet.consensus.effects import Dial, Effect, HangUp, Log, PeerId, Send
 from p2pnet.consensus.links import Link
-from p2pnet.consensus.messages import Hello, LinkId, Nonce, Peers, Refuse, Reset
+from p2pnet.consensus.messages import MAX_TEXT_LENGTH, Hello, LinkId, Nonce, Peers, Refuse, Reset
 
 HELLO_RESEND_S = 1.0
 MAX_HELLO_INTERVAL_S = 8.0
@@ -100,6 +100,8 @@ class Neighborhood:
         self._max_neighbors = max_neighbors
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
+        self._introduced: set[PeerId] = set()
+        """Those dialed at a neighbor's word that have not been heard of since."""
         self.round = -1
         """The round told in Hellos; -1 before training has begun."""
 
@@ -152,7 +154,7 @@ class Neighborhood:
             ours, theirs = difference
             self._enter(peer).is_parted = True
             return [
-                Send(peer, Refuse(f"{theirs}, {ours}")),
+                Send(peer, Refuse(f"{theirs}, {ours}"[:MAX_TEXT_LENGTH])),
                 Log(True, f"refused {hello.name}: {theirs}, {ours}"),
             ]
         neighbor = self._enter(peer)
@@ -189,9 +191,12 @@ class Neighborhood:
 
     def peers_received(self, peers: Peers) -> list[Effect]:
         """Dial those not known yet, as long as there is room for more neighbors."""
-        room = self._max_neighbors - sum(not neighbor.is_parted for neighbor in self)
-        unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in self._neighbors]
-        return [Dial(peer, address) for peer, address in sorted(unknown)[: max(room, 0)]]
+        room = self._max_neighbors - len(self._introduced) - sum(not neighbor.is_parted for neighbor in self)
+        known = {self.identity.peer, *self._introduced, *self._neighbors}
+        unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in known]
+        chosen = sorted(unknown)[: max(room, 0)]
+        self._introduced |= {peer for peer, _ in chosen}
+        return [Dial(peer, address) for peer, address in chosen]
 
     def close(self, peer: PeerId, reason: str, now: float) -> Log:
         """Forget the link: all it ever did to the tracker is taken back. Whoever is still connected is soon offered
@@ -216,9 +221,11 @@ class Neighborhood:
         return [log, HangUp(peer, reason)]
 
     def miss(self, peer: PeerId, until: float, reason: str, now: float) -> Log:
-        """Close the link of one that is gone, and expect it back until then."""
+        """Close the link of one that is gone, and expect it back until then if it took part in the rounds."""
+        neighbor = self._enter(peer)
+        absent_until = until if neighbor.is_ready else neighbor.absent_until
         log = self.close(peer, reason, now)
-        self._enter(peer).absent_until = until
+        neighbor.absent_until = absent_until
         return log
 
     def is_anyone_absent(self, now: float) -> bool:
@@ -268,6 +275,7 @@ class Neighborhood:
 
     def _enter(self, peer: PeerId) -> Neighbor:
         if peer not in self._neighbors:
+            self._introduced.discard(peer)
             self._neighbors[peer] = Neighbor(peer, self._fresh_nonce())
         return self._neighbors[peer]
 
