@@ -96,7 +96,6 @@ def run_agent(settings: Settings) -> int:
         machine = RoundMachine(identity, _round_settings(settings), preparation.params)
         model = {"model": preparation.problem.model.describe()}
         daemon = Daemon(machine, preparation.learner, transport, preparation.open_to_hints, state, log, model)
-        log.info("listening on %s as %s", ", ".join(transport.addresses) or "nothing (dialing out only)", keys.public)
         for peer, address in preparation.addresses.items():
             if address is not None:
                 transport.dial(peer, address)
@@ -178,6 +177,8 @@ class Daemon:
     def run(self) -> None:
         """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
+        self._log.info("listening on %s as %s", addresses, self._machine.neighborhood.identity.peer)
         try:
             self._perform(self._machine.start(time.monotonic()))
             while not self._is_closed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -33,12 +32,14 @@ def open_log(settings: LogSettings, agent: str) -> logging.Logger:
 
 
 def check_log(settings: LogSettings) -> None:
-    """ConfigError where `open_log` would raise it; nothing is made."""
+    """ConfigError where `open_log` would raise it; nothing is left behind."""
     if settings.file is None:
         return
-    place = settings.file if settings.file.exists() else settings.file.parent
-    if settings.file.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-        raise ConfigError(f"log.file {settings.file}: cannot be written; choose a file in a directory that is there")
+    is_there = settings.file.exists()
+    for handler in open_log(settings, "").handlers:
+        handler.close()
+    if not is_there:
+        settings.file.unlink()
 
 
 @dataclass(slots=True)

@@ -80,6 +80,7 @@ class StateDirectory:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self.release()
             raise ConfigError(
                 f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
             ) from None

@@ -1,0 +1,428 @@
+"""Agents as processes of their own, over real sockets on the loopback: how they begin, end, and join late."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from p2pnet.agent.logs import LINES_AT_ONCE, LineBudget
+from p2pnet.agent.security import generate_keys, write_keys
+from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.cli import main
+from p2pnet.config import AgentSettings, Neighbor, Seed, Settings, write_config
+from p2pnet.consensus.conservation import conservation_error
+from p2pnet.demo.fleet import free_ports
+from p2pnet.demo.processes import child_environment
+
+PATIENCE_S = 40.0
+FOR_EVER = 1_000_000
+TRUE_WEIGHTS = np.array([1.0, -2.0, 0.5])
+
+SLOW_MODEL = """\
+import time
+
+import numpy as np
+
+
+class Linear:
+    name, version, n_inputs, n_outputs, n_params = "linear", "1", 3, 1, 3
+
+    def init(self, rng):
+        return np.zeros(3)
+
+    def predict(self, params, X):
+        return X @ params[:, None]
+
+    def linearize(self, params, X):
+        time.sleep({seconds_to_linearize})
+        return Linearization(X, self.predict(params, X))
+
+
+class Linearization:
+    def __init__(self, X, predictions):
+        self.X, self.predictions = X, predictions
+
+    def jvp(self, step):
+        return self.X @ step[:, None]
+
+    def vjp(self, cotangents):
+        return self.X.T @ cotangents[:, 0]
+
+
+def build():
+    return Linear()
+"""
+
+
+class Agent:
+    """The directory of one machine, and the process that runs from it."""
+
+    def __init__(self, directory: Path, port: int, seed: int) -> None:
+        self.directory = directory
+        self.keys = generate_keys()
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        directory.mkdir()
+        write_keys(directory / "agent.key", self.keys)
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((40, 3))
+        np.savez(directory / "samples.npz", X=X, y=X @ TRUE_WEIGHTS + 0.1 * rng.standard_normal(40))
+
+    @property
+    def state(self) -> StateDirectory:
+        return StateDirectory(self.directory)
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "agent.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "agent.log").read_text()
+
+    @property
+    def round(self) -> int:
+        """The last round that it has begun; -1 before training."""
+        return max((record.round for record in read_history(self.directory / "history.csv")), default=-1)
+
+    def knows(self, neighbors: Sequence["Agent"] = (), seeds: Sequence["Agent"] = (), **network: float) -> None:
+        """Write its agent.toml: a small linear model, many rounds at a pace that a test can follow."""
+        settings = Settings.model_validate(
+            {
+                "agent": AgentSettings(name=self.directory.name, state_dir=Path()),
+                "network": {
+                    "bind": self.address,
+                    "neighbors": [Neighbor(address=peer.address, public_key=peer.keys.public) for peer in neighbors],
+                    "seeds": [Seed(address=peer.address, public_key=peer.keys.public) for peer in seeds],
+                    "round_pace_s": 0.02,
+                    **network,
+                },
+                "data": {"source": Path("samples.npz"), "task": "regression"},
+                "model": {"hidden": ()},
+                "algorithm": {"rounds": FOR_EVER, "tolerance": 0.0},
+            }
+        )
+        write_config(settings, self.config)
+
+    def run(self, *flags: str, **environment: str) -> None:
+        # `python -m p2pnet` looks for a user's model in the working directory.
+        with (self.directory / "agent.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "p2pnet", "run", str(self.config), *_set(flags)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env={**child_environment(os.environ), **environment},
+            )
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def exit_code(self) -> int:
+        assert self.process is not None
+        try:
+            return self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{self.directory.name} does not end:\n{self.log}")
+
+    def until(self, is_so: Callable[["Agent"], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not is_so(self):
+            assert time.monotonic() < deadline, self.log
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            time.sleep(0.01)
+
+
+def _set(flags: Sequence[str]) -> list[str]:
+    return [part for flag in flags for part in ("--set", flag)]
+
+
+MakeAgents = Callable[[int], list[Agent]]
+
+
+@pytest.fixture
+def make_agents(tmp_path: Path) -> Iterator[MakeAgents]:
+    made: list[Agent] = []
+
+    def make(n_agents: int) -> list[Agent]:
+        for k, port in enumerate(free_ports(n_agents)):
+            made.append(Agent(tmp_path / f"agent-{k + 1}", port, seed=k))
+        return made
+
+    yield make
+    for agent in made:
+        if agent.process is not None:
+            agent.process.kill()
+            agent.process.wait()
+
+
+@pytest.fixture
+def pair(make_agents: MakeAgents) -> tuple[Agent, Agent]:
+    """Two neighbors, not started."""
+    one, other = make_agents(2)
+    one.knows([other])
+    other.knows([one])
+    return one, other
+
+
+def differences(agents: Sequence[Agent]) -> float:
+    models = [agent.state.load_params() for agent in agents]
+    return max(float(np.abs(model - models[0]).max()) for model in models)
+
+
+# --------------------------------------------------------------------------------------------------- to the end
+
+
+def test_two_agents_train_to_the_end_and_begin_anew_with_a_later_incarnation(pair: tuple[Agent, Agent]) -> None:
+    incarnations = []
+    for _ in range(2):
+        for agent in pair:
+            agent.run("algorithm.rounds=30", "network.round_pace_s=0", "log.format=json")
+        assert [agent.exit_code() for agent in pair] == [0, 0]
+        incarnations.append([int((agent.directory / "incarnation").read_text()) for agent in pair])
+    assert all(later > earlier for earlier, later in zip(*incarnations, strict=True))
+    for agent in pair:
+        result = agent.state.load_result()
+        assert (result.rounds, result.stopped_because) == (30, "all rounds done")
+        assert [record.round for record in read_history(agent.directory / "history.csv")] == list(range(31))
+        np.testing.assert_allclose(agent.state.load_params()[:3], TRUE_WEIGHTS, atol=0.1)
+    entries = [json.loads(line) for line in pair[0].log.splitlines()]
+    assert {"time", "level", "agent", "message"} == set(entries[0])
+    assert [entry["message"] for entry in entries].count("finished after 30 rounds: all rounds done") == 2
+
+
+def test_a_users_own_model_trains(pair: tuple[Agent, Agent]) -> None:
+    for agent in pair:
+        (agent.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=0))
+        agent.run("algorithm.rounds=20", "model.factory=mine:build")
+    assert [agent.exit_code() for agent in pair] == [0, 0]
+    np.testing.assert_allclose(pair[0].state.load_params(), TRUE_WEIGHTS, atol=0.1)
+
+
+def test_an_agent_whose_neighbor_never_comes_waits_and_says_so(pair: tuple[Agent, Agent]) -> None:
+    agent, _ = pair
+    agent.run("network.start_timeout_s=0.1")
+    agent.until(lambda agent: agent.log.count("no neighbor has answered yet; waiting on") > 2)
+    agent.signal(signal.SIGTERM)
+    assert agent.exit_code() == 0
+    assert agent.state.load_result().stopped_because == "told to leave"
+    assert agent.round == -1
+
+
+# ------------------------------------------------------------------------------------------------ told to leave
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on(
+    pair: tuple[Agent, Agent], number: int
+) -> None:
+    leaving, staying = pair
+    for agent in pair:
+        agent.run()
+    for agent in pair:
+        agent.until(lambda agent: agent.round > 10)
+    told_at = time.monotonic()
+    leaving.signal(number)
+    assert leaving.exit_code() == 0
+    seconds = time.monotonic() - told_at
+    sys.stdout.write(f"left {seconds:.2f} s after {signal.Signals(number).name}\n")
+    assert seconds < 5
+    assert leaving.state.load_result().stopped_because == "told to leave"
+    assert leaving.state.load_params().shape == (4,)
+    assert "told to leave; saying so to the neighbors" in leaving.log
+
+    staying.until(lambda agent: "closed the link with agent-1: it left" in agent.log)
+    round_then = staying.round
+    staying.until(lambda agent: agent.round > round_then)
+
+
+def test_a_second_signal_ends_the_process_at_once(pair: tuple[Agent, Agent]) -> None:
+    agent, _ = pair
+    os.mkfifo(agent.directory / ".model.npz.draft")  # saving the model takes until somebody reads it: for ever
+    agent.run()
+    agent.until(lambda agent: "listening on" in agent.log)
+    agent.signal(signal.SIGTERM)
+    agent.until(lambda agent: "told to leave" in agent.log)
+    agent.signal(signal.SIGINT)
+    assert agent.exit_code() == 128 + signal.SIGINT
+
+
+def test_leaving_does_not_wait_for_a_long_computation(pair: tuple[Agent, Agent]) -> None:
+    agent, _ = pair
+    (agent.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=3600))
+    agent.run("model.factory=mine:build")
+    agent.until(lambda agent: "listening on" in agent.log)
+    agent.signal(signal.SIGTERM)
+    assert agent.exit_code() == 0
+    assert agent.state.load_result().stopped_because == "told to leave"
+
+
+def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[Agent, Agent]) -> None:
+    agent, _ = pair
+    (agent.directory / "model.npz").mkdir()
+    agent.run()
+    agent.until(lambda agent: "listening on" in agent.log)
+    agent.signal(signal.SIGTERM)
+    assert agent.exit_code() == 1
+    assert agent.log.splitlines()[-1].startswith(f"p2pnet: {agent.directory / 'model.npz'}: cannot be written")
+    assert "Traceback" not in agent.log
+
+
+# ------------------------------------------------------------------------------------------- refused at the start
+
+
+@pytest.mark.parametrize(
+    ("flags", "exit_code", "what"),
+    [
+        (["network.bind=tcp://192.0.2.1:7070"], 69, "this machine does not have the address 192.0.2.1"),
+        (["network.bind=127.0.0.1"], 78, "network.bind"),
+        (["network.bind=none", "network.neighbors=[]"], 78, "nobody can dial this agent"),
+        (["network.max_message_bytes=4096"], 78, "network.max_message_bytes = 4096: a share of this model"),
+        (["data.source=nothing.csv"], 65, "nothing.csv: no such file"),
+        (["data.target=z"], 65, "has no array 'z'"),
+        (["objective.loss=logistic"], 78, "objective.loss = logistic is not for regression"),
+        (["objective.loss=poisson-deviance"], 65, "poisson"),
+        (["model.factory=nowhere:build"], 65, "importing nowhere failed"),
+        (["model.factory=mine:wide"], 65, "linear 1 needs (n_samples, 5)"),
+        (["agent.state_dir=samples.npz"], 78, "agent.state_dir"),
+        (["log.file=nowhere/agent.log"], 78, "log.file"),
+        (["agent.nme=x"], 78, "did you mean agent.name?"),
+    ],
+)
+def test_what_is_not_fit_to_run_is_one_line_by_check_and_by_run(
+    pair: tuple[Agent, Agent], monkeypatch: pytest.MonkeyPatch, flags: list[str], exit_code: int, what: str
+) -> None:
+    agent, _ = pair
+    write_model_of_five_inputs(agent.directory / "mine.py")
+    before = sorted(path.name for path in agent.directory.iterdir())
+    monkeypatch.syspath_prepend(agent.directory)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    checked = CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)])
+    assert (checked.exit_code, checked.stdout) == (exit_code, "")
+    assert what in checked.stderr
+    assert len(checked.stderr.splitlines()) == 1
+    assert sorted(path.name for path in agent.directory.iterdir() if path.name != "__pycache__") == before
+
+    agent.run(*flags)
+    assert agent.exit_code() == exit_code
+    assert what in agent.log
+    assert len(agent.log.splitlines()) == 1
+
+
+def write_model_of_five_inputs(path: Path) -> None:
+    path.write_text(
+        SLOW_MODEL.format(seconds_to_linearize=0)
+        + "\n\ndef wide():\n    model = Linear()\n    model.n_inputs = 5\n    return model\n"
+    )
+
+
+def test_check_tries_a_local_step_in_which_a_models_own_faults_show(
+    pair: tuple[Agent, Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, _ = pair
+    (agent.directory / "faulty.py").write_text(
+        SLOW_MODEL.format(seconds_to_linearize=0) + "\n\nLinearization.jvp = lambda self, step: 1 / 0\n"
+    )
+    monkeypatch.syspath_prepend(agent.directory)
+    checked = CliRunner().invoke(main, ["check", str(agent.config), "--set", "model.factory=faulty:build"])
+    assert checked.exit_code == 65
+    assert "jvp raised ZeroDivisionError" in checked.stderr
+    assert len(checked.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_a_key_open_to_others_and_a_state_directory_in_use_are_one_line_each(
+    pair: tuple[Agent, Agent],
+) -> None:
+    agent, other = pair
+
+    def assert_refused(exit_code: int, what: str, *flags: str) -> None:
+        checked = CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)])
+        assert (checked.exit_code, checked.stdout) == (exit_code, "")
+        assert what in checked.stderr
+        agent.run(*flags)
+        assert agent.exit_code() == exit_code
+        assert agent.log == checked.stderr
+        (agent.directory / "agent.log").unlink()
+
+    with socket.create_server(("127.0.0.1", int(agent.address.rpartition(":")[2]))):
+        assert_refused(69, "is in use")
+    os.chmod(agent.directory / "agent.key", 0o644)  # noqa: PTH101
+    assert_refused(77, "chmod 600")
+    os.chmod(agent.directory / "agent.key", 0o600)  # noqa: PTH101
+    other.run()
+    other.until(lambda other: "listening on" in other.log)
+    assert_refused(78, "another agent is running there", f"agent.state_dir={other.directory}")
+
+
+def test_check_leaves_nothing_behind_and_takes_nothing_from_a_run_before(pair: tuple[Agent, Agent]) -> None:
+    agent, _ = pair
+    (agent.directory / "result.json").write_text("{}")
+    before = sorted(agent.directory.iterdir())
+    for flags in ([], ["agent.state_dir=state/of/mine", "log.file=new.log"]):
+        assert CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)]).exit_code == 0
+        assert sorted(agent.directory.iterdir()) == before
+
+
+# ------------------------------------------------------------------------------------------------------- seeds
+
+
+def test_agents_that_know_one_seed_find_each_other_take_in_a_late_joiner_and_one_that_was_killed(
+    make_agents: MakeAgents,
+) -> None:
+    agents = make_agents(4)
+    seed, killed, _, late = agents
+    n_rounds = 250
+    for agent in agents:
+        agent.knows(seeds=[] if agent is seed else [seed])
+
+    def run(agent: Agent) -> None:
+        allowed = json.dumps([peer.keys.public for peer in agents if peer is not agent])
+        agent.run(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
+
+    for agent in agents[:3]:
+        run(agent)
+    for agent in agents[:3]:
+        agent.until(lambda agent: agent.log.count("linked with") == 2)
+    seed.until(lambda seed: seed.round > 5)
+    run(late)
+    late.until(lambda late: late.log.count("linked with") == 3)
+    assert "joins the training in round" in late.log
+    first_incarnation = int((killed.directory / "incarnation").read_text())
+    killed.signal(signal.SIGKILL)
+    assert killed.exit_code() == -signal.SIGKILL
+    run(killed)
+
+    assert [agent.exit_code() for agent in agents] == [0] * 4
+    assert [agent.round for agent in agents] == [agent.state.load_result().rounds for agent in agents] == [n_rounds] * 4
+    assert int((killed.directory / "incarnation").read_text()) > first_incarnation
+    assert killed.log.count("joins the training in round") >= 1
+    rounds = [record.round for record in read_history(killed.directory / "history.csv")]
+    assert rounds == sorted(rounds)
+    assert differences(agents) < 1e-3
+    for agent in agents:
+        assert len(agent.state.load_books().links) == 3
+    assert conservation_error([agent.state.load_books() for agent in agents]) < 1e-9
+
+
+# -------------------------------------------------------------------------------------------------------- logs
+
+
+def test_a_peer_may_cause_some_lines_at_once_and_then_one_a_second() -> None:
+    budget = LineBudget()
+    assert [budget.admit("a", 0.0) for _ in range(LINES_AT_ONCE)] == [0] * LINES_AT_ONCE
+    assert [budget.admit("a", 0.5) for _ in range(3)] == [None] * 3
+    assert budget.admit("b", 0.5) == 0
+    assert budget.admit("a", 1.5) == 3
+    assert budget.admit("a", 1.5) is None
