@@ -119,3 +119,83 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     from p2pnet.demo.run import run_demo
 
     sys.exit(run_demo(demo_options))
+
+
+@main.command()
+@click.option("--agents", default=8, show_default=True, help="How many agents, up to 10,000.")
+@click.option(
+    "--topology",
+    default="ring",
+    show_default=True,
+    help="ring, path, star, grid, torus, full, exponential, random:P, regular:D, one-peer-exponential, matching, or a "
+    "FILE with an edge a line and a blank line between the graphs that rounds take in turn.",
+)
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="digits, breast-cancer, diabetes, wine, iris, FILE.csv, FILE.npz, synthetic:regression:ROWS:INPUTS or "
+    "synthetic:classification:ROWS:INPUTS:CLASSES.",
+)
+@click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one.")
+@click.option("--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True)
+@click.option(
+    "--partition",
+    type=click.Choice(["iid", "sorted"]),
+    default="iid",
+    show_default=True,
+    help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
+)
+@click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
+@click.option(
+    "--activation",
+    type=click.Choice(["tanh", "relu", "gelu", "softplus", "sigmoid", "identity"]),
+    default="tanh",
+    show_default=True,
+)
+@click.option(
+    "--loss",
+    type=click.Choice(
+        [
+            *("auto", "half-squared", "huber", "log-cosh", "poisson-deviance"),
+            *("softmax-cross-entropy", "logistic", "squared-hinge"),
+        ]
+    ),
+    default="auto",
+    show_default=True,
+)
+@click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ...")
+@click.option(
+    "--algorithm",
+    type=click.Choice(["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]),
+    default="next",
+    show_default=True,
+)
+@click.option("--surrogate", type=click.Choice(["partial", "full"]), default="partial", show_default=True)
+@click.option("--step-rule", default="secant", show_default=True, help="secant or constant:WEIGHT, for next.")
+@click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; default: 2 for next, else 1.")
+@click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
+@click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
+@click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
+@click.option("--tolerance", default=5e-3, show_default=True, help="Converged: the residual is this part of the first.")
+@click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, in virtual time.")
+@click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
+@click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep summary.json, history.csv and curves.png.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else.")
+def simulate(hidden: str, pace: float, **options: Any) -> None:
+    """Train one network across simulated agents, in one process and virtual time."""
+    from p2pnet.demo.options import parse_hidden
+    from p2pnet.simulate.options import SimulateOptions
+
+    simulate_options = SimulateOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
+    from p2pnet.simulate.run import run_simulation
+
+    sys.exit(run_simulation(simulate_options))

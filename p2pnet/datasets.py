@@ -39,7 +39,7 @@ def load_dataset(
 
 
 def load_named(name: str) -> tuple[Samples, Samples]:
-    """(training, test) samples of digits, breast-cancer or diabetes.
+    """(training, test) samples of digits, breast-cancer, diabetes, wine or iris.
 
     The split is scikit-learn's `train_test_split(test_size=0.2, random_state=0)`, stratified for classification.
     Digits are divided by 16, their largest value; the others are standardised.
@@ -79,6 +79,16 @@ def _breast_cancer(files: Path) -> Samples:
     return _classification(table[:, :-1], table[:, -1], ("malignant", "benign"), "diagnosis")
 
 
+def _wine(files: Path) -> Samples:
+    table = _table(files / "wine_data.csv", delimiter=",", skiprows=1)
+    return _classification(table[:, :-1], table[:, -1], ("class_0", "class_1", "class_2"), "cultivar")
+
+
+def _iris(files: Path) -> Samples:
+    table = _table(files / "iris.csv", delimiter=",", skiprows=1)
+    return _classification(table[:, :-1], table[:, -1], ("setosa", "versicolor", "virginica"), "species")
+
+
 def _diabetes(files: Path) -> Samples:
     X = _table(files / "diabetes_data_raw.csv.gz")
     y = _table(files / "diabetes_target.csv.gz")
@@ -89,6 +99,8 @@ NAMED_DATASETS: Mapping[str, Callable[[Path], Samples]] = {
     "digits": _digits,
     "breast-cancer": _breast_cancer,
     "diabetes": _diabetes,
+    "wine": _wine,
+    "iris": _iris,
 }
 
 

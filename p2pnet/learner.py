@@ -27,6 +27,11 @@ class Observation:
 class Learner(ABC):
     """One agent's mathematics; its methods are called one after the other, from whichever thread."""
 
+    n_iterations: int = 0
+    """iterations of solvers in all local steps so far"""
+    gradient_fraction: float = 1.0
+    """part of the agent's samples that `evaluate` goes through"""
+
     @abstractmethod
     def evaluate(self, effect: Evaluate) -> Evaluated: ...
 
@@ -43,14 +48,15 @@ class NextLearner(Learner):
 
     def __init__(self, optimizer: LocalOptimizer, test_metric: Callable[[Array], float]) -> None:
         self.optimizer = optimizer
-        self.n_iterations = 0
         self._test_metric = test_metric
+        self._given: Array | None = None
         self._params: Array | None = None
         self._loss = np.nan
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
-        local_model = self.optimizer.evaluate(effect.params)
-        self._params, self._loss = effect.params, local_model.value_at_origin
+        params = self._in_model_precision(effect.params)
+        local_model = self.optimizer.evaluate(params)
+        self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         n_samples = self.optimizer.cost.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         return Evaluated(effect.round, gradient_sum, n_samples)
@@ -63,12 +69,19 @@ class NextLearner(Learner):
         return Observation(objective, self._test_metric(self._params), weight)
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        if self._params is not None and effect.params is self._given:
+            params = self._params
+        else:
+            params = self._in_model_precision(effect.params)
         step = self.optimizer.step(
-            effect.params,
-            effect.direction,
+            params,
+            self._in_model_precision(effect.direction),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
         )
         self.n_iterations += step.n_iterations
         proposal = step.best_response.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def _in_model_precision(self, vector: Array) -> Array:
+        return vector.astype(self.optimizer.cost.model.dtype, copy=False)

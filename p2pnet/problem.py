@@ -11,9 +11,8 @@ import numpy as np
 from p2pnet.agent.data import Samples
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
 from p2pnet.config.terms import parse_penalty, parse_step_rule
-from p2pnet.optim.activations import activation_by_name
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_cost import LocalCost, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses import Loss, loss_by_name
 from p2pnet.optim.metrics import accuracy, r2_score
@@ -44,8 +43,8 @@ class Problem:
     def first_params(self) -> Array:
         return self.model.init(np.random.default_rng(self.seed))
 
-    def local_cost(self, samples: Samples) -> LocalCost:
-        return LocalCost(self.model, self.loss, samples.X, samples.Y)
+    def local_cost(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalCost:
+        return LocalCost(self.model, self.loss, samples.X, samples.Y, n_chunks=n_chunks, chunk_map=chunk_map)
 
     def objective(self, params: Array, cost: LocalCost) -> float:
         """The mean loss over the samples of `cost`, plus the penalty."""
@@ -66,7 +65,7 @@ def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Sa
     network: Model = (
         load_model(model.factory)
         if model.factory
-        else Mlp((samples.n_features, *model.hidden, n_outputs), activation_by_name(model.activation).name)
+        else Mlp((samples.n_features, *model.hidden, n_outputs), model.activation, np.dtype(model.precision))
     )
     term = parse_penalty(objective.penalty)
     penalty = penalty_by_name(
@@ -81,15 +80,17 @@ def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Sa
     return Problem(network, loss, penalty, samples.task, model.seed)
 
 
-def make_optimizer(problem: Problem, settings: AlgorithmSettings, samples: Samples) -> LocalOptimizer:
-    """One agent's local optimiser over its own samples."""
+def make_optimizer(
+    problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
+) -> LocalOptimizer:
+    """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
     surrogate: Surrogate = PartialLinearization() if settings.surrogate == "partial" else FullLinearization()
     term = parse_step_rule(settings.step_rule)
     rule: ProximalWeightRule = (
         SecantWeight(settings.proximal_weight) if term.proximal_weight is None else ConstantWeight(term.proximal_weight)
     )
     return LocalOptimizer(
-        problem.local_cost(samples),
+        problem.local_cost(samples, settings.workers, pool_map),
         problem.penalty,
         surrogate,
         rule,

@@ -33,7 +33,7 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import Message
+from p2pnet.consensus.messages import Message, Share, State
 from p2pnet.consensus.rounds import Phase, RoundMachine
 from p2pnet.learner import Learner
 
@@ -62,6 +62,8 @@ class Simulation:
         self.conditions = conditions
         self.n_sent = 0
         self.n_lost = 0
+        self.bytes_sent: dict[PeerId, int] = {}
+        """The arrays in each agent's messages, without their headers."""
         self.log: list[tuple[float, PeerId, str]] = []
         self._rng = rng
         self._machines: dict[PeerId, RoundMachine] = {}
@@ -82,6 +84,7 @@ class Simulation:
         """Start an agent, for the first time or again."""
         self._machines[peer] = machine
         self._learners[peer] = learner
+        self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
         self._perform(peer, machine.start(self.now))
@@ -155,6 +158,7 @@ class Simulation:
             return
         conditions = self.conditions
         self.n_sent += 1
+        self.bytes_sent[sender] += _n_array_bytes(message)
         if edge in self._cut or (conditions.loss_rate and self._rng.random() < conditions.loss_rate):
             self.n_lost += 1
             return
@@ -196,3 +200,13 @@ class Simulation:
                 self._set_alarm(peer)
 
         self._schedule(max(deadline, self.now), wake)
+
+
+def _n_array_bytes(message: Message) -> int:
+    match message:
+        case Share():
+            return message.total.nbytes + message.params.nbytes
+        case State():
+            return message.params.nbytes
+        case _:
+            return 0

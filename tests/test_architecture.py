@@ -28,7 +28,7 @@ SEES_THE_WORLD = {
 
 FORBIDDEN_SERIALISERS = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
-SEES_BOTH_ROOMS = {"learner.py", "agent/daemon.py"}
+SEES_BOTH_ROOMS = {"learner.py", "agent/daemon.py", "simulate/descent.py"}
 """Where mathematics and decisions are put together; no other file knows both."""
 
 

@@ -2,6 +2,7 @@
 
 from p2pnet.config.reading import read_settings
 from p2pnet.config.settings import (
+    ActivationName,
     AgentSettings,
     AlgorithmSettings,
     DataSettings,
@@ -20,6 +21,7 @@ from p2pnet.config.terms import PenaltyTerm, StepRuleTerm, parse_penalty, parse_
 from p2pnet.config.writing import write_config
 
 __all__ = [
+    "ActivationName",
     "AgentSettings",
     "AlgorithmSettings",
     "DataSettings",

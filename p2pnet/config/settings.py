@@ -17,6 +17,7 @@ Task = Literal["regression", "classification"]
 LossName = Literal[
     "half-squared", "huber", "log-cosh", "poisson-deviance", "softmax-cross-entropy", "logistic", "squared-hinge"
 ]
+ActivationName = Literal["tanh", "relu", "gelu", "softplus", "sigmoid", "identity"]
 
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
@@ -264,14 +265,15 @@ class ModelSettings(Section):
     hidden: tuple[PositiveInt, ...] = Field(
         default=(32,), description="Width of each hidden layer; [] for a linear model."
     )
-    activation: Literal["tanh", "relu", "gelu", "softplus", "sigmoid", "identity"] = Field(
-        default="tanh", description="Function after each hidden layer."
+    activation: ActivationName = Field(default="tanh", description="Function after each hidden layer.")
+    precision: Literal["float64", "float32"] = Field(
+        default="float64", description="Numbers that the network is computed with."
     )
     seed: int = Field(default=0, ge=0, description="Seed of the first parameters; the same at all agents saves rounds.")
     factory: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="A model of your own, as package.module:function; hidden and activation then mean nothing.",
+        description="A model of your own, as package.module:function; all of the above but seed then mean nothing.",
         examples=["mymodels.nets:build"],
     )
 

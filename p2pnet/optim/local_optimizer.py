@@ -122,7 +122,7 @@ class LocalOptimizer:
             self.cost.value(best_response) - local_model.value_at_origin - float(local_model.gradient_at_origin @ step)
         )
         true = foretold + problem.scale * (true_excess - local_model.excess_at(local_model.tangents(step)))
-        rounding = 1e-13 * (1.0 + abs(local_model.value_at_origin))
+        rounding = 500.0 * float(np.finfo(best_response.dtype).eps) * (1.0 + abs(local_model.value_at_origin))
         return true <= MIN_DECREASE_RATIO * foretold + rounding
 
 

@@ -32,7 +32,7 @@ def draw_curves(network: NetworkOutcome, summary: Summary, path: Path) -> None:
     _draw(objective, network, lambda record: record.objective_local, central=summary.objective_central)
     objective.set_title("objective on the agents' own samples")
     objective.legend(frameon=False)
-    if min(record.objective_local for agent in network.agents for record in agent.history) > 0.0:
+    if min(record.objective_local for agent in network.followed for record in agent.history) > 0.0:
         _set_log_scale(objective)
 
     _draw(metric, network, lambda record: record.test_metric, central=summary.test_metric_central)
@@ -54,14 +54,14 @@ def draw_curves(network: NetworkOutcome, summary: Summary, path: Path) -> None:
 def _draw(
     axes: Axes, network: NetworkOutcome, value: Callable[[RoundRecord], float], central: float | None = None
 ) -> None:
-    for index, agent in enumerate(network.agents):
+    for index, agent in enumerate(network.followed):
         rounds = [record.round for record in agent.history]
         values = [value(record) for record in agent.history]
         axes.plot(rounds, values, color=AGENT, linewidth=0.9, label=None if index else "an agent")
     if central is not None:
-        n_rounds = min(len(agent.history) for agent in network.agents)
-        mean = np.mean([[value(record) for record in agent.history[:n_rounds]] for agent in network.agents], axis=0)
-        rounds = [record.round for record in network.agents[0].history[:n_rounds]]
+        n_rounds = min(len(agent.history) for agent in network.followed)
+        mean = np.mean([[value(record) for record in agent.history[:n_rounds]] for agent in network.followed], axis=0)
+        rounds = [record.round for record in network.followed[0].history[:n_rounds]]
         axes.plot(rounds, mean, color=MEAN, linewidth=2.0, label="mean of agents")
         axes.axhline(central, color=CENTRAL, linestyle="--", linewidth=1.4, label="trained centrally")
     axes.set_xlabel("round")

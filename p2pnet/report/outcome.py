@@ -35,10 +35,15 @@ class NetworkOutcome:
     """from the command's start until every agent was done"""
 
     @property
+    def followed(self) -> list[AgentOutcome]:
+        """The agents whose history was kept: all, where they are not too many."""
+        return [agent for agent in self.agents if agent.history]
+
+    @property
     def started_at(self) -> float:
-        """When the first agent began to train, seconds since the epoch."""
-        return min(agent.history[0].time_s for agent in self.agents)
+        """When the first agent began to train, seconds since the epoch; in a simulation, in virtual time."""
+        return min(agent.history[0].time_s for agent in self.followed)
 
     @property
     def seconds_training(self) -> float:
-        return max(agent.history[-1].time_s for agent in self.agents) - self.started_at
+        return max(agent.history[-1].time_s for agent in self.followed) - self.started_at

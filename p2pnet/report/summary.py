@@ -24,6 +24,8 @@ class Summary:
     """The figures of one run. Objectives are those of the network: over all training samples, with the penalty."""
 
     agents: int
+    agents_judged: int
+    """whose models the test metrics and objectives are of: all, or of many agents some evenly spread"""
     topology: str
     data: str
     partition: PartitionName
@@ -56,16 +58,22 @@ class Summary:
     """see `consensus.conservation`"""
 
 
-def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines) -> Summary:
-    """The summary of a run; every model is judged on the same test samples, and on all training samples."""
+def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines | None) -> Summary:
+    """The summary of a run; every model is judged on the same test samples, and on all training samples.
+
+    Without baselines their figures are not a number.
+    """
     problem = workload.problem
     cost = problem.local_cost(workload.train)
     metric = problem.metric(workload.test)
     results = [agent.result for agent in network.agents]
-    test_metrics = [metric(agent.params) for agent in network.agents]
-    objectives = [problem.objective(agent.params, cost) for agent in network.agents]
+    judged = network.followed
+    test_metrics = [metric(agent.params) for agent in judged]
+    objectives = [problem.objective(agent.params, cost) for agent in judged]
+    alone = [metric(trained.params) for trained in baselines.alone] if baselines else []
     return Summary(
         agents=len(results),
+        agents_judged=len(judged),
         topology=workload.topology,
         data=workload.data,
         partition=workload.partition,
@@ -75,17 +83,17 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines)
         rounds=max(result.rounds for result in results),
         seconds_training=network.seconds_training,
         seconds_total=network.seconds_total,
-        seconds_baselines=baselines.seconds,
+        seconds_baselines=baselines.seconds if baselines else 0.0,
         stopped_because=", ".join(sorted({result.stopped_because for result in results})),
         test_metric_name=problem.metric_name,
         test_metric_worst=min(test_metrics),
         test_metric_mean=float(np.mean(test_metrics)),
-        test_metric_central=metric(baselines.central.params),
-        test_metric_alone_mean=float(np.mean([metric(trained.params) for trained in baselines.alone])),
+        test_metric_central=metric(baselines.central.params) if baselines else np.nan,
+        test_metric_alone_mean=float(np.mean(alone)) if alone else np.nan,
         objective_worst=max(objectives),
         objective_mean=float(np.mean(objectives)),
-        objective_central=baselines.central.objective,
-        central_converged=baselines.central.is_converged,
+        objective_central=baselines.central.objective if baselines else np.nan,
+        central_converged=baselines is not None and baselines.central.is_converged,
         disagreement_max=disagreement([agent.params for agent in network.agents]),
         bytes_sent_total=sum(result.bytes_sent for result in results),
         peak_rss_mb_max=max(result.peak_rss_mb for result in results),

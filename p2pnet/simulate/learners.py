@@ -1,0 +1,45 @@
+"""Each agent's learner, by the name of the algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from p2pnet.agent.data import Samples
+from p2pnet.config import AlgorithmSettings
+from p2pnet.learner import Learner, NextLearner
+from p2pnet.optim.local_cost import Map
+from p2pnet.problem import make_optimizer
+from p2pnet.simulate.descent import DescentLearner
+from p2pnet.simulate.options import SimulateOptions
+from p2pnet.workload import Workload
+
+
+def make_learners(
+    options: SimulateOptions, workload: Workload, shards: Sequence[Samples], pool_map: Map
+) -> list[Learner]:
+    """A learner for each shard; all measure the test metric on the same samples."""
+    problem = workload.problem
+    metric = problem.metric(workload.test)
+    if options.algorithm in ("dgd", "dpsgd"):
+        return [
+            DescentLearner(
+                problem.local_cost(shard),
+                problem.penalty,
+                metric,
+                step_size=options.step_size,
+                batch_size=options.batch_size if options.algorithm == "dpsgd" else None,
+                rng=np.random.default_rng([options.seed, k]),
+            )
+            for k, shard in enumerate(shards)
+        ]
+    settings = algorithm_settings(options)
+    return [NextLearner(make_optimizer(problem, settings, shard, pool_map), metric) for shard in shards]
+
+
+def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:
+    """Gradient tracking is NEXT with the whole cost linearised and one proximal weight for good, 1 / step size."""
+    if options.algorithm == "gradient-tracking":
+        return AlgorithmSettings(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
+    return AlgorithmSettings(surrogate=options.surrogate, step_rule=options.step_rule, workers=options.workers)

@@ -1,0 +1,161 @@
+"""The agents of a simulation: a machine and a learner each, joined by a graph's edges, run until all have ended."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from p2pnet.agent.state import Result
+from p2pnet.consensus.conservation import Books
+from p2pnet.consensus.messages import Array
+from p2pnet.consensus.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import Phase, RoundMachine, RoundSettings
+from p2pnet.consensus.timing import Timing
+from p2pnet.errors import TrainingError
+from p2pnet.learner import Learner
+from p2pnet.report.outcome import AgentOutcome
+from p2pnet.simulate.recording import Recorder
+from p2pnet.simulation import Conditions, Simulation
+from p2pnet.topology import Edge, diameter_bound, neighbors_of, union
+
+MAX_FOLLOWED = 100
+"""Agents whose history is kept; more would take longer to write down than to train."""
+DEADLINE_S = 1e7
+"""Virtual time after which a network that has not ended never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """Who is whose neighbor: the graphs that the rounds take in turn, one where it stays the same."""
+
+    name: str
+    n_agents: int
+    in_turn: Sequence[Sequence[Edge]]
+
+    @property
+    def edges(self) -> list[Edge]:
+        return union(self.in_turn)
+
+    @property
+    def is_changing(self) -> bool:
+        return len(self.in_turn) > 1
+
+    @property
+    def max_diameter(self) -> int:
+        """A bound on the rounds that word takes from any agent to any other."""
+        return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
+
+    def mixings(self, names: Sequence[str]) -> list[Mixing]:
+        """Each agent's rule for its weights; one-peer exponential graphs are directed, with weight ½."""
+        if not self.is_changing:
+            return [MetropolisMixing()] * self.n_agents
+        if self.name == "one-peer-exponential":
+            members = tuple(names)
+            return [OnePeerExponential(name, members) for name in names]
+        neighbors_in = [neighbors_of(graph, self.n_agents) for graph in self.in_turn]
+        return [
+            ScheduledMetropolis([{names[j]: len(around[j]) for j in around[k]} for around in neighbors_in])
+            for k in range(self.n_agents)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How the agents exchange."""
+
+    rounds: int
+    exchanges: int
+    tolerance: float
+    momentum: float
+    precision: int = 64
+    pace_s: float = 0.0
+
+
+def names_of(n_agents: int) -> list[str]:
+    return [f"agent-{k + 1}" for k in range(n_agents)]
+
+
+def followed(n_agents: int) -> set[int]:
+    """All agents, or as many as there is room for, evenly spread."""
+    return set(np.linspace(0, n_agents - 1, min(n_agents, MAX_FOLLOWED)).astype(int).tolist())
+
+
+def train_network(
+    learners: Sequence[Learner],
+    params: Array,
+    graphs: Graphs,
+    protocol: Protocol,
+    conditions: Conditions,
+    seed: int,
+) -> list[tuple[Recorder, AgentOutcome]]:
+    """Run one agent for each learner from the same parameters; TrainingError when they come to no end."""
+    names = names_of(len(learners))
+    neighbors = neighbors_of(graphs.edges, len(learners))
+    simulation = Simulation(conditions, np.random.default_rng(seed))
+    is_followed = followed(len(learners))
+    max_diameter = graphs.max_diameter
+    recorders = []
+    for k, mixing in enumerate(graphs.mixings(names)):
+        settings = RoundSettings(
+            max_rounds=protocol.rounds,
+            exchanges=protocol.exchanges,
+            momentum=protocol.momentum,
+            expected_neighbors=len(neighbors[k]),
+            max_neighbors=len(neighbors[k]),
+            max_diameter=max_diameter,
+            tolerance=protocol.tolerance,
+            precision=protocol.precision,
+            mixing=mixing,
+            timing=Timing(round_pace_s=protocol.pace_s),
+        )
+        machine = RoundMachine(Identity(names[k], names[k], 1, {}), settings, params)
+        recorder = Recorder(
+            learners[k],
+            clock=lambda: simulation.now,
+            bytes_sent=lambda name=names[k]: simulation.bytes_sent[name],  # type: ignore[misc]
+            is_followed=k in is_followed,
+        )
+        recorders.append(recorder)
+        simulation.add(names[k], machine, recorder)
+    simulation.connect((names[j], names[k]) for j, k in graphs.edges)
+    simulation.run(deadline=DEADLINE_S)
+    return [
+        (recorder, _outcome(simulation.machines[name], simulation.bytes_sent, recorder, protocol.rounds))
+        for name, recorder in zip(names, recorders, strict=True)
+    ]
+
+
+def _outcome(machine: RoundMachine, bytes_sent: Mapping[str, int], recorder: Recorder, rounds: int) -> AgentOutcome:
+    name = machine.neighborhood.identity.name
+    if machine.phase is not Phase.CLOSED:
+        raise TrainingError(
+            f"{name}: still {machine.phase.value} in round {machine.round} when nothing happened any more"
+        )
+    return outcome(
+        name, machine.params, machine.round, machine.round < rounds, machine.books(), recorder, bytes_sent[name]
+    )
+
+
+def outcome(
+    name: str, params: Array, n_rounds: int, is_converged: bool, books: Books, recorder: Recorder, bytes_sent: int = 0
+) -> AgentOutcome:
+    result = Result(
+        agent=name,
+        public_key="",
+        rounds=n_rounds,
+        stopped_because="converged" if is_converged else "all rounds done",
+        bytes_sent=bytes_sent,
+        bytes_received=0,
+        peak_rss_mb=peak_rss_mb(),
+        n_messages_dropped=0,
+        n_rejected={},
+    )
+    return AgentOutcome(result, params, tuple(recorder.history), books)
+
+
+def peak_rss_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,119 @@
+"""What a person can ask of the simulation: the demo's options, and what only one process can try."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from p2pnet.config import ActivationName, LossName
+from p2pnet.config.terms import parse_penalty, parse_step_rule
+from p2pnet.datasets import NAMED_DATASETS
+from p2pnet.errors import ConfigError
+from p2pnet.synthetic import PREFIX, parse_synthetic
+
+AlgorithmName = Literal["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]
+MAX_AGENTS = 10_000
+MAX_AGENTS_FULL = 500
+"""More would have over a hundred thousand links, with several vectors at each end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions:
+    """The simulation's options, checked; ConfigError names the first that is wrong."""
+
+    agents: int = 8
+    topology: str = "ring"
+    """a name in `topology.FIXED` or `topology.CHANGING`, or the path of a file with edges"""
+    data: str = "digits"
+    """a named data set, the path of a .csv or .npz file, or synthetic:…"""
+    target: str | None = None
+    task: Literal["auto", "regression", "classification"] = "auto"
+    partition: Literal["iid", "sorted"] = "iid"
+    hidden: tuple[int, ...] = (32,)
+    activation: ActivationName = "tanh"
+    loss: Literal["auto", LossName] = "auto"
+    penalty: str = "l2:1e-3"
+    rounds: int = 500
+    tolerance: float = 5e-3
+    pace_s: float = 0.0
+    seed: int = 0
+    algorithm: AlgorithmName = "next"
+    surrogate: Literal["partial", "full"] = "partial"
+    step_rule: str = "secant"
+    exchanges: int | None = None
+    """exchanges for each local step; None: the algorithm's own, 2 for next and 1 for the others"""
+    step_size: float = 0.1
+    """of gradient-tracking, dgd and dpsgd"""
+    batch_size: int = 32
+    """samples of one step of dpsgd"""
+    blocks: int = 1
+    workers: int = 1
+    is_float32: bool = False
+    is_compared: bool = True
+    """whether the same model is trained centrally and alone as well"""
+    report: Path | None = None
+    is_json: bool = False
+
+    def __post_init__(self) -> None:
+        _require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
+        if self.topology == "full":
+            _require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
+        if self.topology.startswith("random:"):
+            probability = _number(self.topology.partition(":")[2])
+            _require(0 < probability <= 1, "--topology", self.topology, "must have a probability above 0, at most 1")
+        if self.data.startswith(PREFIX):
+            parse_synthetic(self.data)
+        elif self.data not in NAMED_DATASETS:
+            known = ", ".join((*NAMED_DATASETS, "synthetic:..."))
+            is_file = Path(self.data).suffix.lower() in (".csv", ".npz")
+            _require(is_file, "--data", self.data, f"must be one of {known}, or a file that ends in .csv or .npz")
+        if self.data in NAMED_DATASETS or self.data.startswith(PREFIX):
+            _require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
+            _require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
+        _require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
+        _check_term("--penalty", self.penalty, parse_penalty)
+        _check_term("--step-rule", self.step_rule, parse_step_rule)
+        for name, count in {
+            "--rounds": self.rounds,
+            "--exchanges": 1 if self.exchanges is None else self.exchanges,
+            "--batch-size": self.batch_size,
+            "--blocks": self.blocks,
+            "--workers": self.workers,
+        }.items():
+            _require(count >= 1, name, count, "must be at least 1")
+        _require(0 <= self.tolerance < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
+        _require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
+        _require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")
+        _require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
+
+    @property
+    def exchanges_used(self) -> int:
+        """Exchanges for each local step."""
+        return self.exchanges or (2 if self.algorithm == "next" else 1)
+
+    @property
+    def surrogate_used(self) -> str:
+        """What the local steps are made of."""
+        return self.surrogate if self.algorithm in ("next", "alone", "central") else "full"
+
+
+def _check_term(option: str, text: str, parse: Callable[[str], object]) -> None:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}: {error}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _require(is_right: bool, option: str, value: object, what: str) -> None:
+    if not is_right:
+        raise ConfigError(f"{option} {value}: {what}")

@@ -1,0 +1,108 @@
+"""The simulation from beginning to end."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import click
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from p2pnet.optim.local_cost import Map, serial_map
+from p2pnet.report.baselines import train_baselines
+from p2pnet.report.files import write_report
+from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
+from p2pnet.report.summary import summary_json
+from p2pnet.report.words import print_summary
+from p2pnet.simulate.learners import make_learners
+from p2pnet.simulate.network import Graphs, Protocol, followed, names_of, train_network
+from p2pnet.simulate.options import SimulateOptions
+from p2pnet.simulate.recording import Recorder
+from p2pnet.simulate.solo import train_solo
+from p2pnet.simulate.summary import SimulationSummary, summarize_simulation
+from p2pnet.simulate.workload import make_simulated_workload
+from p2pnet.simulation import Conditions
+from p2pnet.topology import make_graphs
+from p2pnet.workload import Workload
+
+BASELINES_TIME_LIMIT_S = 120.0
+MAX_SHARDS_ALONE = 32
+"""Shards that a model is trained on alone, to compare."""
+MOMENTUM = 0.2
+"""Of flows over links that are there in every round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """All that a simulation leaves."""
+
+    workload: Workload
+    network: NetworkOutcome
+    summary: SimulationSummary
+
+
+def run_simulation(options: SimulateOptions) -> int:
+    """Simulate, compare, report; the exit code."""
+    if options.report is not None:
+        options.report.mkdir(parents=True, exist_ok=True)
+    simulated = simulate(options)
+    if options.report is not None:
+        write_report(simulated.network, simulated.summary, options.report)
+    if options.is_json:
+        click.echo(summary_json(simulated.summary))
+    else:
+        print_summary(simulated.summary)
+    return 0
+
+
+def simulate(options: SimulateOptions) -> Simulated:
+    """One run with these options."""
+    started_at = time.monotonic()
+    rng = np.random.default_rng(options.seed)
+    graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
+    workload = make_simulated_workload(options, graphs.edges)
+    with ExitStack() as stack:
+        stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
+        pool_map: Map = serial_map
+        if options.workers > 1:
+            pool_map = stack.enter_context(ThreadPoolExecutor(options.workers)).map
+        agents = _train(options, workload, graphs, pool_map)
+    network = NetworkOutcome(tuple(outcome for _, outcome in agents), time.monotonic() - started_at)
+    baselines = None
+    if options.is_compared:
+        n_alone = min(options.agents, MAX_SHARDS_ALONE)
+        alone = [workload.shards[k] for k in np.linspace(0, options.agents - 1, n_alone).astype(int)]
+        baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
+    recorders = [recorder for recorder, _ in agents]
+    return Simulated(workload, network, summarize_simulation(options, workload, network, baselines, recorders))
+
+
+def _train(
+    options: SimulateOptions, workload: Workload, graphs: Graphs, pool_map: Map
+) -> list[tuple[Recorder, AgentOutcome]]:
+    params = workload.problem.first_params().astype(np.float64, copy=False)
+    if options.algorithm in ("alone", "central"):
+        is_central = options.algorithm == "central"
+        shards = (workload.train,) if is_central else workload.shards
+        names = ["central"] if is_central else names_of(options.agents)
+        return [
+            train_solo(name, learner, params, options.rounds, options.tolerance, is_followed=k in followed(len(names)))
+            for k, (name, learner) in enumerate(
+                zip(names, make_learners(options, workload, shards, pool_map), strict=True)
+            )
+        ]
+    is_next = options.algorithm == "next"
+    protocol = Protocol(
+        rounds=options.rounds,
+        exchanges=options.exchanges_used,
+        tolerance=options.tolerance,
+        # Between neighbors that change there is no flow to go on with; and the plain methods have none.
+        momentum=MOMENTUM if is_next and not graphs.is_changing else 0.0,
+        precision=32 if options.is_float32 else 64,
+        pace_s=options.pace_s,
+    )
+    learners = make_learners(options, workload, workload.shards, pool_map)
+    return train_network(learners, params, graphs, protocol, Conditions(), options.seed)

@@ -1,0 +1,37 @@
+"""Training without a network: an agent whose direction is its own gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from p2pnet.consensus.conservation import Books
+from p2pnet.consensus.effects import Evaluate, RunLocalStep
+from p2pnet.consensus.messages import Array
+from p2pnet.learner import Learner
+from p2pnet.report.outcome import AgentOutcome
+from p2pnet.simulate.network import outcome
+from p2pnet.simulate.recording import Recorder
+
+
+def train_solo(
+    name: str, learner: Learner, params: Array, rounds: int, tolerance: float, *, is_followed: bool
+) -> tuple[Recorder, AgentOutcome]:
+    """Local steps until the residual has fallen to `tolerance` times the first, or all rounds are done.
+
+    A round takes a second of virtual time.
+    """
+    recorder = Recorder(learner, clock=lambda: float(round_), bytes_sent=lambda: 0, is_followed=is_followed)
+    residual, first_residual = np.inf, 0.0
+    round_ = 0
+    while True:
+        evaluated = recorder.evaluate(Evaluate(round_, params, 0.0))
+        if round_ == rounds or residual <= tolerance * first_residual:
+            own = np.concatenate([evaluated.gradient_sum, [evaluated.n_samples, 1.0]])
+            return recorder, outcome(name, params, round_, round_ < rounds, Books(name, own, own, ()), recorder)
+        direction = evaluated.gradient_sum / evaluated.n_samples
+        step = RunLocalStep(round_, params, direction, evaluated.n_samples, 0.0, is_complete=True)
+        done = recorder.run_local_step(step)
+        params, residual = done.params, done.residual
+        if round_ == 0:
+            first_residual = residual
+        round_ += 1
