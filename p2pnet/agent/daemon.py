@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.preparation import prepare
+from p2pnet.agent.preparation import prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
     Address,
@@ -59,8 +59,7 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import ForeignVersionError, Message, Peers, Refuse, Reset, decode, encode
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
-from p2pnet.consensus.timing import Timing
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.errors import ProtocolError, TrainingError, TransportError
 from p2pnet.learner import Learner
 
@@ -93,7 +92,7 @@ def run_agent(settings: Settings) -> int:
             fingerprint=preparation.fingerprint,
             address=settings.network.advertised_address or "",
         )
-        machine = RoundMachine(identity, _round_settings(settings), preparation.params)
+        machine = RoundMachine(identity, round_settings(settings), preparation.params)
         model = {"model": preparation.problem.model.describe()}
         daemon = Daemon(machine, preparation.learner, transport, preparation.open_to_hints, state, log, model)
         for peer, address in preparation.addresses.items():
@@ -106,24 +105,6 @@ def run_agent(settings: Settings) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
-
-
-def _round_settings(settings: Settings) -> RoundSettings:
-    network, algorithm = settings.network, settings.algorithm
-    return RoundSettings(
-        max_rounds=algorithm.rounds,
-        exchanges=algorithm.exchanges,
-        expected_neighbors=len(network.neighbors) or 1,
-        max_neighbors=max(network.max_neighbors, len(network.neighbors)),
-        max_diameter=network.max_diameter,
-        tolerance=algorithm.tolerance,
-        timing=Timing(
-            round_timeout_s=network.round_timeout_s,
-            round_pace_s=network.round_pace_s,
-            start_timeout_s=network.start_timeout_s,
-            finish_timeout_s=network.finish_timeout_s,
-        ),
-    )
 
 
 def require_finite(evaluated: Evaluated) -> Evaluated:

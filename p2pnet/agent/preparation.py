@@ -12,6 +12,8 @@ from p2pnet.agent.transport import PeerId, TransportLimits
 from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.config import NetworkSettings, Settings
 from p2pnet.consensus.messages import MAX_HEADER_BYTES, Array
+from p2pnet.consensus.rounds import RoundSettings
+from p2pnet.consensus.timing import Timing
 from p2pnet.errors import ConfigError
 from p2pnet.learner import NextLearner
 from p2pnet.problem import Problem, fingerprint, make_optimizer, make_problem
@@ -68,6 +70,25 @@ def prepare(settings: Settings) -> Preparation:
         addresses=addresses,
         allowed=allowed,
         open_to_hints=frozenset() if network.neighbors else allowed - {keys.public, *addresses},
+    )
+
+
+def round_settings(settings: Settings) -> RoundSettings:
+    """The settings of the round machine."""
+    network, algorithm = settings.network, settings.algorithm
+    return RoundSettings(
+        max_rounds=algorithm.rounds,
+        exchanges=algorithm.exchanges,
+        expected_neighbors=len(network.neighbors) or 1,
+        max_neighbors=max(network.max_neighbors, len(network.neighbors)),
+        max_diameter=network.max_diameter,
+        tolerance=algorithm.tolerance,
+        timing=Timing(
+            round_timeout_s=network.round_timeout_s,
+            round_pace_s=network.round_pace_s,
+            start_timeout_s=network.start_timeout_s,
+            finish_timeout_s=network.finish_timeout_s,
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from p2pnet.consensus.conservation import conservation_error
 from p2pnet.demo.fleet import free_ports
 from p2pnet.demo.processes import child_environment
 
-PATIENCE_S = 40.0
+PATIENCE_S = 90.0
 FOR_EVER = 1_000_000
 TRUE_WEIGHTS = np.array([1.0, -2.0, 0.5])
 

@@ -1,0 +1,93 @@
+"""The simulation and the daemons are the same: real processes over real sockets end with the simulation's numbers."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from p2pnet.agent.preparation import prepare, round_settings
+from p2pnet.agent.state import StateDirectory
+from p2pnet.config import Settings, read_settings
+from p2pnet.consensus.effects import PeerId
+from p2pnet.consensus.messages import Array
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import RoundMachine
+from p2pnet.demo.fleet import AgentFiles, write_fleet
+from p2pnet.demo.options import DemoOptions
+from p2pnet.demo.processes import Exit, ProcessGroup, agent_command
+from p2pnet.simulation import Conditions, Simulation
+from p2pnet.workload import make_workload
+
+N_ROUNDS = 20
+PATIENCE_S = 180.0
+FLAGS = [
+    "algorithm.tolerance=0",
+    "algorithm.solver_tolerance=0",  # every solve takes all its iterations, whatever rounding does
+    "algorithm.solver_iterations=8",
+    "network.round_timeout_s=60",  # no deadline takes part in the result
+]
+
+
+@pytest.mark.parametrize("penalty", ["l2:1e-3", "l1:1e-3"])
+def test_daemons_and_simulation_have_the_same_parameters_after_twenty_rounds(tmp_path: Path, penalty: str) -> None:
+    options = DemoOptions(agents=4, topology="ring", data="digits", hidden=(8,), penalty=penalty, rounds=N_ROUNDS)
+    agents = write_agents(options, tmp_path)
+
+    real = run_daemons(agents)
+    simulated = run_simulation([read_settings(agent.config, FLAGS, {}) for agent in agents])
+
+    assert real.keys() == simulated.keys()
+    differences = [float(np.abs(real[peer] - simulated[peer]).max()) for peer in real]
+    assert max(differences) <= 1e-12, differences
+    assert any((real[peer] != real[other]).any() for peer in real for other in real)  # they do have to be compared
+
+
+def write_agents(options: DemoOptions, directory: Path) -> list[AgentFiles]:
+    workload = make_workload(
+        n_agents=options.agents,
+        topology=options.topology,
+        data=options.data,
+        target=None,
+        task="auto",
+        partition="iid",
+        hidden=options.hidden,
+        penalty=options.penalty,
+        seed=options.seed,
+    )
+    return write_fleet(options, workload, directory)
+
+
+def run_daemons(agents: list[AgentFiles]) -> dict[PeerId, Array]:
+    """The final parameters of each, by its public key."""
+    flags = [part for flag in FLAGS for part in ("--set", flag)]
+    with ProcessGroup() as processes:
+        for agent in agents:
+            processes.start(agent.name, [*agent_command(agent.config), *flags], agent.log)
+        give_up_at = time.monotonic() + PATIENCE_S
+        exits: list[Exit] = []
+        while processes.n_running and time.monotonic() < give_up_at:
+            time.sleep(0.02)
+            exits += processes.take_exits()
+    codes = {ended.name: ended.code for ended in exits}
+    assert codes == dict.fromkeys((agent.name for agent in agents), 0), [agent.log.read_text() for agent in agents]
+    states = [StateDirectory(agent.directory) for agent in agents]
+    assert [state.load_result().rounds for state in states] == [N_ROUNDS] * len(agents)
+    return {state.load_result().public_key: state.load_params() for state in states}
+
+
+def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
+    """The same from the agents' own settings, all in this process and in virtual time."""
+    simulation = Simulation(Conditions(), np.random.default_rng(0))
+    with threadpool_limits(limits=1, user_api="blas"):
+        for settings in agents:
+            preparation = prepare(settings)
+            peer = preparation.keys.public
+            identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=preparation.fingerprint)
+            machine = RoundMachine(identity, round_settings(settings), preparation.params)
+            simulation.add(peer, machine, preparation.learner)
+            simulation.connect((peer, other) for other in preparation.addresses if other in simulation.machines)
+        simulation.run(until=lambda: simulation.is_over)
+    assert [machine.round for machine in simulation.machines.values()] == [N_ROUNDS] * len(agents)
+    return {peer: machine.params for peer, machine in simulation.machines.items()}
