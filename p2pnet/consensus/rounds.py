@@ -99,8 +99,8 @@ class RoundSettings:
     """No further agents are dialed beyond it."""
     max_diameter: int = 32
     """A bound on the diameter of the graph: how far word must travel before all can stop."""
-    tolerance: float = 5e-3
-    """Quiet is whose residual is below this part of the first round's largest, and who differs by less from its neighbors."""
+    tolerance: float = 3e-3
+    """Quiet is whose residual is below this part of the first round's, and who differs by less from its neighbors."""
     precision: int = 64
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
@@ -464,6 +464,8 @@ class RoundMachine:
 
     def _finish(self, now: float) -> list[Effect]:
         self._phase = Phase.FINISHED
+        # Whoever heard of the end too late has only stood still since.
+        self._round = min(self._round, self.last_round)
         self._deadline = now + self._timing.finish_timeout_s
         reason = "converged" if self._round < self._settings.max_rounds else "all rounds done"
         effects: list[Effect] = [Finish(self._round, self._params, reason)]

@@ -14,6 +14,7 @@ from p2pnet.optim.steps import ProximalWeightRule
 from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
 
 MAX_REJECTIONS = 30
+LOOSEST_SOLVE = 5.0
 MIN_DECREASE_RATIO = 0.1
 """Least part of the foretold decrease that the true cost must show."""
 
@@ -64,6 +65,7 @@ class LocalOptimizer:
         self._local_model: LocalModel | None = None
         self._params: Array | None = None
         self._past: _Past | None = None
+        self._first_residual: float | None = None
 
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
@@ -91,13 +93,15 @@ class LocalOptimizer:
             unforeseen = _unforeseen_curvature(self._past, params, direction)
             if unforeseen is not None:
                 self.rule.observe(unforeseen)
+        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
+        tolerance = self._tolerance(residual)
         n_iterations = 0
         for _ in range(MAX_REJECTIONS):
             problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight)
             solution = solve(
                 problem,
                 choose_solver(problem),
-                tolerance=self._solver_tolerance,
+                tolerance=tolerance,
                 max_iterations=self._max_solver_iterations,
                 should_stop=should_stop,
             )
@@ -106,22 +110,30 @@ class LocalOptimizer:
                 break
             self.rule.reject()
         self._past = _Past(params, direction, local_model)
-        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         return LocalStep(solution.best_response, residual, self.rule.weight, n_iterations)
+
+    def _tolerance(self, residual: float) -> float:
+        """How exactly to solve, relative to the solve's first residual: the nearer to rest, the more exactly.
+
+        The residual over that of the first step, between 1 and 5 times `solver_tolerance`: far from a solution most of
+        an exact solve would be wasted on a model that holds only nearby (Dembo, Eisenstat and Steihaug 1982).
+        """
+        if self._first_residual is None:
+            self._first_residual = residual
+        progress = residual / self._first_residual if self._first_residual > 0 else 0.0
+        return min(max(progress, self._solver_tolerance), LOOSEST_SOLVE * self._solver_tolerance)
 
     def _decreases(self, problem: SurrogateProblem, best_response: Array) -> bool:
         """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of what its model foretells."""
         step = best_response - problem.params
         local_model = problem.local_model
-        foretold = (
-            problem.value(best_response)
-            - 0.5 * problem.proximal_weight * float(step @ step)
-            - self.penalty.value(problem.params)
-        )
+        excess = local_model.excess_at(local_model.tangents(step))
         true_excess = (
             self.cost.value(best_response) - local_model.value_at_origin - float(local_model.gradient_at_origin @ step)
         )
-        true = foretold + problem.scale * (true_excess - local_model.excess_at(local_model.tangents(step)))
+        foretold = float(problem.direction @ step) + problem.scale * excess
+        foretold += self.penalty.value(best_response) - self.penalty.value(problem.params)
+        true = foretold + problem.scale * (true_excess - excess)
         rounding = 500.0 * float(np.finfo(best_response.dtype).eps) * (1.0 + abs(local_model.value_at_origin))
         return true <= MIN_DECREASE_RATIO * foretold + rounding
 

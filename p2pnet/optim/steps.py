@@ -50,7 +50,7 @@ class ConstantWeight(ProximalWeightRule):
 
 @final
 class SecantWeight(ProximalWeightRule):
-    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 4 τ; never less than a neighbor's.
+    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 2 τ; never less than a neighbor's.
 
     A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades, so that nothing
     sticks and nothing has to be tuned, whatever τ is first. The fading, 0.2 at first, becomes a tenth slower with every
@@ -59,7 +59,7 @@ class SecantWeight(ProximalWeightRule):
     """
 
     CAUTION = 1.5
-    MAX_GROWTH = 4.0
+    MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     SLOWING = 0.9
 
