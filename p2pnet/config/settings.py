@@ -317,7 +317,7 @@ class AlgorithmSettings(Section):
         default=2, description="Rounds to each local step, but for the first ten rounds; the others only mix."
     )
     tolerance: float = Field(
-        default=3e-3,
+        default=4e-3,
         ge=0,
         description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
     )

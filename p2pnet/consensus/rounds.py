@@ -99,7 +99,7 @@ class RoundSettings:
     """No further agents are dialed beyond it."""
     max_diameter: int = 32
     """A bound on the diameter of the graph: how far word must travel before all can stop."""
-    tolerance: float = 3e-3
+    tolerance: float = 4e-3
     """Quiet is whose residual is below this part of the first round's, and who differs by less from its neighbors."""
     precision: int = 64
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
