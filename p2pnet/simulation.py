@@ -15,13 +15,13 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.effects import (
     Close,
     DeadlineReached,
     Dial,
     Effect,
     Evaluate,
+    Evaluated,
     Event,
     Finish,
     HangUp,
@@ -35,9 +35,14 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import Message, Share, State
 from p2pnet.consensus.rounds import Phase, RoundMachine
+from p2pnet.errors import TrainingError
 from p2pnet.learner import Learner
+from p2pnet.witness import Witness
 
 Edge: TypeAlias = tuple[PeerId, PeerId]
+
+MAX_EVENTS_AT_ONCE = 20_000
+"""At one moment of virtual time; more of them are an endless loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class Simulation:
         self.bytes_sent: dict[PeerId, int] = {}
         """The arrays in each agent's messages, without their headers."""
         self.log: list[tuple[float, PeerId, str]] = []
+        self.witness = Witness()
         self._rng = rng
         self._machines: dict[PeerId, RoundMachine] = {}
         self._learners: dict[PeerId, Learner] = {}
@@ -87,6 +93,7 @@ class Simulation:
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
+        self.witness.see_start(peer)
         self._perform(peer, machine.start(self.now))
         for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
             self._connect(*edge)
@@ -99,9 +106,14 @@ class Simulation:
     def crash(self, peer: PeerId) -> None:
         """The agent is gone between two instructions; its neighbors see a closed connection."""
         del self._machines[peer], self._learners[peer]
-        for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
-            other = edge[0] if edge[1] == peer else edge[1]
-            self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
+        self._hang_up(peer)
+
+    def reconnect(self, one: PeerId, other: PeerId, after_s: float) -> None:
+        """The connection between two agents drops, and comes back after a while."""
+        for peer, neighbor in ((one, other), (other, one)):
+            if peer in self._machines and neighbor in self._machines:
+                self._post(0.0, peer, PeerDisconnected(neighbor))
+                self._post(after_s, peer, PeerConnected(neighbor))
 
     def cut(self, edges: Iterable[Edge]) -> None:
         """Drop everything sent over these edges, in silence, until `heal`."""
@@ -111,13 +123,20 @@ class Simulation:
         self._cut.clear()
 
     def run(self, until: Callable[[], bool] = lambda: False, deadline: float = np.inf) -> None:
-        """Go on until the condition holds, the virtual time is over, or nothing more can happen."""
+        """Go on until the condition holds, the virtual time is over, or nothing more can happen.
+
+        Raises TrainingError when virtual time stands still for good.
+        """
+        n_at_once = 0
         while self._heap and not until():
             time, _, action = self._heap[0]
             if time > deadline:
                 self.now = deadline
                 return
             heapq.heappop(self._heap)
+            n_at_once = 0 if time > self.now else n_at_once + 1
+            if n_at_once > MAX_EVENTS_AT_ONCE:
+                raise TrainingError(f"{MAX_EVENTS_AT_ONCE} events at {self.now} s: the machines turn in a circle")
             self.now = max(self.now, time)
             action()
 
@@ -126,9 +145,12 @@ class Simulation:
         return all(machine.phase is Phase.CLOSED for machine in self._machines.values())
 
     def conservation_error(self) -> float:
-        return conservation_error([machine.books() for machine in self._machines.values()])
+        """That of the witness; it holds at any moment, whatever is under way."""
+        return self.witness.error(machine.books() for machine in self._machines.values())
 
     def handle(self, peer: PeerId, event: Event) -> None:
+        if isinstance(event, Evaluated):
+            self.witness.see_evaluated(peer, event)
         self._perform(peer, self._machines[peer].handle(event, self.now))
 
     def _connect(self, one: PeerId, other: PeerId) -> None:
@@ -148,13 +170,24 @@ class Simulation:
                     self._post(duration, peer, self._learners[peer].run_local_step(effect))
                 case Log(_, text):
                     self.log.append((self.now, peer, text))
-                case Dial() | HangUp() | Finish() | Close():
+                case Close():
+                    self._hang_up(peer)
+                case Dial() | HangUp() | Finish():
                     pass
         self._set_alarm(peer)
 
+    def _hang_up(self, peer: PeerId) -> None:
+        """The agent's process is over; its neighbors see a closed connection."""
+        for edge in sorted(sorted(edge) for edge in self._edges if peer in edge):
+            other = edge[0] if edge[1] == peer else edge[1]
+            if other in self._machines:
+                self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
+
     def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
+        if isinstance(message, Share):
+            self.witness.see_share(sender, message)
         edge = frozenset((sender, receiver))
-        if edge not in self._edges:
+        if edge not in self._edges or receiver not in self._machines:
             return
         conditions = self.conditions
         self.n_sent += 1

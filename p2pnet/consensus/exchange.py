@@ -28,7 +28,7 @@ from p2pnet.consensus.links import Link
 from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
-from p2pnet.consensus.neighborhood import Neighbor, Neighborhood
+from p2pnet.consensus.neighborhood import MAX_MISSED, Neighbor, Neighborhood
 from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
@@ -169,15 +169,16 @@ class Exchange:
             if share is not None:
                 counts.append(share.quiet)
                 neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
-            elif neighbor.peer in self._weights.taken:
+            elif neighbor.peer in self._weights.taken or not neighbor.is_ready:
                 counts.append(0)
             if neighbor.peer not in self._weights.taken:
+                link.params_flow = None
                 continue
             if share is None or share.round != round_:
                 link.mass_flow = link.params_flow = None
                 is_complete = False
             neighbor.n_missed = 0 if link.newest_round >= round_ - 1 else neighbor.n_missed + 1
-            if share is None or (neighbor.is_lagging and not is_new):
+            if share is None or (share.round < round_ - MAX_MISSED and not is_new):
                 continue
             # Both in the precision of the wire, so that equal parameters differ by nothing.
             difference = np.subtract(share.params, self._proposal, dtype=np.float64)

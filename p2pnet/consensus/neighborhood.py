@@ -107,7 +107,7 @@ class Neighborhood:
 
     def __iter__(self) -> Iterator[Neighbor]:
         """Neighbors in the order of their ids, so that sums over them are rounded the same way every time."""
-        return iter(sorted(self._neighbors.values(), key=lambda neighbor: neighbor.peer))
+        return iter(tuple(self._neighbors.values()))
 
     def open(self) -> list[tuple[Neighbor, Link]]:
         """The neighbors with which a confirmed link is open."""
@@ -175,7 +175,7 @@ class Neighborhood:
         if neighbor.link is not None and hello.echo == neighbor.nonce:
             neighbor.is_confirmed = True
             neighbor.absent_until = None
-            neighbor.resend_at, neighbor.hello_interval_s = None, HELLO_RESEND_S
+            neighbor.hello_interval_s = HELLO_RESEND_S
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
         if neighbor.is_confirmed and not was_confirmed:
@@ -276,7 +276,8 @@ class Neighborhood:
     def _enter(self, peer: PeerId) -> Neighbor:
         if peer not in self._neighbors:
             self._introduced.discard(peer)
-            self._neighbors[peer] = Neighbor(peer, self._fresh_nonce())
+            newcomer = Neighbor(peer, self._fresh_nonce())
+            self._neighbors = dict(sorted([*self._neighbors.items(), (peer, newcomer)]))
         return self._neighbors[peer]
 
     def _fresh_nonce(self) -> Nonce:
