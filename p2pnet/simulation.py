@@ -15,6 +15,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
+from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.effects import (
     Close,
     DeadlineReached,
@@ -60,9 +61,12 @@ class Conditions:
 
 @final
 class Simulation:
-    """N machines with their learners, joined by edges; the only source of chance is `rng`."""
+    """N machines with their learners, joined by edges; the only source of chance is `rng`.
 
-    def __init__(self, conditions: Conditions, rng: np.random.Generator) -> None:
+    A witness, if there is one, sees every gradient and every share.
+    """
+
+    def __init__(self, conditions: Conditions, rng: np.random.Generator, witness: Witness | None = None) -> None:
         self.now = 0.0
         self.conditions = conditions
         self.n_sent = 0
@@ -70,8 +74,8 @@ class Simulation:
         self.bytes_sent: dict[PeerId, int] = {}
         """The arrays in each agent's messages, without their headers."""
         self.log: list[tuple[float, PeerId, str]] = []
-        self.witness = Witness()
         self._rng = rng
+        self._witness = witness
         self._machines: dict[PeerId, RoundMachine] = {}
         self._learners: dict[PeerId, Learner] = {}
         self._edges: set[frozenset[PeerId]] = set()
@@ -93,7 +97,8 @@ class Simulation:
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
-        self.witness.see_start(peer)
+        if self._witness is not None:
+            self._witness.see_start(peer)
         self._perform(peer, machine.start(self.now))
         for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
             self._connect(*edge)
@@ -145,12 +150,13 @@ class Simulation:
         return all(machine.phase is Phase.CLOSED for machine in self._machines.values())
 
     def conservation_error(self) -> float:
-        """That of the witness; it holds at any moment, whatever is under way."""
-        return self.witness.error(machine.books() for machine in self._machines.values())
+        """The witness's, which holds at any moment; without one that of the books, once nothing is under way."""
+        books = [machine.books() for machine in self._machines.values()]
+        return conservation_error(books) if self._witness is None else self._witness.error(books)
 
     def handle(self, peer: PeerId, event: Event) -> None:
-        if isinstance(event, Evaluated):
-            self.witness.see_evaluated(peer, event)
+        if self._witness is not None and isinstance(event, Evaluated):
+            self._witness.see_evaluated(peer, event)
         self._perform(peer, self._machines[peer].handle(event, self.now))
 
     def _connect(self, one: PeerId, other: PeerId) -> None:
@@ -184,8 +190,8 @@ class Simulation:
                 self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
 
     def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
-        if isinstance(message, Share):
-            self.witness.see_share(sender, message)
+        if self._witness is not None and isinstance(message, Share):
+            self._witness.see_share(sender, message)
         edge = frozenset((sender, receiver))
         if edge not in self._edges or receiver not in self._machines:
             return

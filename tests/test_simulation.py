@@ -23,6 +23,7 @@ from p2pnet.errors import TrainingError
 from p2pnet.learner import Learner, Observation
 from p2pnet.simulation import Conditions, Simulation
 from p2pnet.topology import make_topology
+from p2pnet.witness import Witness
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def machine(name: str, incarnation: int = 1, **changes: Any) -> RoundMachine:
 def start(
     regression: Regression, edges: list[tuple[int, int]], conditions: Conditions, seed: int = 0, **changes: Any
 ) -> Simulation:
-    simulation = Simulation(conditions, np.random.default_rng(seed))
+    simulation = Simulation(conditions, np.random.default_rng(seed), Witness())
     for k, name in enumerate(regression.names):
         degree = sum(k in edge for edge in edges)
         simulation.add(name, machine(name, expected_neighbors=degree, **changes), regression.learner(name))
@@ -179,7 +180,7 @@ def test_float32_on_the_wire_halves_the_bytes_and_loses_nothing() -> None:
 def test_one_partner_a_round_is_enough(kind: str) -> None:
     regression = Regression(8)
     names = tuple(regression.names)
-    simulation = Simulation(Conditions(loss_rate=0.1), np.random.default_rng(0))
+    simulation = Simulation(Conditions(loss_rate=0.1), np.random.default_rng(0), Witness())
     for name in names:
         mixing = OnePeerExponential(name, names) if kind == "exponential" else RandomMatching(name, names, seed=1)
         simulation.add(name, machine(name, expected_neighbors=7, mixing=mixing), regression.learner(name))
@@ -406,7 +407,7 @@ class AnySchedule(RuleBasedStateMachine):
     def begin(self, topology: str, precision: int, is_asynchronous: bool, seed: int) -> None:
         self.precision = precision
         self.timing = replace(QUICK, round_timeout_s=0.0, round_pace_s=0.005) if is_asynchronous else QUICK
-        self.simulation = Simulation(Conditions(), np.random.default_rng(seed))
+        self.simulation = Simulation(Conditions(), np.random.default_rng(seed), Witness())
         self.incarnations = dict.fromkeys(self.regression.names, 0)
         self.edges = make_topology(topology, 6, np.random.default_rng(0))
         self.simulation.connect([(self.regression.names[j], self.regression.names[k]) for j, k in self.edges])
