@@ -143,7 +143,8 @@ class Exchange:
 
     @property
     def is_alone(self) -> bool:
-        return not self._neighborhood.open()
+        """Whether nobody is there that takes part in the rounds."""
+        return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
 
     def missing(self, round_: int) -> list[Neighbor]:
         """Those whose share of this round, or a later one, is still to come."""
