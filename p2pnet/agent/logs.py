@@ -13,7 +13,7 @@ from p2pnet.config import LogSettings
 from p2pnet.errors import ConfigError
 
 LOGGER_NAME = "p2pnet"
-LINES_AT_ONCE = 20
+LINES_AT_ONCE = 50
 LINES_PER_SECOND = 1.0
 
 
