@@ -43,7 +43,7 @@ from p2pnet.witness import Witness
 Edge: TypeAlias = tuple[PeerId, PeerId]
 
 MAX_EVENTS_AT_ONCE = 20_000
-"""At one moment of virtual time; more of them are an endless loop."""
+"""For each agent at one moment of virtual time; more of them are an endless loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,12 @@ class Simulation:
         self._witness = witness
         self._machines: dict[PeerId, RoundMachine] = {}
         self._learners: dict[PeerId, Learner] = {}
-        self._edges: set[frozenset[PeerId]] = set()
+        self._neighbors: dict[PeerId, set[PeerId]] = {}
         self._cut: set[frozenset[PeerId]] = set()
         self._lives: dict[PeerId, int] = {}
         self._wake_at: dict[PeerId, float] = {}
+        self._unalarmed: dict[PeerId, int] = {}
+        """Agents that something has happened to since their alarm was set, and its place in the order of events."""
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
@@ -100,12 +102,13 @@ class Simulation:
         if self._witness is not None:
             self._witness.see_start(peer)
         self._perform(peer, machine.start(self.now))
-        for edge in sorted(tuple(sorted(edge)) for edge in self._edges if peer in edge):
+        for edge in self._edges_of(peer):
             self._connect(*edge)
 
     def connect(self, edges: Iterable[Edge]) -> None:
         for one, other in edges:
-            self._edges.add(frozenset((one, other)))
+            self._neighbors.setdefault(one, set()).add(other)
+            self._neighbors.setdefault(other, set()).add(one)
             self._connect(one, other)
 
     def crash(self, peer: PeerId) -> None:
@@ -133,15 +136,19 @@ class Simulation:
         Raises TrainingError when virtual time stands still for good.
         """
         n_at_once = 0
-        while self._heap and not until():
+        while not until():
+            if self._unalarmed and (not self._heap or self._heap[0][0] > self.now):
+                self._set_alarms()
+            if not self._heap:
+                return
             time, _, action = self._heap[0]
             if time > deadline:
                 self.now = deadline
                 return
             heapq.heappop(self._heap)
             n_at_once = 0 if time > self.now else n_at_once + 1
-            if n_at_once > MAX_EVENTS_AT_ONCE:
-                raise TrainingError(f"{MAX_EVENTS_AT_ONCE} events at {self.now} s: the machines turn in a circle")
+            if n_at_once > MAX_EVENTS_AT_ONCE * max(len(self._machines), 1):
+                raise TrainingError(f"{n_at_once} events at {self.now} s: the machines turn in a circle")
             self.now = max(self.now, time)
             action()
 
@@ -180,25 +187,28 @@ class Simulation:
                     self._hang_up(peer)
                 case Dial() | HangUp() | Finish():
                     pass
-        self._set_alarm(peer)
+        self._unalarmed[peer] = next(self._order)
 
     def _hang_up(self, peer: PeerId) -> None:
         """The agent's process is over; its neighbors see a closed connection."""
-        for edge in sorted(sorted(edge) for edge in self._edges if peer in edge):
-            other = edge[0] if edge[1] == peer else edge[1]
+        for one, two in self._edges_of(peer):
+            other = one if two == peer else two
             if other in self._machines:
                 self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
+
+    def _edges_of(self, peer: PeerId) -> list[Edge]:
+        return sorted((min(peer, other), max(peer, other)) for other in self._neighbors.get(peer, ()))
 
     def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
         if self._witness is not None and isinstance(message, Share):
             self._witness.see_share(sender, message)
-        edge = frozenset((sender, receiver))
-        if edge not in self._edges or receiver not in self._machines:
+        if receiver not in self._neighbors.get(sender, ()) or receiver not in self._machines:
             return
         conditions = self.conditions
         self.n_sent += 1
         self.bytes_sent[sender] += _n_array_bytes(message)
-        if edge in self._cut or (conditions.loss_rate and self._rng.random() < conditions.loss_rate):
+        is_cut = bool(self._cut) and frozenset((sender, receiver)) in self._cut
+        if is_cut or (conditions.loss_rate and self._rng.random() < conditions.loss_rate):
             self.n_lost += 1
             return
         n_copies = 1
@@ -221,7 +231,14 @@ class Simulation:
     def _schedule(self, time: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._heap, (time, next(self._order), action))
 
-    def _set_alarm(self, peer: PeerId) -> None:
+    def _set_alarms(self) -> None:
+        """Before virtual time goes on, for all that something has happened to: once for many events at one time."""
+        for peer, place in self._unalarmed.items():
+            if peer in self._machines:
+                self._set_alarm(peer, place)
+        self._unalarmed.clear()
+
+    def _set_alarm(self, peer: PeerId, place: int) -> None:
         deadline = self._machines[peer].next_deadline()
         if deadline is None or self._wake_at.get(peer, np.inf) <= deadline:
             return
@@ -236,9 +253,9 @@ class Simulation:
             if (due := self._machines[peer].next_deadline()) is not None and due <= self.now:
                 self.handle(peer, DeadlineReached())
             else:
-                self._set_alarm(peer)
+                self._unalarmed[peer] = next(self._order)
 
-        self._schedule(max(deadline, self.now), wake)
+        heapq.heappush(self._heap, (max(deadline, self.now), place, wake))
 
 
 def _n_array_bytes(message: Message) -> int:

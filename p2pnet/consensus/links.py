@@ -45,8 +45,9 @@ class Link:
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
-        self.sent: Array = np.zeros(size)
-        self.received: Array = np.zeros(size)
+        # Nothing yet, which takes no memory: books are replaced, never written into.
+        self.sent: Array = np.broadcast_to(np.zeros(1), size)
+        self.received: Array = self.sent
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
@@ -123,7 +124,8 @@ class Link:
         base = self._received_by.get(share.base)
         if base is None or len(self._received_by) > MAX_BASES:
             raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
-        total = base + share.total
+        is_whole = share.precision == 64 and share.base == 0
+        total: Array = share.total.astype(np.float64, copy=False) if is_whole else base + share.total
         if share.precision < 64:
             self._received_by = {later: kept for later, kept in self._received_by.items() if later >= share.base}
             self._received_by[share.sequence] = total
@@ -131,7 +133,8 @@ class Link:
         if self.acknowledgement_due_at is None:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
         self.newest_round = share.round
-        self._waiting = [*self._waiting, replace(share, total=total, base=0)][-MAX_WAITING:]
+        kept = share if is_whole else replace(share, total=total, base=0)
+        self._waiting = [*self._waiting, kept][-MAX_WAITING:]
         return True
 
     @property
