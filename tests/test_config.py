@@ -45,7 +45,7 @@ def test_a_flag_overrules_the_environment_which_overrules_the_file_which_overrul
     file = DATA + "[algorithm]\nrounds = 2\n"
     in_environment = {"P2PNET_ALGORITHM__ROUNDS": "3"}
 
-    assert read(tmp_path, DATA).algorithm.rounds == 500
+    assert read(tmp_path, DATA).algorithm.rounds == 1000
     assert read(tmp_path, file).algorithm.rounds == 2
     assert read(tmp_path, file, **in_environment).algorithm.rounds == 3
     assert read(tmp_path, file, "algorithm.rounds=4", **in_environment).algorithm.rounds == 4
