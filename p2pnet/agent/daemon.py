@@ -63,7 +63,7 @@ from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.errors import ProtocolError, TrainingError, TransportError
 from p2pnet.learner import Learner
 
-CLOSE_LINGER_S = 0.5
+CLOSE_LINGER_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
