@@ -172,13 +172,37 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     show_default=True,
 )
 @click.option("--surrogate", type=click.Choice(["partial", "full"]), default="partial", show_default=True)
-@click.option("--step-rule", default="secant", show_default=True, help="secant or constant:WEIGHT, for next.")
+@click.option(
+    "--step-rule", default="secant", show_default=True, help="secant, constant:WEIGHT or diminishing:STEP_SIZE:DECAY."
+)
+@click.option(
+    "--weighting",
+    type=click.Choice(["proxy", "own", "paper"]),
+    default="proxy",
+    show_default=True,
+    help="What an agent's own curvature counts: 1, its share of the samples, or that divided by the number of agents.",
+)
+@click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
+@click.option(
+    "--solver",
+    type=click.Choice(["auto", "direct", "cg", "cg-jacobi", "accelerated-proximal-gradient", "proximal-newton"]),
+    default="auto",
+    show_default=True,
+)
+@click.option(
+    "--gradient-order",
+    type=click.Choice(["after-mixing", "before-mixing"]),
+    default="after-mixing",
+    show_default=True,
+    help="Whether gradients are taken after an exchange or before it.",
+)
 @click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; default: 2 for next, else 1.")
 @click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
 @click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
 @click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
 @click.option("--tolerance", default=5e-3, show_default=True, help="Converged: the residual is this part of the first.")
 @click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, in virtual time.")
+@click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")

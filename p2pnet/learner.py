@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import final
 
 import numpy as np
@@ -22,6 +23,27 @@ class Observation:
     """mean loss over the agent's own samples, plus the penalty"""
     test_metric: float
     proximal_weight: float
+
+
+@final
+class Weighting(Enum):
+    """What the curvature of an agent's own mean loss counts in its local model of the network's."""
+
+    PROXY = "proxy"
+    """1: the network's mean loss is taken to bend as the agent's own does"""
+    OWN = "own"
+    """n_k / n̄: the agent's own term of the network's objective"""
+    PAPER = "paper"
+    """n_k / (n̄ N): the same as the paper scales it, all other agents' terms being linear"""
+
+    def scale(self, n_samples: float, effect: RunLocalStep) -> float:
+        match self:
+            case Weighting.PROXY:
+                return 1.0
+            case Weighting.OWN:
+                return n_samples / effect.mean_samples
+            case Weighting.PAPER:
+                return n_samples / (effect.mean_samples * effect.network_size)
 
 
 class Learner(ABC):
@@ -46,8 +68,14 @@ class Learner(ABC):
 class NextLearner(Learner):
     """NEXT: convex surrogates of the agent's own cost, solved locally."""
 
-    def __init__(self, optimizer: LocalOptimizer, test_metric: Callable[[Array], float]) -> None:
+    def __init__(
+        self,
+        optimizer: LocalOptimizer,
+        test_metric: Callable[[Array], float],
+        weighting: Weighting = Weighting.PROXY,
+    ) -> None:
         self.optimizer = optimizer
+        self._weighting = weighting
         self._test_metric = test_metric
         self._given: Array | None = None
         self._params: Array | None = None
@@ -78,9 +106,10 @@ class NextLearner(Learner):
             self._in_model_precision(effect.direction),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
+            scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
         )
         self.n_iterations += step.n_iterations
-        proposal = step.best_response.astype(np.float64, copy=False)
+        proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
 
     def _in_model_precision(self, vector: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from p2pnet.agent.data import Samples
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
 from p2pnet.config.terms import parse_penalty, parse_step_rule
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.best_response import BestResponseSolver
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.local_cost import LocalCost, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses import Loss, loss_by_name
@@ -19,6 +22,7 @@ from p2pnet.optim.metrics import accuracy, r2_score
 from p2pnet.optim.mlp import Mlp
 from p2pnet.optim.models import Model
 from p2pnet.optim.penalties import Penalty, penalty_by_name
+from p2pnet.optim.step_sizes import DiminishingStep, FullStep
 from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
 from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
 from p2pnet.optim.user_model import load_model
@@ -80,23 +84,34 @@ def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Sa
     return Problem(network, loss, penalty, samples.task, model.seed)
 
 
+def worker_map(n_workers: int) -> Map:
+    """The map of a pool of so many threads, which end when nobody holds the map any more; serial for one."""
+    return ThreadPoolExecutor(n_workers, thread_name_prefix="worker").map if n_workers > 1 else serial_map
+
+
 def make_optimizer(
     problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
 ) -> LocalOptimizer:
     """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
-    surrogate: Surrogate = PartialLinearization() if settings.surrogate == "partial" else FullLinearization()
-    term = parse_step_rule(settings.step_rule)
-    rule: ProximalWeightRule = (
-        SecantWeight(settings.proximal_weight) if term.proximal_weight is None else ConstantWeight(term.proximal_weight)
+    surrogate: Surrogate = (
+        PartialLinearization(settings.curvature_samples) if settings.surrogate == "partial" else FullLinearization()
     )
+    term = parse_step_rule(settings.step_rule)
+    weight = settings.proximal_weight if term.proximal_weight is None else term.proximal_weight
+    rule: ProximalWeightRule = SecantWeight(weight) if term.name == "secant" else ConstantWeight(weight)
+    is_in_blocks = settings.blocks > 1
+    blocks = partition(problem.model, settings.blocks) if is_in_blocks else ()
     return LocalOptimizer(
-        problem.local_cost(samples, settings.workers, pool_map),
+        # A block's solve is one thread's; samples are for the threads where there are no blocks.
+        problem.local_cost(samples, 1 if is_in_blocks else settings.workers, pool_map),
         problem.penalty,
         surrogate,
         rule,
         np.random.default_rng(problem.seed),
         solver_tolerance=settings.solver_tolerance,
         max_solver_iterations=settings.solver_iterations,
+        response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
+        step_sizes=FullStep() if term.step_size is None else DiminishingStep(term.step_size, term.decay),
     )
 
 
@@ -110,6 +125,8 @@ def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[
         "penalty": problem.penalty.describe(),
         "data": f"{samples.task}, {features}{classes}",
         "exchanges": str(settings.algorithm.exchanges),
+        "weighting": settings.algorithm.weighting,
+        "gradient order": settings.algorithm.gradient_order,
     }
 
 

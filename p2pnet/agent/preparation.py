@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +11,14 @@ from p2pnet.agent.data import Samples, load_data
 from p2pnet.agent.security import KeyPair, load_keys
 from p2pnet.agent.transport import PeerId, TransportLimits
 from p2pnet.agent.zmq_transport import ZmqTransport
-from p2pnet.config import NetworkSettings, Settings
+from p2pnet.config import AlgorithmSettings, NetworkSettings, Settings
 from p2pnet.consensus.messages import MAX_HEADER_BYTES, Array
 from p2pnet.consensus.rounds import RoundSettings
 from p2pnet.consensus.timing import Timing
+from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.errors import ConfigError
-from p2pnet.learner import NextLearner
-from p2pnet.problem import Problem, fingerprint, make_optimizer, make_problem
+from p2pnet.learner import NextLearner, Weighting
+from p2pnet.problem import Problem, fingerprint, make_optimizer, make_problem, worker_map
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -63,7 +65,7 @@ def prepare(settings: Settings) -> Preparation:
         train=train,
         test=test,
         problem=problem,
-        learner=NextLearner(make_optimizer(problem, settings.algorithm, train), problem.metric(test)),
+        learner=_learner(problem, settings.algorithm, train, problem.metric(test)),
         params=params,
         fingerprint=fingerprint(problem, settings, train),
         limits=_limits(network, params.size),
@@ -73,12 +75,21 @@ def prepare(settings: Settings) -> Preparation:
     )
 
 
+def _learner(
+    problem: Problem, settings: AlgorithmSettings, train: Samples, test_metric: Callable[..., float]
+) -> NextLearner:
+    optimizer = make_optimizer(problem, settings, train, worker_map(settings.workers))
+    return NextLearner(optimizer, test_metric, Weighting(settings.weighting))
+
+
 def round_settings(settings: Settings) -> RoundSettings:
     """The settings of the round machine."""
     network, algorithm = settings.network, settings.algorithm
     return RoundSettings(
         max_rounds=algorithm.rounds,
         exchanges=algorithm.exchanges,
+        is_gradient_first=algorithm.gradient_order == "before-mixing",
+        n_signs=N_SIGNS if algorithm.weighting == "paper" else 0,
         expected_neighbors=len(network.neighbors) or 1,
         max_neighbors=max(network.max_neighbors, len(network.neighbors)),
         max_diameter=network.max_diameter,

@@ -15,6 +15,7 @@ from p2pnet.config.settings import (
     SecuritySettings,
     Seed,
     Settings,
+    SolverName,
     Task,
 )
 from p2pnet.config.terms import PenaltyTerm, StepRuleTerm, parse_penalty, parse_step_rule
@@ -35,6 +36,7 @@ __all__ = [
     "SecuritySettings",
     "Seed",
     "Settings",
+    "SolverName",
     "StepRuleTerm",
     "Task",
     "parse_penalty",

@@ -17,6 +17,7 @@ Task = Literal["regression", "classification"]
 LossName = Literal[
     "half-squared", "huber", "log-cosh", "poisson-deviance", "softmax-cross-entropy", "logistic", "squared-hinge"
 ]
+SolverName = Literal["auto", "direct", "cg", "cg-jacobi", "accelerated-proximal-gradient", "proximal-newton"]
 ActivationName = Literal["tanh", "relu", "gelu", "softplus", "sigmoid", "identity"]
 
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
@@ -308,24 +309,52 @@ class AlgorithmSettings(Section):
         default="partial",
         description="What is linearised in a local step: the network only (partial) or the loss too (full).",
     )
-    step_rule: StepRule = Field(
-        default="secant", description="Proximal weight: secant (adapts, needs no tuning) or constant:WEIGHT."
+    curvature_samples: PositiveInt | None = Field(
+        default=None,
+        description="Most samples that a partial surrogate's curvature is taken from, drawn anew for each local step; "
+        "the gradient is always that of all samples. Default: all.",
+        examples=[2000],
     )
-    proximal_weight: float = Field(default=0.1, gt=0, description="Proximal weight that the secant rule starts from.")
+    weighting: Literal["proxy", "own", "paper"] = Field(
+        default="proxy",
+        description="What an agent's own curvature counts: as much as the network's (proxy), as its share of the "
+        "samples (own), or that divided by the number of agents, which is estimated (paper).",
+    )
+    step_rule: StepRule = Field(
+        default="secant",
+        description="secant (adapts the proximal weight, needs no tuning), constant:WEIGHT, or "
+        "diminishing:STEP_SIZE:DECAY (proximal_weight, and steps ever shorter).",
+    )
+    proximal_weight: float = Field(
+        default=0.1, gt=0, description="Proximal weight that secant starts from, and that diminishing keeps."
+    )
     rounds: PositiveInt = Field(default=1000, description="Most rounds; training ends earlier when it has converged.")
     exchanges: PositiveInt = Field(
         default=2, description="Rounds to each local step, but for the first ten rounds; the others only mix."
+    )
+    gradient_order: Literal["after-mixing", "before-mixing"] = Field(
+        default="after-mixing",
+        description="When new gradients enter the network's: taken at the mixed parameters, after an exchange, or at "
+        "the local step's, before it.",
     )
     tolerance: float = Field(
         default=4e-3,
         ge=0,
         description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
     )
+    solver: SolverName = Field(
+        default="auto", description="Solver of the local step; auto takes the fastest for its kind."
+    )
     solver_iterations: PositiveInt = Field(default=20, description="Most iterations of the solver in a local step.")
     solver_tolerance: float = Field(
         default=1e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
     )
-    workers: PositiveInt = Field(default=1, description="Threads that share the local step.")
+    blocks: PositiveInt = Field(
+        default=1, description="Parts of whole neurons that a local step is solved in, side by side."
+    )
+    workers: PositiveInt = Field(
+        default=1, description="Threads that share the local step: its blocks if there are several, else the samples."
+    )
 
 
 class LogSettings(Section):

@@ -28,10 +28,14 @@ class PenaltyTerm:
 
 @dataclass(frozen=True, slots=True)
 class StepRuleTerm:
-    """A rule for the proximal weight by name; `proximal_weight` is that of constant, else None."""
+    """A rule for the local steps by name. Numbers that its form does not have stand at their defaults."""
 
     name: str
     proximal_weight: float | None = None
+    """of constant"""
+    step_size: float | None = None
+    """of the first step of diminishing"""
+    decay: float = 0.0
 
 
 def parse_penalty(text: str) -> PenaltyTerm:
@@ -52,12 +56,19 @@ def parse_penalty(text: str) -> PenaltyTerm:
 
 def parse_step_rule(text: str) -> StepRuleTerm:
     """The term that `text` stands for; ValueError says what would be right."""
-    if text == "secant":
-        return StepRuleTerm("secant")
-    name, _, value = text.partition(":")
-    if name != "constant" or not _number(value) > 0:
-        raise ValueError("must be secant, or constant:WEIGHT with a weight above 0")
-    return StepRuleTerm("constant", _number(value))
+    name, *values = text.split(":")
+    numbers = [_number(value) for value in values]
+    match name, numbers:
+        case "secant", []:
+            return StepRuleTerm("secant")
+        case "constant", [weight] if weight > 0:
+            return StepRuleTerm("constant", proximal_weight=weight)
+        case "diminishing", [step_size, decay] if 0 < step_size <= 1 and 0 <= decay < 1:
+            return StepRuleTerm("diminishing", step_size=step_size, decay=decay)
+    raise ValueError(
+        "must be secant, constant:WEIGHT with a weight above 0, or diminishing:STEP_SIZE:DECAY with a step size above "
+        "0, at most 1, and a decay from 0, below 1"
+    )
 
 
 def _number(text: str) -> float:

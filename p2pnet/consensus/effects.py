@@ -114,7 +114,9 @@ class RunLocalStep:
     neighbor_proximal_weight: float
     """The largest that a neighbor announced since the last local step; 0 where none did."""
     is_complete: bool
-    """Whether every awaited share came in each round since the last local step."""
+    """Whether every neighbor was there in each round since the last local step."""
+    network_size: float = 1.0
+    """The estimated number of agents, where it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Mixture:
     disagreement: float
     """max_j ‖z_j − z‖ / (1 + ‖w⁺‖)"""
     is_complete: bool
-    """Whether every neighbor in the round brought its share of this very round."""
+    """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
 
 
 @final
@@ -53,6 +53,7 @@ class Exchange:
         neighborhood: Neighborhood,
         mixing: Mixing,
         n_params: int,
+        signs: Array,
         *,
         precision: int,
         momentum: float,
@@ -63,7 +64,7 @@ class Exchange:
         self._mixing = mixing
         self._precision = precision
         self._momentum = momentum
-        self.tracker = Tracker(n_params)
+        self.tracker = Tracker(n_params, signs)
         self.stationarity = Stationarity(tolerance)
         self.quiet = QuietCount(max_diameter)
         self.announced_degree = 0
@@ -80,6 +81,9 @@ class Exchange:
     def evaluated(self, gradient_sum: Array, n_samples: float) -> None:
         """Take in the agent's own gradient at its present parameters, and renew the estimate of the network's."""
         self.tracker.replace_own(gradient_sum, n_samples)
+        self.renew_estimate()
+
+    def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
 
     def largest_proximal_weight(self) -> float:
@@ -177,9 +181,9 @@ class Exchange:
                 continue
             if share is None or share.round != round_:
                 link.mass_flow = link.params_flow = None
-                is_complete = False
             neighbor.n_missed = 0 if link.newest_round >= round_ - 1 else neighbor.n_missed + 1
             if share is None or (share.round < round_ - MAX_MISSED and not is_new):
+                is_complete = False
                 continue
             # Both in the precision of the wire, so that equal parameters differ by nothing.
             difference = np.subtract(share.params, self._proposal, dtype=np.float64)

@@ -2,6 +2,7 @@
 
     gathering    waits for its neighbors (and, where training runs already, for the state of one of them)
     stepping     the local step is being computed elsewhere
+    proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
     exchanging   has sent its shares and waits for the others'
     evaluating   has mixed; the gradient at the mixed parameters is being computed elsewhere
@@ -68,6 +69,7 @@ from p2pnet.consensus.messages import (
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
 from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer, Timing
+from p2pnet.consensus.tracker import signs_of
 from p2pnet.errors import ProtocolError
 
 EAGER_ROUNDS = 10
@@ -77,6 +79,7 @@ EAGER_ROUNDS = 10
 class Phase(Enum):
     GATHERING = "gathering"
     STEPPING = "stepping"
+    PROPOSING = "proposing"
     PAUSING = "pausing"
     EXCHANGING = "exchanging"
     EVALUATING = "evaluating"
@@ -91,6 +94,10 @@ class RoundSettings:
     max_rounds: int
     exchanges: int = 2
     """Exchanges with the neighbors for each local step."""
+    is_gradient_first: bool = False
+    """Whether gradients are taken at the proposal, before it is mixed, and not at what the mixing made of it."""
+    n_signs: int = 0
+    """Random signs averaged with the gradients, from which the number of agents is estimated; the same at all."""
     momentum: float = 0.2
     """What flows between two neighbors keeps this part of what flowed in the round before."""
     expected_neighbors: int = 1
@@ -119,6 +126,7 @@ class RoundMachine:
             self._neighborhood,
             settings.mixing,
             params.size,
+            signs_of(identity.peer, settings.n_signs),
             precision=settings.precision,
             momentum=settings.momentum,
             max_diameter=settings.max_diameter,
@@ -251,7 +259,7 @@ class RoundMachine:
     # Neighbors come, and speak.
 
     def _make_link(self, link_id: LinkId) -> Link:
-        return Link(link_id, self._params.size + 2, self._settings.precision, ResendTimer(self._timing))
+        return Link(link_id, self._exchange.tracker.own.size, self._settings.precision, ResendTimer(self._timing))
 
     def _connected(self, peer: PeerId, now: float) -> list[Effect]:
         effects = self._neighborhood.connected(peer, now)
@@ -369,8 +377,11 @@ class RoundMachine:
         return Evaluate(self._round, self._params, self._disagreement)
 
     def _evaluated(self, evaluated: Evaluated, now: float) -> list[Effect]:
-        if evaluated.round != self._round or self._phase not in (Phase.GATHERING, Phase.EVALUATING):
+        if evaluated.round != self._round or self._phase not in (Phase.GATHERING, Phase.PROPOSING, Phase.EVALUATING):
             return []
+        if self._phase is Phase.PROPOSING:
+            self._exchange.tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
+            return self._share_when_paced(now)
         self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
         return self._begin_round(now) if self._phase is Phase.EVALUATING else []
 
@@ -381,14 +392,20 @@ class RoundMachine:
         if self._round >= self.last_round:
             return self._finish(now)
         if self._round >= EAGER_ROUNDS and self._round % self._settings.exchanges:
-            return self._share_when_paced(now)
+            return self._propose(self._params, now)
         self._phase = Phase.STEPPING
         is_complete, self._is_complete = self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         return [
             RunLocalStep(
-                self._round, self._params, tracker.direction, tracker.mean_samples, neighbor_weight, is_complete
+                self._round,
+                self._params,
+                tracker.direction,
+                tracker.mean_samples,
+                neighbor_weight,
+                is_complete,
+                tracker.network_size,
             )
         ]
 
@@ -398,7 +415,14 @@ class RoundMachine:
         self._step = done
         if done.round == 0:
             self._exchange.stationarity.hear(done.residual)
-        return self._share_when_paced(now)
+        return self._propose(done.params, now)
+
+    def _propose(self, params: Array, now: float) -> list[Effect]:
+        """Share what is to be mixed, its gradient before it if that is the order."""
+        if not self._settings.is_gradient_first:
+            return self._share_when_paced(now)
+        self._phase = Phase.PROPOSING
+        return [Evaluate(self._round, params, self._disagreement)]
 
     def _share_when_paced(self, now: float) -> list[Effect]:
         due = self._shared_at + self._timing.round_pace_s
@@ -430,8 +454,12 @@ class RoundMachine:
         mixture = self._exchange.mix(self._round)
         self._params = mixture.params
         self._disagreement = mixture.disagreement
-        self._is_complete = self._is_complete and mixture.is_complete
+        # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
+        self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
         self._round = min(max(self._round + 1, self._exchange.newest_round()), self.last_round)
+        if self._settings.is_gradient_first and self._round < self.last_round:
+            self._exchange.renew_estimate()
+            return self._begin_round(now)
         self._phase = Phase.EVALUATING
         self._deadline = None
         return [self._evaluate()]

@@ -37,6 +37,10 @@ class Timing:
     away_limit_s: float = 120.0
     """The same for one that has said it would be back."""
 
+    @property
+    def is_asynchronous(self) -> bool:
+        return self.round_timeout_s == 0.0
+
 
 MAX_RESEND_INTERVAL_S = 8.0
 

@@ -12,6 +12,7 @@ Vaidya and Domínguez-García 2016).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import final
 
@@ -20,25 +21,30 @@ import numpy as np
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import Array
 
+N_SIGNS = 128
+"""Estimates the number of agents to an eighth or so."""
+
 
 @final
 class Tracker:
     """The running estimate of the network's mean gradient and mean number of samples."""
 
-    def __init__(self, n_params: int) -> None:
-        self._own: Array = np.zeros(n_params + 2)
+    def __init__(self, n_params: int, signs: Array | None = None) -> None:
+        self._n_params = n_params
+        self._signs = np.zeros(0) if signs is None else signs
+        self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
 
     @property
     def own(self) -> Array:
-        """x, (n_params + 2,): the agent's own term of the network's sum."""
+        """x, (n_params + number of signs + 2,): the agent's own term of the network's sum."""
         return self._own
 
     def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
-        self._own = np.concatenate([gradient_sum, [n_samples, 1.0]])
+        self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
 
     def mass(self, links: Iterable[Link]) -> Array:
-        """The mass present, y = x + Σ (received − sent), (n_params + 2,).
+        """The mass present, y = x + Σ (received − sent), of x's shape.
 
         Links in a fixed order give the same rounding every time.
         """
@@ -68,7 +74,7 @@ class Tracker:
 
     @property
     def estimate(self) -> Array:
-        """ŷ, (n_params + 1,): mean gradient sum and mean number of samples per agent."""
+        """ŷ: mean gradient sum, mean signs, and mean number of samples per agent."""
         return self._own[:-1] if self._estimate is None else self._estimate
 
     @property
@@ -79,5 +85,22 @@ class Tracker:
     @property
     def direction(self) -> Array:
         """(n_params,): estimate of the gradient of the network's mean loss, Σ_k n_k ∇mean_k / Σ_k n_k."""
-        direction: Array = self.estimate[:-1] / self.estimate[-1]
+        direction: Array = self.estimate[: self._n_params] / self.estimate[-1]
         return direction
+
+    @property
+    def network_size(self) -> float:
+        """N̂ = m / ‖mean of the agents' m signs‖², 1 without signs: the mean of N independent signs has variance 1/N.
+
+        Its relative error is about √(2/m). It follows whoever comes and goes, for a closed link takes along what it
+        has brought.
+        """
+        mean = self.estimate[self._n_params : -1]
+        return len(mean) / max(float(mean @ mean), 1e-12 * len(mean)) if len(mean) else 1.0
+
+
+def signs_of(peer: str, n_signs: int) -> Array:
+    """The m signs, ±1, of one agent: the bits of a hash of its name."""
+    digest = hashlib.shake_128(peer.encode()).digest(-(-n_signs // 8))
+    bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8))[:n_signs]
+    return 2.0 * bits.astype(np.float64) - 1.0

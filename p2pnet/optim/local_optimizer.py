@@ -7,9 +7,10 @@ from typing import final
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.best_response import BestResponseSolver
 from p2pnet.optim.local_cost import LocalCost
 from p2pnet.optim.penalties import Penalty
-from p2pnet.optim.solvers import choose_solver, solve
+from p2pnet.optim.step_sizes import FullStep, StepSizeRule
 from p2pnet.optim.steps import ProximalWeightRule
 from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
 
@@ -24,6 +25,8 @@ class LocalStep:
     """A best response v = w + d and how it was found."""
 
     best_response: Array = field(repr=False)
+    proposal: Array = field(repr=False)
+    """z = w + step size · d, the best response where the step size is 1"""
     residual: float
     """‖w − prox_r(w − direction)‖: how far w is from stationary; nearly ‖direction + ∇r(w)‖ for a smooth r"""
     proximal_weight: float
@@ -38,6 +41,7 @@ class _Past:
     params: Array
     direction: Array
     local_model: LocalModel
+    scale: float
 
 
 @final
@@ -54,6 +58,8 @@ class LocalOptimizer:
         *,
         solver_tolerance: float = 1e-2,
         max_solver_iterations: int = 20,
+        response_solver: BestResponseSolver | None = None,
+        step_sizes: StepSizeRule | None = None,
     ) -> None:
         self.cost = cost
         self.penalty = penalty
@@ -62,6 +68,8 @@ class LocalOptimizer:
         self._rng = rng
         self._solver_tolerance = solver_tolerance
         self._max_solver_iterations = max_solver_iterations
+        self._response_solver = response_solver or BestResponseSolver()
+        self._step_sizes = step_sizes or FullStep()
         self._local_model: LocalModel | None = None
         self._params: Array | None = None
         self._past: _Past | None = None
@@ -80,12 +88,14 @@ class LocalOptimizer:
         *,
         neighbor_weight: float,
         is_direction_exact: bool,
+        scale: float = 1.0,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> LocalStep:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
-        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold.
+        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold. `scale`
+        is what the agent's own cost counts (see `surrogates`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
@@ -97,10 +107,9 @@ class LocalOptimizer:
         tolerance = self._tolerance(residual)
         n_iterations = 0
         for _ in range(MAX_REJECTIONS):
-            problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight)
-            solution = solve(
+            problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight, scale)
+            solution = self._response_solver.solve(
                 problem,
-                choose_solver(problem),
                 tolerance=tolerance,
                 max_iterations=self._max_solver_iterations,
                 should_stop=should_stop,
@@ -109,8 +118,11 @@ class LocalOptimizer:
             if self._decreases(problem, solution.best_response) or should_stop():
                 break
             self.rule.reject()
-        self._past = _Past(params, direction, local_model)
-        return LocalStep(solution.best_response, residual, self.rule.weight, n_iterations)
+        self._past = _Past(params, direction, local_model, scale)
+        step_size = self._step_sizes.next()
+        v = solution.best_response
+        proposal = v if step_size == 1.0 else params + step_size * (v - params)
+        return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
 
     def _tolerance(self, residual: float) -> float:
         """How exactly to solve, relative to the solve's first residual: the nearer to rest, the more exactly.
@@ -145,4 +157,4 @@ def _unforeseen_curvature(past: _Past, params: Array, direction: Array) -> float
     if size <= 1e-20 * (1.0 + float(params @ params)):
         return None
     foreseen = past.local_model.gradient(s) - past.local_model.gradient_at_origin
-    return abs(float(s @ (direction - past.direction)) - float(s @ foreseen)) / size
+    return abs(float(s @ (direction - past.direction)) - past.scale * float(s @ foreseen)) / size

@@ -8,17 +8,14 @@ import numpy as np
 
 from p2pnet.agent.data import Samples
 from p2pnet.config import AlgorithmSettings
-from p2pnet.learner import Learner, NextLearner
-from p2pnet.optim.local_cost import Map
-from p2pnet.problem import make_optimizer
+from p2pnet.learner import Learner, NextLearner, Weighting
+from p2pnet.problem import make_optimizer, worker_map
 from p2pnet.simulate.descent import DescentLearner
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.workload import Workload
 
 
-def make_learners(
-    options: SimulateOptions, workload: Workload, shards: Sequence[Samples], pool_map: Map
-) -> list[Learner]:
+def make_learners(options: SimulateOptions, workload: Workload, shards: Sequence[Samples]) -> list[Learner]:
     """A learner for each shard; all measure the test metric on the same samples."""
     problem = workload.problem
     metric = problem.metric(workload.test)
@@ -35,11 +32,21 @@ def make_learners(
             for k, shard in enumerate(shards)
         ]
     settings = algorithm_settings(options)
-    return [NextLearner(make_optimizer(problem, settings, shard, pool_map), metric) for shard in shards]
+    weighting = Weighting(settings.weighting)
+    pool_map = worker_map(settings.workers)
+    return [NextLearner(make_optimizer(problem, settings, shard, pool_map), metric, weighting) for shard in shards]
 
 
 def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:
     """Gradient tracking is NEXT with the whole cost linearised and one proximal weight for good, 1 / step size."""
     if options.algorithm == "gradient-tracking":
         return AlgorithmSettings(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
-    return AlgorithmSettings(surrogate=options.surrogate, step_rule=options.step_rule, workers=options.workers)
+    return AlgorithmSettings(
+        surrogate=options.surrogate,
+        step_rule=options.step_rule,
+        weighting=options.weighting,
+        curvature_samples=options.curvature_samples,
+        solver=options.solver,
+        blocks=options.blocks,
+        workers=options.workers,
+    )

@@ -71,6 +71,8 @@ class Protocol:
     exchanges: int
     tolerance: float
     momentum: float
+    is_gradient_first: bool = False
+    n_signs: int = 0
     precision: int = 64
     pace_s: float = 0.0
 
@@ -103,6 +105,8 @@ def train_network(
         settings = RoundSettings(
             max_rounds=protocol.rounds,
             exchanges=protocol.exchanges,
+            is_gradient_first=protocol.is_gradient_first,
+            n_signs=protocol.n_signs,
             momentum=protocol.momentum,
             expected_neighbors=len(neighbors[k]),
             max_neighbors=len(neighbors[k]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from p2pnet.config import ActivationName, LossName
+from p2pnet.config import ActivationName, LossName, SolverName
 from p2pnet.config.terms import parse_penalty, parse_step_rule
 from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
@@ -43,6 +43,10 @@ class SimulateOptions:
     algorithm: AlgorithmName = "next"
     surrogate: Literal["partial", "full"] = "partial"
     step_rule: str = "secant"
+    weighting: Literal["proxy", "own", "paper"] = "proxy"
+    curvature_samples: int | None = None
+    solver: SolverName = "auto"
+    gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"
     exchanges: int | None = None
     """exchanges for each local step; None: the algorithm's own, 2 for next and 1 for the others"""
     step_size: float = 0.1
@@ -79,6 +83,7 @@ class SimulateOptions:
         for name, count in {
             "--rounds": self.rounds,
             "--exchanges": 1 if self.exchanges is None else self.exchanges,
+            "--curvature-samples": 1 if self.curvature_samples is None else self.curvature_samples,
             "--batch-size": self.batch_size,
             "--blocks": self.blocks,
             "--workers": self.workers,

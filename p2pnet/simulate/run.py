@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import click
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from p2pnet.optim.local_cost import Map, serial_map
+from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.report.baselines import train_baselines
 from p2pnet.report.files import write_report
 from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
@@ -64,12 +62,8 @@ def simulate(options: SimulateOptions) -> Simulated:
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
     workload = make_simulated_workload(options, graphs.edges)
-    with ExitStack() as stack:
-        stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
-        pool_map: Map = serial_map
-        if options.workers > 1:
-            pool_map = stack.enter_context(ThreadPoolExecutor(options.workers)).map
-        agents = _train(options, workload, graphs, pool_map)
+    with threadpool_limits(limits=1, user_api="blas"):
+        agents = _train(options, workload, graphs)
     network = NetworkOutcome(tuple(outcome for _, outcome in agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
@@ -80,9 +74,7 @@ def simulate(options: SimulateOptions) -> Simulated:
     return Simulated(workload, network, summarize_simulation(options, workload, network, baselines, recorders))
 
 
-def _train(
-    options: SimulateOptions, workload: Workload, graphs: Graphs, pool_map: Map
-) -> list[tuple[Recorder, AgentOutcome]]:
+def _train(options: SimulateOptions, workload: Workload, graphs: Graphs) -> list[tuple[Recorder, AgentOutcome]]:
     params = workload.problem.first_params().astype(np.float64, copy=False)
     if options.algorithm in ("alone", "central"):
         is_central = options.algorithm == "central"
@@ -90,9 +82,7 @@ def _train(
         names = ["central"] if is_central else names_of(options.agents)
         return [
             train_solo(name, learner, params, options.rounds, options.tolerance, is_followed=k in followed(len(names)))
-            for k, (name, learner) in enumerate(
-                zip(names, make_learners(options, workload, shards, pool_map), strict=True)
-            )
+            for k, (name, learner) in enumerate(zip(names, make_learners(options, workload, shards), strict=True))
         ]
     is_next = options.algorithm == "next"
     protocol = Protocol(
@@ -101,8 +91,10 @@ def _train(
         tolerance=options.tolerance,
         # Between neighbors that change there is no flow to go on with; and the plain methods have none.
         momentum=MOMENTUM if is_next and not graphs.is_changing else 0.0,
+        is_gradient_first=options.gradient_order == "before-mixing",
+        n_signs=N_SIGNS if options.weighting == "paper" else 0,
         precision=32 if options.is_float32 else 64,
         pace_s=options.pace_s,
     )
-    learners = make_learners(options, workload, workload.shards, pool_map)
+    learners = make_learners(options, workload, workload.shards)
     return train_network(learners, params, graphs, protocol, Conditions(), options.seed)

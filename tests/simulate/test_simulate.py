@@ -141,7 +141,7 @@ def test_the_report_is_the_demos(tmp_path: Path) -> None:
         ({"data": "synthetic:regression:10"}, "must be synthetic:regression:ROWS:INPUTS"),
         ({"data": "mnist"}, "--data mnist: must be one of digits"),
         ({"exchanges": 0}, "--exchanges 0: must be at least 1"),
-        ({"step_rule": "constant"}, "--step-rule constant: must be secant, or"),
+        ({"step_rule": "constant"}, "--step-rule constant: must be secant, constant:WEIGHT"),
         ({"step_size": 0.0}, "--step-size 0.0: must be above 0"),
     ],
 )
