@@ -186,7 +186,6 @@ class Daemon:
         if self._is_leaving:
             self._log.info("told to leave; saying so to the neighbors")
             self._handle(LeaveRequested())
-        deadline = self._machine.next_deadline()
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(DeadlineReached())
 

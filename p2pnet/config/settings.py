@@ -347,7 +347,7 @@ class AlgorithmSettings(Section):
     )
     solver_iterations: PositiveInt = Field(default=20, description="Most iterations of the solver in a local step.")
     solver_tolerance: float = Field(
-        default=1e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
+        default=3e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
     )
     blocks: PositiveInt = Field(
         default=1, description="Parts of whole neurons that a local step is solved in, side by side."

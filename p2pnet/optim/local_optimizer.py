@@ -56,7 +56,7 @@ class LocalOptimizer:
         rule: ProximalWeightRule,
         rng: np.random.Generator,
         *,
-        solver_tolerance: float = 1e-2,
+        solver_tolerance: float = 3e-2,
         max_solver_iterations: int = 20,
         response_solver: BestResponseSolver | None = None,
         step_sizes: StepSizeRule | None = None,
