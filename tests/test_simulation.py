@@ -29,7 +29,14 @@ Array = NDArray[np.float64]
 
 IS_LONG = os.environ.get("P2PNET_LONG_TESTS") == "1"
 N_PARAMS = 3
-QUICK = Timing(round_timeout_s=1.0, round_timeout_floor_s=0.05, resend_s=0.1, resend_floor_s=0.06, silence_s=5.0)
+QUICK = Timing(
+    round_timeout_s=1.0,
+    round_timeout_floor_s=0.05,
+    state_timeout_s=0.2,
+    resend_s=0.1,
+    resend_floor_s=0.06,
+    silence_s=5.0,
+)
 
 
 class LeastSquares(Learner):
@@ -263,6 +270,20 @@ def test_crash_return_partition_and_healing_each_lead_to_the_solution_of_the_dat
     settle(*halves)
     simulation.heal()
     settle(everyone)
+
+
+def test_a_neighbor_that_takes_mass_and_gives_none_back_does_not_drain_the_others() -> None:
+    """It answers, but is busy for long with a single step."""
+    regression = Regression(4)
+    durations = {**dict.fromkeys(regression.names, 0.001), "agent-3": 2.0}
+    conditions = Conditions(local_step_s=durations.__getitem__)
+    for round_timeout_s in (0.0, 0.01):
+        timing = replace(QUICK, round_timeout_s=round_timeout_s, round_timeout_floor_s=0.0)
+        simulation = start(regression, make_topology("ring", 4, np.random.default_rng(0)), conditions, timing=timing)
+        simulation.run(deadline=1.9)
+        weights = [simulation.machines[name].books().mass[-1] for name in regression.names[:3]]
+        assert min(weights) > 0.1
+        assert regression.error(simulation, regression.names[:3]) < 1.0
 
 
 def test_without_conserving_links_lost_messages_lead_astray(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.consensus.effects import Effect, PeerId, Send
-from p2pnet.consensus.links import Link
+from p2pnet.consensus.links import MAX_UNRETURNED, Link
 from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
@@ -95,7 +95,10 @@ class Exchange:
         return max((link.newest_round for _, link in self._neighborhood.open()), default=-1)
 
     def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
-        """Give every neighbor that takes part its share, all from the same y."""
+        """Give every neighbor that takes part its share, all from the same y.
+
+        One that gives nothing back for long gets parameters only, lest all mass gathers there and directions freeze.
+        """
         taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
         # Who came after the last announcement is counted, lest the weights add up to more than one.
         degree = max(self.announced_degree, len(taking_part))
@@ -112,8 +115,10 @@ class Exchange:
         for neighbor, link in taking_part:
             weight = self._weights.given.get(neighbor.peer)
             if weight is not None and link.is_window_open(now):
-                link.mass_flow = self._flow(weight * mass, link.mass_flow)
-                link.newest = self._share(link, round_, link.mass_flow, proximal_weight)
+                is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
+                link.mass_flow = self._flow(weight * mass, link.mass_flow) if is_returned else None
+                given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
+                link.newest = self._share(link, round_, given, proximal_weight)
                 link.timer.sent(link.sequence, now)
                 effects.append(Send(neighbor.peer, link.newest))
                 continue

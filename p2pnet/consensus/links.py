@@ -30,6 +30,9 @@ MAX_UNACKNOWLEDGED = 6
 ACKNOWLEDGEMENT_DELAY_S = 0.05
 """How long an acknowledgement waits for a share that takes it along: shorter than anybody waits to send again."""
 
+MAX_UNRETURNED = 3
+"""Shares with mass that a neighbor is given in a row before one of its own comes."""
+
 MAX_WAITING = 4
 """Shares of a link kept for later rounds; an honest neighbor can be no further ahead than its window."""
 
@@ -51,6 +54,8 @@ class Link:
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
+        self.n_unreturned = 0
+        """Shares given since the last that came."""
         self.newest_round = -1
         """The latest round that a share has come from."""
         self.newest: Share | None = None
@@ -84,6 +89,7 @@ class Link:
     def give(self, mass: Array) -> tuple[int, WireArray]:
         """Enter `mass` as sent under the next sequence number; the base and the total to be put in the share."""
         self.sequence += 1
+        self.n_unreturned += 1
         if self.precision == 64:
             self.sent = self.sent + mass
             return 0, self.sent
@@ -133,6 +139,7 @@ class Link:
         if self.acknowledgement_due_at is None:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
         self.newest_round = share.round
+        self.n_unreturned = 0
         kept = share if is_whole else replace(share, total=total, base=0)
         self._waiting = [*self._waiting, kept][-MAX_WAITING:]
         return True

@@ -20,7 +20,7 @@ class Timing:
     """The least time from one round's share to the next."""
     start_timeout_s: float = 60.0
     """After it, training starts with the neighbors that are there."""
-    state_timeout_s: float = 5.0
+    state_timeout_s: float = 2.0
     """How long a neighbor that was asked for its parameters may take before another is asked."""
     finish_timeout_s: float = 10.0
     """After it, an agent whose training has ended no longer waits for neighbors whose has not."""

@@ -23,7 +23,17 @@ from p2pnet.simulation import Conditions, Simulation
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 LATENCY_S = 0.1
 TIMING = Timing(round_timeout_s=1.0, round_timeout_floor_s=0.5, resend_s=0.4, start_timeout_s=5.0, finish_timeout_s=2.0)
-UNTOLD = {"fingerprint", "address", "name", "base", "precision", "disagreement", "first_residual", "is_warning"}
+UNTOLD = {
+    "network_size",
+    "fingerprint",
+    "address",
+    "name",
+    "base",
+    "precision",
+    "disagreement",
+    "first_residual",
+    "is_warning",
+}
 
 
 class Square(Learner):
@@ -156,10 +166,10 @@ def test_an_agent_crashes_and_returns(scribe: Scribe) -> None:
 
 
 def test_a_late_joiner_takes_the_parameters_of_a_neighbor(scribe: Scribe) -> None:
-    simulation = pair(max_rounds=5)
+    simulation = pair(max_rounds=8)
     simulation.run(until=lambda: simulation.machines["ann"].round == 2)
     scribe.note("cat comes late, and has bob for a neighbor")
-    add(simulation, "cat", 5.0, 20, 5)
+    add(simulation, "cat", 5.0, 20, 8)
     simulation.connect([("bob", "cat")])
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
