@@ -196,11 +196,11 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     show_default=True,
     help="Whether gradients are taken after an exchange or before it.",
 )
-@click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; default: 2 for next, else 1.")
+@click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; 1 unless for next.")
 @click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
 @click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
 @click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
-@click.option("--tolerance", default=5e-3, show_default=True, help="Converged: the residual is this part of the first.")
+@click.option("--tolerance", type=float, metavar="PART", help="Converged: the residual is this part of the first.")
 @click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, in virtual time.")
 @click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")

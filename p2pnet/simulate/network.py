@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,14 +17,11 @@ from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import Phase, RoundMachine, RoundSettings
 from p2pnet.consensus.timing import Timing
 from p2pnet.errors import TrainingError
-from p2pnet.learner import Learner
 from p2pnet.report.outcome import AgentOutcome
 from p2pnet.simulate.recording import Recorder
 from p2pnet.simulation import Conditions, Simulation
 from p2pnet.topology import Edge, diameter_bound, neighbors_of, union
 
-MAX_FOLLOWED = 100
-"""Agents whose history is kept; more would take longer to write down than to train."""
 DEADLINE_S = 1e7
 """Virtual time after which a network that has not ended never will."""
 
@@ -81,26 +79,19 @@ def names_of(n_agents: int) -> list[str]:
     return [f"agent-{k + 1}" for k in range(n_agents)]
 
 
-def followed(n_agents: int) -> set[int]:
-    """All agents, or as many as there is room for, evenly spread."""
-    return set(np.linspace(0, n_agents - 1, min(n_agents, MAX_FOLLOWED)).astype(int).tolist())
-
-
 def train_network(
-    learners: Sequence[Learner],
+    recorders: Sequence[Recorder],
     params: Array,
     graphs: Graphs,
     protocol: Protocol,
     conditions: Conditions,
     seed: int,
 ) -> list[tuple[Recorder, AgentOutcome]]:
-    """Run one agent for each learner from the same parameters; TrainingError when they come to no end."""
-    names = names_of(len(learners))
-    neighbors = neighbors_of(graphs.edges, len(learners))
+    """Run one agent for each learner in its recorder, from the same parameters; TrainingError if they do not end."""
+    names = names_of(len(recorders))
+    neighbors = neighbors_of(graphs.edges, len(recorders))
     simulation = Simulation(conditions, np.random.default_rng(seed))
-    is_followed = followed(len(learners))
     max_diameter = graphs.max_diameter
-    recorders = []
     for k, mixing in enumerate(graphs.mixings(names)):
         settings = RoundSettings(
             max_rounds=protocol.rounds,
@@ -117,14 +108,9 @@ def train_network(
             timing=Timing(round_pace_s=protocol.pace_s),
         )
         machine = RoundMachine(Identity(names[k], names[k], 1, {}), settings, params)
-        recorder = Recorder(
-            learners[k],
-            clock=lambda: simulation.now,
-            bytes_sent=lambda name=names[k]: simulation.bytes_sent[name],  # type: ignore[misc]
-            is_followed=k in is_followed,
-        )
-        recorders.append(recorder)
-        simulation.add(names[k], machine, recorder)
+        recorders[k].clock = lambda: simulation.now
+        recorders[k].bytes_sent = partial(simulation.bytes_sent.__getitem__, names[k])
+        simulation.add(names[k], machine, recorders[k])
     simulation.connect((names[j], names[k]) for j, k in graphs.edges)
     simulation.run(deadline=DEADLINE_S)
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from p2pnet.config import ActivationName, LossName, SolverName
+from p2pnet.config import ActivationName, AlgorithmSettings, LossName, SolverName
 from p2pnet.config.terms import parse_penalty, parse_step_rule
 from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
@@ -37,7 +37,8 @@ class SimulateOptions:
     loss: Literal["auto", LossName] = "auto"
     penalty: str = "l2:1e-3"
     rounds: int = 500
-    tolerance: float = 5e-3
+    tolerance: float | None = None
+    """of the residual, relative to the first round's; None: an agent's own"""
     pace_s: float = 0.0
     seed: int = 0
     algorithm: AlgorithmName = "next"
@@ -48,7 +49,7 @@ class SimulateOptions:
     solver: SolverName = "auto"
     gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"
     exchanges: int | None = None
-    """exchanges for each local step; None: the algorithm's own, 2 for next and 1 for the others"""
+    """exchanges for each local step; None: an agent's own for next, 1 for the others"""
     step_size: float = 0.1
     """of gradient-tracking, dgd and dpsgd"""
     batch_size: int = 32
@@ -89,7 +90,7 @@ class SimulateOptions:
             "--workers": self.workers,
         }.items():
             _require(count >= 1, name, count, "must be at least 1")
-        _require(0 <= self.tolerance < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
+        _require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
         _require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
         _require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")
         _require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
@@ -97,7 +98,12 @@ class SimulateOptions:
     @property
     def exchanges_used(self) -> int:
         """Exchanges for each local step."""
-        return self.exchanges or (2 if self.algorithm == "next" else 1)
+        return self.exchanges or (AlgorithmSettings().exchanges if self.algorithm == "next" else 1)
+
+    @property
+    def tolerance_used(self) -> float:
+        """The residual at which training has come to rest, relative to the first round's."""
+        return AlgorithmSettings().tolerance if self.tolerance is None else self.tolerance
 
     @property
     def surrogate_used(self) -> str:

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Container
+from typing import TypeAlias, final
 
 from p2pnet.agent.state import RoundRecord
 from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.consensus.messages import Array
 from p2pnet.learner import Learner, Observation
+
+Trail: TypeAlias = dict[int, Array]
 
 
 @final
 class Recorder(Learner):
     """Passes everything on to a learner, and keeps the history of an agent that is followed."""
 
-    def __init__(
-        self, learner: Learner, clock: Callable[[], float], bytes_sent: Callable[[], int], *, is_followed: bool
-    ) -> None:
+    def __init__(self, learner: Learner, *, is_followed: bool, rounds_kept: Container[int] = ()) -> None:
         self.learner = learner
         self.history: list[RoundRecord] = []
+        self.trail: Trail = {}
+        """The parameters of an agent that is followed, in the rounds that are kept."""
         self.n_evaluations = 0
         self.gradient_fraction = learner.gradient_fraction
         self.n_steps = 0
-        self._clock = clock
-        self._bytes_sent = bytes_sent
+        self.clock: Callable[[], float] = float
+        """Virtual time, seconds."""
+        self.bytes_sent: Callable[[], int] = int
+        """Sent by the agent so far."""
         self._is_followed = is_followed
+        self._rounds_kept = rounds_kept
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         self.n_evaluations += 1
         evaluated = self.learner.evaluate(effect)
         if self._is_followed:
+            if effect.round in self._rounds_kept:
+                self.trail[effect.round] = effect.params
             seen = self.learner.observe()
             self.history.append(
                 RoundRecord(
                     effect.round,
-                    self._clock(),
+                    self.clock(),
                     seen.objective_local,
                     seen.test_metric,
                     effect.disagreement,
                     seen.proximal_weight,
-                    self._bytes_sent(),
+                    self.bytes_sent(),
                 )
             )
         return evaluated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import click
@@ -10,15 +11,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from p2pnet.consensus.tracker import N_SIGNS
+from p2pnet.learner import Learner
 from p2pnet.report.baselines import train_baselines
 from p2pnet.report.files import write_report
 from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
 from p2pnet.report.summary import summary_json
 from p2pnet.report.words import print_summary
 from p2pnet.simulate.learners import make_learners
-from p2pnet.simulate.network import Graphs, Protocol, followed, names_of, train_network
+from p2pnet.simulate.network import Graphs, Protocol, names_of, train_network
 from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.recording import Recorder
+from p2pnet.simulate.recording import Recorder, Trail
 from p2pnet.simulate.solo import train_solo
 from p2pnet.simulate.summary import SimulationSummary, summarize_simulation
 from p2pnet.simulate.workload import make_simulated_workload
@@ -29,6 +31,8 @@ from p2pnet.workload import Workload
 BASELINES_TIME_LIMIT_S = 120.0
 MAX_SHARDS_ALONE = 32
 """Shards that a model is trained on alone, to compare."""
+MAX_FOLLOWED = 100
+"""Agents whose history is kept, and whose models are judged."""
 MOMENTUM = 0.2
 """Of flows over links that are there in every round."""
 
@@ -40,6 +44,8 @@ class Simulated:
     workload: Workload
     network: NetworkOutcome
     summary: SimulationSummary
+    trails: Mapping[str, Trail]
+    """for each agent that was followed, its parameters at the beginning of the rounds that were asked for"""
 
 
 def run_simulation(options: SimulateOptions) -> int:
@@ -56,14 +62,14 @@ def run_simulation(options: SimulateOptions) -> int:
     return 0
 
 
-def simulate(options: SimulateOptions) -> Simulated:
+def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simulated:
     """One run with these options."""
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
     workload = make_simulated_workload(options, graphs.edges)
     with threadpool_limits(limits=1, user_api="blas"):
-        agents = _train(options, workload, graphs)
+        agents = _train(options, workload, graphs, rounds_kept)
     network = NetworkOutcome(tuple(outcome for _, outcome in agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
@@ -71,24 +77,29 @@ def simulate(options: SimulateOptions) -> Simulated:
         alone = [workload.shards[k] for k in np.linspace(0, options.agents - 1, n_alone).astype(int)]
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
     recorders = [recorder for recorder, _ in agents]
-    return Simulated(workload, network, summarize_simulation(options, workload, network, baselines, recorders))
+    summary = summarize_simulation(options, workload, network, baselines, recorders)
+    trails = {outcome.name: recorder.trail for recorder, outcome in agents if outcome.history}
+    return Simulated(workload, network, summary, trails)
 
 
-def _train(options: SimulateOptions, workload: Workload, graphs: Graphs) -> list[tuple[Recorder, AgentOutcome]]:
+def _train(
+    options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]
+) -> list[tuple[Recorder, AgentOutcome]]:
     params = workload.problem.first_params().astype(np.float64, copy=False)
     if options.algorithm in ("alone", "central"):
         is_central = options.algorithm == "central"
         shards = (workload.train,) if is_central else workload.shards
         names = ["central"] if is_central else names_of(options.agents)
+        recorders = _recorders(make_learners(options, workload, shards), rounds_kept)
         return [
-            train_solo(name, learner, params, options.rounds, options.tolerance, is_followed=k in followed(len(names)))
-            for k, (name, learner) in enumerate(zip(names, make_learners(options, workload, shards), strict=True))
+            train_solo(name, recorder, params, options.rounds, options.tolerance_used)
+            for name, recorder in zip(names, recorders, strict=True)
         ]
     is_next = options.algorithm == "next"
     protocol = Protocol(
         rounds=options.rounds,
         exchanges=options.exchanges_used,
-        tolerance=options.tolerance,
+        tolerance=options.tolerance_used,
         # Between neighbors that change there is no flow to go on with; and the plain methods have none.
         momentum=MOMENTUM if is_next and not graphs.is_changing else 0.0,
         is_gradient_first=options.gradient_order == "before-mixing",
@@ -96,5 +107,13 @@ def _train(options: SimulateOptions, workload: Workload, graphs: Graphs) -> list
         precision=32 if options.is_float32 else 64,
         pace_s=options.pace_s,
     )
-    learners = make_learners(options, workload, workload.shards)
-    return train_network(learners, params, graphs, protocol, Conditions(), options.seed)
+    recorders = _recorders(make_learners(options, workload, workload.shards), rounds_kept)
+    return train_network(recorders, params, graphs, protocol, Conditions(), options.seed)
+
+
+def _recorders(learners: list[Learner], rounds_kept: Container[int]) -> list[Recorder]:
+    """One for each learner; many agents are not all followed, which would take longer than to train them."""
+    is_followed = set(np.linspace(0, len(learners) - 1, min(len(learners), MAX_FOLLOWED)).astype(int).tolist())
+    return [
+        Recorder(learner, is_followed=k in is_followed, rounds_kept=rounds_kept) for k, learner in enumerate(learners)
+    ]

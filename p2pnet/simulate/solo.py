@@ -7,22 +7,21 @@ import numpy as np
 from p2pnet.consensus.conservation import Books
 from p2pnet.consensus.effects import Evaluate, RunLocalStep
 from p2pnet.consensus.messages import Array
-from p2pnet.learner import Learner
 from p2pnet.report.outcome import AgentOutcome
 from p2pnet.simulate.network import outcome
 from p2pnet.simulate.recording import Recorder
 
 
 def train_solo(
-    name: str, learner: Learner, params: Array, rounds: int, tolerance: float, *, is_followed: bool
+    name: str, recorder: Recorder, params: Array, rounds: int, tolerance: float
 ) -> tuple[Recorder, AgentOutcome]:
     """Local steps until the residual has fallen to `tolerance` times the first, or all rounds are done.
 
     A round takes a second of virtual time.
     """
-    recorder = Recorder(learner, clock=lambda: float(round_), bytes_sent=lambda: 0, is_followed=is_followed)
-    residual, first_residual = np.inf, 0.0
     round_ = 0
+    recorder.clock = lambda: float(round_)
+    residual, first_residual = np.inf, 0.0
     while True:
         evaluated = recorder.evaluate(Evaluate(round_, params, 0.0))
         if round_ == rounds or residual <= tolerance * first_residual:

@@ -78,10 +78,10 @@ def test_next_needs_fewer_rounds_than_the_methods_it_is_compared_with() -> None:
 
 
 def test_gradient_tracking_finds_the_point_that_dgd_stays_off() -> None:
-    sorted_linear = replace(LINEAR, partition="sorted", rounds=1500)
+    sorted_linear = replace(LINEAR, partition="sorted", rounds=600)
     tracking = summary_of(replace(sorted_linear, algorithm="gradient-tracking"))
     descent = summary_of(replace(sorted_linear, algorithm="dgd"))
-    assert tracking.stationarity < 1e-8 < 1e-4 < descent.stationarity
+    assert tracking.stationarity < 1e-5 < 1e-4 < descent.stationarity
 
 
 def test_central_training_has_one_agent_with_all_samples_and_alone_has_no_exchange() -> None:
@@ -110,7 +110,7 @@ def test_a_strong_l1_penalty_leaves_exact_zeros() -> None:
 
 
 def test_of_many_agents_some_are_followed_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2pnet.simulate.network.MAX_FOLLOWED", 3)
+    monkeypatch.setattr("p2pnet.simulate.run.MAX_FOLLOWED", 3)
     run = simulate(replace(SMALL, rounds=3))
     assert [agent.name for agent in run.network.followed] == ["agent-1", "agent-3", "agent-6"]
     assert (run.summary.agents, run.summary.agents_judged) == (6, 3)
