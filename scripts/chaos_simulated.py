@@ -1,0 +1,302 @@
+"""The section "simulated" of scripts/chaos: the real machines and mathematics over a virtual network that does harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from p2pnet.config import AlgorithmSettings
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.timing import Timing
+from p2pnet.learner import NextLearner
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.losses import loss_by_name
+from p2pnet.optim.mlp import Mlp
+from p2pnet.optim.penalties import penalty_by_name
+from p2pnet.optim.steps import SecantWeight
+from p2pnet.optim.surrogates import PartialLinearization
+from p2pnet.partition import PartitionName
+from p2pnet.problem import make_optimizer
+from p2pnet.simulation import Conditions, Simulation
+from p2pnet.witness import Witness
+from p2pnet.workload import Workload, make_workload
+
+N_AGENTS = 8
+N_FEATURES = 10
+LATENCY_S = 0.02
+N_ROUNDS = 160
+MAX_LEAK = 1e-10
+PARTITIONS: tuple[PartitionName, ...] = ("iid", "sorted")
+RING_WITH_CHORDS = [(k, (k + 1) % N_AGENTS) for k in range(N_AGENTS)] + [(0, 4), (1, 3), (5, 7)]
+RING = RING_WITH_CHORDS[:N_AGENTS]
+CALM = Conditions(latency_s=LATENCY_S)
+HARM = Conditions(latency_s=LATENCY_S, loss_rate=0.3, duplicate_rate=0.1, max_delay_s=3 * LATENCY_S)
+"""30 % of all messages are lost, 10 % come twice, and all take up to three rounds longer."""
+
+
+class Convex:
+    """A convex problem over shards of unequal size whose optima differ."""
+
+    def __init__(self, loss: str, penalty: str, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.name = f"{loss}, {penalty}"
+        self.names = [f"agent-{k}" for k in range(N_AGENTS)]
+        self.model = Mlp((N_FEATURES, 1), "identity")
+        self.loss = loss_by_name(loss)
+        self.penalty = penalty_by_name(penalty, self.model, 0.02 if penalty != "none" else 0.0)
+        truth = rng.normal(size=N_FEATURES) * (rng.random(N_FEATURES) < 0.6)
+        self.shards: dict[str, tuple[Array, Array]] = {}
+        for k, name in enumerate(self.names):
+            X = rng.normal(size=(20 + 10 * k, N_FEATURES)) + 0.5 * rng.normal(size=N_FEATURES)
+            predictions = X @ truth + 0.5 * rng.normal(size=len(X)) + 0.2 * k
+            Y = predictions if loss == "half-squared" else (predictions > rng.normal(size=len(X))).astype(float)
+            self.shards[name] = (X, Y[:, np.newaxis] if loss == "half-squared" else Y)
+        self._solutions: dict[tuple[str, ...], Array] = {}
+
+    def cost(self, names: Sequence[str]) -> LocalCost:
+        X = np.vstack([self.shards[name][0] for name in names])
+        Y = np.concatenate([self.shards[name][1] for name in names])
+        return LocalCost(self.model, self.loss, X, Y)
+
+    def learner(self, name: str) -> NextLearner:
+        optimizer = LocalOptimizer(
+            self.cost([name]), self.penalty, PartialLinearization(), SecantWeight(), np.random.default_rng(0)
+        )
+        return NextLearner(optimizer, lambda params: 0.0)  # noqa: ARG005
+
+    def solution(self, names: Sequence[str]) -> Array:
+        """The minimiser over these agents' data, by accelerated proximal gradients to the last digit."""
+        if tuple(names) in self._solutions:
+            return self._solutions[tuple(names)]
+        cost = self.cost(names)
+        weight = float(np.linalg.norm(np.hstack([cost.samples.X, np.ones((len(cost.samples.X), 1))]), 2)) ** 2
+        weight /= len(cost.samples.X)
+        v = y = np.zeros(self.model.n_params)
+        t = 1.0
+        for _ in range(100_000):
+            previous, v = v, self.penalty.prox(y - cost.gradient(y) / weight, 1 / weight)
+            if float((y - v) @ (v - previous)) > 0:
+                t, y = 1.0, v
+            else:
+                longer = 0.5 * (1 + np.sqrt(1 + 4 * t * t))
+                t, y = longer, v + (t - 1) / longer * (v - previous)
+            if float(np.linalg.norm(v - previous)) < 1e-15:
+                break
+        self._solutions[tuple(names)] = v
+        return v
+
+    def error(self, simulation: Simulation, names: Sequence[str]) -> float:
+        """‖w − w*‖ / ‖w*‖ of the worst of these agents."""
+        solution = self.solution(names)
+        worst = max(float(np.linalg.norm(simulation.machines[name].params - solution)) for name in names)
+        return worst / float(np.linalg.norm(solution))
+
+    def simulate(
+        self,
+        edges: Sequence[tuple[int, int]],
+        conditions: Conditions,
+        timing: Timing,
+        exchanges: int = 2,
+        precision: int = 64,
+    ) -> Simulation:
+        """A network of all agents, about to start."""
+        simulation = Simulation(conditions, np.random.default_rng(0), Witness())
+        settings = RoundSettings(10**6, exchanges=exchanges, tolerance=0.0, precision=precision, timing=timing)
+        for k, name in enumerate(self.names):
+            self.add(simulation, name, replace(settings, expected_neighbors=sum(k in edge for edge in edges)))
+        simulation.connect([(self.names[j], self.names[k]) for j, k in edges])
+        return simulation
+
+    def add(self, simulation: Simulation, name: str, settings: RoundSettings, incarnation: int = 1) -> None:
+        identity = Identity(name, name, incarnation, {})
+        machine = RoundMachine(identity, settings, np.zeros(self.model.n_params))
+        simulation.add(name, machine, self.learner(name))
+
+
+PATIENT = Timing(round_timeout_floor_s=0.2, resend_s=0.3, resend_floor_s=0.1)
+IMPATIENT = replace(PATIENT, round_timeout_s=0.0)
+
+
+def slow_to_fast(name: str) -> float:
+    """Seconds of a local step, from 1 to 10 times five latencies."""
+    return 5 * LATENCY_S / float(np.linspace(1, 0.1, N_AGENTS)[int(name.removeprefix("agent-"))])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    scenario: str
+    figures: str
+    is_kept: bool
+    """Whether the figures are within what is promised."""
+
+
+def run_until(simulation: Simulation, is_reached: Callable[[], bool], max_rounds: int) -> int:
+    """The round of the furthest agent when the condition holds; `max_rounds` if it never does."""
+
+    def furthest() -> int:
+        return max(machine.round for machine in simulation.machines.values())
+
+    simulation.run(until=lambda: is_reached() or furthest() >= max_rounds)
+    return furthest()
+
+
+def rounds_to(problem: Convex, simulation: Simulation, accuracy: float, max_rounds: int) -> int:
+    """The rounds that it takes until the worst agent is that near to the central solution."""
+    return run_until(simulation, lambda: problem.error(simulation, problem.names) < accuracy, max_rounds)
+
+
+def convex_rows() -> Iterator[Row]:
+    """Convex problems against their central solutions."""
+    for loss in ("half-squared", "logistic"):
+        for penalty in ("none", "l2", "l1"):
+            problem = Convex(loss, penalty)
+            calm = problem.simulate(RING, CALM, PATIENT)
+            harmed = problem.simulate(RING, HARM, PATIENT)
+            n_calm, n_harmed = (rounds_to(problem, simulation, 1e-8, 1000) for simulation in (calm, harmed))
+            leak = harmed.conservation_error()
+            figures = (
+                f"1e-8 after {n_calm} rounds without faults, {n_harmed} with, x{n_harmed / n_calm:.2f}; {leak=:.0e}"
+            )
+            yield Row(f"{problem.name}: harm", figures, n_harmed <= 1.3 * n_calm and leak <= MAX_LEAK)
+
+            harmed = problem.simulate(RING, replace(HARM, local_step_s=slow_to_fast), IMPATIENT, exchanges=1)
+            n_harmed = rounds_to(problem, harmed, 1e-6, 5000)
+            leak = harmed.conservation_error()
+            figures = f"1e-6 after {n_harmed} rounds of the fastest; {leak=:.0e}"
+            is_kept = n_harmed < 5000 and leak <= MAX_LEAK
+            yield Row(f"{problem.name}: harm, asynchronous, speeds 1 to 0.1", figures, is_kept)
+
+
+def plain_tracking_row() -> Row:
+    """What becomes of gradient tracking without books: each share is given once, and lost for good with its message."""
+    problem = Convex("half-squared", "none")
+    rng = np.random.default_rng(0)
+    costs = [problem.cost([name]) for name in problem.names]
+    curvature = max(float(np.linalg.norm(cost.samples.X, 2)) ** 2 / cost.n_samples for cost in costs)
+    n = N_AGENTS
+    params = np.zeros((n, problem.model.n_params))
+    own = np.array([cost.n_samples * cost.gradient(w) for cost, w in zip(costs, params, strict=True)])
+    tracked = own
+    mean_samples = float(np.mean([cost.n_samples for cost in costs]))
+    C = np.eye(n) / 2 + (np.eye(n, k=1) + np.eye(n, k=-1) + np.eye(n, k=n - 1) + np.eye(n, k=1 - n)) / 4
+    for _ in range(2000):
+        arrived = C * np.maximum(rng.random((n, n)) >= HARM.loss_rate, np.eye(n))
+        proposals = params - tracked / mean_samples / (4 * curvature)
+        params = (arrived / arrived.sum(axis=1, keepdims=True)) @ proposals
+        previous, own = own, np.array([c.n_samples * c.gradient(w) for c, w in zip(costs, params, strict=True)])
+        tracked = arrived @ tracked + own - previous
+    solution = problem.solution(problem.names)
+    error = float(np.linalg.norm(params - solution, axis=1).max() / np.linalg.norm(solution))
+    figures = f"relative error {error:.0e} after 2,000 rounds with 30 % loss, for comparison"
+    return Row(f"{problem.name}: plain gradient tracking", figures, not error < 1e-2)
+
+
+@dataclass(frozen=True)
+class Settling:
+    """A network on a convex problem that is to come to rest again after each blow."""
+
+    problem: Convex
+    simulation: Simulation
+    mode: str
+    accuracy: float
+
+    def row(self, what: str, *groups: list[str]) -> Row:
+        """How near each group of agents comes to the central solution of its own data."""
+
+        def error() -> float:
+            return max(self.problem.error(self.simulation, group) for group in groups)
+
+        start_s = self.simulation.now
+        self.simulation.run(until=lambda: error() < self.accuracy, deadline=start_s + 3000)
+        leak = self.simulation.conservation_error()
+        figures = f"error {error():.0e} after {self.simulation.now - start_s:.0f} s; {leak=:.0e}"
+        return Row(f"{self.mode}: {what}", figures, error() < self.accuracy and leak <= MAX_LEAK)
+
+
+def churn_rows() -> Iterator[Row]:
+    """An agent crashes, returns, the network is cut in halves, heals: each time to the solution of what is there."""
+    problem = Convex("logistic", "l2", seed=1)
+    everyone = problem.names
+    halves = [everyone[:4], everyone[4:]]
+    for mode, conditions, timing, accuracy in (
+        ("synchronous", HARM, PATIENT, 1e-9),
+        ("asynchronous", replace(HARM, local_step_s=slow_to_fast), IMPATIENT, 1e-6),
+    ):
+        simulation = problem.simulate(RING_WITH_CHORDS, conditions, timing, exchanges=1)
+        settling = Settling(problem, simulation, mode, accuracy)
+        yield settling.row("all", everyone)
+        simulation.crash("agent-2")
+        yield settling.row("agent-2 has crashed", [name for name in everyone if name != "agent-2"])
+        settings = RoundSettings(10**6, exchanges=1, tolerance=0.0, expected_neighbors=2, timing=timing)
+        problem.add(simulation, "agent-2", settings, incarnation=2)
+        yield settling.row("agent-2 is back", everyone)
+        simulation.cut([(one, other) for one in halves[0] for other in halves[1]])
+        yield settling.row("cut in halves, each its own", *halves)
+        simulation.heal()
+        yield settling.row("healed", everyone)
+
+
+def network_rows(sources: Sequence[tuple[str, str, tuple[int, ...]]]) -> Iterator[Row]:
+    """Neural networks: the rounds to the objective that is reached without faults in so many rounds, and 1 % more."""
+    for name, data, hidden in sources:
+        for partition in PARTITIONS:
+            workload = make_workload(
+                n_agents=N_AGENTS,
+                topology="ring",
+                data=data,
+                target=None,
+                task="auto",
+                partition=partition,
+                hidden=hidden,
+                penalty="l2:1e-3",
+                seed=0,
+            )
+            calm, harmed = (network(workload, conditions) for conditions in (CALM, HARM))
+            everything = workload.problem.local_cost(workload.train)
+
+            def worst(simulation: Simulation, workload: Workload = workload, cost: LocalCost = everything) -> float:
+                machines = simulation.machines.values()
+                return max(workload.problem.objective(machine.params, cost) for machine in machines)
+
+            run_until(calm, lambda: False, N_ROUNDS)
+            target = 1.01 * worst(calm)
+            n_harmed = 0
+            while n_harmed < 2 * N_ROUNDS and (n_harmed == 0 or worst(harmed) > target):
+                n_harmed = run_until(harmed, lambda: False, n_harmed + 5)
+            figures = (
+                f"{target:.4f} after {N_ROUNDS} rounds without faults, {n_harmed} with, x{n_harmed / N_ROUNDS:.2f}"
+            )
+            yield Row(f"{name}, {partition}: harm", figures, n_harmed <= 1.3 * N_ROUNDS)
+
+
+def network(workload: Workload, conditions: Conditions) -> Simulation:
+    """Agents on a ring, each with its shard of the workload."""
+    simulation = Simulation(conditions, np.random.default_rng(0))
+    settings = RoundSettings(10**6, tolerance=0.0, expected_neighbors=2, timing=PATIENT)
+    params = workload.problem.first_params()
+    names = [f"agent-{k}" for k in range(workload.n_agents)]
+    for name, shard in zip(names, workload.shards, strict=True):
+        optimizer = make_optimizer(workload.problem, AlgorithmSettings(), shard)
+        machine = RoundMachine(Identity(name, name, 1, {}), settings, params)
+        simulation.add(name, machine, NextLearner(optimizer, lambda params: 0.0))  # noqa: ARG005
+    simulation.connect([(names[j], names[k]) for j, k in workload.edges])
+    return simulation
+
+
+def rows(data_directory: Path | None) -> Iterator[Row]:
+    """The section's table; kin8nm.csv is taken from `data_directory`, where it is there."""
+    sources: list[tuple[str, str, tuple[int, ...]]] = [("digits", "digits", (32,))]
+    if data_directory is not None and (data_directory / "kin8nm.csv").exists():
+        sources.append(("kin8nm", str(data_directory / "kin8nm.csv"), (20,)))
+    yield from convex_rows()
+    yield plain_tracking_row()
+    yield from churn_rows()
+    yield from network_rows(sources)
