@@ -1,0 +1,141 @@
+"""Fixed and changing graphs, the number of agents, and blocks inside an agent."""
+
+from __future__ import annotations
+
+import statistics
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from study.document import Document, above, draw_objectives, number, panels
+from study.plan import Plan, shortened, title
+from study.runs import Run, central_all, run, run_all
+
+FIXED = ("path", "ring", "torus", "regular:4", "exponential", "full")
+CHANGING = ("one-peer-exponential", "matching")
+AGENTS = (4, 8, 16, 32, 64, 128, 256)
+BLOCKS = (1, 2, 4, 8)
+GRAPH_ROUNDS, AGENTS_ROUNDS, BLOCKS_ROUNDS = 300, 250, 80
+REPETITIONS = 3
+
+
+def compare_graphs(document: Document, plan: Plan, pool: Executor) -> None:
+    document.text("## 5. Graphs that stay and graphs that change")
+    document.text(
+        """
+        Sixteen agents, samples sorted by target, which makes exchanges matter most. The last two graphs change every
+        round, and each agent sends one share a round over them. MB are those that all agents send until every one is
+        within 10 % of the central objective.
+        """
+    )
+    names = ["iris"] if plan.is_quick else ["kin8nm", "digits"]
+    graphs = ("ring", "matching") if plan.is_quick else (*FIXED, *CHANGING)
+    bases = [
+        replace(shortened(plan.named(name), GRAPH_ROUNDS), agents=4 if plan.is_quick else 16, partition="sorted")
+        for name in names
+        if name in map(title, plan.datasets)
+    ]
+    references = central_all(pool, bases)
+    runs = {graph: run_all(pool, [replace(base, topology=graph) for base in bases]) for graph in graphs}
+    header = ["graph"]
+    for base in bases:
+        header += [f"{title(base.data)}: within 10 %", "in the end", "MB"]
+    rows = []
+    for graph in graphs:
+        row: list[object] = [graph]
+        for run_, reference in zip(runs[graph], references, strict=True):
+            rounds = run_.rounds_to(1.1 * reference.objective)
+            row += [number(rounds), above(run_.summary.objective_worst, reference), _megabytes(run_, rounds)]
+        rows.append(row)
+    document.table(header, rows)
+    figure, axes = panels(len(bases))
+    for index, base in enumerate(bases):
+        curves = [(graph, runs[graph][index]) for graph in graphs]
+        draw_objectives(axes[index], curves, references[index], title(base.data))
+    axes[0].legend(frameon=False, fontsize=7)
+    document.figure("graphs", figure, "Objective of the worst agent against exchanges, by graph")
+
+
+def _megabytes(run_: Run, rounds: int | None) -> str:
+    if rounds is None:
+        return "–"
+    return f"{run_.summary.bytes_sent_total / run_.summary.rounds * rounds / 1e6:.1f}"
+
+
+def compare_numbers_of_agents(document: Document, plan: Plan, pool: Executor) -> None:
+    document.text("## 6. From 4 to 256 agents")
+    document.text(
+        """
+        The same samples over ever more agents, each with four neighbors (three where there are only four agents).
+        Regression (kin8nm): 6,553 samples for 201 parameters. Digits: 1,437 samples for 1,510 parameters.
+        """
+    )
+    names = ["iris"] if plan.is_quick else ["kin8nm", "digits"]
+    bases = [shortened(plan.named(name), AGENTS_ROUNDS) for name in names if name in map(title, plan.datasets)]
+    numbers = AGENTS[:2] if plan.is_quick else AGENTS
+    references = central_all(pool, bases)
+    runs = {
+        n_agents: run_all(
+            pool,
+            [replace(base, agents=n_agents, topology="regular:4" if n_agents > 5 else "full") for base in bases],
+        )
+        for n_agents in numbers
+    }
+    header = ["agents"]
+    for base in bases:
+        header += [f"{title(base.data)}: within 10 %", "in the end", "test, worst"]
+    rows = []
+    for n_agents in numbers:
+        row: list[object] = [n_agents]
+        for run_, reference in zip(runs[n_agents], references, strict=True):
+            row += [
+                number(run_.rounds_to(1.1 * reference.objective)),
+                above(run_.summary.objective_worst, reference),
+                f"{run_.summary.test_metric_worst:.3f}",
+            ]
+        rows.append(row)
+    document.table(header, rows)
+    figure, axes = panels(len(bases))
+    for index, base in enumerate(bases):
+        curves = [(f"{n_agents} agents", runs[n_agents][index]) for n_agents in numbers]
+        draw_objectives(axes[index], curves, references[index], title(base.data))
+    axes[0].legend(frameon=False, fontsize=7)
+    document.figure("agents", figure, "Objective of the worst agent against exchanges, by number of agents")
+
+
+def compare_blocks(document: Document, plan: Plan, pool: Executor) -> None:
+    """Timed, so one after the other in this process."""
+    document.text("## 7. Blocks inside an agent")
+    document.text(
+        """
+        Digits, four agents, MLP 64-64-10, the local step solved in C blocks of whole neurons with the others held
+        fixed. Seconds are processor time for the whole run and all agents on one thread, medians of three; what C
+        threads can gain is at most a factor of C on the part spent in the blocks.
+        """
+    )
+    base = replace(
+        shortened(plan.named("digits"), BLOCKS_ROUNDS),
+        agents=4,
+        topology="ring",
+        hidden=(8,) if plan.is_quick else (64,),
+    )
+    reference = central_all(pool, [base])[0]
+    rows, curves = [], []
+    for n_blocks in BLOCKS[:2] if plan.is_quick else BLOCKS:
+        runs = [run(replace(base, blocks=n_blocks)) for _ in range(1 if plan.is_quick else REPETITIONS)]
+        curves.append((f"C = {n_blocks}", runs[0]))
+        summary = runs[0].summary
+        rows.append(
+            [
+                n_blocks,
+                number(runs[0].rounds_to(1.3 * reference.objective)),
+                number(runs[0].rounds_to(1.1 * reference.objective)),
+                above(summary.objective_worst, reference),
+                summary.local_iterations,
+                f"{statistics.median(one.seconds for one in runs):.1f}",
+            ]
+        )
+    document.table(["C", "within 30 %", "within 10 %", "in the end", "iterations", "seconds"], rows)
+    figure, (axes,) = panels(1)
+    draw_objectives(axes, curves, reference, "digits")
+    axes.legend(frameon=False, fontsize=8)
+    document.figure("blocks", figure, "Objective of the worst agent against exchanges, by number of blocks")

@@ -1,0 +1,121 @@
+"""Simulations side by side, each with what the network reached round by round, and what one place reaches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from p2pnet.report.baselines import train_centrally
+from p2pnet.simulate.options import SimulateOptions
+from p2pnet.simulate.run import Simulated, simulate
+from p2pnet.simulate.summary import SimulationSummary
+from p2pnet.simulate.workload import make_simulated_workload
+
+STEP_SIZES = (0.03, 0.1, 0.3, 1.0)
+"""The grid from which gradient tracking, DGD and D-PSGD get the step size that is best for them."""
+TUNING_ROUNDS = 60
+CENTRAL_TOLERANCE = 1e-5
+CENTRAL_TIME_LIMIT_S = 20.0
+POINTS_PER_CURVE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The network at the beginning of a round, judged by all training samples and the test samples."""
+
+    round: int
+    objective_worst: float
+    test_metric_worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    options: SimulateOptions
+    summary: SimulationSummary
+    curve: tuple[Point, ...]
+    seconds: float
+    """of processor time, for all agents"""
+
+    def objective_after(self, round_: int) -> float:
+        """The worst agent's, at the last round looked at up to this one."""
+        return next(point.objective_worst for point in reversed(self.curve) if point.round <= round_)
+
+    def rounds_to(self, objective: float) -> int | None:
+        """The first round looked at from which on the worst agent's objective stays at or below this."""
+        late = [point.round for point in self.curve if point.objective_worst > objective]
+        return next((point.round for point in self.curve if point.round > max(late, default=-1)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Central:
+    """The same model trained in one place."""
+
+    objective: float
+    test_metric: float
+
+
+def rounds_looked_at(rounds: int) -> frozenset[int]:
+    """Some tens of rounds, closer together at the beginning."""
+    return frozenset({0, 1, rounds, *np.geomspace(1, rounds, POINTS_PER_CURVE).round().astype(int).tolist()})
+
+
+def run(options: SimulateOptions) -> Run:
+    start = time.process_time()
+    simulated = simulate(replace(options, is_compared=False), rounds_looked_at(options.rounds))
+    seconds = time.process_time() - start
+    return Run(options, simulated.summary, _curve(simulated), seconds)
+
+
+def _curve(simulated: Simulated) -> tuple[Point, ...]:
+    problem, trails = simulated.workload.problem, list(simulated.trails.values())
+    cost, metric = problem.local_cost(simulated.workload.train), problem.metric(simulated.workload.test)
+    points = [
+        Point(
+            round_,
+            max(problem.objective(trail[round_], cost) for trail in trails),
+            min(metric(trail[round_]) for trail in trails),
+        )
+        for round_ in sorted(set.intersection(*(set(trail) for trail in trails)))
+    ]
+    end, summary = simulated.network, simulated.summary
+    last = max(agent.result.rounds for agent in end.agents)
+    return (*points, Point(last, summary.objective_worst, summary.test_metric_worst))
+
+
+def central(options: SimulateOptions) -> Central:
+    workload = make_simulated_workload(options, [])
+    problem = workload.problem
+    deadline = time.process_time() + CENTRAL_TIME_LIMIT_S
+    trained = train_centrally(
+        problem,
+        workload.train,
+        tolerance=CENTRAL_TOLERANCE,
+        should_stop=lambda: time.process_time() > deadline,
+    )
+    return Central(trained.objective, problem.metric(workload.test)(trained.params))
+
+
+def run_all(pool: Executor, options: Iterable[SimulateOptions]) -> list[Run]:
+    return list(pool.map(run, options))
+
+
+def central_all(pool: Executor, options: Iterable[SimulateOptions]) -> list[Central]:
+    return list(pool.map(central, options))
+
+
+def run_tuned(pool: Executor, options: Sequence[SimulateOptions]) -> list[Run]:
+    """Each run with the step size of the grid whose objective is least after some rounds."""
+    trials = [
+        replace(one, rounds=min(TUNING_ROUNDS, one.rounds), step_size=step) for one in options for step in STEP_SIZES
+    ]
+    outcomes = iter(run_all(pool, trials))
+    tuned = []
+    for one in options:
+        finals = {step: next(outcomes).summary.objective_worst for step in STEP_SIZES}
+        finite = {step: objective for step, objective in finals.items() if np.isfinite(objective)}
+        tuned.append(replace(one, step_size=min(finite or finals, key=finals.__getitem__)))
+    return run_all(pool, tuned)

@@ -1,0 +1,33 @@
+"""The scripts that study the method run, in their small forms."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def test_experiments_write_a_page_of_tables_and_figures(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPTS / "experiments"), "--quick", "--output", str(tmp_path), "--workers", "1"]
+    subprocess.run([*command, "partitions", "objectives", "graphs"], check=True, timeout=300)
+    page = (tmp_path / "experiments.md").read_text()
+    for heading in ("## 2. Samples dealt", "## 3. Losses and penalties", "## 5. Graphs"):
+        assert heading in page
+    assert page.count("|---|") == 3
+    for name in ("partitions", "graphs"):
+        assert f"(figures/{name}.png)" in page
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_the_matrix_prints_a_line_a_run() -> None:
+    result = subprocess.run(
+        [sys.executable, str(SCRIPTS / "matrix"), "--quick", "--workers", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["data", "partition", "topology"]
+    assert [line.split()[0] for line in lines[1:-1]] == ["iris", "iris", "diabetes"]
+    assert lines[-1].startswith("0 did not come to rest")
