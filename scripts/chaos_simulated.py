@@ -77,7 +77,8 @@ class Convex:
         cost = self.cost(names)
         weight = float(np.linalg.norm(np.hstack([cost.samples.X, np.ones((len(cost.samples.X), 1))]), 2)) ** 2
         weight /= len(cost.samples.X)
-        v = y = np.zeros(self.model.n_params)
+        v: Array = np.zeros(self.model.n_params)
+        y = v
         t = 1.0
         for _ in range(100_000):
             previous, v = v, self.penalty.prox(y - cost.gradient(y) / weight, 1 / weight)
@@ -281,7 +282,7 @@ def network(workload: Workload, conditions: Conditions) -> Simulation:
     """Agents on a ring, each with its shard of the workload."""
     simulation = Simulation(conditions, np.random.default_rng(0))
     settings = RoundSettings(10**6, tolerance=0.0, expected_neighbors=2, timing=PATIENT)
-    params = workload.problem.first_params()
+    params = workload.problem.first_params().astype(np.float64, copy=False)
     names = [f"agent-{k}" for k in range(workload.n_agents)]
     for name, shard in zip(names, workload.shards, strict=True):
         optimizer = make_optimizer(workload.problem, AlgorithmSettings(), shard)
