@@ -1,18 +1,16 @@
 """The daemon: one loop that polls the transport, feeds the round machine, and performs what it wants done.
 
-Whatever takes long (gradients, local steps) runs on a thread of its own, so that the loop always answers.
+Gradients and local steps that take long run on a thread of their own (`worker.py`), so that the loop always answers.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
 import resource
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,6 +34,7 @@ from p2pnet.agent.transport import (
     Transport,
     TransportEvent,
 )
+from p2pnet.agent.worker import Worker
 from p2pnet.config import Settings
 from p2pnet.consensus.effects import (
     Close,
@@ -138,9 +137,7 @@ class Daemon:
         self._history = state.open_history()
         self._log = log
         self._model_description = model_description
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="learner")
-        self._answers: queue.SimpleQueue[Future[_Answer]] = queue.SimpleQueue()
-        self._n_computing = 0
+        self._worker = Worker[_Answer](transport.wake)
         self._first_record: RoundRecord | None = None
         self._stopped_because = "told to leave"
         self._is_leaving = False
@@ -153,7 +150,7 @@ class Daemon:
     @property
     def is_computing(self) -> bool:
         """Whether the learner's thread is still at work."""
-        return self._n_computing > 0
+        return self._worker.is_busy
 
     def run(self) -> None:
         """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
@@ -166,7 +163,7 @@ class Daemon:
                 self._turn()
             self._save()
         finally:
-            self._worker.shutdown(wait=False, cancel_futures=True)
+            self._worker.close()
             self._transport.close(CLOSE_LINGER_S)
             self._history.close()
             for number, handler in previous.items():
@@ -176,11 +173,10 @@ class Daemon:
         """Wait for something to happen, and see to it."""
         deadline = self._machine.next_deadline()
         timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        for happening in self._transport.poll(timeout_s):
+        for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
-        while not self._answers.empty():
-            self._n_computing -= 1
-            answer = self._answers.get().result()
+        while self._worker.has_answer:
+            answer = self._worker.take()
             self._keep(answer.record)
             self._handle(answer.event)
         if self._is_leaving:
@@ -259,10 +255,10 @@ class Daemon:
                     if not self._transport.send(peer, encode(message)):
                         self._log.debug("%s to %s could not be sent", type(message).__name__, peer)
                 case Evaluate():
-                    self._compute(partial(self._evaluate, effect))
+                    self._worker.do("evaluate", partial(self._evaluate, effect))
                 case RunLocalStep():
                     self._begin_history()
-                    self._compute(partial(self._run_local_step, effect))
+                    self._worker.do("local step", partial(self._run_local_step, effect))
                 case Dial(peer, address):
                     self._transport.dial(peer, address)
                 case HangUp(peer, reason):
@@ -276,16 +272,6 @@ class Daemon:
                     self._is_closed = True
                 case Log(_, text):
                     self._log.log(_level(effect), "%s", text)
-
-    def _compute(self, work: Callable[[], _Answer]) -> None:
-        self._n_computing += 1
-        future = self._worker.submit(work)
-        future.add_done_callback(self._answer)
-
-    def _answer(self, future: Future[_Answer]) -> None:
-        if not future.cancelled():
-            self._answers.put(future)
-            self._transport.wake()
 
     def _evaluate(self, effect: Evaluate) -> _Answer:
         evaluated = require_finite(self._learner.evaluate(effect))

@@ -186,6 +186,10 @@ KINDS: Mapping[int, type[Message]] = {
 _KIND_OF = {message_type: kind for kind, message_type in KINDS.items()}
 _WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
 _ARRAY_FIELDS: Mapping[type[Message], tuple[str, ...]] = {Share: ("total", "params"), State: ("params",)}
+_HEADER_FIELDS: Mapping[type[Message], tuple[str, ...]] = {
+    message_type: tuple(f.name for f in fields(message_type) if f.name not in _ARRAY_FIELDS.get(message_type, ()))
+    for message_type in KINDS.values()
+}
 
 
 class ForeignVersionError(ProtocolError):
@@ -200,11 +204,11 @@ def encode(message: Message) -> Frames:
     """The frames of a message: msgpack header, then one little-endian frame of float64 for each array, or of float32
     where the message says so.
     """
-    arrays = _ARRAY_FIELDS.get(type(message), ())
-    header: list[Any] = [PROTOCOL_VERSION, _KIND_OF[type(message)]]
-    header += [getattr(message, f.name) for f in fields(message) if f.name not in arrays]
+    message_type = type(message)
+    header: list[Any] = [PROTOCOL_VERSION, _KIND_OF[message_type]]
+    header += [getattr(message, name) for name in _HEADER_FIELDS[message_type]]
     frames: Frames = [msgpack.packb(header)]
-    for name in arrays:
+    for name in _ARRAY_FIELDS.get(message_type, ()):
         array = np.ascontiguousarray(getattr(message, name), dtype=_wire_type(message))
         frames.append(memoryview(array.data).cast("B"))
     return frames
@@ -231,7 +235,7 @@ def decode(frames: Sequence[Buffer]) -> Message:
     if message_type is None:
         raise ProtocolError(f"header: unknown message kind {header[1]}")
     array_names = _ARRAY_FIELDS.get(message_type, ())
-    names = [f.name for f in fields(message_type) if f.name not in array_names]
+    names = _HEADER_FIELDS[message_type]
     if len(header) != 2 + len(names):
         raise ProtocolError(f"{message_type.__name__}: {len(header) - 2} fields instead of {len(names)}")
     if len(frames) != 1 + len(array_names):

@@ -1,0 +1,73 @@
+"""Computes for the daemon's loop: what is short at once, what is long on a thread of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from time import perf_counter
+from typing import Generic, TypeVar, final
+
+Answer = TypeVar("Answer")
+
+MAX_PAUSE_S = 0.003
+"""How long the loop may be kept from its sockets; handing work to a thread and back takes up to a third of it."""
+
+
+@final
+class Worker(Generic[Answer]):
+    """Does one piece of work after the other, and keeps the answers until they are taken.
+
+    Work of a kind that took less than 3 ms the last time is done at once, by the caller. All other goes to a thread,
+    which calls `wake` when it is done, and so does each kind for the first time.
+    """
+
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float] = perf_counter) -> None:
+        self._wake = wake
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner")
+        self._futures: deque[Future[Answer]] = deque()
+        self._last_s: dict[str, float] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the thread is at work."""
+        return any(not future.done() for future in self._futures)
+
+    @property
+    def has_answer(self) -> bool:
+        return bool(self._futures) and self._futures[0].done()
+
+    def do(self, kind: str, work: Callable[[], Answer]) -> None:
+        """Compute, now or soon; what the work raises is raised when its answer is taken."""
+        timed = partial(self._timed, kind, work)
+        if self._last_s.get(kind, MAX_PAUSE_S) < MAX_PAUSE_S and not self.is_busy:
+            self._futures.append(_done(timed))
+            return
+        future = self._thread.submit(timed)
+        self._futures.append(future)
+        future.add_done_callback(lambda _: self._wake())
+
+    def take(self) -> Answer:
+        """The oldest answer, which is there (`has_answer`)."""
+        return self._futures.popleft().result()
+
+    def close(self) -> None:
+        """Begin nothing more, and wait for nothing."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _timed(self, kind: str, work: Callable[[], Answer]) -> Answer:
+        start = self._clock()
+        answer = work()
+        self._last_s[kind] = self._clock() - start
+        return answer
+
+
+def _done(work: Callable[[], Answer]) -> Future[Answer]:
+    future: Future[Answer] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001  (raised again by whoever takes the answer)
+        future.set_exception(error)
+    return future

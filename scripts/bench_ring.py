@@ -1,0 +1,135 @@
+"""Seconds a round takes among 8 daemons on a loopback ring that have nothing to compute, and among 8 bare processes.
+
+The daemons run the shipped loop, machine, transport and history over CURVE, with a model of the size of the digits
+demo's; only the learner does nothing. The bare processes send the same bytes to both neighbors and wait for theirs.
+"""
+
+import logging
+import multiprocessing
+import statistics
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import zmq
+
+from p2pnet.agent.daemon import Daemon
+from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.security import KeyPair, generate_keys
+from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.agent.zmq_transport import ZmqTransport
+from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.learner import Learner, Observation
+
+LOOPBACK = "tcp://127.0.0.1:0"
+N_AGENTS = 8
+N_PARAMS = 2_410  # of a 64-32-10 network
+SHARE_BYTES = 2 * 8 * N_PARAMS
+N_ROUNDS = 400
+N_WARM_UP_ROUNDS = 50
+
+
+class StillLearner(Learner):
+    """Computes nothing: no gradient, no step."""
+
+    def evaluate(self, effect: Evaluate) -> Evaluated:
+        return Evaluated(effect.round, np.zeros(N_PARAMS), 1)
+
+    def observe(self) -> Observation:
+        return Observation(0.0, 0.0, 0.1)
+
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        return LocalStepDone(effect.round, effect.params, 1.0, 0.1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One agent's keys, its neighbors' public keys, and where it may write."""
+
+    keys: KeyPair
+    neighbors: tuple[str, str]
+    directory: Path
+
+
+def run_daemon(place: Place, pipe: Connection) -> None:
+    keep_freed_memory()
+    transport = ZmqTransport.open(place.keys, [LOOPBACK], place.neighbors.__contains__)
+    pipe.send(transport.addresses[0])
+    addresses: dict[str, str] = pipe.recv()
+    settings = RoundSettings(max_rounds=N_ROUNDS, expected_neighbors=2, tolerance=0.0, exchanges=1)
+    state = StateDirectory(place.directory)
+    state.acquire()
+    identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
+    machine = RoundMachine(identity, settings, np.zeros(N_PARAMS))
+    daemon = Daemon(machine, StillLearner(), transport, (), state, logging.getLogger("ring"), {})
+    for peer in place.neighbors:
+        transport.dial(peer, addresses[peer])
+    daemon.run()
+    times = [record.time_s for record in read_history(place.directory / "history.csv")]
+    pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
+
+
+def run_bare(place: Place, pipe: Connection) -> None:
+    """Dials the second neighbor and is dialed by the first: one connection serves both directions of a pair."""
+    context = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    router.curve_server = True
+    dealer = context.socket(zmq.DEALER)
+    for end in (router, dealer):
+        end.linger = 0
+        end.curve_publickey, end.curve_secretkey = place.keys.public.encode(), place.keys.secret.encode()
+    pipe.send(f"tcp://127.0.0.1:{router.bind_to_random_port('tcp://127.0.0.1')}")
+    addresses: dict[str, str] = pipe.recv()
+    dealer.curve_serverkey = place.neighbors[1].encode()
+    dealer.connect(addresses[place.neighbors[1]])
+    payload = bytes(SHARE_BYTES)
+    dealer.send(b"")
+    routing_id = router.recv_multipart()[0]
+    for index in range(N_ROUNDS):
+        if index == N_WARM_UP_ROUNDS:
+            start = perf_counter()
+        dealer.send(payload)
+        router.send_multipart([routing_id, payload])
+        dealer.recv()
+        router.recv_multipart()
+    pipe.send((perf_counter() - start) / (N_ROUNDS - N_WARM_UP_ROUNDS))
+    pipe.recv()  # nobody closes while a neighbor still waits
+    context.destroy()
+
+
+def seconds_a_round(run: Callable[[Place, Connection], None], directory: Path) -> float:
+    """The slowest agent's."""
+    spawn = multiprocessing.get_context("spawn")
+    keys = [generate_keys() for _ in range(N_AGENTS)]
+    pipes = [spawn.Pipe() for _ in keys]
+    processes = []
+    for k, (pair, (_, there)) in enumerate(zip(keys, pipes, strict=True)):
+        neighbors = keys[k - 1].public, keys[(k + 1) % N_AGENTS].public
+        place = Place(pair, neighbors, directory / f"agent-{k}")
+        processes.append(spawn.Process(target=run, args=(place, there), daemon=True))
+        processes[-1].start()
+    addresses = {pair.public: here.recv() for pair, (here, _) in zip(keys, pipes, strict=True)}
+    for here, _ in pipes:
+        here.send(addresses)
+    slowest = max(here.recv() for here, _ in pipes)
+    for here, _ in pipes:
+        here.send(None)
+    for process in processes:
+        process.join()
+    return slowest
+
+
+def milliseconds_a_round(n_runs: int) -> tuple[float, float]:
+    """Medians of several runs taken in turns: among daemons, and among bare processes."""
+    times = []
+    for _ in range(n_runs):
+        with tempfile.TemporaryDirectory() as directory:
+            times.append([seconds_a_round(run, Path(directory)) * 1000 for run in (run_daemon, run_bare)])
+    daemons, bare = (statistics.median(column) for column in zip(*times, strict=True))
+    return daemons, bare
