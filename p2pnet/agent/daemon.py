@@ -20,9 +20,10 @@ from typing import final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.preparation import prepare, round_settings
+from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
     Address,
@@ -34,6 +35,7 @@ from p2pnet.agent.transport import (
     Transport,
     TransportEvent,
 )
+from p2pnet.agent.unreached import Unreached
 from p2pnet.agent.worker import Worker
 from p2pnet.config import Settings
 from p2pnet.consensus.effects import (
@@ -53,6 +55,7 @@ from p2pnet.consensus.effects import (
     PeerConnected,
     PeerDisconnected,
     PeerId,
+    PeersFound,
     RunLocalStep,
     Send,
 )
@@ -63,6 +66,8 @@ from p2pnet.errors import ProtocolError, TrainingError, TransportError
 from p2pnet.learner import Learner
 
 CLOSE_LINGER_S = 0.15
+GOODBYE_TIMEOUT_S = 0.5
+"""For taking back what was told the local network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,10 @@ def run_agent(settings: Settings) -> int:
         )
         machine = RoundMachine(identity, round_settings(settings), preparation.params)
         model = {"model": preparation.problem.model.describe()}
-        daemon = Daemon(machine, preparation.learner, transport, preparation.open_to_hints, state, log, model)
+        discovery = _discovery(settings, preparation, transport, log)
+        daemon = Daemon(
+            machine, preparation.learner, transport, discovery, preparation.open_to_hints, state, log, model
+        )
         for peer, address in preparation.addresses.items():
             if address is not None:
                 transport.dial(peer, address)
@@ -104,6 +112,16 @@ def run_agent(settings: Settings) -> int:
         logging.shutdown()
         os._exit(0)
     return 0
+
+
+def _discovery(settings: Settings, preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
+    if settings.network.discovery == "none":
+        return NoDiscovery()
+    announced = announcement(
+        preparation.keys.public, settings.agent.name, preparation.fingerprint, settings.network.advertise
+    )
+    bind = next(iter(transport.addresses), "none")
+    return LanDiscovery(announced, bind, preparation.allowed.__contains__, transport.wake, log)
 
 
 def require_finite(evaluated: Evaluated) -> Evaluated:
@@ -124,6 +142,7 @@ class Daemon:
         machine: RoundMachine,
         learner: Learner,
         transport: Transport,
+        discovery: Discovery,
         open_to_hints: Collection[PeerId],
         state: StateDirectory,
         log: logging.Logger,
@@ -132,6 +151,11 @@ class Daemon:
         self._machine = machine
         self._learner = learner
         self._transport = transport
+        self._discovery = discovery
+        self._found: dict[PeerId, tuple[str, ...]] = {}
+        """where the local network says that peers are"""
+        self._dialed_where_found: set[PeerId] = set()
+        self._unreached = Unreached()
         self._open_to_hints = open_to_hints
         self._state = state
         self._history = state.open_history()
@@ -158,12 +182,14 @@ class Daemon:
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
         self._log.info("listening on %s as %s", addresses, self._machine.neighborhood.identity.peer)
         try:
+            self._discovery.start()
             self._perform(self._machine.start(time.monotonic()))
             while not self._is_closed:
                 self._turn()
             self._save()
         finally:
             self._worker.close()
+            self._discovery.close(GOODBYE_TIMEOUT_S)
             self._transport.close(CLOSE_LINGER_S)
             self._history.close()
             for number, handler in previous.items():
@@ -175,6 +201,7 @@ class Daemon:
         timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
+        self._take_what_was_found()
         while self._worker.has_answer:
             answer = self._worker.take()
             self._keep(answer.record)
@@ -201,14 +228,29 @@ class Daemon:
             case Received(peer, frames):
                 self._receive(peer, frames)
             case Connected(peer):
+                self._unreached.reached(peer)
                 self._handle(PeerConnected(peer))
             case Disconnected(peer):
                 self._handle(PeerDisconnected(peer))
             case DialFailed(peer, address, problem):
-                self._log.debug("cannot reach %s at %s: %s", peer, address, problem)
+                level = logging.WARNING if self._unreached.is_news(happening, time.monotonic()) else logging.DEBUG
+                self._log.log(level, "cannot reach %s at %s: %s; trying again", peer, address, problem)
             case Rejected(refusal, peer, address, n_unreported):
                 more = f" (and {n_unreported} more)" if n_unreported else ""
                 self._log.warning("rejected %s: %s%s", peer or address or "a stranger", refusal, more)
+
+    def _take_what_was_found(self) -> None:
+        """Let the machine choose whom to dial; those dialed before are dialed where they are now."""
+        for agent in self._discovery.take():
+            if agent.peer not in self._open_to_hints:
+                continue
+            where = ", ".join(agent.addresses)
+            self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
+            self._found[agent.peer] = agent.addresses
+            if agent.peer in self._dialed_where_found:
+                self._transport.dial(agent.peer, *agent.addresses)
+            else:
+                self._handle(PeersFound({agent.peer: agent.addresses[0]}))
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
@@ -260,9 +302,10 @@ class Daemon:
                     self._begin_history()
                     self._worker.do("local step", partial(self._run_local_step, effect))
                 case Dial(peer, address):
-                    self._transport.dial(peer, address)
+                    self._dial(peer, address)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
+                    self._dialed_where_found.discard(peer)
                     self._transport.hang_up(peer)
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
@@ -272,6 +315,12 @@ class Daemon:
                     self._is_closed = True
                 case Log(_, text):
                     self._log.log(_level(effect), "%s", text)
+
+    def _dial(self, peer: PeerId, address: str) -> None:
+        """Dial there, or wherever else the peer has been found besides."""
+        if peer in self._found:
+            self._dialed_where_found.add(peer)
+        self._transport.dial(peer, *self._found.get(peer, (address,)))
 
     def _evaluate(self, effect: Evaluate) -> _Answer:
         evaluated = require_finite(self._learner.evaluate(effect))

@@ -41,8 +41,8 @@ class Preparation:
     """the peers that the settings name to train with, with the addresses to dial"""
     allowed: frozenset[PeerId]
     open_to_hints: frozenset[PeerId]
-    """the allowed peers that may be dialed where others say they are: none where the neighbors are named, and none
-    whose address the settings give"""
+    """the allowed peers that may be dialed where others say they are: none whose address the settings give, and where
+    the neighbors are named, those of them only that are to be found on the local network"""
 
     def open_transport(self, bind: str) -> ZmqTransport:
         """TransportError where the address cannot be bound."""
@@ -71,7 +71,7 @@ def prepare(settings: Settings) -> Preparation:
         limits=_limits(network, params.size),
         addresses=addresses,
         allowed=allowed,
-        open_to_hints=frozenset() if network.neighbors else allowed - {keys.public, *addresses},
+        open_to_hints=_open_to_hints(network, allowed) - {keys.public},
     )
 
 
@@ -110,11 +110,19 @@ def _named_peers(network: NetworkSettings) -> dict[PeerId, str | None]:
     return {seed.public_key: seed.address for seed in network.seeds}
 
 
+def _open_to_hints(network: NetworkSettings, allowed: frozenset[PeerId]) -> frozenset[PeerId]:
+    if not network.neighbors:
+        return allowed - {seed.public_key for seed in network.seeds}
+    if network.discovery == "none":
+        return frozenset()
+    return frozenset(neighbor.public_key for neighbor in network.neighbors if neighbor.address is None)
+
+
 def _check_peers(network: NetworkSettings, addresses: dict[PeerId, str | None], keys: KeyPair) -> None:
     kind = "neighbors" if network.neighbors else "seeds"
     if keys.public in addresses:
         raise ConfigError(f"network.{kind}: {keys.public} is this agent's own key; give that of the other agent")
-    if network.bind == "none" and not addresses:
+    if network.bind == "none" and network.discovery == "none" and not addresses:
         raise ConfigError("network.bind = none: nobody can dial this agent; name a seed or a neighbor for it to dial")
 
 

@@ -153,8 +153,11 @@ class Transport(ABC):
         """How often each kind of refusal has happened, reported or not."""
 
     @abstractmethod
-    def dial(self, peer: PeerId, address: str) -> None:
-        """Keep connecting to the peer until hang_up, with growing pauses; a new address replaces the old one."""
+    def dial(self, peer: PeerId, *addresses: str) -> None:
+        """Keep connecting to the peer until hang_up, with growing pauses, at each of the addresses in turn.
+
+        New addresses replace the old ones.
+        """
 
     @abstractmethod
     def hang_up(self, peer: PeerId) -> None:

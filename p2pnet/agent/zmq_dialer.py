@@ -1,4 +1,4 @@
-"""The dialing side: one peer's address, tried again and again with growing pauses, one DEALER for each attempt.
+"""The dialing side: one peer's addresses, tried again and again with growing pauses, one DEALER for each attempt.
 
 A fresh socket for each attempt, instead of ZeroMQ's own reconnection, means that a refused handshake backs off like a
 refused connection, and that nothing queued for a connection that has ended is ever delivered by a later one.
@@ -30,6 +30,7 @@ from p2pnet.agent.zmq_connection import (
     configure,
     send_message,
 )
+from p2pnet.errors import TransportError
 
 _N_MONITOR_EVENTS = 16
 _N_FRAMES = 256
@@ -141,11 +142,10 @@ class Dialer:
     While it is paused (the peer has dialed us) nothing new is tried.
     """
 
-    def __init__(self, shared: DialingContext, observer: Observer, peer: PeerId, address: str) -> None:
+    def __init__(self, shared: DialingContext, observer: Observer, peer: PeerId, addresses: Sequence[str]) -> None:
         self.peer = peer
-        self.address = address
         self.is_paused = False
-        self._where = Address.parse(address)
+        self._places = _parse(addresses)
         self._shared = shared
         self._observer = observer
         self._connection: DialedConnection | None = None
@@ -169,12 +169,13 @@ class Dialer:
         is_waiting = not self.is_paused and self._answers is None
         return self._next_at if is_waiting else None
 
-    def redirect(self, address: str) -> None:
+    def redirect(self, addresses: Sequence[str]) -> None:
         """Dial there from now on; an open connection stays."""
-        if address != self.address:
-            self._where = Address.parse(address)
-            self.address = address
+        places = _parse(addresses)
+        if places != self._places:
+            self._places = places
             self._answers = None
+            self._n_attempts = 0
             if self.connection is None:
                 self.release(0)
             self._n_failures = 0
@@ -206,12 +207,12 @@ class Dialer:
             return
         if self._answers is None and now >= self._next_at:
             self._answers = queue.SimpleQueue()
-            self._shared.resolver.start(self._where.host, self._answers)
+            self._shared.resolver.start(self._place.host, self._answers)
         if self._answers is not None and not self._answers.empty():
             hosts = self._answers.get()
             self._answers = None
             if hosts:
-                self._attempt(hosts[self._n_attempts % len(hosts)])
+                self._attempt(hosts[self._n_attempts // len(self._places) % len(hosts)])
             else:
                 self._fail(DialProblem.NAME_NOT_FOUND)
 
@@ -222,10 +223,14 @@ class Dialer:
             connection.refusal = Refusal.ENDLESS_MESSAGE
             self._finish(connection)
 
+    @property
+    def _place(self) -> Address:
+        """Where the attempt under way goes, or the next one."""
+        return self._places[self._n_attempts % len(self._places)]
+
     def _attempt(self, host: str) -> None:
-        self._n_attempts += 1
         shared = self._shared
-        where = Address(host, self._where.port)
+        where = Address(host, self._place.port)
         connection = DialedConnection(shared.context, shared.keys, shared.limits, self.peer, where)
         self._connection = connection
         shared.sockets.add(connection.socket, self._receive)
@@ -262,8 +267,10 @@ class Dialer:
         self._observer.closed(connection)
 
     def _fail(self, problem: DialProblem) -> None:
+        address = str(self._place)
+        self._n_attempts += 1
         self._plan()
-        self._observer.dial_failed(self.peer, self.address, problem)
+        self._observer.dial_failed(self.peer, address, problem)
 
     def _plan(self) -> None:
         """The next attempt after a pause that doubles with each failure, and differs between agents."""
@@ -271,6 +278,12 @@ class Dialer:
         pause_s = min(limits.retry_max_s, limits.retry_min_s * 2.0 ** min(self._n_failures, 30))
         self._n_failures += 1
         self._next_at = monotonic() + pause_s * self._random.uniform(0.5, 1.0)
+
+
+def _parse(addresses: Sequence[str]) -> tuple[Address, ...]:
+    if not addresses:
+        raise TransportError("there is no address to dial: give at least one")
+    return tuple(Address.parse(address) for address in addresses)
 
 
 def _is_numeric(host: str) -> bool:

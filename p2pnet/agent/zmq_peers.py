@@ -6,7 +6,7 @@ nothing that was under way is lost. Whoever has been dialed does not dial.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -63,13 +63,15 @@ class PeerTable(Observer):
     def has_events(self) -> bool:
         return bool(self._events)
 
-    def dial(self, peer: PeerId, address: str, make_dialer: Callable[[PeerId, str], Dialer]) -> None:
-        """Keep the peer dialed at the address."""
-        entry = self._peers.setdefault(peer, _Peer())
-        if entry.dialer:
-            entry.dialer.redirect(address)
+    def dial(self, peer: PeerId, addresses: Sequence[str], make_dialer: Callable[[PeerId], Dialer]) -> None:
+        """Keep the peer dialed at the addresses."""
+        entry = self._peers.get(peer)
+        if entry and entry.dialer:
+            entry.dialer.redirect(addresses)
         else:
-            entry.dialer = make_dialer(peer, address)
+            dialer = make_dialer(peer)
+            entry = self._peers.setdefault(peer, _Peer())
+            entry.dialer = dialer
         self._settle(peer, entry)
 
     def hang_up(self, peer: PeerId) -> None:

@@ -84,10 +84,11 @@ class ZmqTransport(Transport):
     def n_rejected(self) -> Mapping[Refusal, int]:
         return MappingProxyType(self._peers.n_rejected)
 
-    def dial(self, peer: PeerId, address: str) -> None:
+    def dial(self, peer: PeerId, *addresses: str) -> None:
         if parse_public_key(peer) == self._keys.public:
-            raise TransportError(f"the agent at {address} is given our own key {peer}: give the key of that agent")
-        self._peers.dial(peer, address, lambda peer, address: Dialer(self._dialing, self._peers, peer, address))
+            where = " or ".join(addresses)
+            raise TransportError(f"the agent at {where} is given our own key {peer}: give the key of that agent")
+        self._peers.dial(peer, addresses, lambda peer: Dialer(self._dialing, self._peers, peer, addresses))
 
     def hang_up(self, peer: PeerId) -> None:
         self._peers.hang_up(peer)

@@ -151,8 +151,13 @@ class NetworkSettings(Section):
         description="Agents that become neighbors, up to max_neighbors, where no neighbors are named.",
         examples=[[{"address": "tcp://192.0.2.8:7070", "public_key": _SOME_KEY}]],
     )
+    discovery: Literal["none", "mdns"] = Field(
+        default="none",
+        description="mdns tells the local network this agent's name, key and address, and dials whoever is allowed and "
+        "found there; with named neighbors, those without an address only.",
+    )
     max_neighbors: PositiveInt = Field(
-        default=8, description="Most neighbors taken from the seeds and from those that dial."
+        default=8, description="Most neighbors taken from the seeds, from the local network, and from those that dial."
     )
     round_timeout_s: float = Field(
         default=10.0,
@@ -195,7 +200,7 @@ class NetworkSettings(Section):
             repeated = next((key for key in keys if keys.count(key) > 1), None)
             if repeated is not None:
                 raise ValueError(f"{kind} must have different public keys; {repeated} stands there twice")
-        if self.bind == "none" and any(neighbor.address is None for neighbor in self.neighbors):
+        if self.bind == "none" and self.discovery == "none" and any(peer.address is None for peer in self.neighbors):
             raise ValueError('every neighbor needs an address where bind = "none", since nobody can dial this agent')
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -63,6 +64,13 @@ class AwayRequested:
     """The agent is asked to go, and will be back: its neighbors are to expect it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PeersFound:
+    """Where peers may be dialed, as found on the local network."""
+
+    addresses: Mapping[PeerId, str]
+
+
 Event: TypeAlias = (
     PeerConnected
     | PeerDisconnected
@@ -72,6 +80,7 @@ Event: TypeAlias = (
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
+    | PeersFound
 )  # fmt: skip
 
 

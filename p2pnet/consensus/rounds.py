@@ -42,6 +42,7 @@ from p2pnet.consensus.effects import (
     PeerConnected,
     PeerDisconnected,
     PeerId,
+    PeersFound,
     RunLocalStep,
     Send,
 )
@@ -214,6 +215,8 @@ class RoundMachine:
                 effects = self._take_leave(Left, now)
             case AwayRequested():
                 effects = self._take_leave(Away, now)
+            case PeersFound(addresses):
+                effects = self._neighborhood.peers_received(Peers(addresses))
             case _:
                 assert_never(event)
         effects += self._go_on(now)
