@@ -127,6 +127,6 @@ def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:
-    heavy = {"matplotlib", "rich", "scipy", "sklearn"}
+    heavy = {"ifaddr", "matplotlib", "rich", "scipy", "sklearn", "zeroconf"}
     for path in sources():
         assert not imported_at_start(path) & heavy, f"{path.relative_to(PACKAGE)} imports a heavy library at its start"

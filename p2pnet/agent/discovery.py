@@ -11,7 +11,6 @@ import ipaddress
 import logging
 import queue
 import re
-import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,9 +33,8 @@ _RESOLVE_TIMEOUT_MS = 1000
 _MAX_ADDRESSES = 8
 _MAX_TEXT_BYTES = 200  # of one entry; DNS-SD has room for 255 with its name
 _MAX_STRANGERS_TOLD = 16
-_WILDCARDS = {"*", "0.0.0.0", "::"}  # noqa: S104  (recognised, not bound here)
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  (recognised, not bound here)
 
-IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface: TypeAlias = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
@@ -234,9 +232,10 @@ def parse_service(info: ServiceInfo, own: Collection[Interface]) -> LanAgent | N
 
 
 def lan_interfaces(bind: str) -> tuple[Interface, ...]:
-    """The addresses of this machine, with their networks, at which an agent bound to `bind` hears its LANs.
+    """The addresses of this machine, with their networks, at which an agent hears its LANs that is bound to `bind`.
 
-    All, for one bound to all or to none; the loopback's only where there is no other.
+    `bind` is an address with a numeric host, or "none". All, for one bound to all or to none; the loopback's only where
+    there is no other.
     """
     import ifaddr
 
@@ -250,16 +249,8 @@ def lan_interfaces(bind: str) -> tuple[Interface, ...]:
     if host in _WILDCARDS:
         usable = [interface for interface in interfaces if host == "::" or interface.version == 4]
         return tuple([interface for interface in usable if not interface.ip.is_loopback] or usable)
-    bound = _resolve(host)
-    return tuple(interface for interface in interfaces if interface.ip in bound)
-
-
-def _resolve(host: str) -> set[IPAddress]:
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return set()
-    return {ipaddress.ip_address(str(address[0])) for *_, address in found}
+    bound = ipaddress.ip_address(host.partition("%")[0])
+    return tuple(interface for interface in interfaces if interface.ip == bound)
 
 
 def _is_dialable(host: str) -> bool:

@@ -254,6 +254,20 @@ def test_addresses_may_be_ipv6_names_or_all_interfaces(town: Town, bind: str) ->
     town.until(lambda: is_connected(alice, bob) and is_connected(bob, alice))
 
 
+def test_the_addresses_of_a_peer_are_tried_in_turn_until_one_answers(town: Town) -> None:
+    alice, bob, stranger = town.add(bind=()), town.add(), town.add()
+    nobody = f"{NO_SUCH_HOST}:7070"
+    alice.transport.dial(bob.peer, nobody, stranger.address, bob.address)
+    town.until(lambda: is_connected(alice, bob))
+    tried = [(event.address, event.problem) for event in alice.events if isinstance(event, DialFailed)]
+    assert tried == [
+        (f"tcp://{nobody}", DialProblem.NAME_NOT_FOUND),
+        (stranger.address, DialProblem.NOT_THE_PEER),
+    ]
+    with pytest.raises(TransportError, match="no address"):
+        alice.transport.dial(generate_keys().public)
+
+
 def has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6) as probe:
