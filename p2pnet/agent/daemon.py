@@ -20,9 +20,11 @@ from typing import final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from p2pnet import __version__
 from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport import (
@@ -30,6 +32,7 @@ from p2pnet.agent.transport import (
     Connected,
     DialFailed,
     Disconnected,
+    Inquired,
     Received,
     Rejected,
     Transport,
@@ -59,7 +62,16 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import ForeignVersionError, Message, Peers, Refuse, Reset, decode, encode
+from p2pnet.consensus.messages import (
+    PROTOCOL_VERSION,
+    ForeignVersionError,
+    Message,
+    Peers,
+    Refuse,
+    Reset,
+    decode,
+    encode,
+)
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.errors import ProtocolError, TrainingError, TransportError
@@ -117,11 +129,11 @@ def run_agent(settings: Settings) -> int:
 def _discovery(settings: Settings, preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
     if settings.network.discovery == "none":
         return NoDiscovery()
-    announced = announcement(
-        preparation.keys.public, settings.agent.name, preparation.fingerprint, settings.network.advertise
-    )
+    name, advertise = settings.agent.name, settings.network.advertise
+    told = announcement(preparation.keys.public, name, preparation.fingerprint, advertise)
     bind = next(iter(transport.addresses), "none")
-    return LanDiscovery(announced, bind, preparation.allowed.__contains__, transport.wake, log)
+    is_welcome = preparation.allowed.__contains__
+    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
 
 
 def require_finite(evaluated: Evaluated) -> Evaluated:
@@ -227,6 +239,9 @@ class Daemon:
         match happening:
             case Received(peer, frames):
                 self._receive(peer, frames)
+            case Inquired(peer):
+                self._log_cause(peer, logging.INFO, f"{peer} asks who this is")
+                self._transport.reply(peer, encode_portrait(self._portrait(peer)))
             case Connected(peer):
                 self._unreached.reached(peer)
                 self._handle(PeerConnected(peer))
@@ -251,6 +266,20 @@ class Daemon:
                 self._transport.dial(agent.peer, *agent.addresses)
             else:
                 self._handle(PeersFound({agent.peer: agent.addresses[0]}))
+
+    def _portrait(self, peer: PeerId) -> SelfPortrait:
+        """What is told a peer that asks who this is."""
+        neighborhood = self._machine.neighborhood
+        asking = neighborhood.find(peer)
+        return SelfPortrait(
+            protocol=PROTOCOL_VERSION,
+            name=neighborhood.identity.name,
+            software=__version__,
+            fingerprint=neighborhood.identity.fingerprint,
+            round=neighborhood.round,
+            known_incarnation=asking.theirs.incarnation if asking and asking.theirs else -1,
+            time_s=time.time(),
+        )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""

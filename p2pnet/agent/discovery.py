@@ -88,13 +88,13 @@ class LanDiscovery(Discovery):
 
     def __init__(
         self,
-        announced: LanAgent,
+        announced: LanAgent | None,
         bind: str,
         is_welcome: Callable[[PeerId], bool],
         wake: Callable[[], None],
         log: logging.Logger,
     ) -> None:
-        """`announced` has an address where the settings give the one to dial, else those of `bind` are told."""
+        """`announced` is None for who only listens; its address, if it has one, is told instead of those of `bind`."""
         self._announced = announced
         self._bind = bind
         self._is_welcome = is_welcome
@@ -146,7 +146,7 @@ class LanDiscovery(Discovery):
         zeroconf = Zeroconf(interfaces=[str(interface.ip) for interface in self._interfaces])
         browser = ServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[self._hear])
         try:
-            if self._bind != "none":
+            if self._announced is not None:
                 # The name holds a digest of the key, so there is no need to ask first whether another agent has it.
                 zeroconf.register_service(service_info(self._announced, self._told()), cooperating_responders=True)
             yield
@@ -164,7 +164,7 @@ class LanDiscovery(Discovery):
             return
         info = zeroconf.get_service_info(service_type, name, _RESOLVE_TIMEOUT_MS)
         agent = parse_service(info, self._interfaces) if info else None
-        if agent is None or agent.peer == self._announced.peer:
+        if agent is None or (self._announced is not None and agent.peer == self._announced.peer):
             return
         if not self._is_welcome(agent.peer):
             self._tell_of_stranger(agent)

@@ -102,17 +102,31 @@ class StateDirectory:
             self._lock.close()
             self._lock = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether an agent is running there."""
+        try:
+            with (self.path / "lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    @property
+    def incarnation(self) -> int:
+        """That of the last agent that ran there, or runs there; 0 where there is none that can be read."""
+        try:
+            last = int((self.path / "incarnation").read_text())
+        except (OSError, ValueError):
+            return 0
+        return last if 0 <= last < _MAX_INCARNATION else 0
+
     def next_incarnation(self) -> int:
         """A number above all earlier ones, on disk before it is returned; the clock makes up for a lost file."""
-        file = self.path / "incarnation"
-        try:
-            last = int(file.read_text())
-        except (FileNotFoundError, ValueError):
-            last = 0
-        if not 0 <= last < _MAX_INCARNATION:  # damaged
-            last = 0
-        incarnation = max(last + 1, int(time.time()))
-        write_atomically(file, f"{incarnation}\n".encode())
+        incarnation = max(self.incarnation + 1, int(time.time()))
+        write_atomically(self.path / "incarnation", f"{incarnation}\n".encode())
         return incarnation
 
     def open_history(self) -> History:

@@ -49,6 +49,14 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Inquired:
+    """A verified peer asks something over a connection that serves for nothing else; `Transport.reply` answers."""
+
+    peer: PeerId
+    frames: tuple[memoryview, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Connected:
     """From now on messages to the peer can be sent."""
 
@@ -84,7 +92,7 @@ class Rejected:
     n_unreported: int
 
 
-TransportEvent: TypeAlias = Received | Connected | Disconnected | DialFailed | Rejected
+TransportEvent: TypeAlias = Received | Inquired | Connected | Disconnected | DialFailed | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,10 @@ class Transport(ABC):
         must never change; all others are copied here and may be used again at once. A single empty frame is no
         message: it is the transport's own greeting.
         """
+
+    @abstractmethod
+    def reply(self, peer: PeerId, frames: Sequence[Frame]) -> None:
+        """Answer the peer's last inquiry, unless it has gone; the connection that it came over closes by itself."""
 
     @abstractmethod
     def poll(self, timeout_s: float | None) -> list[TransportEvent]:

@@ -208,6 +208,11 @@ class Message:
         """Whether it is what a dialer sends first, so that the other side learns its routing id."""
         return len(self.frames) == 1 and self.n_bytes == 0
 
+    @property
+    def is_inquiry(self) -> bool:
+        """Whether it is a greeting with a question: who sends it first wants an answer, and no connection."""
+        return len(self.frames) > 1 and len(self.frames[0]) == 0
+
 
 class Observer(ABC):
     """Whoever is told what connections bring."""
@@ -215,6 +220,10 @@ class Observer(ABC):
     @abstractmethod
     def opened(self, connection: Connection) -> None:
         """A connection with a verified peer can be used."""
+
+    @abstractmethod
+    def inquired(self, connection: Connection, message: Message) -> None:
+        """A verified peer has sent a question over a connection that serves for nothing else."""
 
     @abstractmethod
     def closed(self, connection: Connection) -> None:

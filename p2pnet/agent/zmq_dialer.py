@@ -67,8 +67,15 @@ class DialedConnection(Connection):
     """One attempt, and the connection that it becomes once the peer has proved its key."""
 
     def __init__(
-        self, context: Context, keys: KeyPair, limits: TransportLimits, peer: PeerId, address: Address
+        self,
+        context: Context,
+        keys: KeyPair,
+        limits: TransportLimits,
+        peer: PeerId,
+        address: Address,
+        inquiry: Sequence[Frame] = (),
     ) -> None:
+        """With an `inquiry`, the peer answers it once and then ends the connection."""
         super().__init__(peer, None)
         self.is_open = False
         self.opened_at = self.started_at = monotonic()
@@ -84,7 +91,7 @@ class DialedConnection(Connection):
         self.reader = MessageReader(self.socket, limits, is_router=False)
         self.monitor = Monitor(context, self.socket)
         self.socket.connect(str(address))
-        send_message(self.socket, [b""], 0)  # the greeting leaves first, as soon as the handshake is done
+        send_message(self.socket, [b"", *inquiry], 0)  # the greeting leaves first, as soon as the handshake is done
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
         is_usable = self.is_open and self.ended_at is None

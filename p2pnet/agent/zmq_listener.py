@@ -205,6 +205,11 @@ class Listener:
                 self._observer.rejected(Refusal.CHOSEN_ROUTING_ID, peer, None)
                 return
             connection = self._introduce(routing_id, head, peer)
+            if connection and message.is_inquiry:
+                self._observer.inquired(connection, message)
+                return
+            if connection:
+                self._observer.opened(connection)
         else:
             peer = connection.peer
         if connection and not message.is_greeting:
@@ -226,7 +231,6 @@ class Listener:
         connection.peer, connection.routing_id = peer, routing_id
         self._by_routing_id[routing_id] = connection
         connection.start_counting()
-        self._observer.opened(connection)
         return connection
 
     def _follow(self) -> None:

@@ -15,6 +15,8 @@ from p2pnet.agent.transport import (
     DialFailed,
     DialProblem,
     Disconnected,
+    Frame,
+    Inquired,
     PeerId,
     Received,
     Refusal,
@@ -42,6 +44,8 @@ class PeerTable(Observer):
     def __init__(self, key: PeerId) -> None:
         self._key = key
         self._peers: dict[PeerId, _Peer] = {}
+        self._inquirers: dict[PeerId, Connection] = {}
+        """the connections of those that wait for a reply"""
         self._leaving: list[tuple[float, Connection]] = []
         self._events: list[TransportEvent] = []
         self._n_unreported: Counter[Refusal] = Counter()
@@ -86,6 +90,11 @@ class PeerTable(Observer):
         entry.dialer = entry.accepted = None
         self._settle(peer, entry)
 
+    def reply(self, peer: PeerId, frames: Sequence[Frame], n_bytes: int) -> bool:
+        """Answer the peer's last inquiry; False when it has gone, or has its answer."""
+        connection = self._inquirers.pop(peer, None)
+        return connection is not None and connection.send(frames, n_bytes)
+
     def advance(self, now: float) -> None:
         """Do what is due: dial, retire, break off."""
         for entry in list(self._peers.values()):
@@ -128,7 +137,18 @@ class PeerTable(Observer):
             entry.accepted = connection
         self._settle(connection.peer, entry)
 
+    def inquired(self, connection: Connection, message: Message) -> None:
+        self.n_bytes_received += message.n_bytes
+        self._leave(connection)
+        if message.refusal:
+            self.rejected(message.refusal, connection.peer, connection.stream.address if connection.stream else None)
+            return
+        self._inquirers[connection.peer] = connection
+        self._events.append(Inquired(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
+
     def closed(self, connection: Connection) -> None:
+        if self._inquirers.get(connection.peer) is connection:
+            del self._inquirers[connection.peer]
         entry = self._peers.get(connection.peer)
         if entry is None:
             return

@@ -103,6 +103,11 @@ class ZmqTransport(Transport):
         self._n_bytes_sent += n_bytes
         return True
 
+    def reply(self, peer: PeerId, frames: Sequence[Frame]) -> None:
+        n_bytes = sum(memoryview(frame).nbytes for frame in frames)
+        if self._peers.reply(peer, frames, n_bytes):
+            self._n_bytes_sent += n_bytes
+
     def poll(self, timeout_s: float | None) -> list[TransportEvent]:
         deadline = math.inf if timeout_s is None else monotonic() + timeout_s
         while True:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import zmq
 
+from p2pnet.agent.inquiry import Answered, Unanswered, inquire
+from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.security import KeyPair, generate_keys
 from p2pnet.agent.transport import (
     Address,
@@ -21,6 +24,7 @@ from p2pnet.agent.transport import (
     DialFailed,
     DialProblem,
     Disconnected,
+    Inquired,
     Received,
     Refusal,
     Rejected,
@@ -284,6 +288,46 @@ def test_several_addresses_can_be_bound(town: Town) -> None:
         alice = town.add(bind=())
         alice.transport.dial(bob.peer, address)
         town.until(lambda alice=alice: is_connected(alice, bob))  # type: ignore[misc]
+
+
+# ------------------------------------------------------------------------------------------------- inquiries
+
+
+def test_a_peer_may_ask_something_while_its_connection_goes_on(town: Town) -> None:
+    alice, bob = town.add(), town.add()
+    town.connect(alice, bob)
+    answers: list[Answered | Unanswered] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(inquire(alice.keys, bob.peer, Address.parse(bob.address))), daemon=True
+    )
+    asking.start()
+    town.until(lambda: any(isinstance(event, Inquired) for event in bob.events))
+    portrait = SelfPortrait(1, "bob", "0.1.0", {}, -1, -1, time.time())
+    bob.transport.reply(alice.peer, encode_portrait(portrait))
+    bob.transport.reply(alice.peer, [b"there is nobody left to hear this"])
+    town.until(lambda: not asking.is_alive())
+    (answer,) = answers
+    assert isinstance(answer, Answered)
+    assert answer.portrait == portrait
+    assert abs(answer.clock_ahead_s) < PATIENCE_S
+    assert alice.transport.send(bob.peer, [b"where were we?"])
+    town.until(lambda: bob.messages(alice.peer) == [[b"where were we?"]])
+    assert bob.links(alice.peer) == alice.links(bob.peer) == [Connected]
+    town.until(lambda: n_tcp_connections(bob.port) == 1)
+
+
+def test_who_asks_and_does_not_go_is_shown_out(town: Town) -> None:
+    bob = town.add()
+    keys = generate_keys()
+    with stranger(bob.address, bob.peer, keys) as asking:
+        asking.send_multipart([b"", b"what time is it?"])
+        town.until(lambda: n_tcp_connections(bob.port) == 1)
+        town.until(lambda: n_tcp_connections(bob.port) == 0)
+    assert [event for event in bob.events if isinstance(event, Inquired)] == [
+        Inquired(keys.public, (memoryview(b"what time is it?"),))
+    ]
+    assert bob.links(keys.public) == []
+    bob.transport.reply(keys.public, [b"late"])
 
 
 # ------------------------------------------------------------------------------------------------- waiting
