@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chaos_table import Row
 from p2pnet.config import AlgorithmSettings
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
@@ -127,16 +128,6 @@ IMPATIENT = replace(PATIENT, round_timeout_s=0.0)
 def slow_to_fast(name: str) -> float:
     """Seconds of a local step, from 1 to 10 times five latencies."""
     return 5 * LATENCY_S / float(np.linspace(1, 0.1, N_AGENTS)[int(name.removeprefix("agent-"))])
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    scenario: str
-    figures: str
-    is_kept: bool
-    """Whether the figures are within what is promised."""
 
 
 def run_until(simulation: Simulation, is_reached: Callable[[], bool], max_rounds: int) -> int:

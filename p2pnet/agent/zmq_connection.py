@@ -5,6 +5,7 @@ sending a message without end, and whether a connection broke because the other 
 is not allowed. All three are read from the TCP stream underneath, by a duplicate of its descriptor.
 """
 
+import contextlib
 import math
 import os
 import socket
@@ -24,6 +25,12 @@ _ZERO_COPY_BYTES = 64 * 1024  # below this a copy costs less than keeping track 
 _TCP_INFO_BYTES_RECEIVED = 128  # offset of tcpi_bytes_received in Linux' struct tcp_info
 _KEEPALIVE_IDLE_S = 30
 _KEEPALIVE_INTERVAL_S = 10
+# Linux' TCP waits ever longer before it sends again, up to two minutes: a network that was cut for ten seconds would
+# stay so for ten more, and one that loses every fifth packet would fall silent for as long. The limit is of Linux 6.15;
+# earlier ones can at least be told to wait equally long for the first six times.
+_TCP_RTO_MAX_MS = 44
+_TCP_THIN_LINEAR_TIMEOUTS = 16
+_MAX_RETRANSMISSION_INTERVAL_S = 1
 # The flags as plain numbers: combining ZeroMQ's enumerations takes longer than sending a small frame.
 _DO_NOT_WAIT = int(zmq.DONTWAIT)
 _SEND_MORE = int(zmq.DONTWAIT | zmq.SNDMORE)
@@ -121,7 +128,9 @@ class TcpStream:
         except (OSError, ValueError):
             duplicate.close()
             return None
-        return cls(duplicate, str(Address(host, port)))
+        stream = cls(duplicate, str(Address(host, port)))
+        stream._retransmit_steadily()
+        return stream
 
     def n_bytes_received(self) -> int | None:
         """Bytes that have arrived on the stream; None where the system does not tell (other than Linux)."""
@@ -153,6 +162,17 @@ class TcpStream:
     def close(self) -> None:
         """Let go of the duplicate."""
         self._socket.close()
+
+    def _retransmit_steadily(self) -> None:
+        """Let what gets lost be sent again within about a second each time, where the system knows how."""
+        if sys.platform != "linux":
+            return
+        for option, value in (
+            (_TCP_THIN_LINEAR_TIMEOUTS, 1),
+            (_TCP_RTO_MAX_MS, 1000 * _MAX_RETRANSMISSION_INTERVAL_S),
+        ):
+            with contextlib.suppress(OSError):  # an earlier Linux
+                self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Connection(ABC):

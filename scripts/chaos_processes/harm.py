@@ -1,0 +1,36 @@
+"""Harm that goes on while an agent runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Self
+
+from chaos_processes.fleet import Fleet
+
+PERIOD_S = 0.2
+
+
+class Slowness:
+    """While the context lasts, the agent runs for a part of the time only."""
+
+    def __init__(self, fleet: Fleet, agent: int, part: float) -> None:
+        self._fleet = fleet
+        self._agent = agent
+        self._part = part
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="slowness", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            self._fleet.stop([self._agent])
+            self._is_over.wait((1.0 - self._part) * PERIOD_S)
+            self._fleet.resume([self._agent])
+            self._is_over.wait(self._part * PERIOD_S)

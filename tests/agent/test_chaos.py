@@ -1,0 +1,133 @@
+"""Agents over real sockets are killed, stopped, cut off and started again; the short form of scripts/chaos."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from chaos_processes.fleet import Fleet
+from chaos_processes.namespaces import Namespaces, NoNamespacesError
+from chaos_processes.references import References
+from chaos_processes.relays import Relays
+from chaos_processes.wiring import Loopback, Wiring
+from p2pnet.workload import Workload, make_workload
+
+N_AGENTS = 4
+EVERYONE = range(N_AGENTS)
+HALVES = (range(2), range(2, 4))
+N_ROUNDS = 200
+PATIENCE_S = 60.0
+SETTINGS = {
+    "network": {"round_pace_s": 0.05, "max_diameter": N_AGENTS},
+    "algorithm": {"rounds": N_ROUNDS, "tolerance": 0.0},
+}
+
+
+def namespaces(n_agents: int) -> Wiring:
+    try:
+        return Namespaces(n_agents)
+    except NoNamespacesError as error:
+        pytest.skip(f"no network namespaces: {error}")
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    """A convex problem, whose one solution every scenario is to end with."""
+    return make_workload(
+        n_agents=N_AGENTS,
+        topology="ring",
+        data="diabetes",
+        target=None,
+        task="auto",
+        partition="sorted",
+        hidden=(),
+        penalty="l2:1e-2",
+        seed=0,
+    )
+
+
+MakeFleet = Callable[[Callable[[int], Wiring]], Fleet]
+
+
+@pytest.fixture
+def make_fleet(workload: Workload, tmp_path: Path) -> Iterator[MakeFleet]:
+    with ExitStack() as at_exit:
+
+        def make(make_wiring: Callable[[int], Wiring]) -> Fleet:
+            wiring = at_exit.enter_context(make_wiring(N_AGENTS))
+            return at_exit.enter_context(Fleet(tmp_path, workload, wiring, SETTINGS))
+
+        yield make
+
+
+def trains_until(fleet: Fleet, round_: int, agents: "range | list[int]" = EVERYONE) -> None:
+    fleet.until(lambda: all(fleet.round(k) >= round_ for k in agents), PATIENCE_S)
+
+
+def assert_solved(fleet: Fleet, data_of: "range | list[int]") -> None:
+    references = References(fleet.workload, {}, fleet.directory)
+    central = references.central(data_of)
+    for k in data_of:
+        assert references.objective(fleet.params(k), data_of) <= 1.01 * central
+        assert fleet.round(k) == N_ROUNDS
+
+
+def test_an_agent_is_killed_and_the_others_end_with_the_solution_for_their_data(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(Loopback)
+    fleet.start(EVERYONE)
+    trains_until(fleet, 20)
+    fleet.kill([0])
+    fleet.until_all_end(PATIENCE_S)
+    assert_solved(fleet, [1, 2, 3])
+    assert any("closed the link with agent-1: its connection closed" in line.text for line in fleet.log(1))
+
+
+def test_an_agent_is_killed_and_started_again_and_its_data_count(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(Loopback)
+    fleet.start(EVERYONE)
+    trains_until(fleet, 20)
+    fleet.kill([0])
+    fleet.start([0])
+    fleet.until_all_end(PATIENCE_S)
+    assert_solved(fleet, EVERYONE)
+    assert any("joins the training in round" in line.text for line in fleet.log(0))
+
+
+def test_an_agent_that_is_stopped_is_not_waited_for_and_catches_up(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(Loopback)
+    others = list(EVERYONE)[1:]
+    fleet.start(EVERYONE)
+    trains_until(fleet, 20)
+    fleet.stop([0])
+    then = max(fleet.round(k) for k in others)
+    trains_until(fleet, then + 20, others)
+    fleet.resume([0])
+    fleet.until_all_end(PATIENCE_S)
+    assert_solved(fleet, EVERYONE)
+
+
+@pytest.mark.parametrize("make_wiring", [namespaces, Relays])
+def test_a_network_is_cut_in_halves_that_train_on_and_heals(
+    make_fleet: MakeFleet, make_wiring: Callable[[int], Wiring]
+) -> None:
+    fleet = make_fleet(make_wiring)
+    fleet.start(EVERYONE)
+    trains_until(fleet, 20)
+    fleet.wiring.cut(*HALVES)
+    then = max(fleet.round(k) for k in EVERYONE)
+    trains_until(fleet, then + 20)
+    fleet.wiring.heal()
+    fleet.until_all_end(PATIENCE_S)
+    assert_solved(fleet, EVERYONE)
+
+
+@pytest.mark.parametrize("make_wiring", [namespaces, Relays])
+def test_packets_are_lost_and_nothing_of_the_solution(
+    make_fleet: MakeFleet, make_wiring: Callable[[int], Wiring]
+) -> None:
+    fleet = make_fleet(make_wiring)
+    fleet.wiring.lose(0.05)
+    fleet.start(EVERYONE)
+    fleet.until_all_end(PATIENCE_S)
+    assert_solved(fleet, EVERYONE)
