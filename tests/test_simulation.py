@@ -348,6 +348,23 @@ def test_nobody_ends_while_a_neighbor_is_missed_and_everybody_does_when_it_is_ba
     assert len({machine.round for machine in simulation.machines.values()}) == 1
 
 
+def test_nobody_ends_while_a_link_is_still_being_opened() -> None:
+    """Two that have long agreed wait for the third, whose Hellos are lost, as long as for one that has vanished."""
+    regression = Regression(3)
+    timing = replace(QUICK, start_timeout_s=1.0, suspect_limit_s=50.0)
+    conditions = Conditions(latency_s=0.02)
+    simulation = start(regression, [(0, 1), (1, 2)], conditions, tolerance=1e-2, max_diameter=2, timing=timing)
+    simulation.cut([("agent-1", "agent-2")])
+    simulation.run(deadline=10.0)
+    assert simulation.machines["agent-0"].round > 300
+    assert all(machine.last_round == 10**6 for machine in simulation.machines.values())
+    simulation.heal()
+    simulation.run(until=lambda: simulation.is_over, deadline=60.0)
+    assert simulation.is_over
+    assert len({machine.round for machine in simulation.machines.values()}) == 1
+    assert regression.error(simulation, regression.names) < 0.05
+
+
 def test_one_that_leaves_takes_its_data_along_and_nobody_waits_for_it() -> None:
     regression = Regression(4)
     simulation = start(regression, make_topology("full", 4, np.random.default_rng(0)), Conditions())

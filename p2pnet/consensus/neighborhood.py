@@ -63,6 +63,8 @@ class Neighbor:
     absent_until: float | None = None
     """Set for one that has vanished, or has gone for a while: until then its return is waited for before training ends.
     """
+    opens_by: float = 0.0
+    """Until then training does not end while the link with one that is connected is not open yet."""
     is_ready: bool = False
     """Takes part in the rounds."""
     round: int = -1
@@ -94,10 +96,17 @@ class Neighbor:
 class Neighborhood:
     """The table of neighbors and the handshake with each of them."""
 
-    def __init__(self, identity: Identity, make_link: Callable[[LinkId], Link], max_neighbors: int) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        make_link: Callable[[LinkId], Link],
+        max_neighbors: int,
+        suspect_limit_s: float,
+    ) -> None:
         self.identity = identity
         self._make_link = make_link
         self._max_neighbors = max_neighbors
+        self._suspect_limit_s = suspect_limit_s
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._introduced: set[PeerId] = set()
@@ -136,7 +145,10 @@ class Neighborhood:
         neighbor.disconnected_at = None
         neighbor.last_heard_at = now
         neighbor.hello_interval_s = HELLO_RESEND_S
-        return [] if neighbor.is_parted else [self._hello(neighbor, now)]
+        if neighbor.is_parted:
+            return []
+        neighbor.opens_by = now + self._suspect_limit_s
+        return [self._hello(neighbor, now)]
 
     def disconnected(self, peer: PeerId, now: float) -> None:
         """Keep the link, if there is one, for the connection may come back."""
@@ -209,6 +221,7 @@ class Neighborhood:
         neighbor.is_confirmed = neighbor.is_ready = False
         neighbor.finished_sequence = None
         neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
+        neighbor.opens_by = now + self._suspect_limit_s
         neighbor.n_missed = 0
         neighbor.proximal_weight = 0.0
         return Log(False, f"closed the link with {neighbor.name or peer}: {reason}")
@@ -229,7 +242,12 @@ class Neighborhood:
         return log
 
     def is_anyone_absent(self, now: float) -> bool:
-        return any(neighbor.absent_until is not None and now < neighbor.absent_until for neighbor in self)
+        """Whether somebody's return, or the opening of its link, is waited for."""
+        return any(
+            (neighbor.absent_until is not None and now < neighbor.absent_until)
+            or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
+            for neighbor in self
+        )
 
     def forget(self, now: float) -> None:
         """Keep nothing of peers that have no connection, no link, and are no longer expected."""

@@ -122,7 +122,7 @@ class RoundMachine:
     def __init__(self, identity: Identity, settings: RoundSettings, params: Array) -> None:
         self._settings = settings
         self._timing = timing = settings.timing
-        self._neighborhood = Neighborhood(identity, self._make_link, settings.max_neighbors)
+        self._neighborhood = Neighborhood(identity, self._make_link, settings.max_neighbors, timing.suspect_limit_s)
         self._exchange = Exchange(
             self._neighborhood,
             settings.mixing,

@@ -14,9 +14,10 @@ SLACK_ROUNDS = 8
 class Stationarity:
     """Whether an agent has come to rest:
 
-        residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance.
+        residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance;
 
-    The first residual spreads with the shares, so that all measure by one scale, those too that join at the end.
+    with tolerance 0 never, though both may be exactly 0 for a while. The first residual spreads with the shares, so
+    that all measure by one scale, those too that join at the end.
     """
 
     def __init__(self, tolerance: float) -> None:
@@ -29,7 +30,8 @@ class Stationarity:
             self.first_residual = max(self.first_residual, first_residual)
 
     def is_reached(self, residual: float, disagreement: float) -> bool:
-        return residual <= self._tolerance * self.first_residual and disagreement <= self._tolerance
+        is_near = residual <= self._tolerance * self.first_residual and disagreement <= self._tolerance
+        return is_near and self._tolerance > 0
 
 
 @final

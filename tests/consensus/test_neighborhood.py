@@ -19,7 +19,9 @@ ENOUGH_ANSWERS = 12
 
 
 def hood(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
-    return Neighborhood(Identity(name, name, incarnation, fingerprint), make_link, max_neighbors=8)
+    return Neighborhood(
+        Identity(name, name, incarnation, fingerprint), make_link, max_neighbors=8, suspect_limit_s=20.0
+    )
 
 
 def make_link(link_id: LinkId) -> Link:
@@ -258,7 +260,7 @@ def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> 
 
 
 def test_peers_never_heard_of_are_dialed_while_there_is_room() -> None:
-    neighborhood = Neighborhood(Identity("a", "a", 1, {}), make_link, max_neighbors=2)
+    neighborhood = Neighborhood(Identity("a", "a", 1, {}), make_link, max_neighbors=2, suspect_limit_s=20.0)
     neighborhood.connected("b", 0.0)
     assert neighborhood.peers_received(Peers({"b": "tcp://b", "c": "tcp://c", "d": "tcp://d"})) == [
         Dial("c", "tcp://c")

@@ -27,6 +27,12 @@ def test_before_anything_has_been_heard_nobody_is_stationary() -> None:
     assert not stationarity.is_reached(residual=1e-9, disagreement=0.0)
 
 
+def test_with_tolerance_zero_nobody_comes_to_rest() -> None:
+    stationarity = Stationarity(0.0)
+    stationarity.hear(3.0)
+    assert not stationarity.is_reached(residual=0.0, disagreement=0.0)
+
+
 class Network:
     """Agents that exchange counts in rounds; what is lost is simply not updated."""
 
