@@ -42,6 +42,8 @@ class Mixture:
     """max_j ‖z_j − z‖ / (1 + ‖w⁺‖)"""
     is_complete: bool
     """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
+    given_up: tuple[Neighbor, ...] = field(repr=False)
+    """Those who were waited for and are so no longer, until they keep up again."""
 
 
 @final
@@ -73,6 +75,7 @@ class Exchange:
         self._own_proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
         self._awaited: set[PeerId] = set()
+        self._given_at = 0.0
 
     def mass(self) -> Array:
         """y, (n_params + 2,): the mass present at this agent."""
@@ -106,6 +109,7 @@ class Exchange:
         awaited = [n for n, _ in taking_part if n.peer in self._weights.taken]
         # With nobody prompt around, waiting for the late still beats running ahead alone.
         self._awaited = {n.peer for n in awaited if not n.is_lagging} or {n.peer for n in awaited}
+        self._given_at = now
         self._own_proposal = proposal
         self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
         self.announced_degree = len(taking_part)
@@ -173,6 +177,7 @@ class Exchange:
         disagreement = 0.0
         is_complete = True
         counts: list[int] = []
+        given_up: list[Neighbor] = []
         for neighbor, link in self._neighborhood.open():
             is_new = link.apply(round_)
             share = link.latest
@@ -186,7 +191,10 @@ class Exchange:
                 continue
             if share is None or share.round != round_:
                 link.mass_flow = link.params_flow = None
-            neighbor.n_missed = 0 if link.newest_round >= round_ - 1 else neighbor.n_missed + 1
+            was_lagging = neighbor.is_lagging
+            self._count_missed(neighbor, link, round_)
+            if neighbor.is_lagging and not was_lagging and neighbor.is_connected:
+                given_up.append(neighbor)
             if share is None or (share.round < round_ - MAX_MISSED and not is_new):
                 is_complete = False
                 continue
@@ -196,4 +204,15 @@ class Exchange:
             mixed += link.params_flow
             disagreement = max(disagreement, float(np.linalg.norm(difference)))
         self.quiet.end_round(round_, counts)
-        return Mixture(mixed, disagreement / (1.0 + float(np.linalg.norm(mixed))), is_complete)
+        return Mixture(mixed, disagreement / (1.0 + float(np.linalg.norm(mixed))), is_complete, tuple(given_up))
+
+    def _count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
+        """One that has said nothing at all since the shares went out is stopped or cut off, and not late by bad luck:
+        one deadline for it is enough.
+        """
+        if link.newest_round < round_ and neighbor.last_heard_at <= self._given_at:
+            neighbor.n_missed = MAX_MISSED
+        elif link.newest_round >= round_ - 1:
+            neighbor.n_missed = 0
+        else:
+            neighbor.n_missed += 1

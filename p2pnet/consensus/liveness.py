@@ -26,6 +26,18 @@ class Liveness:
     def __init__(self, neighborhood: Neighborhood, timing: Timing) -> None:
         self._neighborhood = neighborhood
         self._timing = timing
+        self._awake_at: float | None = None
+
+    def stay_awake(self, now: float) -> None:
+        """To be told of every event. When none has come for long it was this agent that slept, stopped or starved of
+        its processor: then it knows nothing of the others' silence, and begins to listen anew.
+        """
+        if self._awake_at is not None and now - self._awake_at > self._timing.silence_s / 2:
+            for neighbor in self._neighborhood:
+                neighbor.last_heard_at = now
+                if neighbor.disconnected_at is not None:
+                    neighbor.disconnected_at = now
+        self._awake_at = now
 
     def next_deadline(self) -> float | None:
         times = []

@@ -28,8 +28,8 @@ MAX_HELLO_INTERVAL_S = 8.0
 """An unanswered Hello is said again ever more seldom, down to this."""
 
 MAX_MISSED = 3
-"""Rounds that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck, and a
-neighbor that is stopped costs no more than these deadlines."""
+"""Rounds that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck. One that
+says nothing at all meanwhile is not waited for after the first."""
 
 
 @dataclass(frozen=True, slots=True)

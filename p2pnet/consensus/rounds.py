@@ -197,6 +197,7 @@ class RoundMachine:
         """
         if self._phase is Phase.CLOSED:
             return []
+        self._liveness.stay_awake(now)
         match event:
             case MessageReceived(peer, message):
                 effects = self._message_received(peer, message, now)
@@ -452,9 +453,15 @@ class RoundMachine:
         is_waiting = self._exchange.is_alone or self._exchange.missing(self._round)
         if is_waiting and not is_late:
             return []
+        waited_s = now - self._shared_at
         if not self._exchange.is_alone:
-            self._timeout.observe(now - self._shared_at)
+            self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._round)
+        effects: list[Effect] = [
+            Log(False, f"waited {waited_s:.1f} s in vain for {neighbor.name}; going on without it")
+            for neighbor in mixture.given_up
+            if not self._timing.is_asynchronous
+        ]
         self._params = mixture.params
         self._disagreement = mixture.disagreement
         # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
@@ -462,10 +469,10 @@ class RoundMachine:
         self._round = min(max(self._round + 1, self._exchange.newest_round()), self.last_round)
         if self._settings.is_gradient_first and self._round < self.last_round:
             self._exchange.renew_estimate()
-            return self._begin_round(now)
+            return effects + self._begin_round(now)
         self._phase = Phase.EVALUATING
         self._deadline = None
-        return [self._evaluate()]
+        return [*effects, self._evaluate()]
 
     # Faults.
 

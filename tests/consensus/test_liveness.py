@@ -1,0 +1,141 @@
+"""Who is taken for gone, how long the others wait for whom, and whose silence is really one's own sleep."""
+
+import numpy as np
+import pytest
+
+from p2pnet.consensus.effects import (
+    DeadlineReached,
+    Effect,
+    Evaluate,
+    Evaluated,
+    LocalStepDone,
+    Log,
+    MessageReceived,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.consensus.messages import Ack
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import Phase, RoundMachine, RoundSettings
+from p2pnet.consensus.timing import Timing
+from p2pnet.learner import Learner, Observation
+from p2pnet.simulation import Conditions, Simulation
+
+LATENCY_S = 0.05
+DEADLINE_S = 1.0
+TIMING = Timing(round_timeout_s=DEADLINE_S, round_timeout_floor_s=DEADLINE_S, silence_s=15.0)
+
+
+class Square(Learner):
+    """½ (w − target)², by gradient steps."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+
+    def evaluate(self, effect: Evaluate) -> Evaluated:
+        return Evaluated(effect.round, effect.params - self.target, 1.0)
+
+    def observe(self) -> Observation:
+        raise NotImplementedError
+
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        return LocalStepDone(effect.round, effect.params - 0.3 * effect.direction, 1.0, 1.0)
+
+
+def ring(n_agents: int) -> Simulation:
+    simulation = Simulation(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
+    names = [f"agent-{k}" for k in range(n_agents)]
+    settings = RoundSettings(10**6, expected_neighbors=2, tolerance=0.0, timing=TIMING)
+    for k, name in enumerate(names):
+        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), Square(float(k)))
+    simulation.connect([(names[k], names[(k + 1) % n_agents]) for k in range(n_agents)])
+    return simulation
+
+
+def n_rounds(simulation: Simulation, name: str, seconds: float) -> int:
+    """How many rounds the agent gets through in that time."""
+    before = simulation.machines[name].round
+    simulation.run(deadline=simulation.now + seconds)
+    return simulation.machines[name].round - before
+
+
+@pytest.mark.parametrize("watched", ["agent-1", "agent-2", "agent-3"])
+def test_a_neighbor_that_says_nothing_costs_one_deadline(watched: str) -> None:
+    simulation = ring(5)
+    simulation.run(deadline=5.0)
+    usual = n_rounds(simulation, watched, 4.0)
+    simulation.cut([("agent-0", "agent-1"), ("agent-0", "agent-4")])
+    then = n_rounds(simulation, watched, 4.0 + DEADLINE_S)
+    assert usual - 3 <= then <= usual
+    assert n_rounds(simulation, watched, 4.0) >= usual - 1
+    told = [(peer, text) for _, peer, text in simulation.log if "in vain" in text]
+    assert sorted(told) == [
+        ("agent-0", "waited 1.0 s in vain for agent-1; going on without it"),
+        ("agent-0", "waited 1.0 s in vain for agent-4; going on without it"),
+        ("agent-1", "waited 1.0 s in vain for agent-0; going on without it"),
+        ("agent-4", "waited 1.0 s in vain for agent-0; going on without it"),
+    ]
+
+
+def test_it_is_waited_for_again_once_it_is_heard_of() -> None:
+    simulation = ring(4)
+    simulation.run(deadline=5.0)
+    simulation.cut([("agent-0", "agent-1"), ("agent-0", "agent-3")])
+    simulation.run(deadline=10.0)
+    simulation.heal()
+    simulation.run(deadline=14.0)
+    rounds = [machine.round for machine in simulation.machines.values()]
+    assert max(rounds) - min(rounds) <= 1
+    neighbor = simulation.machines["agent-1"].neighborhood.find("agent-0")
+    assert neighbor is not None
+    assert not neighbor.is_lagging
+
+
+def closed(effects: list[Effect]) -> list[str]:
+    return [effect.text for effect in effects if isinstance(effect, Log) and "closed the link" in effect.text]
+
+
+def test_silence_that_was_listened_to_closes_the_link() -> None:
+    simulation = ring(3)
+    simulation.run(deadline=5.0)
+    simulation.cut([("agent-0", "agent-1")])
+    simulation.run(deadline=5.0 + TIMING.silence_s + 1.0)
+    closings = [text for _, peer, text in simulation.log if peer == "agent-0" and "closed the link" in text]
+    assert closings == ["closed the link with agent-1: it has fallen silent"]
+
+
+def test_an_agent_that_was_stopped_for_long_takes_nobody_for_dead_when_it_goes_on() -> None:
+    simulation = ring(3)
+    simulation.run(deadline=5.0)
+    sleeper = simulation.machines["agent-0"]
+    woken_at = simulation.now + 3 * TIMING.silence_s
+    assert closed(sleeper.handle(DeadlineReached(), woken_at)) == []
+
+    # Its neighbors speak to it, one of them at least; the other one is found dead by its own silence from now on.
+    at = woken_at
+    closings: list[tuple[float, str]] = []
+    while at < woken_at + 2 * TIMING.silence_s:
+        at += 1.0
+        neighbor = sleeper.neighborhood.find("agent-1")
+        assert neighbor is not None
+        assert neighbor.link is not None
+        ack = Ack(neighbor.link.link_id.mirrored(), 0)
+        effects = sleeper.handle(MessageReceived("agent-1", ack), at) + sleeper.handle(DeadlineReached(), at)
+        closings += [(at, text) for text in closed(effects)]
+    assert [text for _, text in closings] == ["closed the link with agent-2: it has fallen silent"]
+    assert closings[0][0] >= woken_at + TIMING.silence_s
+
+
+def test_an_agent_that_computes_for_long_gives_signs_of_life() -> None:
+    simulation = ring(3)
+    simulation.run(until=lambda: simulation.machines["agent-0"].phase is Phase.EXCHANGING)
+    thinker = simulation.machines["agent-0"]
+    deadline = thinker.next_deadline()
+    signs: list[float] = []
+    start = simulation.now
+    while deadline is not None and deadline < start + TIMING.silence_s:
+        effects = thinker.handle(DeadlineReached(), deadline)
+        signs += [deadline for effect in effects if isinstance(effect, Send) and effect.peer == "agent-1"]
+        deadline = thinker.next_deadline()
+    assert len(signs) >= 2
+    assert max(np.diff([start, *signs])) < TIMING.silence_s / 2
