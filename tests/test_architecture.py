@@ -64,7 +64,8 @@ def is_within(name: str, module: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("room", "libraries"), [("optim", {"numpy", "threadpoolctl"}), ("consensus", {"numpy", "msgpack"})]
+    ("room", "libraries"),
+    [("optim", {"numpy", "threadpoolctl"}), ("consensus", {"numpy", "msgpack"}), ("membership", {"msgpack"})],
 )
 def test_a_room_without_a_world_imports_its_own_and_a_few_pure_libraries(room: str, libraries: set[str]) -> None:
     assert any(sources(room))
