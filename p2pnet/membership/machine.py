@@ -6,7 +6,7 @@
     views.py, overlay.py    the neighbors, and how there come to be enough of them
     probing.py, health.py   whether they are still there, and whether it is this agent that is slow
 
-It works by a tick: a few times a second it looks whether anything is due. News is sent with the ticks, and with pings.
+It works by a tick: a few times a second it looks whether anything is due, and sends what news there is.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from p2pnet.membership.messages import (
     encode,
 )
 from p2pnet.membership.overlay import Overlay
-from p2pnet.membership.probing import PING_RECORD_BYTES, Probing
+from p2pnet.membership.probing import Probing
 from p2pnet.membership.timing import MembershipTiming
 from p2pnet.membership.views import ActiveView
 
@@ -95,8 +95,8 @@ class MembershipMachine:
         self._queue = GossipQueue()
         self._allowance = Allowance(timing.max_bytes_per_s)
         self._health = LocalHealth()
-        self._overlay = Overlay(self.members, self.view, seeds, timing, rng)
-        self._probing = Probing(self.members, self.view, self._overlay, self._queue, timing)
+        self._overlay = Overlay(self.members, self.view, seeds, self._allowance, timing, rng)
+        self._probing = Probing(self.members, self.view, self._overlay, timing)
         self._comparing = Comparing(self.members, self.view, timing, rng)
         self._told_at: dict[PeerId, float] = {}
         """When those who are not held alive have last been told so."""
@@ -156,13 +156,12 @@ class MembershipMachine:
         self._probing.heard(peer, now)
         effects: list[Effect]
         match message:
-            case Ping(sequence, _, records):
-                effects = self._learn(records, peer, now)
-                effects += self._overlay.ping_received(peer, message, now)
-                effects.append(Send(peer, Ack(sequence, self._queue.take(peer, PING_RECORD_BYTES))))
-            case Ack(_, records):
+            case Ping(sequence):
+                effects = self._overlay.ping_received(peer, message, now)
+                effects.append(Send(peer, Ack(sequence)))
+            case Ack():
                 self._health.improve()
-                effects = self._learn(records, peer, now) + self._overlay.answer_received(peer, now)
+                effects = self._overlay.answer_received(peer, now)
             case ProbeRequest():
                 effects = self._overlay.probe(peer, message, now)
             case Vouch(target):

@@ -76,13 +76,11 @@ class Ping:
     sequence: int
     is_neighbor: bool
     """Whether the sender takes the receiver for a neighbor."""
-    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
     sequence: int
-    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

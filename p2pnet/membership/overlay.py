@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import final
 
 from p2pnet.membership.effects import CloseLink, Dial, DialProblem, Effect, HangUp, OpenLink, Randomness, Send
+from p2pnet.membership.gossip import Allowance
 from p2pnet.membership.members import Members
 from p2pnet.membership.messages import (
     Digest,
@@ -44,8 +45,10 @@ SEED_RETRY_S = 1.0
 REJECTED_S = 600.0
 """How long one is left alone with which there is nothing to train."""
 N_DECLINED_BEFORE_URGENT = 2
-N_HINTS = 8
-"""How many other members one is told of that is turned away."""
+MIN_HINTS = 2
+MAX_HINTS = 8
+"""How many other members one is told of that is turned away, as much as there is to spend."""
+HINT_BYTES = 100
 
 
 @final
@@ -57,12 +60,14 @@ class Overlay:
         members: Members,
         view: ActiveView,
         seeds: Mapping[PeerId, str],
+        allowance: Allowance,
         timing: MembershipTiming,
         rng: Randomness,
     ) -> None:
         self._members = members
         self._view = view
         self._seeds = {peer: address for peer, address in seeds.items() if peer != members.me.peer}
+        self._allowance = allowance
         self._timing = timing
         self._rng = rng
         self._connected: dict[PeerId, float] = {}
@@ -311,4 +316,5 @@ class Overlay:
         """A few of the living whom the peer may dial."""
         known = [member.record for member in self._members if member.state is State.ALIVE and member.address]
         others = [record for record in known if record.peer != peer]
-        return tuple(self._rng.sample(others, min(N_HINTS, len(others))))
+        n_affordable = int(self._allowance.n_bytes / HINT_BYTES)
+        return tuple(self._rng.sample(others, min(max(n_affordable, MIN_HINTS), MAX_HINTS, len(others))))

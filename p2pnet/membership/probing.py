@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import final
 
 from p2pnet.membership.effects import Effect, Randomness, Send
-from p2pnet.membership.gossip import GossipQueue
 from p2pnet.membership.health import LocalHealth
 from p2pnet.membership.members import Members
 from p2pnet.membership.messages import PeerId, Ping, ProbeRequest, Record, State
@@ -20,7 +19,6 @@ from p2pnet.membership.timing import MembershipTiming
 from p2pnet.membership.views import ActiveView, Neighbor
 
 N_HELPERS = 3
-PING_RECORD_BYTES = 200
 REFUTATION_GRACE_S = 3.0
 """How long a neighbor that others hold dead, but that is connected here, has to say otherwise."""
 
@@ -29,13 +27,10 @@ REFUTATION_GRACE_S = 3.0
 class Probing:
     """Watches over the active view; what it finds out are records."""
 
-    def __init__(
-        self, members: Members, view: ActiveView, overlay: Overlay, queue: GossipQueue, timing: MembershipTiming
-    ) -> None:
+    def __init__(self, members: Members, view: ActiveView, overlay: Overlay, timing: MembershipTiming) -> None:
         self._members = members
         self._view = view
         self._overlay = overlay
-        self._queue = queue
         self._timing = timing
         self._sequence = 0
 
@@ -102,7 +97,7 @@ class Probing:
         self._sequence += 1
         return Send(
             peer,
-            Ping(self._sequence, True, self._queue.take(peer, PING_RECORD_BYTES)),
+            Ping(self._sequence, True),
         )
 
     def _accusation(self, neighbor: Neighbor, health: LocalHealth, now: float) -> Record | None:

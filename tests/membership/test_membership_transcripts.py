@@ -6,7 +6,7 @@ P2PNET_WRITE_TRANSCRIPTS=1 writes them anew; read the difference before you comm
 import os
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from p2pnet.membership.effects import DeadlineReached, Effect, Event, Log
 from p2pnet.membership.messages import Gossip, Record, State
@@ -15,7 +15,7 @@ from p2pnet.membership_simulation import MembershipSimulation, NetworkConditions
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 QUIET = replace(LAN, probe_interval_s=3.0, visit_interval_s=1000.0)
-EVENTS = {kind.__name__ for kind in Event.__args__}  # type: ignore[attr-defined]
+EVENTS = {kind.__name__ for kind in get_args(Event)}
 
 
 def in_words(value: Any) -> str:

@@ -211,7 +211,7 @@ def churn(simulation: MembershipSimulation, steps: list[tuple[str, float]], rng:
         simulation.run(pause_s)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     st.integers(0, 2**32),
     st.lists(st.tuples(st.sampled_from(["join", "crash", "leave", "cut", "heal"]), st.floats(0.0, 8.0)), max_size=12),
