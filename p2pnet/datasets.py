@@ -6,7 +6,6 @@ hundredths.
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.agent.data import Samples, read_samples
+from p2pnet.agent.scaling import moments, scaling_by
 from p2pnet.errors import DataError
 
 TEST_FRACTION = 0.2
@@ -54,19 +54,9 @@ def standardize(train: Samples, test: Samples) -> tuple[Samples, Samples]:
 
     The targets of a regression are treated alike. Columns that do not vary become 0.
     """
-    center, scale = _moments(train.X)
-    center_of_y, scale_of_y = _moments(train.Y)
-
-    def standardized(samples: Samples) -> Samples:
-        Y = samples.Y if samples.task == "classification" else (samples.Y - center_of_y) / scale_of_y
-        return replace(samples, X=(samples.X - center) / scale, Y=Y)
-
-    return standardized(train), standardized(test)
-
-
-def _moments(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    deviation = values.std(axis=0)
-    return values.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+    mean, variance = moments(train, is_target_scaled=train.task == "regression")
+    scaling = scaling_by(mean, variance, train.n_features)
+    return scaling.apply(train), scaling.apply(test)
 
 
 def _digits(files: Path) -> Samples:

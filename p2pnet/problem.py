@@ -117,17 +117,32 @@ def make_optimizer(
 
 def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
     """What must be equal for two agents to train together, in words, field by field."""
-    features = f"{samples.n_features} features ({_digest(samples.feature_names)})"
-    classes = f", {len(samples.classes)} classes ({_digest(samples.classes)})" if samples.classes else ""
-    return {
-        "model": f"{problem.model.describe()}, seed {problem.seed}",
-        "loss": problem.loss.describe(),
-        "penalty": problem.penalty.describe(),
-        "data": f"{samples.task}, {features}{classes}",
+    fields = {
+        "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
         "exchanges": str(settings.algorithm.exchanges),
-        "weighting": settings.algorithm.weighting,
         "gradient order": settings.algorithm.gradient_order,
+        "loss": problem.loss.describe(),
+        "model": f"{problem.model.describe()}, seed {problem.seed}",
+        "penalty": problem.penalty.describe(),
+        "scaling": settings.data.standardize,
+        "weighting": settings.algorithm.weighting,
     }
+    if samples.classes:
+        fields["classes"] = f"{len(samples.classes)} ({_digest(samples.classes)})"
+    return fields
+
+
+def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+    """The same before the labels have been found out, where they are not given: without what depends on them."""
+    fields = fingerprint(problem, settings, samples)
+    if samples.task == "regression" or settings.data.classes is not None:
+        return fields
+    model = settings.model
+    fields["classes"] = "as found"
+    if not model.factory:
+        layers = "-".join(map(str, model.hidden)) or "no"
+        fields["model"] = f"{layers} hidden {model.activation} {model.precision}, seed {problem.seed}"
+    return fields
 
 
 def _digest(names: tuple[str, ...]) -> str:

@@ -80,7 +80,7 @@ def test_a_file_is_split_by_the_seed_and_standardised_by_its_training_part(tmp_p
     ("text", "task", "message"),
     [
         ("x,y\n1,2\n2,2\n", "regression", "has one value only"),
-        ("x,y\n1,a\n2,a\n", "auto", "has the one class 'a' only"),
+        ("x,y\n1,a\n2,a\n", "auto", "has one value only"),
     ],
 )
 def test_a_target_that_never_changes_is_refused(tmp_path: Path, text: str, task: str, message: str) -> None:

@@ -84,9 +84,10 @@ def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
         for settings in agents:
             preparation = prepare(settings)
             peer = preparation.keys.public
-            identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=preparation.fingerprint)
-            machine = RoundMachine(identity, round_settings(settings), preparation.params)
-            simulation.add(peer, machine, preparation.learner)
+            training = preparation.training(survey=None)
+            identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
+            machine = RoundMachine(identity, round_settings(settings), training.params)
+            simulation.add(peer, machine, training.learner)
             simulation.connect((peer, other) for other in preparation.addresses if other in simulation.machines)
         simulation.run(until=lambda: simulation.is_over)
     assert [machine.round for machine in simulation.machines.values()] == [N_ROUNDS] * len(agents)

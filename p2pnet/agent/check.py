@@ -6,6 +6,7 @@ from p2pnet.agent.daemon import require_finite
 from p2pnet.agent.logs import check_log
 from p2pnet.agent.preparation import Preparation, prepare
 from p2pnet.agent.state import StateDirectory
+from p2pnet.agent.training import survey_alone
 from p2pnet.config import Settings
 from p2pnet.consensus.effects import Evaluate, RunLocalStep
 
@@ -21,7 +22,9 @@ def check_agent(settings: Settings) -> str:
     preparation.open_transport(settings.network.bind).close(0.0)
     _try_a_local_step(preparation)
     train, test = preparation.train, preparation.test
-    task = f"classification into {len(train.classes)} classes" if train.classes else "regression"
+    # Other agents may have labels that this one has not.
+    least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
+    task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
     return (
         f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), {len(preparation.addresses)} peers "
         f"named, {train.n_samples} training and {test.n_samples} test samples of {train.n_features} features, "
@@ -30,8 +33,9 @@ def check_agent(settings: Settings) -> str:
 
 
 def _try_a_local_step(preparation: Preparation) -> None:
-    """Begin with the first parameters as if the agent were alone; a model's own faults show here."""
-    learner, params = preparation.learner, preparation.params
+    """Begin with the first parameters as if there were no other agents; a model's own faults show here."""
+    training = preparation.training(survey_alone(preparation.summary))
+    learner, params = training.learner, training.params
     evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
     learner.observe()
     direction = evaluated.gradient_sum / evaluated.n_samples

@@ -10,7 +10,6 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
+from p2pnet.agent.training import Training
 from p2pnet.agent.transport import (
     Address,
     Connected,
@@ -59,6 +59,8 @@ from p2pnet.consensus.effects import (
     PeerDisconnected,
     PeerId,
     PeersFound,
+    Prepare,
+    Prepared,
     RunLocalStep,
     Send,
 )
@@ -69,11 +71,12 @@ from p2pnet.consensus.messages import (
     Peers,
     Refuse,
     Reset,
+    Survey,
     decode,
     encode,
 )
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine
+from p2pnet.consensus.stages import StagedMachine
 from p2pnet.errors import ProtocolError, TrainingError, TransportError
 from p2pnet.learner import Learner
 
@@ -86,7 +89,7 @@ GOODBYE_TIMEOUT_S = 0.5
 class _Answer:
     """What the learner's thread has computed."""
 
-    event: Evaluated | LocalStepDone
+    event: Evaluated | LocalStepDone | Prepared
     record: RoundRecord | None
 
 
@@ -108,12 +111,9 @@ def run_agent(settings: Settings) -> int:
             fingerprint=preparation.fingerprint,
             address=settings.network.advertised_address or "",
         )
-        machine = RoundMachine(identity, round_settings(settings), preparation.params)
-        model = {"model": preparation.problem.model.describe()}
+        machine = StagedMachine(identity, round_settings(settings), preparation.summary)
         discovery = _discovery(settings, preparation, transport, log)
-        daemon = Daemon(
-            machine, preparation.learner, transport, discovery, preparation.open_to_hints, state, log, model
-        )
+        daemon = Daemon(machine, preparation, transport, discovery, state, log)
         for peer, address in preparation.addresses.items():
             if address is not None:
                 transport.dial(peer, address)
@@ -151,28 +151,25 @@ class Daemon:
 
     def __init__(
         self,
-        machine: RoundMachine,
-        learner: Learner,
+        machine: StagedMachine,
+        preparation: Preparation,
         transport: Transport,
         discovery: Discovery,
-        open_to_hints: Collection[PeerId],
         state: StateDirectory,
         log: logging.Logger,
-        model_description: Mapping[str, str],
     ) -> None:
         self._machine = machine
-        self._learner = learner
+        self._preparation = preparation
+        self._training: Training | None = None
         self._transport = transport
         self._discovery = discovery
         self._found: dict[PeerId, tuple[str, ...]] = {}
         """where the local network says that peers are"""
         self._dialed_where_found: set[PeerId] = set()
         self._unreached = Unreached()
-        self._open_to_hints = open_to_hints
         self._state = state
         self._history = state.open_history()
         self._log = log
-        self._model_description = model_description
         self._worker = Worker[_Answer](transport.wake)
         self._first_record: RoundRecord | None = None
         self._stopped_because = "told to leave"
@@ -192,7 +189,7 @@ class Daemon:
         """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
         previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
-        self._log.info("listening on %s as %s", addresses, self._machine.neighborhood.identity.peer)
+        self._log.info("listening on %s as %s", addresses, self._machine.identity.peer)
         try:
             self._discovery.start()
             self._perform(self._machine.start(time.monotonic()))
@@ -232,7 +229,7 @@ class Daemon:
 
     # What comes in.
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event | Prepared) -> None:
         self._perform(self._machine.handle(event, time.monotonic()))
 
     def _handle_transport(self, happening: TransportEvent) -> None:
@@ -257,7 +254,7 @@ class Daemon:
     def _take_what_was_found(self) -> None:
         """Let the machine choose whom to dial; those dialed before are dialed where they are now."""
         for agent in self._discovery.take():
-            if agent.peer not in self._open_to_hints:
+            if agent.peer not in self._preparation.open_to_hints:
                 continue
             where = ", ".join(agent.addresses)
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
@@ -269,14 +266,14 @@ class Daemon:
 
     def _portrait(self, peer: PeerId) -> SelfPortrait:
         """What is told a peer that asks who this is."""
-        neighborhood = self._machine.neighborhood
-        asking = neighborhood.find(peer)
+        identity, rounds = self._machine.identity, self._machine.rounds
+        asking = None if rounds is None else rounds.neighborhood.find(peer)
         return SelfPortrait(
             protocol=PROTOCOL_VERSION,
-            name=neighborhood.identity.name,
+            name=identity.name,
             software=__version__,
-            fingerprint=neighborhood.identity.fingerprint,
-            round=neighborhood.round,
+            fingerprint=identity.fingerprint,
+            round=-1 if rounds is None else rounds.neighborhood.round,
             known_incarnation=asking.theirs.incarnation if asking and asking.theirs else -1,
             time_s=time.time(),
         )
@@ -306,8 +303,8 @@ class Daemon:
         """The message, rid of agents that are not to be dialed at a neighbor's word, and of what is no address."""
         if not isinstance(message, Peers):
             return message
-        hints = message.addresses.items()
-        return Peers({peer: where for peer, where in hints if peer in self._open_to_hints and _is_address(where)})
+        hints, open_to_hints = message.addresses.items(), self._preparation.open_to_hints
+        return Peers({peer: where for peer, where in hints if peer in open_to_hints and _is_address(where)})
 
     def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
         """Log what a peer's message brought about, as long as it does not do so too often."""
@@ -325,11 +322,13 @@ class Daemon:
                 case Send(peer, message):
                     if not self._transport.send(peer, encode(message)):
                         self._log.debug("%s to %s could not be sent", type(message).__name__, peer)
-                case Evaluate():
-                    self._worker.do("evaluate", partial(self._evaluate, effect))
-                case RunLocalStep():
+                case Prepare(survey):
+                    self._worker.do("prepare", partial(self._prepare, survey))
+                case Evaluate() if self._training is not None:
+                    self._worker.do("evaluate", partial(self._evaluate, self._training.learner, effect))
+                case RunLocalStep() if self._training is not None:
                     self._begin_history()
-                    self._worker.do("local step", partial(self._run_local_step, effect))
+                    self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
                 case Dial(peer, address):
                     self._dial(peer, address)
                 case HangUp(peer, reason):
@@ -351,9 +350,13 @@ class Daemon:
             self._dialed_where_found.add(peer)
         self._transport.dial(peer, *self._found.get(peer, (address,)))
 
-    def _evaluate(self, effect: Evaluate) -> _Answer:
-        evaluated = require_finite(self._learner.evaluate(effect))
-        seen = self._learner.observe()
+    def _prepare(self, survey: Survey | None) -> _Answer:
+        self._training = training = self._preparation.training(survey)
+        return _Answer(Prepared(training.fingerprint, training.params), None)
+
+    def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
+        evaluated = require_finite(learner.evaluate(effect))
+        seen = learner.observe()
         record = RoundRecord(
             effect.round,
             time.time(),
@@ -364,9 +367,6 @@ class Daemon:
             self._transport.bytes_sent,
         )
         return _Answer(evaluated, record)
-
-    def _run_local_step(self, effect: RunLocalStep) -> _Answer:
-        return _Answer(self._learner.run_local_step(effect), None)
 
     # What is kept.
 
@@ -389,16 +389,19 @@ class Daemon:
             self._first_record = None
 
     def _save_model(self) -> None:
-        self._state.save_model(self._machine.params, self._model_description)
+        if self._training is not None and self._machine.rounds is not None:
+            self._state.save_model(self._machine.rounds.params, self._training.description)
 
     def _save(self) -> None:
         self._save_model()
-        self._state.save_books(self._machine.books())
+        rounds = self._machine.rounds
+        if rounds is not None:
+            self._state.save_books(rounds.books())
         self._state.save_result(
             Result(
-                agent=self._machine.neighborhood.identity.name,
-                public_key=self._machine.neighborhood.identity.peer,
-                rounds=self._machine.round,
+                agent=self._machine.identity.name,
+                public_key=self._machine.identity.peer,
+                rounds=0 if rounds is None else rounds.round,
                 stopped_because=self._stopped_because,
                 bytes_sent=self._transport.bytes_sent,
                 bytes_received=self._transport.bytes_received,
@@ -408,6 +411,10 @@ class Daemon:
                 n_messages_refused=self._n_refused,
             )
         )
+
+
+def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:
+    return _Answer(learner.run_local_step(effect), None)
 
 
 def _is_address(text: str) -> bool:

@@ -58,6 +58,15 @@ class Samples:
         """Outputs that a model of these samples has: one a class, or one for regression."""
         return len(self.classes) or 1
 
+    def with_classes(self, classes: Sequence[str]) -> "Samples":
+        """The same samples with their labels as indices into `classes`; DataError for a label that is none of them."""
+        index_of = {label: index for index, label in enumerate(classes)}
+        unknown = [label for label in self.classes if label not in index_of]
+        if unknown:
+            raise DataError(f"label {unknown[0]!r} is none of the classes {', '.join(classes)}")
+        Y = np.array([index_of[label] for label in self.classes], dtype=np.intp)[self.Y]
+        return replace(self, Y=Y, classes=tuple(classes))
+
     def take(self, rows: Indices | slice) -> "Samples":
         """The samples of these rows, in this order; views of them for a slice."""
         return replace(self, X=self.X[rows], Y=self.Y[rows])
@@ -74,14 +83,17 @@ class Samples:
 
 
 def load_data(settings: DataSettings) -> tuple[Samples, Samples]:
-    """(training, test) samples as `[data]` says: test_source where there is one, else a part of source."""
+    """(training, test) samples as `[data]` says: test_source where there is one, else a part of source.
+
+    Without data.classes, the classes of both are the labels found in either.
+    """
     samples = read_samples(settings.source, settings.target, settings.task, settings.classes)
     if settings.test_source is None:
         try:
             return samples.split(settings.test_fraction, np.random.default_rng(settings.seed))
         except DataError as error:
             raise DataError(f"{settings.source}: {error}") from error
-    test = read_samples(settings.test_source, settings.target, samples.task, samples.classes or None)
+    test = read_samples(settings.test_source, settings.target, samples.task, settings.classes)
     if test.n_features != samples.n_features:
         raise DataError(
             f"{settings.test_source}: has {test.n_features} feature columns, {settings.source} has "
@@ -91,7 +103,16 @@ def load_data(settings: DataSettings) -> tuple[Samples, Samples]:
         pairs = zip(test.feature_names, samples.feature_names, strict=True)
         mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
         raise DataError(f"{settings.test_source}: has column {mine!r} where {settings.source} has {theirs!r}")
+    if samples.task == "classification":
+        classes = in_order({*samples.classes, *test.classes}) if settings.classes is None else settings.classes
+        return samples.with_classes(classes), test.with_classes(classes)
     return samples, test
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Labels in the order of the numbers if all are numbers, else of the alphabet."""
+    labels = sorted(labels)
+    return tuple(sorted(labels, key=float) if all(map(_is_number, labels)) else labels)
 
 
 def read_samples(
@@ -151,11 +172,6 @@ class _Table:
         labels = [_label_text(label) for label in found]
         if classes is None:
             classes = labels
-        if len(classes) < 2:
-            raise DataError(
-                f"{self.source}, column {self.target_name!r}: has the one class {labels[0]!r} only; "
-                "if other agents have the others, name all in data.classes"
-            )
         is_numeric = self.target.dtype.kind == "f"
         index_of = {
             _label_text(float(label)) if is_numeric and _is_number(label) else label: index

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from p2pnet.agent.data import Samples, load_data
 from p2pnet.agent.security import KeyPair, load_keys
+from p2pnet.agent.training import Training, make_training, most_params, summarize, survey_alone
 from p2pnet.agent.transport import PeerId, TransportLimits
 from p2pnet.agent.zmq_transport import ZmqTransport
-from p2pnet.config import AlgorithmSettings, NetworkSettings, Settings
-from p2pnet.consensus.messages import MAX_HEADER_BYTES, Array
+from p2pnet.config import NetworkSettings, Settings
+from p2pnet.consensus.messages import MAX_HEADER_BYTES, Survey
 from p2pnet.consensus.rounds import RoundSettings
+from p2pnet.consensus.survey import Summary
 from p2pnet.consensus.timing import Timing
 from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.errors import ConfigError
-from p2pnet.learner import NextLearner, Weighting
-from p2pnet.problem import Problem, fingerprint, make_optimizer, make_problem, worker_map
+from p2pnet.problem import early_fingerprint
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -28,14 +26,14 @@ _BYTES_OF_A_NUMBER = 8
 class Preparation:
     """One agent before it has touched anything but its own files."""
 
+    settings: Settings
     keys: KeyPair
     train: Samples
     test: Samples
-    problem: Problem
-    learner: NextLearner
-    params: Array = field(repr=False)
-    """the parameters that training begins with"""
+    summary: Summary | None
+    """what goes into the survey; None where none is made"""
     fingerprint: dict[str, str]
+    """what is known before the survey"""
     limits: TransportLimits
     addresses: dict[PeerId, str | None]
     """the peers that the settings name to train with, with the addresses to dial"""
@@ -43,6 +41,10 @@ class Preparation:
     open_to_hints: frozenset[PeerId]
     """the allowed peers that may be dialed where others say they are: none whose address the settings give, and where
     the neighbors are named, those of them only that are to be found on the local network"""
+
+    def training(self, survey: Survey | None) -> Training:
+        """What is trained, by what the survey has found; DataError where that is not possible."""
+        return make_training(self.settings, self.train, self.test, survey)
 
     def open_transport(self, bind: str) -> ZmqTransport:
         """TransportError where the address cannot be bound."""
@@ -57,29 +59,21 @@ def prepare(settings: Settings) -> Preparation:
     addresses = _named_peers(network)
     _check_peers(network, addresses, keys)
     train, test = load_data(settings.data)
-    problem = make_problem(settings.model, settings.objective, train)
-    params = problem.first_params().astype(np.float64, copy=False)
+    summary = summarize(settings, train, test)
+    first = make_training(settings, train, test, survey_alone(summary))
     allowed = frozenset({*addresses, *(seed.public_key for seed in network.seeds), *settings.security.allowed_peers})
     return Preparation(
+        settings=settings,
         keys=keys,
         train=train,
         test=test,
-        problem=problem,
-        learner=_learner(problem, settings.algorithm, train, problem.metric(test)),
-        params=params,
-        fingerprint=fingerprint(problem, settings, train),
-        limits=_limits(network, params.size),
+        summary=summary,
+        fingerprint=early_fingerprint(first.problem, settings, train),
+        limits=_limits(network, first.params.size, most_params(settings, train, summary)),
         addresses=addresses,
         allowed=allowed,
         open_to_hints=_open_to_hints(network, allowed) - {keys.public},
     )
-
-
-def _learner(
-    problem: Problem, settings: AlgorithmSettings, train: Samples, test_metric: Callable[..., float]
-) -> NextLearner:
-    optimizer = make_optimizer(problem, settings, train, worker_map(settings.workers))
-    return NextLearner(optimizer, test_metric, Weighting(settings.weighting))
 
 
 def round_settings(settings: Settings) -> RoundSettings:
@@ -126,12 +120,16 @@ def _check_peers(network: NetworkSettings, addresses: dict[PeerId, str | None], 
         raise ConfigError("network.bind = none: nobody can dial this agent; name a seed or a neighbor for it to dial")
 
 
-def _limits(network: NetworkSettings, n_params: int) -> TransportLimits:
-    """Nothing larger than a share of this very model is ever taken in."""
-    largest = ARRAYS_IN_A_MESSAGE * _BYTES_OF_A_NUMBER * (n_params + 2) + MAX_HEADER_BYTES
-    if largest > network.max_message_bytes:
+def _limits(network: NetworkSettings, n_params: int, most_params: int) -> TransportLimits:
+    """Nothing larger than a share of this very model is ever taken in, or of the largest that it may turn out to be."""
+    if _n_bytes(n_params) > network.max_message_bytes:
         raise ConfigError(
             f"network.max_message_bytes = {network.max_message_bytes}: a share of this model of {n_params} parameters "
-            f"takes up to {largest} bytes; allow that much, or choose a smaller model"
+            f"takes up to {_n_bytes(n_params)} bytes; allow that much, or choose a smaller model"
         )
+    largest = min(_n_bytes(most_params), network.max_message_bytes)
     return TransportLimits(max_frames=1 + ARRAYS_IN_A_MESSAGE, max_message_bytes=largest)
+
+
+def _n_bytes(n_params: int) -> int:
+    return ARRAYS_IN_A_MESSAGE * _BYTES_OF_A_NUMBER * (n_params + 2) + MAX_HEADER_BYTES

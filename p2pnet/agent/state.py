@@ -124,8 +124,11 @@ class StateDirectory:
         return last if 0 <= last < _MAX_INCARNATION else 0
 
     def next_incarnation(self) -> int:
-        """A number above all earlier ones, on disk before it is returned; the clock makes up for a lost file."""
-        incarnation = max(self.incarnation + 1, int(time.time()))
+        """A number above all earlier ones, and above that before it, which is for the survey.
+
+        It is on disk before it is returned; the clock makes up for a lost file.
+        """
+        incarnation = max(self.incarnation + 2, int(time.time()))
         write_atomically(self.path / "incarnation", f"{incarnation}\n".encode())
         return incarnation
 
@@ -134,8 +137,8 @@ class StateDirectory:
         (self.path / "result.json").unlink(missing_ok=True)
         return History(self.path / "history.csv")
 
-    def save_model(self, params: Array, description: Mapping[str, str]) -> None:
-        """model.npz: params (n_params,), and each text of the description under its name."""
+    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
+        """model.npz: params (n_params,), and each text, number or array of the description under its name."""
         write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
 
     def save_result(self, result: Result) -> None:

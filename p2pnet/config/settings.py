@@ -234,8 +234,13 @@ class DataSettings(Section):
     classes: tuple[Label, ...] | None = Field(
         default=None,
         min_length=2,
-        description="All labels of the network in order, the same everywhere; needed where this file lacks some.",
+        description="All labels of the network in order, the same everywhere. Default: those found at all agents.",
         examples=[["ham", "spam"]],
+    )
+    standardize: Literal["network", "local", "none"] = Field(
+        default="network",
+        description="Subtract the mean of each feature and divide by its deviation, and for regression of the target: "
+        "those over the samples of the whole network, found before training, or of this machine's own (local).",
     )
     test_source: Path | None = Field(
         default=None,
@@ -292,7 +297,9 @@ class ObjectiveSettings(Section):
         description="auto: half-squared for regression, softmax-cross-entropy for classification.",
     )
     huber_delta: float = Field(
-        default=1.0, gt=0, description="Residual from which on the huber loss grows linearly, in units of the target."
+        default=1.0,
+        gt=0,
+        description="Residual from which on the huber loss grows linearly, in units of the target as trained on.",
     )
     penalty: Penalty = Field(default="l2:1e-4", description=f"{PENALTY_FORMS}.")
     penalize_biases: bool = Field(default=False, description="Whether the penalty counts biases as well as weights.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from p2pnet.consensus.messages import Array, Message
+from p2pnet.consensus.messages import Array, Message, Survey
 
 PeerId: TypeAlias = str
 """Names a peer for good: its public key on real networks."""
@@ -71,6 +71,14 @@ class PeersFound:
     addresses: Mapping[PeerId, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Answers Prepare: what the agent trains, field by field, and the parameters that it begins with."""
+
+    fingerprint: Mapping[str, str]
+    params: Array = field(repr=False)
+
+
 Event: TypeAlias = (
     PeerConnected
     | PeerDisconnected
@@ -129,6 +137,13 @@ class RunLocalStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make what is to be trained, by what the survey has found if there was one."""
+
+    survey: Survey | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Training has ended with these parameters; the agent goes on serving its neighbors until Close."""
 
@@ -148,4 +163,4 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Send | Dial | HangUp | Evaluate | RunLocalStep | Finish | Close | Log
+Effect: TypeAlias = Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Finish | Close | Log

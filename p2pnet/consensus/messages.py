@@ -18,6 +18,8 @@ not fit is a ProtocolError that says what did not.
     10    State      the answer: round and parameters
     11    Peers      addresses of others you may dial
     12    Away       I go, and expect to be back soon
+    20    Census     the labels that I have heard of, and whose survey this is
+    21    Survey     what the survey before the training has found
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ PROTOCOL_VERSION = 1
 MAX_HEADER_BYTES = 16_384
 MAX_PEERS_TOLD = 64
 MAX_TEXT_LENGTH = 512
+MAX_LABELS = 1024
+MAX_BYTES_OF_LABELS = 12_288
 
 Array: TypeAlias = NDArray[np.float64]
 WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
@@ -165,8 +169,32 @@ class Peers:
     addresses: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What grows during a survey until all who take part say the same."""
+
+    survey: str
+    """Names the survey: the least id, with its incarnation, of those who take part."""
+    labels: tuple[str, ...]
+    """Of a classification, each once, in the order of text."""
+    is_confirmed: bool
+    """Whether the sender has heard the same from the receiver; if not, it waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the agents found out together before they trained, by column: features, then targets."""
+
+    survey: str
+    labels: tuple[str, ...]
+    mean: Array = field(repr=False)
+    variance: Array = field(repr=False)
+    """Both over the training samples of all agents."""
+
+
 Message: TypeAlias = (
     Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Peers | Away
+    | Census | Survey
 )  # fmt: skip
 
 KINDS: Mapping[int, type[Message]] = {
@@ -182,10 +210,16 @@ KINDS: Mapping[int, type[Message]] = {
     10: State,
     11: Peers,
     12: Away,
+    20: Census,
+    21: Survey,
 }
 _KIND_OF = {message_type: kind for kind, message_type in KINDS.items()}
 _WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
-_ARRAY_FIELDS: Mapping[type[Message], tuple[str, ...]] = {Share: ("total", "params"), State: ("params",)}
+_ARRAY_FIELDS: Mapping[type[Message], tuple[str, ...]] = {
+    Share: ("total", "params"),
+    State: ("params",),
+    Survey: ("mean", "variance"),
+}
 _HEADER_FIELDS: Mapping[type[Message], tuple[str, ...]] = {
     message_type: tuple(f.name for f in fields(message_type) if f.name not in _ARRAY_FIELDS.get(message_type, ()))
     for message_type in KINDS.values()
@@ -309,6 +343,23 @@ def _read_texts(where: str, value: object) -> dict[str, str]:
     return {_read_text(where, name): _read_text(where, text) for name, text in value.items()}
 
 
+def _read_labels(where: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_LABELS:
+        raise ProtocolError(f"{where}: not a list of at most {MAX_LABELS} texts")
+    return check_labels(where, tuple(_read_text(where, label) for label in value))
+
+
+def check_labels(where: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, or ProtocolError: they must be distinct and fit into one message."""
+    if len(set(labels)) < len(labels):
+        raise ProtocolError(f"{where}: a label stands there twice")
+    if len(labels) > MAX_LABELS or sum(len(label.encode()) + 3 for label in labels) > MAX_BYTES_OF_LABELS:
+        raise ProtocolError(
+            f"{where}: more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"
+        )
+    return labels
+
+
 def _read_precision(where: str, value: object) -> int:
     if type(value) is not int or value not in _WIRE_TYPES:
         raise ProtocolError(f"{where}: neither 32 nor 64")
@@ -345,4 +396,6 @@ _READERS: Mapping[str, Any] = {
     "proximal_weight": _read_weight,
     "first_residual": _read_weight,
     "addresses": _read_texts,
+    "survey": _read_text,
+    "labels": _read_labels,
 }

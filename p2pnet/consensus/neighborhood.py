@@ -161,14 +161,9 @@ class Neighborhood:
 
     def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
         """The handshake. A link confirmed by this Hello is open afterwards."""
-        difference = _difference(self.identity.fingerprint, hello.fingerprint)
-        if difference is not None:
-            ours, theirs = difference
+        if refused := refusal(peer, self.identity.fingerprint, hello):
             self._enter(peer).is_parted = True
-            return [
-                Send(peer, Refuse(f"{theirs}, {ours}"[:MAX_TEXT_LENGTH])),
-                Log(True, f"refused {hello.name}: {theirs}, {ours}"),
-            ]
+            return refused
         neighbor = self._enter(peer)
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
             return []
@@ -303,9 +298,11 @@ class Neighborhood:
         return Nonce(self.identity.incarnation, self._counter)
 
 
-def _difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> tuple[str, str] | None:
-    """The first field in which two fingerprints differ, as (ours, theirs) in words."""
-    for name in sorted({*ours, *theirs}):
-        if ours.get(name) != theirs.get(name):
-            return f"ours is {ours.get(name, 'absent')}", f"{name}: theirs is {theirs.get(name, 'absent')}"
-    return None
+def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[Effect]:
+    """What is said to one that does not train what we do; nothing where the fingerprints agree."""
+    for name in sorted({*fingerprint, *hello.fingerprint}):
+        ours, theirs = fingerprint.get(name, "absent"), hello.fingerprint.get(name, "absent")
+        if ours != theirs:
+            words = f"{name}: theirs is {theirs}, ours is {ours}"
+            return [Send(peer, Refuse(words[:MAX_TEXT_LENGTH])), Log(True, f"refused {hello.name}: {words}")]
+    return []

@@ -54,6 +54,7 @@ from p2pnet.consensus.messages import (
     Ack,
     Array,
     Away,
+    Census,
     Finished,
     Hello,
     Left,
@@ -66,6 +67,7 @@ from p2pnet.consensus.messages import (
     Share,
     State,
     StateRequest,
+    Survey,
 )
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
@@ -287,6 +289,8 @@ class RoundMachine:
                 return self._neighborhood.peers_received(message)
             case Reset():
                 return self._neighborhood.reset_received(peer, message, now)
+            case Census() | Survey():
+                return []  # for the stage before
             case _:
                 link = self._neighborhood.find_link(peer, message.link_id)
                 if link is None:

@@ -126,6 +126,7 @@ def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> li
                 test_source=Path("../test.npz"),
                 task=workload.problem.task,
                 classes=workload.train.classes or None,
+                standardize="none",  # it is, as a whole
             ),
             model=workload.model,
             objective=workload.objective,

@@ -106,7 +106,7 @@ class Agent:
                     "round_pace_s": 0.02,
                     **network,
                 },
-                "data": {"source": Path("samples.npz"), "task": "regression"},
+                "data": {"source": Path("samples.npz"), "task": "regression", "standardize": "none"},
                 "model": {"hidden": ()},
                 "algorithm": {"rounds": FOR_EVER, "tolerance": 0.0},
             }

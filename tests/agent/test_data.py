@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from p2pnet.agent.data import Samples, load_data, read_samples, write_npz
+from p2pnet.agent.data import Samples, in_order, load_data, read_samples, write_npz
 from p2pnet.config import DataSettings
 from p2pnet.errors import DataError
 
@@ -79,13 +79,24 @@ def test_classes_are_in_the_order_of_the_numbers_or_of_the_alphabet_or_as_given(
     assert samples.n_outputs == 3
 
 
-def test_a_shard_of_one_class_is_read_where_all_classes_are_named(tmp_path: Path) -> None:
+def test_a_shard_of_one_class_has_that_class_or_those_that_are_named(tmp_path: Path) -> None:
     shard = csv_file(tmp_path, "x,y\n0,cat\n1,cat\n")
+    assert read_samples(shard).classes == ("cat",)
     np.testing.assert_array_equal(read_samples(shard, classes=("ant", "cat")).Y, [1, 1])
-    assert complaint(shard) == (
-        "samples.csv, column 'y': has the one class 'cat' only; if other agents have the others, name all in "
-        "data.classes"
-    )
+
+
+def test_labels_become_indices_into_other_classes_which_must_hold_them_all(tmp_path: Path) -> None:
+    samples = read_samples(csv_file(tmp_path, "x,y\n0,cat\n1,ant\n2,cat\n"))
+    again = samples.with_classes(("cat", "bee", "ant"))
+    np.testing.assert_array_equal(again.Y, [0, 2, 0])
+    assert again.classes == ("cat", "bee", "ant")
+    with pytest.raises(DataError, match="label 'cat' is none of the classes ant, bee"):
+        samples.with_classes(("ant", "bee"))
+
+
+def test_labels_are_in_the_order_of_the_numbers_if_all_are_numbers() -> None:
+    assert in_order({"10", "9", "-1", "0.5"}) == ("-1", "0.5", "9", "10")
+    assert in_order({"10", "9", "none"}) == ("10", "9", "none")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +248,16 @@ def test_a_test_file_is_read_with_the_task_and_classes_of_the_training_file(tmp_
 
     assert train.n_samples == 4
     assert test.classes == train.classes == ("1", "2")
+    np.testing.assert_array_equal(test.Y, [1])
+
+
+def test_labels_of_the_test_file_are_classes_too(tmp_path: Path) -> None:
+    test_source = tmp_path / "test.csv"
+    test_source.write_text("x,y\n5,bee\n")
+    train, test = load_data(data(tmp_path, "x,y\n0,cat\n1,ant\n", test_source=test_source))
+
+    assert test.classes == train.classes == ("ant", "bee", "cat")
+    np.testing.assert_array_equal(train.Y, [2, 0])
     np.testing.assert_array_equal(test.Y, [1])
 
 

@@ -14,11 +14,13 @@ from hypothesis.extra.numpy import arrays
 from p2pnet.consensus.messages import (
     KINDS,
     MAX_HEADER_BYTES,
+    MAX_LABELS,
     MAX_PEERS_TOLD,
     MAX_TEXT_LENGTH,
     PROTOCOL_VERSION,
     Ack,
     Array,
+    Census,
     ForeignVersionError,
     LinkId,
     Message,
@@ -43,6 +45,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "LinkId": st.builds(LinkId, nonces, nonces),
     "Mapping[str, str]": maps,
     "str": texts,
+    "tuple[str, ...]": st.lists(texts, max_size=5, unique=True).map(tuple),
     "bool": st.booleans(),
     "int": counts,
     "precision": st.just(64),
@@ -156,12 +159,18 @@ def with_field(message: Message, name: str, value: object) -> list[bytes]:
 
 
 LINK = LinkId(Nonce(1, 2), Nonce(3, 4))
+CENSUS = Census("a", ("ham", "spam"), is_confirmed=False)
 
 
 @pytest.mark.parametrize(
     ("frames", "said"),
     [
         ([b"\x00" * (MAX_HEADER_BYTES + 1)], f"header: {MAX_HEADER_BYTES + 1} bytes"),
+        (with_field(CENSUS, "labels", "ham"), "Census.labels: not a list of"),
+        (with_field(CENSUS, "labels", ["ham", 1]), "Census.labels: not a text"),
+        (with_field(CENSUS, "labels", ["ham", "ham"]), "Census.labels: a label stands there twice"),
+        (with_field(CENSUS, "labels", [str(k) for k in range(MAX_LABELS + 1)]), "Census.labels: not a list of"),
+        (with_field(CENSUS, "labels", [f"{k:0200}" for k in range(70)]), "name them in data.classes"),
         (with_field(Refuse("no"), "reason", "x" * (MAX_TEXT_LENGTH + 1)), "Refuse.reason: not a text"),
         (with_field(Ack(LINK, 1), "sequence", -1), "Ack.sequence: not a count"),
         (with_field(Ack(LINK, 1), "sequence", 2**62), "Ack.sequence: not a count"),

@@ -37,7 +37,7 @@ def test_an_absent_column(tmp_path: Path) -> None:
 
 def test_a_target_of_one_class(tmp_path: Path) -> None:
     data = write(tmp_path / "x.csv", [f"{row},1,odd" for row in range(20)])
-    assert_refused(["--data", data], 65, "column 'c': has the one class 'odd' only")
+    assert_refused(["--data", data], 65, "column 'c': has one value only")
 
 
 def test_fewer_rows_than_agents(tmp_path: Path) -> None:

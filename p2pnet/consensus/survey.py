@@ -1,0 +1,211 @@
+"""The survey: what all agents must know of all samples before they can train, found without anybody seeing them.
+
+Mean and variance of every column are tracked over conserving links, by the same rounds that later train (`rounds.py`),
+with nothing to be minimised. Agent k has n_k samples with mean m_k and variance V_k. The rounds mix a center u_k, first
+m_k, until it is the same everywhere. What each tracks is its own sums about its own center,
+
+    x_k = n_k (m_k − u_k,  V_k + (m_k − u_k)²),  n_k      whose network averages, divided, are  δ, q,
+
+and thereby mean u_k + δ and variance q − δ². The center lies among the agents' means, so no digits are lost to columns
+far from zero: δ² is at most N times the variance, for N agents with as many samples each.
+
+The labels are a set that everybody adds to and passes on with its shares until its neighbors have said the same
+(Census). Nobody is at rest before that, so the rounds cannot end with a label on its way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+
+from p2pnet.consensus.effects import (
+    Effect,
+    Evaluate,
+    Evaluated,
+    Event,
+    Finish,
+    LocalStepDone,
+    Log,
+    MessageReceived,
+    PeerConnected,
+    PeerId,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.consensus.messages import Array, Census, Hello, Share, Survey, check_labels
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.errors import ProtocolError
+
+MAX_ROUNDS = 20_000
+TOLERANCE = 1e-12
+"""At rest is whose mean and deviation change by less than this part of the deviation in a round."""
+
+MOMENTUM = 0.5
+"""More than in training, where it must agree with the local steps: a ring of 13 agents gets the most out of this."""
+
+NOISE = 64 * float(np.finfo(np.float64).eps)
+"""No finer agreement than this, relative to a column's mean, is asked of it."""
+
+ROUND_TIMEOUT_S = 10.0
+"""Where training waits for nobody; a survey must, or nobody would ever be at rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one agent contributes: its samples' mean and variance by column, and its labels."""
+
+    n_samples: int
+    mean: Array = field(repr=False)
+    variance: Array = field(repr=False)
+    labels: tuple[str, ...] = ()
+
+
+@final
+class SurveyMachine:
+    """One agent's side of the survey; `found` is its result, and whoever has it goes on to train at once.
+
+    That leaves neighbors behind, who soon meet one that trains and ask it for the result: so do those who come late.
+    """
+
+    def __init__(self, identity: Identity, settings: RoundSettings, own: Summary) -> None:
+        self._own = own
+        self._rounds = RoundMachine(identity, _survey_settings(settings), np.concatenate([own.mean, own.variance]))
+        self._survey = f"{identity.peer} {identity.incarnation}"
+        self._labels = check_labels("labels", tuple(sorted(own.labels)))
+        self._heard: dict[PeerId, Census] = {}
+        """What each neighbor said last."""
+        self._estimate: tuple[Array, Array] | None = None
+        """Mean and variance of the network, as of the last round."""
+        self.found: Survey | None = None
+
+    @property
+    def round(self) -> int:
+        return self._rounds.round
+
+    def start(self, now: float) -> list[Effect]:
+        return self._carry_out(self._rounds.start(now), now)
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What is to be done about the event; ProtocolError as for rounds."""
+        match event:
+            case MessageReceived(peer, Census() as census):
+                return self._census_received(peer, census)
+            case MessageReceived(_, Survey() as survey):
+                self._adopt(survey)
+                return []
+            case MessageReceived(peer, Hello()):
+                self._heard.pop(peer, None)  # it may have begun anew, and know less than it did
+        return self._carry_out(self._rounds.handle(event, now), now)
+
+    def next_deadline(self) -> float | None:
+        return self._rounds.next_deadline()
+
+    def ask(self, peer: PeerId, now: float) -> list[Effect]:
+        """Say Hello to one that is past its survey, who will answer with what was found."""
+        return self._rounds.handle(PeerConnected(peer), now)
+
+    # The rounds, and what they want computed.
+
+    def _carry_out(self, effects: list[Effect], now: float) -> list[Effect]:
+        """Compute what the rounds want computed, and pass on the rest."""
+        outward: list[Effect] = []
+        while effects:
+            effect, *effects = effects
+            match effect:
+                case Evaluate():
+                    effects += self._rounds.handle(self._sums_about_center(effect), now)
+                case RunLocalStep():
+                    effects += self._rounds.handle(self._estimated(effect), now)
+                case Send(peer, Share()):
+                    outward += [*self._tell(peer), effect]
+                case Finish():
+                    outward.append(Log(True, f"the survey has not settled in {MAX_ROUNDS} rounds; going on as it is"))
+                    self._conclude()
+                case _:
+                    outward.append(effect)
+            if self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
+                self._conclude()
+        return outward
+
+    def _sums_about_center(self, effect: Evaluate) -> Evaluated:
+        own = self._own
+        offset = own.mean - _first_half(effect.params)
+        sums = own.n_samples * np.concatenate([offset, own.variance + offset * offset])
+        return Evaluated(effect.round, sums, own.n_samples)
+
+    def _estimated(self, effect: RunLocalStep) -> LocalStepDone:
+        """Propose the center as it is, with the second moment about it beside it, so that all have agreed on both."""
+        center = _first_half(effect.params)
+        n_columns = len(center)
+        offset, moment = effect.direction[:n_columns], effect.direction[n_columns:]
+        before = self._estimate
+        self._estimate = mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
+        # The first residual, 1, is the scale of all later ones at every agent.
+        is_judged = effect.round > 0 and before is not None and self._is_agreed
+        residual = _largest_change(before, mean, variance) if is_judged and before is not None else 1.0
+        return LocalStepDone(effect.round, np.concatenate([center, moment]), residual, proximal_weight=0.0)
+
+    def _conclude(self) -> None:
+        if self.found is None and self._estimate is not None:
+            self.found = Survey(self._survey, self._labels, *self._estimate)
+
+    def _adopt(self, survey: Survey) -> None:
+        if survey.mean.shape != self._own.mean.shape or survey.variance.shape != self._own.mean.shape:
+            raise ProtocolError(f"Survey.mean: {survey.mean.size} columns instead of {self._own.mean.size}")
+        if (survey.variance < 0).any():
+            raise ProtocolError("Survey.variance: a variance is negative")
+        self.found = survey
+
+    # The census.
+
+    @property
+    def _is_agreed(self) -> bool:
+        neighbors = self._rounds.neighborhood.open()
+        return all(self._is_same(self._heard.get(neighbor.peer)) for neighbor, _ in neighbors)
+
+    def _is_same(self, census: Census | None) -> bool:
+        return census is not None and (census.survey, census.labels) == (self._survey, self._labels)
+
+    def _tell(self, peer: PeerId) -> Iterable[Effect]:
+        return [] if self._is_same(self._heard.get(peer)) else [self._census(peer)]
+
+    def _census(self, peer: PeerId) -> Effect:
+        return Send(peer, Census(self._survey, self._labels, self._is_same(self._heard.get(peer))))
+
+    def _census_received(self, peer: PeerId, census: Census) -> list[Effect]:
+        labels = tuple(sorted({*self._labels, *census.labels}))
+        self._labels = check_labels("Census.labels", labels)
+        self._survey = min(self._survey, census.survey)
+        self._heard[peer] = census
+        return [] if census.is_confirmed else [self._census(peer)]
+
+
+def _survey_settings(settings: RoundSettings) -> RoundSettings:
+    timing = settings.timing
+    return replace(
+        settings,
+        max_rounds=MAX_ROUNDS,
+        exchanges=1,
+        is_gradient_first=False,
+        n_signs=0,
+        momentum=MOMENTUM,
+        tolerance=TOLERANCE,
+        precision=64,
+        timing=replace(timing, round_pace_s=0.0, round_timeout_s=timing.round_timeout_s or ROUND_TIMEOUT_S),
+    )
+
+
+def _first_half(params: Array) -> Array:
+    return params[: len(params) // 2]
+
+
+def _largest_change(before: tuple[Array, Array], mean: Array, variance: Array) -> float:
+    """Of any column's mean and variance, in units of its deviation and its square."""
+    unit = np.maximum(np.sqrt(variance), NOISE / TOLERANCE * np.abs(mean))
+    unit = np.where(unit > 0, unit, 1.0)
+    changes = np.concatenate([np.abs(mean - before[0]) / unit, np.abs(variance - before[1]) / unit**2])
+    return float(changes.max())
