@@ -123,8 +123,10 @@ class SurveyMachine:
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
                 case Finish():
-                    outward.append(Log(True, f"the survey has not settled in {MAX_ROUNDS} rounds; going on as it is"))
+                    outward.append(Log(True, f"survey: not settled in {MAX_ROUNDS} rounds; training with what it has"))
                     self._conclude()
+                case Log(is_warning, text):
+                    outward.append(Log(is_warning, f"survey: {text}"))
                 case _:
                     outward.append(effect)
             if self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest

@@ -299,7 +299,8 @@ def test_neither_this_machines_agent_nor_the_one_that_is_asked_is_disturbed(tmp_
             assert "✓ address: the running agent listens on tcp://127.0.0.1:" in result.output
             assert "in round " in result.output
         for text in (log.read_text(), other_log.read_text()):
-            assert text.count("linked with") == 1
+            assert text.count("survey: linked with") == 1
+            assert text.count("linked with") == 2
             assert "closed the link" not in text
         assert "was started; restart it" in one.ask("--set", "network.bind=tcp://127.0.0.1:1").output
 
