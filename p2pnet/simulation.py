@@ -1,20 +1,19 @@
 """Many agents in one process: the real state machines over a virtual network with a virtual clock, seeded.
 
-Nothing here decides anything about training. Events are taken from a heap in the order of their virtual time; what the
-machines want sent arrives after the latency that the conditions give, or not at all. What is proven here holds for the
-daemon, which runs the same machines over sockets.
+Nothing here decides anything about training. Events are taken in the order of their virtual time; what the machines
+want sent arrives after the latency that the conditions give, or not at all. What is proven here holds for the daemon,
+which runs the same machines over sockets.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
 import numpy as np
 
+from p2pnet.agenda import Agenda
 from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.effects import (
     Close,
@@ -82,10 +81,10 @@ class Simulation:
         self._cut: set[frozenset[PeerId]] = set()
         self._lives: dict[PeerId, int] = {}
         self._wake_at: dict[PeerId, float] = {}
-        self._unalarmed: dict[PeerId, int] = {}
-        """Agents that something has happened to since their alarm was set, and its place in the order of events."""
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
+        self._unalarmed: dict[PeerId, None] = {}
+        """Agents that something has happened to since their alarm was set, in this order."""
+        self._agenda: Agenda[PeerId, tuple[int, Event]] = Agenda()
+        """For each agent, events and the life of the agent that they are meant for."""
 
     @property
     def machines(self) -> Mapping[PeerId, RoundMachine]:
@@ -137,20 +136,27 @@ class Simulation:
         """
         n_at_once = 0
         while not until():
-            if self._unalarmed and (not self._heap or self._heap[0][0] > self.now):
+            time = self._agenda.next_time()
+            if self._unalarmed and (time is None or time > self.now):
                 self._set_alarms()
-            if not self._heap:
+                time = self._agenda.next_time()
+            if time is None:
                 return
-            time, _, action = self._heap[0]
             if time > deadline:
                 self.now = deadline
                 return
-            heapq.heappop(self._heap)
             n_at_once = 0 if time > self.now else n_at_once + 1
             if n_at_once > MAX_EVENTS_AT_ONCE * max(len(self._machines), 1):
                 raise TrainingError(f"{n_at_once} events at {self.now} s: the machines turn in a circle")
             self.now = max(self.now, time)
-            action()
+            peer, (life, event) = self._agenda.take()
+            # What was meant for an earlier life of the agent finds nobody.
+            if life != self._lives[peer] or peer not in self._machines:
+                continue
+            if isinstance(event, DeadlineReached) and not self._is_due(peer):
+                self._unalarmed[peer] = None
+            else:
+                self.handle(peer, event)
 
     @property
     def is_over(self) -> bool:
@@ -187,7 +193,7 @@ class Simulation:
                     self._hang_up(peer)
                 case Dial() | HangUp() | Finish():
                     pass
-        self._unalarmed[peer] = next(self._order)
+        self._unalarmed[peer] = None
 
     def _hang_up(self, peer: PeerId) -> None:
         """The agent's process is over; its neighbors see a closed connection."""
@@ -219,43 +225,24 @@ class Simulation:
             self._post(conditions.latency_s + delay, receiver, MessageReceived(sender, message))
 
     def _post(self, delay_s: float, peer: PeerId, event: Event) -> None:
-        life = self._lives[peer]
-
-        def deliver() -> None:
-            # What was meant for an earlier life of the agent finds nobody.
-            if self._lives[peer] == life and peer in self._machines:
-                self.handle(peer, event)
-
-        self._schedule(self.now + delay_s, deliver)
-
-    def _schedule(self, time: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (time, next(self._order), action))
+        self._agenda.add(self.now + delay_s, peer, (self._lives[peer], event))
 
     def _set_alarms(self) -> None:
         """Before virtual time goes on, for all that something has happened to: once for many events at one time."""
-        for peer, place in self._unalarmed.items():
-            if peer in self._machines:
-                self._set_alarm(peer, place)
+        for peer in self._unalarmed:
+            if (machine := self._machines.get(peer)) is None or (deadline := machine.next_deadline()) is None:
+                continue
+            if self._wake_at.get(peer, np.inf) > deadline:
+                self._wake_at[peer] = deadline
+                self._agenda.add(max(deadline, self.now), peer, (self._lives[peer], DeadlineReached()))
         self._unalarmed.clear()
 
-    def _set_alarm(self, peer: PeerId, place: int) -> None:
+    def _is_due(self, peer: PeerId) -> bool:
+        """Whether an alarm that goes off is still for something."""
+        if self._wake_at.get(peer, np.inf) <= self.now:
+            del self._wake_at[peer]
         deadline = self._machines[peer].next_deadline()
-        if deadline is None or self._wake_at.get(peer, np.inf) <= deadline:
-            return
-        self._wake_at[peer] = deadline
-        life = self._lives[peer]
-
-        def wake() -> None:
-            if self._lives[peer] != life or peer not in self._machines:
-                return
-            if self._wake_at.get(peer) == deadline:
-                del self._wake_at[peer]
-            if (due := self._machines[peer].next_deadline()) is not None and due <= self.now:
-                self.handle(peer, DeadlineReached())
-            else:
-                self._unalarmed[peer] = next(self._order)
-
-        heapq.heappush(self._heap, (max(deadline, self.now), place, wake))
+        return deadline is not None and deadline <= self.now
 
 
 def _n_array_bytes(message: Message) -> int:

@@ -18,6 +18,7 @@ recent, else the agent's own z; and the link begins again without momentum.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -28,7 +29,7 @@ from p2pnet.consensus.links import MAX_UNRETURNED, Link
 from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
-from p2pnet.consensus.neighborhood import MAX_MISSED, Neighbor, Neighborhood
+from p2pnet.consensus.neighborhood import MAX_MISSED, Neighborhood
 from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
@@ -159,22 +160,21 @@ class Exchange:
         """Whether nobody is there that takes part in the rounds."""
         return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
 
-    def missing(self, round_: int) -> list[Neighbor]:
-        """Those whose share of this round, or a later one, is still to come."""
-        return [
-            neighbor
-            for neighbor, link in self._neighborhood.open()
-            if neighbor.peer in self._awaited
+    def is_waiting(self, round_: int) -> bool:
+        """Whether an awaited share of this round, or a later one, is still to come."""
+        return any(
+            link.newest_round < round_
+            and neighbor.peer in self._awaited
             and neighbor.is_connected
             and neighbor.is_ready
             and neighbor.finished_sequence is None
-            and link.newest_round < round_
-        ]
+            for neighbor, link in self._neighborhood.open()
+        )
 
     def mix(self, round_: int) -> Mixture:
         """Apply the shares that are there, in the order of the neighbors' ids."""
         mixed = self._own_proposal.copy()
-        disagreement = 0.0
+        farthest = 0.0
         is_complete = True
         counts: list[int] = []
         given_up: list[Neighbor] = []
@@ -202,9 +202,10 @@ class Exchange:
             difference = np.subtract(share.params, self._proposal, dtype=np.float64)
             link.params_flow = self._flow(self._weights.taken[neighbor.peer] * difference, link.params_flow)
             mixed += link.params_flow
-            disagreement = max(disagreement, float(np.linalg.norm(difference)))
+            farthest = max(farthest, float(difference @ difference))
         self.quiet.end_round(round_, counts)
-        return Mixture(mixed, disagreement / (1.0 + float(np.linalg.norm(mixed))), is_complete, tuple(given_up))
+        disagreement = math.sqrt(farthest) / (1.0 + float(np.linalg.norm(mixed)))
+        return Mixture(mixed, disagreement, is_complete, tuple(given_up))
 
     def _count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
         """One that has said nothing at all since the shares went out is stopped or cut off, and not late by bad luck:

@@ -120,11 +120,12 @@ class Neighborhood:
 
     def open(self) -> list[tuple[Neighbor, Link]]:
         """The neighbors with which a confirmed link is open."""
-        return [(neighbor, neighbor.link) for neighbor in self if neighbor.link and neighbor.is_confirmed]
+        neighbors = self._neighbors.values()
+        return [(neighbor, neighbor.link) for neighbor in neighbors if neighbor.link and neighbor.is_confirmed]
 
     def links(self) -> list[Link]:
         """All links with books, confirmed or not."""
-        return [neighbor.link for neighbor in self if neighbor.link is not None]
+        return [neighbor.link for neighbor in self._neighbors.values() if neighbor.link is not None]
 
     def find(self, peer: PeerId) -> Neighbor | None:
         return self._neighbors.get(peer)

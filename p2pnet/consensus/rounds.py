@@ -454,7 +454,7 @@ class RoundMachine:
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
         # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
-        is_waiting = self._exchange.is_alone or self._exchange.missing(self._round)
+        is_waiting = self._exchange.is_waiting(self._round) or self._exchange.is_alone
         if is_waiting and not is_late:
             return []
         waited_s = now - self._shared_at

@@ -111,7 +111,8 @@ class ResendTimer:
 
     def n_in_flight(self, now: float) -> int:
         """Transmissions neither confirmed nor old enough to be given up."""
-        return sum(now < time + self._timeout.timeout_s for _, time in self._in_flight)
+        timeout_s = self._timeout.timeout_s if self._in_flight else 0.0
+        return sum(now < time + timeout_s for _, time in self._in_flight)
 
     def hurry(self, now: float) -> None:
         """Send again at once what is still unconfirmed: the way to the neighbor is open again."""

@@ -110,7 +110,7 @@ class _ElementwisePoint(LossPoint):
     sample_weights: Array | None
 
     def value(self) -> float:
-        return _mean(self.loss.elements(self.predictions, self.targets).sum(axis=1), self.sample_weights)
+        return _mean(self.loss.elements(self.predictions, self.targets), self.sample_weights)
 
     def gradient(self) -> Array:
         slopes = self.loss.slopes(self.predictions, self.targets)
@@ -320,9 +320,10 @@ def loss_by_name(name: str, huber_delta: float = 1.0) -> Loss:
 
 
 def _mean(values: Array, sample_weights: Array | None) -> float:
+    """Of values (n_samples,), or (n_samples, n_outputs) to be summed over the outputs."""
     if sample_weights is None:
         return float(values.sum()) / len(values)
-    return float(sample_weights @ values) / float(sample_weights.sum())
+    return float(np.sum(sample_weights @ values)) / float(sample_weights.sum())
 
 
 def _mean_weights(predictions: Array, sample_weights: Array | None) -> float | Array:

@@ -1,4 +1,4 @@
-"""Solvers for smooth penalties: Newton's method on φ, its systems solved by conjugate gradients or by Cholesky.
+"""Solvers for smooth penalties: Newton's method on φ, its systems solved by conjugate gradients or directly.
 
 The second derivative of φ is scale·Jᵀ∇²h J + (τ + ∇²r) I. For the squared loss it is constant and one Newton step
 solves the problem: then these are plain conjugate gradients and plain ridge regression.
@@ -183,8 +183,11 @@ class _TruncatedNewton(Solve):
 
 @final
 class Direct(Solver):
-    """Newton's method with its systems formed and solved by Cholesky: primal, (n_params, n_params), or dual, with one
-    row for each prediction (Woodbury), whichever is smaller. For the squared loss one step is exact.
+    """Newton's method with its systems formed and factorised: primal, (n_params, n_params), or dual, with one row for
+    each prediction (Woodbury), whichever is smaller. For the squared loss one step is exact.
+
+    The factorisation is LAPACK's LU. Cholesky's takes half the operations, but NumPy has no triangular solve to go with
+    it, and Cholesky with two general solves takes 2.5 (82 unknowns) to 3.7 times (400) as long as one LU.
     """
 
     name = "direct"
@@ -228,16 +231,12 @@ def solved(M: Array, diagonal: float | Array, right_side: Array) -> Array:
     if n_rows >= n_params:
         H = M.T @ M
         H.flat[:: n_params + 1] += diagonal
-        return _cholesky_solved(H, right_side)
+        solution: Array = np.linalg.solve(H, right_side)
+        return solution
     inverse = 1.0 / diagonal
     scaled = M * inverse
     K = scaled @ M.T
     K.flat[:: n_rows + 1] += 1.0
-    y = _cholesky_solved(K, scaled @ right_side)
-    return inverse * right_side - scaled.T @ y
-
-
-def _cholesky_solved(H: Array, b: Array) -> Array:
-    L = np.linalg.cholesky(H)
-    # NumPy has no triangular solve; LU on a triangle costs a third more than the factorisation did, and is as stable.
-    return np.linalg.solve(L.T, np.linalg.solve(L, b))
+    y = np.linalg.solve(K, scaled @ right_side)
+    result: Array = inverse * right_side - scaled.T @ y
+    return result

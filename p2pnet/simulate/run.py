@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import click
@@ -68,7 +70,7 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
     workload = make_simulated_workload(options, graphs.edges)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector():
         agents = _train(options, workload, graphs, rounds_kept)
     network = NetworkOutcome(tuple(outcome for _, outcome in agents), time.monotonic() - started_at)
     baselines = None
@@ -80,6 +82,20 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     summary = summarize_simulation(options, workload, network, baselines, recorders)
     trails = {outcome.name: recorder.trail for recorder, outcome in agents if outcome.history}
     return Simulated(workload, network, summary, trails)
+
+
+@contextmanager
+def _without_cycle_collector() -> Iterator[None]:
+    """Nothing that comes and goes in a simulation refers to itself in a circle, and with many agents looking for such
+    things takes a good part of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _train(
