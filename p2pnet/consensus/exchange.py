@@ -29,7 +29,7 @@ from p2pnet.consensus.links import MAX_UNRETURNED, Link
 from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
-from p2pnet.consensus.neighborhood import MAX_MISSED, Neighborhood
+from p2pnet.consensus.neighborhood import MAX_MISSED, Neighbor, Neighborhood
 from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
