@@ -34,7 +34,8 @@ from p2pnet.consensus.effects import (
     Send,
 )
 from p2pnet.consensus.messages import Message, Share, State
-from p2pnet.consensus.rounds import Phase, RoundMachine
+from p2pnet.consensus.rounds import RoundMachine
+from p2pnet.consensus.standing import Phase
 from p2pnet.errors import TrainingError
 from p2pnet.learner import Learner
 from p2pnet.witness import Witness

@@ -33,6 +33,9 @@ from p2pnet.consensus.neighborhood import MAX_MISSED, Neighbor, Neighborhood
 from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
+MAX_RATIO = 1e12
+"""Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -94,9 +97,21 @@ class Exchange:
         """Of those that neighbors announced; 0 where none did."""
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
-    def newest_round(self) -> int:
-        """The latest round that a share has come from; -1 before any."""
-        return max((link.newest_round for _, link in self._neighborhood.open()), default=-1)
+    def newest_round(self, max_rounds: int) -> int:
+        """The latest round that a share has come from, -1 before any; one of no round that there is says nothing."""
+        rounds = (link.newest_round for _, link in self._neighborhood.open())
+        return max((round_ for round_ in rounds if round_ < max_rounds), default=-1)
+
+    def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
+        """Whether a share that has come is of a size that can be honest: the mass that the link has moved in all
+
+            max |received − sent| ≤ 1e12 max(1, max |x|),    max |z_j| ≤ 1e12 max(1, max |w|).
+
+        Far larger numbers come of a fault, and would drown those of everybody else in their rounding.
+        """
+        return link.imbalance() <= MAX_RATIO * max(1.0, self.tracker.largest_own) and _largest(
+            share.params
+        ) <= MAX_RATIO * max(1.0, _largest(params))
 
     def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
         """Give every neighbor that takes part its share, all from the same y.
@@ -217,3 +232,8 @@ class Exchange:
             neighbor.n_missed = 0
         else:
             neighbor.n_missed += 1
+
+
+def _largest(vector: WireArray) -> float:
+    """The largest of |v|, without squares that could overflow."""
+    return float(max(vector.max(), -vector.min()))

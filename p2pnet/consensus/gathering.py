@@ -7,7 +7,7 @@ from typing import final
 from p2pnet.consensus.effects import Effect, Log, PeerId, Send
 from p2pnet.consensus.exchange import Exchange
 from p2pnet.consensus.links import Link
-from p2pnet.consensus.messages import Ready, StateRequest
+from p2pnet.consensus.messages import Ready, State, StateRequest
 from p2pnet.consensus.neighborhood import Neighbor, Neighborhood
 from p2pnet.consensus.timing import Timing
 
@@ -29,6 +29,8 @@ class Gathering:
         self._start_by = float("inf")
         self._asked: list[PeerId] = []
         """Who was asked for its parameters, the last one last."""
+        self.state: State | None = None
+        """The answer of the one that was asked last, once it has come."""
         self.has_announced = False
         self.deadline: float | None = None
 
@@ -64,8 +66,10 @@ class Gathering:
         self.deadline = now + self._timing.state_timeout_s
         return [Send(neighbor.peer, StateRequest(link.link_id))]
 
-    def is_asked(self, peer: PeerId) -> bool:
-        return bool(self._asked) and self._asked[-1] == peer
+    def state_received(self, peer: PeerId, state: State) -> None:
+        """Keep it if it is an answer; others have not been asked, or come too late."""
+        if self._asked and self._asked[-1] == peer:
+            self.state = state
 
     def announce(self, now: float) -> list[Effect]:
         """Tell the neighbors that this agent takes part from now on."""

@@ -144,6 +144,12 @@ class Link:
         self._waiting = [*self._waiting, kept][-MAX_WAITING:]
         return True
 
+    def imbalance(self) -> float:
+        """‖received − sent‖∞ with the newest share that has come: the mass that the link has moved in all."""
+        received = self._waiting[-1].total if self._waiting else self.received
+        difference = received - self.sent
+        return float(max(difference.max(), -difference.min()))
+
     @property
     def owes_acknowledgement(self) -> bool:
         return self._told < self.newest_received

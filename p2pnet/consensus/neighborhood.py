@@ -15,6 +15,7 @@ A nonce begins with the incarnation of the process, so a restarted agent can nev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
@@ -72,6 +73,8 @@ class Neighbor:
     proximal_weight: float = 0.0
     n_missed: int = 0
     """Rounds mixed without its share since the last that came in time."""
+    state_told_at: float = -math.inf
+    """When it last was told this agent's parameters."""
     last_heard_at: float = 0.0
     last_told_at: float = 0.0
     disconnected_at: float | None = None
@@ -244,6 +247,12 @@ class Neighborhood:
             or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
             for neighbor in self
         )
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether training has ended for all those that a link is open with."""
+        neighbors = self.open()
+        return bool(neighbors) and all(neighbor.finished_sequence is not None for neighbor, _ in neighbors)
 
     def forget(self, now: float) -> None:
         """Keep nothing of peers that have no connection, no link, and are no longer expected."""

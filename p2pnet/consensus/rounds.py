@@ -20,12 +20,12 @@ goes on with their round instead of replaying those it missed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import assert_never, final
 
 import numpy as np
 
 from p2pnet.consensus.conservation import Books, LinkBooks
+from p2pnet.consensus.conversation import Conversation
 from p2pnet.consensus.effects import (
     AwayRequested,
     Close,
@@ -41,7 +41,6 @@ from p2pnet.consensus.effects import (
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
-    PeerId,
     PeersFound,
     RunLocalStep,
     Send,
@@ -49,45 +48,23 @@ from p2pnet.consensus.effects import (
 from p2pnet.consensus.exchange import Exchange
 from p2pnet.consensus.gathering import Gathering
 from p2pnet.consensus.links import Link
-from p2pnet.consensus.liveness import Liveness, acknowledgement
+from p2pnet.consensus.liveness import Liveness
 from p2pnet.consensus.messages import (
-    Ack,
     Array,
     Away,
-    Census,
-    Finished,
-    Hello,
     Left,
     LinkId,
-    Message,
     Peers,
-    Ready,
-    Refuse,
-    Reset,
-    Share,
     State,
-    StateRequest,
-    Survey,
 )
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
+from p2pnet.consensus.standing import Phase, Standing
 from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer, Timing
 from p2pnet.consensus.tracker import signs_of
-from p2pnet.errors import ProtocolError
 
 EAGER_ROUNDS = 10
 """The first rounds, each with a local step."""
-
-
-class Phase(Enum):
-    GATHERING = "gathering"
-    STEPPING = "stepping"
-    PROPOSING = "proposing"
-    PAUSING = "pausing"
-    EXCHANGING = "exchanging"
-    EVALUATING = "evaluating"
-    FINISHED = "finished"
-    CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +101,7 @@ class RoundMachine:
     def __init__(self, identity: Identity, settings: RoundSettings, params: Array) -> None:
         self._settings = settings
         self._timing = timing = settings.timing
+        self._at = Standing(params)
         self._neighborhood = Neighborhood(identity, self._make_link, settings.max_neighbors, timing.suspect_limit_s)
         self._exchange = Exchange(
             self._neighborhood,
@@ -138,12 +116,9 @@ class RoundMachine:
         self._gathering = Gathering(self._neighborhood, self._exchange, timing, settings.expected_neighbors)
         self._liveness = Liveness(self._neighborhood, timing)
         self._timeout = AdaptiveTimeout(timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s)
-        self._phase = Phase.GATHERING
+        self._conversation = Conversation(self._at, self._neighborhood, self._exchange, self._gathering, timing)
         self._deadline: float | None = None
         """Of the phase: exchanging goes on without what is missing, pausing and finished end."""
-
-        self._round = 0
-        self._params = params
         self._disagreement = 0.0
         self._is_complete = True
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
@@ -153,15 +128,15 @@ class RoundMachine:
 
     @property
     def phase(self) -> Phase:
-        return self._phase
+        return self._at.phase
 
     @property
     def round(self) -> int:
-        return self._round
+        return self._at.round
 
     @property
     def params(self) -> Array:
-        return self._params
+        return self._at.params
 
     @property
     def neighborhood(self) -> Neighborhood:
@@ -197,23 +172,24 @@ class RoundMachine:
 
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
         """
-        if self._phase is Phase.CLOSED:
+        if self._at.phase is Phase.CLOSED:
             return []
         self._liveness.stay_awake(now)
         match event:
             case MessageReceived(peer, message):
-                effects = self._message_received(peer, message, now)
+                effects = self._conversation.received(peer, message, now)
             case Evaluated():
                 effects = self._evaluated(event, now)
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
-                effects = self._connected(peer, now)
+                effects = self._conversation.connected(peer, now)
             case PeerDisconnected(peer):
                 self._neighborhood.disconnected(peer, now)
                 effects = []
             case DeadlineReached():
-                effects = self._resend(now) + self._liveness.tell_alive(now) + self._liveness.close_the_dead(now)
+                effects = self._conversation.repeat(now)
+                effects += self._liveness.tell_alive(now) + self._liveness.close_the_dead(now)
             case LeaveRequested():
                 effects = self._take_leave(Left, now)
             case AwayRequested():
@@ -228,22 +204,19 @@ class RoundMachine:
 
     def next_deadline(self) -> float | None:
         """When `DeadlineReached` is to be handed in, if nothing happens before."""
-        if self._phase is Phase.CLOSED:
+        if self._at.phase is Phase.CLOSED:
             return None
-        times = [self._deadline, self._liveness.next_deadline()]
-        if self._phase is Phase.GATHERING and not self._exchange.tracker.is_empty:
+        times = [self._deadline, self._liveness.next_deadline(), self._conversation.next_deadline()]
+        if self._at.phase is Phase.GATHERING and not self._exchange.tracker.is_empty:
             times.append(self._gathering.deadline)
-        for neighbor in self._neighborhood:
-            if neighbor.is_connected and not neighbor.is_parted:
-                times.append(neighbor.resend_at)
-            if neighbor.is_connected and neighbor.is_open and neighbor.link is not None:
-                times += [neighbor.link.timer.due_at, neighbor.link.acknowledgement_due_at]
         return min((time for time in times if time is not None), default=None)
 
     def _go_on(self, now: float) -> list[Effect]:
         """Leave the phase if what it waited for has come."""
         is_late = self._deadline is not None and now >= self._deadline
-        match self._phase:
+        match self._at.phase:
+            case Phase.GATHERING if self._gathering.state is not None:
+                return self._join(self._gathering.state, now)
             case Phase.GATHERING if not self._exchange.tracker.is_empty:
                 effects, may_begin = self._gathering.gather(now)
                 return effects + self._begin_round(now) if may_begin else effects
@@ -252,7 +225,7 @@ class RoundMachine:
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
             case Phase.FINISHED if is_late or all(_is_served(*pair) for pair in self._neighborhood.open()):
-                self._phase = Phase.CLOSED
+                self._at.phase = Phase.CLOSED
                 return [Close()]
             case _:
                 return []
@@ -262,153 +235,47 @@ class RoundMachine:
             if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
                 neighbor.last_told_at = now
 
-    # Neighbors come, and speak.
-
     def _make_link(self, link_id: LinkId) -> Link:
         return Link(link_id, self._exchange.tracker.own.size, self._settings.precision, ResendTimer(self._timing))
 
-    def _connected(self, peer: PeerId, now: float) -> list[Effect]:
-        effects = self._neighborhood.connected(peer, now)
-        neighbor = self._neighborhood.find(peer)
-        if neighbor is not None and neighbor.link is not None:
-            neighbor.link.timer.hurry(now)
-        return effects
-
-    def _message_received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
-        if isinstance(message, Hello):
-            return self._hello_received(peer, message, now)
-        neighbor = self._neighborhood.find(peer)
-        if neighbor is None:
-            return []
-        neighbor.last_heard_at = now
-        match message:
-            case Refuse(reason):
-                log = Log(True, f"{neighbor.name or peer} refused: {reason}")
-                return [log, *self._neighborhood.part(peer, "it refused", now)]
-            case Peers():
-                return self._neighborhood.peers_received(message)
-            case Reset():
-                return self._neighborhood.reset_received(peer, message, now)
-            case Census() | Survey():
-                return []  # for the stage before
-            case _:
-                link = self._neighborhood.find_link(peer, message.link_id)
-                if link is None:
-                    is_answered = isinstance(message, Share | Ready | Finished)
-                    return [Send(peer, Reset(message.link_id.mirrored()))] if is_answered else []
-                return self._link_message_received(neighbor, link, message, now)
-
-    def _link_message_received(
-        self,
-        neighbor: Neighbor,
-        link: Link,
-        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | State,
-        now: float,
-    ) -> list[Effect]:
-        match message:
-            case Ready(_, degree):
-                neighbor.is_ready = True
-                neighbor.degree = degree
-                return []
-            case Share():
-                return self._share_received(neighbor, link, message, now)
-            case Ack(_, sequence):
-                link.acknowledge(sequence, now)
-                return []
-            case Finished():
-                return self._finished_received(neighbor, link, message, now)
-            case Left():
-                return self._neighborhood.part(neighbor.peer, "it left", now)
-            case Away():
-                until = now + self._timing.away_limit_s
-                return [self._neighborhood.miss(neighbor.peer, until, "it is away for a while", now)]
-            case StateRequest():
-                if self._phase is Phase.GATHERING:
-                    return []
-                stop_round = self._exchange.quiet.stop_round
-                return [Send(neighbor.peer, State(link.link_id, self._round, stop_round, self._params))]
-            case State():
-                return self._state_received(neighbor, message, now)
-            case _:
-                assert_never(message)
-
-    def _hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
-        neighbor = self._neighborhood.find(peer)
-        link_before = neighbor.link if neighbor is not None and neighbor.is_open else None
-        effects = self._neighborhood.hello_received(peer, hello, now)
-        neighbor = self._neighborhood.find(peer)
-        if neighbor is None:
-            return effects
-        neighbor.last_heard_at = now
-        if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
-            effects.append(Log(False, f"linked with {hello.name}"))
-            if self._phase is Phase.FINISHED:
-                effects.append(self._finished(neighbor, neighbor.link, now))
-            elif self._gathering.has_announced:
-                effects.append(self._gathering.ready(neighbor, neighbor.link, now))
-        return effects
-
-    def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[Effect]:
-        _check_size("Share.params", share.params.size, self._params)
-        is_new = link.accept(share, now)
-        link.acknowledge(share.acknowledged, now)
-        self._exchange.stationarity.hear(share.first_residual)
-        self._exchange.quiet.learn(share.stop_round)
-        neighbor.is_ready = True
-        # Whoever shares round n without this agent has begun without it.
-        neighbor.round = max(neighbor.round, share.round - 1)
-        if is_new and self._phase is not Phase.FINISHED:
-            return []
-        if self._phase is Phase.FINISHED:
-            link.apply(share.round)
-        return [Send(neighbor.peer, acknowledgement(link))]
-
-    def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
-        is_first = neighbor.finished_sequence is None
-        neighbor.finished_sequence = message.sequence
-        link.acknowledge(message.acknowledged, now)
-        self._exchange.quiet.learn(message.round)
-        return [self._finished(neighbor, link, now)] if is_first and self._phase is Phase.FINISHED else []
-
-    def _state_received(self, neighbor: Neighbor, state: State, now: float) -> list[Effect]:
-        if self._phase is not Phase.GATHERING or not self._gathering.is_asked(neighbor.peer):
-            return []
-        _check_size("State.params", state.params.size, self._params)
-        self._exchange.quiet.learn(state.stop_round)
-        self._params, self._round = state.params, state.round
-        self._phase = Phase.EVALUATING
-        return [*self._gathering.announce(now), self._evaluate()]
-
     # Rounds.
 
+    def _join(self, state: State, now: float) -> list[Effect]:
+        """Go on from the parameters of a neighbor whose training runs already."""
+        self._exchange.quiet.trust(state.stop_round)
+        self._at.params, self._at.round = state.params, state.round
+        self._at.phase = Phase.EVALUATING
+        return [*self._gathering.announce(now), self._evaluate()]
+
     def _evaluate(self) -> Effect:
-        return Evaluate(self._round, self._params, self._disagreement)
+        return Evaluate(self._at.round, self._at.params, self._disagreement)
 
     def _evaluated(self, evaluated: Evaluated, now: float) -> list[Effect]:
-        if evaluated.round != self._round or self._phase not in (Phase.GATHERING, Phase.PROPOSING, Phase.EVALUATING):
+        is_asked = self._at.phase in (Phase.GATHERING, Phase.PROPOSING, Phase.EVALUATING)
+        if evaluated.round != self._at.round or not is_asked:
             return []
-        if self._phase is Phase.PROPOSING:
+        if self._at.phase is Phase.PROPOSING:
             self._exchange.tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
             return self._share_when_paced(now)
         self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
-        return self._begin_round(now) if self._phase is Phase.EVALUATING else []
+        return self._begin_round(now) if self._at.phase is Phase.EVALUATING else []
 
     def _begin_round(self, now: float) -> list[Effect]:
         """Have the local step of this round computed, or go straight to its exchange."""
         self._deadline = None
-        self._neighborhood.round = self._round
-        if self._round >= self.last_round:
+        self._neighborhood.round = self._at.round
+        if self._at.round >= self.last_round or self._neighborhood.is_deserted:
             return self._finish(now)
-        if self._round >= EAGER_ROUNDS and self._round % self._settings.exchanges:
-            return self._propose(self._params, now)
-        self._phase = Phase.STEPPING
+        if self._at.round >= EAGER_ROUNDS and self._at.round % self._settings.exchanges:
+            return self._propose(self._at.params, now)
+        self._at.phase = Phase.STEPPING
         is_complete, self._is_complete = self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         return [
             RunLocalStep(
-                self._round,
-                self._params,
+                self._at.round,
+                self._at.params,
                 tracker.direction,
                 tracker.mean_samples,
                 neighbor_weight,
@@ -418,7 +285,7 @@ class RoundMachine:
         ]
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[Effect]:
-        if self._phase is not Phase.STEPPING or done.round != self._round:
+        if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
             return []
         self._step = done
         if done.round == 0:
@@ -429,111 +296,72 @@ class RoundMachine:
         """Share what is to be mixed, its gradient before it if that is the order."""
         if not self._settings.is_gradient_first:
             return self._share_when_paced(now)
-        self._phase = Phase.PROPOSING
-        return [Evaluate(self._round, params, self._disagreement)]
+        self._at.phase = Phase.PROPOSING
+        return [Evaluate(self._at.round, params, self._disagreement)]
 
     def _share_when_paced(self, now: float) -> list[Effect]:
         due = self._shared_at + self._timing.round_pace_s
         if now >= due:
             return self._share(now)
-        self._phase = Phase.PAUSING
+        self._at.phase = Phase.PAUSING
         self._deadline = due
         return []
 
     def _share(self, now: float) -> list[Effect]:
         step = self._step
-        proposal = step.params if step.round == self._round else self._params
+        proposal = step.params if step.round == self._at.round else self._at.params
         is_quiet = self._exchange.stationarity.is_reached(step.residual, self._disagreement)
         # Training waits for the return of those who are missed before it ends.
         is_quiet = is_quiet and not self._neighborhood.is_anyone_absent(now)
-        effects = self._exchange.give(self._round, proposal, step.proximal_weight, is_quiet, now)
-        self._phase = Phase.EXCHANGING
+        effects = self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now)
+        self._at.phase = Phase.EXCHANGING
         self._shared_at = now
         self._deadline = now + self._timeout.timeout_s
         return effects + self._mix_if_due(is_late=False, now=now)
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
         # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
-        is_waiting = self._exchange.is_waiting(self._round) or self._exchange.is_alone
+        is_waiting = self._exchange.is_waiting(self._at.round) or self._exchange.is_alone
         if is_waiting and not is_late:
             return []
         waited_s = now - self._shared_at
         if not self._exchange.is_alone:
             self._timeout.observe(waited_s)
-        mixture = self._exchange.mix(self._round)
+        mixture = self._exchange.mix(self._at.round)
         effects: list[Effect] = [
             Log(False, f"waited {waited_s:.1f} s in vain for {neighbor.name}; going on without it")
             for neighbor in mixture.given_up
             if not self._timing.is_asynchronous
         ]
-        self._params = mixture.params
+        self._at.params = mixture.params
         self._disagreement = mixture.disagreement
         # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
-        self._round = min(max(self._round + 1, self._exchange.newest_round()), self.last_round)
-        if self._settings.is_gradient_first and self._round < self.last_round:
+        newest_round = self._exchange.newest_round(self._settings.max_rounds)
+        self._at.round = max(self._at.round, min(max(self._at.round + 1, newest_round), self.last_round))
+        if self._settings.is_gradient_first and self._at.round < self.last_round:
             self._exchange.renew_estimate()
             return effects + self._begin_round(now)
-        self._phase = Phase.EVALUATING
+        self._at.phase = Phase.EVALUATING
         self._deadline = None
         return [*effects, self._evaluate()]
-
-    # Faults.
-
-    def _resend(self, now: float) -> list[Effect]:
-        """Say again what has not been answered: Hello until there is a link, Ready until the first share comes, then
-        the newest share, byte for byte, until it is acknowledged, and Finished until the end.
-        """
-        effects = self._neighborhood.hellos_due(now)
-        for neighbor, link in self._neighborhood.open():
-            if not neighbor.is_connected:
-                continue
-            share = link.resend(now)
-            if share is not None:
-                effects.append(Send(neighbor.peer, share))
-            if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
-                effects.append(Send(neighbor.peer, acknowledgement(link)))
-            if neighbor.resend_at is None or now < neighbor.resend_at:
-                continue
-            neighbor.resend_at = None
-            if self._phase is Phase.FINISHED:
-                effects.append(self._finished(neighbor, link, now))
-            elif self._gathering.has_announced and link.newest_received == 0:
-                effects.append(self._gathering.ready(neighbor, link, now))
-        return effects
 
     # The end.
 
     def _finish(self, now: float) -> list[Effect]:
-        self._phase = Phase.FINISHED
-        # Whoever heard of the end too late has only stood still since.
-        self._round = min(self._round, self.last_round)
+        self._at.phase = Phase.FINISHED
         self._deadline = now + self._timing.finish_timeout_s
-        reason = "converged" if self._round < self._settings.max_rounds else "all rounds done"
-        effects: list[Effect] = [Finish(self._round, self._params, reason)]
+        reason = "converged" if self._at.round < self._settings.max_rounds else "all rounds done"
+        effects: list[Effect] = [Finish(self._at.round, self._at.params, reason)]
         for neighbor, link in self._neighborhood.open():
             link.apply(link.newest_round)
-            effects.append(self._finished(neighbor, link, now))
+            effects.append(self._conversation.finished(neighbor, link, now))
         return effects
 
-    def _finished(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
-        neighbor.resend_at = now + self._timing.resend_s
-        return Send(neighbor.peer, Finished(link.link_id, self._round, link.sequence, link.tell_received()))
-
     def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for neighbor, link in self._neighborhood.open():
-            effects.append(Send(neighbor.peer, farewell(link.link_id)))
-            effects.append(self._neighborhood.close(neighbor.peer, "we go", now))
-        self._phase = Phase.CLOSED
+        effects = self._conversation.take_leave(farewell, now)
+        self._at.phase = Phase.CLOSED
         return [*effects, Close()]
-
-
-def _check_size(name: str, size: int, expected: Array) -> None:
-    if size != expected.size:
-        raise ProtocolError(
-            f"{name}: {size} numbers instead of {expected.size}; the sender trains a model of another size"
-        )
 
 
 def _is_served(neighbor: Neighbor, link: Link) -> bool:

@@ -51,6 +51,7 @@ class QuietCount:
     def __init__(self, max_diameter: int) -> None:
         self._max_diameter = max_diameter
         self._around = 0
+        self._has_rested = False
         self.count = 0
         """The count to announce with this round's shares."""
         self.stop_round = -1
@@ -58,14 +59,24 @@ class QuietCount:
 
     def begin_round(self, is_quiet: bool) -> None:
         self.count = self._around + 1 if is_quiet else 0
+        self._has_rested |= is_quiet
 
     def end_round(self, round_: int, neighbor_counts: Iterable[int]) -> None:
         """Take in the counts that the neighbors announced last; 0 for one that has said nothing yet."""
         self._around = min([self.count, *neighbor_counts])
         if self._around > self._max_diameter:
-            self.learn(round_ + self._max_diameter + SLACK_ROUNDS)
+            self.trust(round_ + self._max_diameter + SLACK_ROUNDS)
 
-    def learn(self, stop_round: int) -> None:
-        """Somebody knows the last round: the earliest ever named holds."""
+    def learn(self, stop_round: int, round_: int) -> None:
+        """A neighbor names the last round; this agent is in round `round_`.
+
+        Who names it says that everybody has been quiet: who never was does not believe it. Nor does who has passed
+        that round for long, since word of it goes round before it comes: others have ended, without this agent.
+        """
+        if self._has_rested and stop_round >= round_ - SLACK_ROUNDS:
+            self.trust(stop_round)
+
+    def trust(self, stop_round: int) -> None:
+        """The earliest last round ever named holds; -1 names none."""
         if stop_round >= 0 and (self.stop_round < 0 or stop_round < self.stop_round):
             self.stop_round = stop_round

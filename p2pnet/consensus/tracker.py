@@ -34,6 +34,8 @@ class Tracker:
         self._signs = np.zeros(0) if signs is None else signs
         self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
+        self.largest_own = 0.0
+        """The largest number that the own vector has ever had."""
 
     @property
     def own(self) -> Array:
@@ -42,6 +44,7 @@ class Tracker:
 
     def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
         self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
+        self.largest_own = max(self.largest_own, float(self._own.max()), float(-self._own.min()))
 
     def mass(self, links: Iterable[Link]) -> Array:
         """The mass present, y = x + Σ (received − sent), of x's shape.

@@ -55,7 +55,7 @@ class Network:
             for j in neighbors:
                 if self.rng.random() >= loss_rate:
                     self.heard[k][j] = self.counts[j].count
-                    self.counts[k].learn(self.counts[j].stop_round)
+                    self.counts[k].learn(self.counts[j].stop_round, round_)
         for k, count in enumerate(self.counts):
             count.end_round(round_, self.heard[k].values())
 
@@ -92,6 +92,26 @@ def test_the_round_to_end_with_lies_further_off_than_word_has_to_travel() -> Non
 
 def test_the_earliest_round_named_holds() -> None:
     count = QuietCount(4)
+    count.begin_round(is_quiet=True)
     for named in (-1, 40, 30, 50):
-        count.learn(named)
+        count.learn(named, round_=20)
     assert count.stop_round == 30
+
+
+def test_who_was_never_quiet_does_not_believe_that_everybody_was() -> None:
+    count = QuietCount(4)
+    count.begin_round(is_quiet=False)
+    count.learn(40, round_=20)
+    assert count.stop_round < 0
+    count.begin_round(is_quiet=True)
+    count.learn(40, round_=21)
+    assert count.stop_round == 40
+
+
+def test_a_last_round_long_past_is_not_believed_and_one_just_past_is() -> None:
+    count = QuietCount(4)
+    count.begin_round(is_quiet=True)
+    count.learn(40, round_=41 + SLACK_ROUNDS)
+    assert count.stop_round < 0
+    count.learn(40, round_=40 + SLACK_ROUNDS)
+    assert count.stop_round == 40
