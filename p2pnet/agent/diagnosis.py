@@ -15,7 +15,7 @@ from p2pnet.agent.transport import Address, DialProblem, PeerId
 from p2pnet.consensus.messages import PROTOCOL_VERSION
 
 MAX_CLOCK_DIFFERENCE_S = 120.0
-_TCP_TIMEOUT_S = 3.0
+_TCP_TIMEOUT_S = 4.0  # Linux takes three seconds to find out that a machine of its own network is not there
 _ZMTP_SIGNATURE = (b"\xff", b"\x7f")  # its first and its tenth byte
 
 
@@ -190,6 +190,6 @@ def _moment(incarnation: int) -> str:
 
 def _duration(seconds: float) -> str:
     for unit, length_s in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length_s:
+        if round(seconds) >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit}"
     return f"{seconds:.0f} s"

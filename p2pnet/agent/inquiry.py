@@ -20,7 +20,7 @@ from p2pnet.agent.zmq_connection import Context, SocketSet
 from p2pnet.agent.zmq_dialer import DialedConnection
 from p2pnet.errors import ProtocolError
 
-QUESTION: tuple[bytes, ...] = (b"p2pnet?",)
+QUESTION = (b"", b"p2pnet?")
 LIMITS = TransportLimits(
     max_frames=1, max_message_bytes=MAX_PORTRAIT_BYTES, connect_timeout_s=3.0, handshake_timeout_s=3.0
 )
@@ -49,7 +49,7 @@ class Unanswered:
 def inquire(keys: KeyPair, peer: PeerId, address: Address) -> Answered | Unanswered:
     """Ask the agent with that public key at that numeric address; it takes at most some seconds."""
     context: Context = zmq.Context()
-    connection = DialedConnection(context, keys, LIMITS, peer, address, QUESTION)
+    connection = DialedConnection(context, keys, LIMITS, peer, address, is_greeting=False)
     try:
         return _await(connection)
     finally:
@@ -60,20 +60,20 @@ def inquire(keys: KeyPair, peer: PeerId, address: Address) -> Answered | Unanswe
 def _await(connection: DialedConnection) -> Answered | Unanswered:
     sockets = SocketSet()
     answers: list[Answered | Unanswered] = []
-    asked_at_s = 0.0
+    asked_at, asked_at_s = 0.0, 0.0
 
     def follow() -> None:
-        nonlocal asked_at_s
+        nonlocal asked_at, asked_at_s
         was_open = connection.is_open
         connection.follow()
         if connection.is_open and not was_open:
-            asked_at_s = time()
+            asked_at, asked_at_s = monotonic(), time()
+            connection.send(QUESTION, sum(map(len, QUESTION)))
 
     def receive() -> None:
-        follow()  # so that it is known when the question left, however late this thread looks
         for message in connection.reader.read(1):
             frames = [frame.buffer for frame in message.frames]
-            answers.append(_judge(frames, connection.opened_at, asked_at_s))
+            answers.append(_judge(frames, monotonic() - asked_at, asked_at_s))
 
     sockets.add(connection.socket, receive)
     sockets.add(connection.monitor.socket, follow)
@@ -88,8 +88,7 @@ def _await(connection: DialedConnection) -> Answered | Unanswered:
     return Unanswered(problem, is_tcp_connected=connection.stream is not None)
 
 
-def _judge(frames: Sequence[memoryview], opened_at: float, asked_at_s: float) -> Answered | Unanswered:
-    round_trip_s = monotonic() - opened_at
+def _judge(frames: Sequence[memoryview], round_trip_s: float, asked_at_s: float) -> Answered | Unanswered:
     try:
         portrait = decode_portrait(frames)
     except ProtocolError:

@@ -73,9 +73,10 @@ class DialedConnection(Connection):
         limits: TransportLimits,
         peer: PeerId,
         address: Address,
-        inquiry: Sequence[Frame] = (),
+        *,
+        is_greeting: bool = True,
     ) -> None:
-        """With an `inquiry`, the peer answers it once and then ends the connection."""
+        """Who does not greet has to ask something, as soon as the connection is open."""
         super().__init__(peer, None)
         self.is_open = False
         self.opened_at = self.started_at = monotonic()
@@ -91,7 +92,8 @@ class DialedConnection(Connection):
         self.reader = MessageReader(self.socket, limits, is_router=False)
         self.monitor = Monitor(context, self.socket)
         self.socket.connect(str(address))
-        send_message(self.socket, [b"", *inquiry], 0)  # the greeting leaves first, as soon as the handshake is done
+        if is_greeting:
+            send_message(self.socket, [b""], 0)  # leaves first, as soon as the handshake is done
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
         is_usable = self.is_open and self.ended_at is None

@@ -143,7 +143,10 @@ class Machine:
         return [(datetime.fromisoformat(entry["time"]).timestamp(), entry["message"]) for entry in entries]
 
     def has_said(self, pattern: str) -> bool:
-        return any(re.search(pattern, message) for _, message in self.log())
+        return self.count(pattern) > 0
+
+    def count(self, pattern: str) -> int:
+        return sum(re.search(pattern, message) is not None for _, message in self.log())
 
     def said_at(self, pattern: str) -> float:
         """When it first said so, in seconds since the epoch."""
