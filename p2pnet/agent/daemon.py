@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from p2pnet import __version__
+from p2pnet.agent.dialing import Dialing
 from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
@@ -28,7 +29,6 @@ from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
 from p2pnet.agent.training import Training
 from p2pnet.agent.transport import (
-    Address,
     Connected,
     DialFailed,
     Disconnected,
@@ -67,7 +67,6 @@ from p2pnet.consensus.effects import (
 from p2pnet.consensus.messages import (
     PROTOCOL_VERSION,
     ForeignVersionError,
-    Message,
     Peers,
     Refuse,
     Reset,
@@ -77,7 +76,7 @@ from p2pnet.consensus.messages import (
 )
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.stages import StagedMachine
-from p2pnet.errors import ProtocolError, TrainingError, TransportError
+from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.learner import Learner
 
 CLOSE_LINGER_S = 0.15
@@ -163,9 +162,7 @@ class Daemon:
         self._training: Training | None = None
         self._transport = transport
         self._discovery = discovery
-        self._found: dict[PeerId, tuple[str, ...]] = {}
-        """where the local network says that peers are"""
-        self._dialed_where_found: set[PeerId] = set()
+        self._dialing = Dialing(transport, discovery, preparation.open_to_hints)
         self._unreached = Unreached()
         self._state = state
         self._history = state.open_history()
@@ -252,17 +249,11 @@ class Daemon:
                 self._log.warning("rejected %s: %s%s", peer or address or "a stranger", refusal, more)
 
     def _take_what_was_found(self) -> None:
-        """Let the machine choose whom to dial; those dialed before are dialed where they are now."""
-        for agent in self._discovery.take():
-            if agent.peer not in self._preparation.open_to_hints:
-                continue
+        """Let the machine choose whom to dial."""
+        for agent in self._dialing.take_found():
             where = ", ".join(agent.addresses)
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
-            self._found[agent.peer] = agent.addresses
-            if agent.peer in self._dialed_where_found:
-                self._transport.dial(agent.peer, *agent.addresses)
-            else:
-                self._handle(PeersFound({agent.peer: agent.addresses[0]}))
+            self._handle(PeersFound({agent.peer: agent.addresses[0]}))
 
     def _portrait(self, peer: PeerId) -> SelfPortrait:
         """What is told a peer that asks who this is."""
@@ -281,7 +272,9 @@ class Daemon:
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
         try:
-            message = self._without_bad_hints(decode(frames))
+            message = decode(frames)
+            if isinstance(message, Peers):
+                message = self._dialing.without_bad_hints(message)
             effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
@@ -298,13 +291,6 @@ class Daemon:
                 self._n_refused += 1
                 self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
             self._perform([effect])
-
-    def _without_bad_hints(self, message: Message) -> Message:
-        """The message, rid of agents that are not to be dialed at a neighbor's word, and of what is no address."""
-        if not isinstance(message, Peers):
-            return message
-        hints, open_to_hints = message.addresses.items(), self._preparation.open_to_hints
-        return Peers({peer: where for peer, where in hints if peer in open_to_hints and _is_address(where)})
 
     def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
         """Log what a peer's message brought about, as long as it does not do so too often."""
@@ -330,11 +316,10 @@ class Daemon:
                     self._begin_history()
                     self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
                 case Dial(peer, address):
-                    self._dial(peer, address)
+                    self._dialing.dial(peer, address)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
-                    self._dialed_where_found.discard(peer)
-                    self._transport.hang_up(peer)
+                    self._dialing.hang_up(peer)
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
@@ -343,12 +328,6 @@ class Daemon:
                     self._is_closed = True
                 case Log(_, text):
                     self._log.log(_level(effect), "%s", text)
-
-    def _dial(self, peer: PeerId, address: str) -> None:
-        """Dial there, or wherever else the peer has been found besides."""
-        if peer in self._found:
-            self._dialed_where_found.add(peer)
-        self._transport.dial(peer, *self._found.get(peer, (address,)))
 
     def _prepare(self, survey: Survey | None) -> _Answer:
         self._training = training = self._preparation.training(survey)
@@ -415,14 +394,6 @@ class Daemon:
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:
     return _Answer(learner.run_local_step(effect), None)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        Address.parse(text)
-    except TransportError:
-        return False
-    return True
 
 
 def _level(log: Log) -> int:
