@@ -97,7 +97,7 @@ def found_later(lan: Namespaces) -> Row:
             machine.wait()
         begun = late.said_at("listening on")
         seconds = max(late.said_at(f"linked with {machine.name}") for machine in early) - begun
-        worst = max(errors_to_central(machines))
+        worst = max(errors_to_central(machines, surveyed=early))
     figures = f"linked with both {seconds:.2f} s after it listens; error to the central solution {worst:.0e}"
     return Row("a third one joins the training", figures, seconds <= MAX_TIME_TO_FIND_S and worst <= MAX_ERROR)
 

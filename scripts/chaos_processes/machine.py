@@ -20,6 +20,7 @@ from p2pnet.agent.security import generate_keys, write_keys
 from p2pnet.agent.state import StateDirectory, read_history
 from p2pnet.config import Settings, write_config
 from p2pnet.demo.processes import child_environment
+from p2pnet.optim.arrays import Array
 
 PATIENCE_S = 60.0
 N_SAMPLES = 40
@@ -162,11 +163,20 @@ class Machine:
         return StateDirectory(self.directory)
 
 
-def errors_to_central(machines: Sequence[Machine]) -> list[float]:
-    """How far the model of each is from the least-squares solution over the samples of all, relatively."""
-    X = np.vstack([machine.X for machine in machines])
-    y = np.concatenate([machine.y for machine in machines])
+def errors_to_central(machines: Sequence[Machine], surveyed: Sequence[Machine] = ()) -> list[float]:
+    """How far the model of each is from the least-squares solution over the samples of all, relatively.
+
+    All columns are standardized over the samples of those that were there when training began, `surveyed`; or of all.
+    """
+    columns = _columns(machines)
+    scale = _columns(surveyed or machines)
+    columns = (columns - scale.mean(axis=0)) / scale.std(axis=0)
+    X, y = columns[:, :-1], columns[:, -1]
     central = np.linalg.lstsq(np.hstack([X, np.ones((len(X), 1))]), y, rcond=None)[0]
     return [
         float(np.linalg.norm(machine.state.load_params() - central) / np.linalg.norm(central)) for machine in machines
     ]
+
+
+def _columns(machines: Sequence[Machine]) -> Array:
+    return np.vstack([np.column_stack([machine.X, machine.y]) for machine in machines])
