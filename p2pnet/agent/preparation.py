@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pnet.agent.data import Samples, load_data
 from p2pnet.agent.security import KeyPair, load_keys
@@ -13,7 +13,7 @@ from p2pnet.config import NetworkSettings, Settings
 from p2pnet.consensus.messages import MAX_HEADER_BYTES, Survey
 from p2pnet.consensus.rounds import RoundSettings
 from p2pnet.consensus.survey import Summary
-from p2pnet.consensus.timing import Timing
+from p2pnet.consensus.timing import PRESETS
 from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.errors import ConfigError
 from p2pnet.problem import early_fingerprint
@@ -88,7 +88,8 @@ def round_settings(settings: Settings) -> RoundSettings:
         max_neighbors=max(network.max_neighbors, len(network.neighbors)),
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
-        timing=Timing(
+        timing=replace(
+            PRESETS[network.preset],
             round_timeout_s=network.round_timeout_s,
             round_pace_s=network.round_pace_s,
             start_timeout_s=network.start_timeout_s,

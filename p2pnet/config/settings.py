@@ -159,10 +159,16 @@ class NetworkSettings(Section):
     max_neighbors: PositiveInt = Field(
         default=8, description="Most neighbors taken from the seeds, from the local network, and from those that dial."
     )
+    preset: Literal["lan", "wan", "lossy"] = Field(
+        default="lan",
+        description="How patient the agent is with its neighbors: one that is silent is taken for gone after 15 s (lan), "
+        "30 s (wan) or 60 s (lossy), one whose connection has closed after 1.5, 5 or 15 s.",
+    )
     round_timeout_s: float = Field(
         default=10.0,
-        gt=0,
-        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it.",
+        ge=0,
+        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it. 0 waits "
+        "for nobody.",
     )
     round_pace_s: float = Field(default=0.0, ge=0, description="Least time a round takes, in seconds.")
     start_timeout_s: float = Field(

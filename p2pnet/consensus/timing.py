@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -41,6 +42,31 @@ class Timing:
     def is_asynchronous(self) -> bool:
         return self.round_timeout_s == 0.0
 
+
+PRESETS: Mapping[str, Timing] = {
+    "lan": Timing(),
+    "wan": Timing(
+        round_timeout_floor_s=2.0,
+        state_timeout_s=5.0,
+        resend_s=2.0,
+        resend_floor_s=0.5,
+        redial_grace_s=5.0,
+        silence_s=30.0,
+        suspect_limit_s=60.0,
+    ),
+    "lossy": Timing(
+        round_timeout_floor_s=2.0,
+        state_timeout_s=10.0,
+        resend_s=4.0,
+        resend_floor_s=1.0,
+        redial_grace_s=15.0,
+        silence_s=60.0,
+        suspect_limit_s=120.0,
+    ),
+}
+"""What differs from network to network. On one that loses every fifth packet good connections stall for seconds, and a
+new one may need several attempts.
+"""
 
 MAX_RESEND_INTERVAL_S = 8.0
 
