@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,13 +12,25 @@ from typing import Any
 
 import numpy as np
 
+from attacks import ATTACKS, Target
 from chaos_processes.fleet import Fleet, FleetError
-from chaos_processes.harm import Slowness
+from chaos_processes.harm import BusyCores, Slowness
+from chaos_processes.measuring import (
+    first_round_after,
+    longest_deadline,
+    longest_delay,
+    rounds_within,
+    time_to_be_one,
+    time_to_notice,
+)
 from chaos_processes.namespaces import Namespaces, NoNamespacesError
 from chaos_processes.references import References
 from chaos_processes.relays import Relays
-from chaos_processes.wiring import Wiring
+from chaos_processes.wiring import Loopback, Wiring
 from chaos_table import Row
+from p2pnet.agent.security import generate_keys, load_keys
+from p2pnet.agent.state import StateDirectory
+from p2pnet.agent.transport import Address
 from p2pnet.consensus.timing import Timing
 from p2pnet.partition import PartitionName
 from p2pnet.workload import Workload, make_workload
@@ -35,16 +48,22 @@ PACE_S = 0.15
 HARM_IN_ROUND = 130
 PATIENCE_S = 400.0
 OUTAGE_S = 10.0
+AWAY_S = 5.0
 SLOW_PART = 0.1
 MAX_NOTICE_S = 2.0
 MAX_RETURN_S = 3.0
 MAX_RATIO = 1.01
+LOSS_RATE = 0.2
+MAX_GAP_S = 30.0
+INSIDER = generate_keys()
+PARTITIONS: tuple[PartitionName, ...] = ("iid", "sorted")
 DEADLINE_S = Timing().round_timeout_floor_s
-"""The longest wait for the neighbors of a round, where their answers usually come in a fraction of it."""
+"""The wait for the neighbors of a round, where their answers come in a fraction of it; else it is adapted."""
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "algorithm": {"rounds": N_ROUNDS, "tolerance": 1e-3},
     "network": {"max_diameter": N_AGENTS},
+    "security": {"allowed_peers": (INSIDER.public,)},
 }
 
 
@@ -70,19 +89,29 @@ def leave_in_peace(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
 
 def kill_one(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     """SIGKILL for one agent, for good."""
-    others = [k for k in EVERYONE if k != VICTIM]
+    return kill_some([VICTIM], fleet)
+
+
+def kill_half(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+    """SIGKILL for half of the agents at once."""
+    return kill_some(HALF_OF_ALL, fleet)
+
+
+def kill_some(victims: Sequence[int], fleet: Fleet) -> Damage:
+    survivors = [k for k in EVERYONE if k not in victims]
     killed_at = time.time()
-    fleet.kill([VICTIM])
-    noticed_s = time_to_notice(fleet, VICTIM, killed_at)
-    lost_s = longest_delay(fleet, others, killed_at, 10.0)
-    figures = [f"noticed after {noticed_s:.1f} s", f"rounds delayed by {lost_s:.2f} s at most"]
-    return Damage(others, others, figures, noticed_s <= MAX_NOTICE_S and lost_s <= DEADLINE_S)
+    fleet.kill(victims)
+    noticed_s = max(time_to_notice(fleet, victim, killed_at) for victim in victims)
+    delay, is_kept = delay_of(fleet, survivors, killed_at, OUTAGE_S)
+    return Damage(
+        survivors, survivors, [f"noticed after {noticed_s:.1f} s", delay], is_kept and noticed_s <= MAX_NOTICE_S
+    )
 
 
 def kill_and_restart(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     """SIGKILL for one agent, which starts again some seconds later with nothing but its data."""
     fleet.kill([VICTIM])
-    time.sleep(5.0)
+    time.sleep(AWAY_S)
     started_at = time.time()
     fleet.start([VICTIM])
     fleet.until(lambda: first_round_after(fleet, VICTIM, started_at) is not None, PATIENCE_S)
@@ -97,11 +126,8 @@ def stop_and_continue(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     fleet.stop([VICTIM])
     time.sleep(OUTAGE_S)
     fleet.resume([VICTIM])
-    time.sleep(5.0)
-    lost_s = longest_delay(fleet, others, stopped_at, OUTAGE_S + 5.0)
-    n_rounds = rounds_within(fleet, others, stopped_at, OUTAGE_S)
-    figures = [f"{n_rounds} of {OUTAGE_S / PACE_S:.0f} rounds meanwhile", f"delayed by {lost_s:.2f} s at most"]
-    return Damage(EVERYONE, EVERYONE, figures, lost_s <= DEADLINE_S)
+    delay, is_kept = delay_of(fleet, others, stopped_at, OUTAGE_S + AWAY_S)
+    return Damage(EVERYONE, EVERYONE, [rounds_meanwhile(fleet, others, stopped_at), delay], is_kept)
 
 
 def cut_in_halves(fleet: Fleet, wiring: Wiring) -> Damage:
@@ -111,114 +137,74 @@ def cut_in_halves(fleet: Fleet, wiring: Wiring) -> Damage:
     time.sleep(OUTAGE_S)
     wiring.heal()
     healed_at = time.time()
-    time.sleep(10.0)
-    lost_s = longest_delay(fleet, EVERYONE, cut_at, OUTAGE_S + 10.0)
-    n_rounds = rounds_within(fleet, EVERYONE, cut_at, OUTAGE_S)
-    one_s = time_to_be_one(fleet, healed_at)
-    figures = [
-        f"{n_rounds} of {OUTAGE_S / PACE_S:.0f} rounds meanwhile",
-        f"delayed by {lost_s:.2f} s at most",
-        f"one again after {one_s:.1f} s",
-    ]
-    return Damage(EVERYONE, EVERYONE, figures, lost_s <= DEADLINE_S)
-
-
-def kill_half(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
-    """SIGKILL for half of the agents at once."""
-    survivors = [k for k in EVERYONE if k not in HALF_OF_ALL]
-    killed_at = time.time()
-    fleet.kill(HALF_OF_ALL)
-    noticed_s = max(time_to_notice(fleet, victim, killed_at) for victim in HALF_OF_ALL)
-    lost_s = longest_delay(fleet, survivors, killed_at, 10.0)
-    figures = [f"noticed after {noticed_s:.1f} s", f"rounds delayed by {lost_s:.2f} s at most"]
-    return Damage(survivors, survivors, figures, noticed_s <= MAX_NOTICE_S and lost_s <= DEADLINE_S)
+    delay, is_kept = delay_of(fleet, EVERYONE, cut_at, OUTAGE_S + AWAY_S)
+    one_s = time_to_be_one(fleet, EVERYONE, healed_at)
+    figures = [wiring.name, rounds_meanwhile(fleet, EVERYONE, cut_at), delay, f"one again after {one_s:.1f} s"]
+    return Damage(EVERYONE, EVERYONE, figures, is_kept)
 
 
 def slow_one_down(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
-    """One agent runs a tenth of the time, to the end."""
+    """One agent runs a tenth of the time, until the others have ended."""
     others = [k for k in EVERYONE if k != VICTIM]
     slowed_at = time.time()
     with Slowness(fleet, VICTIM, SLOW_PART):
         fleet.until(lambda: all(fleet.has_ended(k) for k in others), PATIENCE_S)
-    rounds = [np.diff([r.time_s for r in fleet.history(k) if r.time_s > slowed_at]) for k in others]
-    usual_s = max(float(np.median(times)) for times in rounds)
-    lost_s = max(float(np.max(times)) for times in rounds) - PACE_S
-    figures = [f"a round of the others takes {usual_s:.2f} s", f"delayed by {lost_s:.2f} s at most"]
-    return Damage(EVERYONE, EVERYONE, figures, lost_s <= DEADLINE_S)
+    delay, is_kept = delay_of(fleet, others, slowed_at, max(fleet.history(k)[-1].time_s for k in others) - slowed_at)
+    usual_s = max(float(np.median(np.diff([r.time_s for r in fleet.history(k)]))) for k in others)
+    return Damage(EVERYONE, EVERYONE, [f"a round takes {usual_s:.2f} s instead of {PACE_S:.2f}", delay], is_kept)
 
 
-HARMS: Mapping[str, Harm] = {
-    "paced, in peace": leave_in_peace,
-    "one killed for good": kill_one,
-    "one killed, restarted empty": kill_and_restart,
-    f"one stopped for {OUTAGE_S:.0f} s": stop_and_continue,
-    f"cut in halves for {OUTAGE_S:.0f} s": cut_in_halves,
-    "half of them killed": kill_half,
-    "one ten times slower": slow_one_down,
+def attack_one(fleet: Fleet, wiring: Wiring) -> Damage:
+    """All that strangers and bad members may send to an agent, one after the other."""
+    address = Address.parse(wiring.address(VICTIM))
+    public_key = load_keys(fleet.files(VICTIM).directory / "agent.key").public
+    target = Target(address.port, public_key, INSIDER, fleet.workload.problem.model.n_params)
+    attacked_at = time.time()
+    for attack in ATTACKS:
+        attack.carry_out(target)
+    delay, is_kept = delay_of(fleet, EVERYONE, attacked_at, time.time() - attacked_at)
+    fleet.until_all_end(PATIENCE_S)
+    result = StateDirectory(fleet.files(VICTIM).directory).load_result()
+    n_refused = result.n_messages_dropped + result.n_messages_refused + sum(result.n_rejected.values())
+    figures = [f"{len(ATTACKS)} attacks, {n_refused} messages and connections refused", delay]
+    return Damage(EVERYONE, EVERYONE, figures, is_kept and n_refused >= len(ATTACKS))
+
+
+def delay_of(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> tuple[str, bool]:
+    """The longest time that any of the agents lost in a round, in words, and whether it was no more than a deadline."""
+    lost_s = longest_delay(fleet, agents, since_s, duration_s, PACE_S)
+    deadline_s = max(longest_deadline(fleet, agents, since_s), DEADLINE_S)
+    return f"rounds delayed by {lost_s:.2f} s at most", lost_s <= deadline_s
+
+
+def rounds_meanwhile(fleet: Fleet, agents: Collection[int], since_s: float) -> str:
+    n_rounds = rounds_within(fleet, agents, since_s, OUTAGE_S)
+    return f"{n_rounds} of {OUTAGE_S / PACE_S:.0f} rounds meanwhile"
+
+
+HARMS: Mapping[str, tuple[Harm, type[Wiring]]] = {
+    "paced, in peace": (leave_in_peace, Loopback),
+    "one killed for good": (kill_one, Loopback),
+    "one killed, restarted empty": (kill_and_restart, Loopback),
+    f"one stopped for {OUTAGE_S:.0f} s": (stop_and_continue, Loopback),
+    f"cut in halves for {OUTAGE_S:.0f} s": (cut_in_halves, Namespaces),
+    "half of them killed": (kill_half, Loopback),
+    "one ten times slower": (slow_one_down, Loopback),
+    "one fed with garbage": (attack_one, Loopback),
 }
-
-
-# ------------------------------------------------------------------------------------------------- measurements
-
-
-def time_to_notice(fleet: Fleet, victim: int, since_s: float) -> float:
-    """Until all neighbors of the victim have closed their links with it, seconds."""
-    name = fleet.files(victim).name
-    neighbors = {k for edge in fleet.workload.edges for k in edge if victim in edge} - {victim}
-    neighbors = {k for k in neighbors if not fleet.has_ended(k)}
-
-    def noticed() -> list[float]:
-        found = (
-            [line.time_s for line in fleet.log(k) if line.time_s > since_s and f"link with {name}" in line.text]
-            for k in neighbors
-        )
-        return [times[0] for times in found if times]
-
-    fleet.until(lambda: len(noticed()) == len(neighbors), PATIENCE_S)
-    return max(noticed(), default=since_s) - since_s
-
-
-def longest_delay(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> float:
-    """By how much more than the pace any of the agents waited for its next round within that time, seconds."""
-    until_s = since_s + duration_s
-    time.sleep(max(until_s - time.time(), 0.0))
-    longest = 0.0
-    for k in agents:
-        times = [record.time_s for record in fleet.history(k)]
-        before = max((t for t in times if t <= since_s), default=since_s)
-        within = [before, *(t for t in times if since_s < t <= until_s), until_s]
-        if times and times[-1] > until_s:
-            within[-1] = min(t for t in times if t > until_s)
-        longest = max(longest, float(np.max(np.diff(within))))
-    return max(longest - PACE_S, 0.0)
-
-
-def rounds_within(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> int:
-    """Rounds begun in that time by the agent that began fewest."""
-    return min(sum(since_s < r.time_s <= since_s + duration_s for r in fleet.history(k)) for k in agents)
-
-
-def first_round_after(fleet: Fleet, agent: int, since_s: float) -> float | None:
-    """When the agent first went through a round after that time, seconds since the epoch."""
-    return next((record.time_s for record in fleet.history(agent) if record.time_s > since_s), None)
-
-
-def time_to_be_one(fleet: Fleet, since_s: float) -> float:
-    """Until the disagreement of all agents was, for the first time, no more than twice what it is now, seconds."""
-    limit = 2 * max(fleet.history(k)[-1].disagreement for k in EVERYONE)
-    above = [r.time_s for k in EVERYONE for r in fleet.history(k) if r.time_s > since_s and r.disagreement > limit]
-    return max(above, default=since_s) - since_s
 
 
 # ---------------------------------------------------------------------------------------------------- the table
 
 
-def make_wiring(n_agents: int) -> Wiring:
-    """The best that this system lets us have."""
+def make_wiring(kind: type[Wiring]) -> Wiring:
+    """Of the kind asked for, or what stands in for it on this system."""
+    if kind is Loopback:
+        return Loopback(N_AGENTS)
     try:
-        return Namespaces(n_agents)
+        return Namespaces(N_AGENTS)
     except NoNamespacesError:
-        return Relays(n_agents)
+        return Relays(N_AGENTS)
 
 
 def digits(partition: PartitionName) -> Workload:
@@ -237,10 +223,10 @@ def digits(partition: PartitionName) -> Workload:
     return replace(workload, edges=tuple(RING_WITH_CHORDS))
 
 
-def play(name: str, harm: Harm, workload: Workload, references: References, directory: Path) -> Row:
+def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, references: References, directory: Path) -> Row:
     """Train, do harm in the middle, wait for the end, and judge."""
     settings = {**SETTINGS, "network": {**SETTINGS["network"], "round_pace_s": PACE_S}}
-    with make_wiring(N_AGENTS) as wiring, Fleet(directory, workload, wiring, settings) as fleet:
+    with make_wiring(kind) as wiring, Fleet(directory, workload, wiring, settings) as fleet:
         try:
             fleet.start(EVERYONE)
             fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) >= HARM_IN_ROUND, PATIENCE_S)
@@ -260,13 +246,46 @@ def play(name: str, harm: Harm, workload: Workload, references: References, dire
     return Row(name, "; ".join(figures), damage.is_kept and ratio <= MAX_RATIO)
 
 
-def rows(only: str = "") -> Iterator[Row]:
+def stay_alive(minutes: float, directory: Path) -> Row:
+    """With all cores busy and every fifth packet lost: nobody is taken for dead, and rounds go on."""
+    settings = {
+        "algorithm": {"rounds": 10**6, "tolerance": 0.0},
+        "network": {**SETTINGS["network"], "round_pace_s": PACE_S, "preset": "lossy"},
+    }
+    n_cores = os.cpu_count() or 1
+    name = f"{100 * LOSS_RATE:.0f} % packet loss, {n_cores} cores busy, {minutes:g} minutes"
+    with (
+        make_wiring(Namespaces) as wiring,
+        Fleet(directory, digits("iid"), wiring, settings) as fleet,
+        BusyCores(n_cores),
+    ):
+        wiring.lose(LOSS_RATE)
+        try:
+            fleet.start(EVERYONE)
+            fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) > 0, PATIENCE_S)
+            began_at = time.time()
+            time.sleep(60 * minutes)
+            fleet.until(lambda: True, PATIENCE_S)
+        except FleetError as error:
+            return Row(name, f"{wiring.name}; {error}", is_kept=False)
+        ended_at = time.time()
+        n_rounds = min(fleet.round(k) for k in EVERYONE)
+        n_deaths = sum("closed the link" in line.text for k in EVERYONE for line in fleet.log(k))
+        gaps = [np.diff([began_at, *(r.time_s for r in fleet.history(k)), ended_at]) for k in EVERYONE]
+    longest_s = max(float(np.max(gap)) for gap in gaps)
+    figures = f"{wiring.name}; {n_rounds} rounds, longest gap {longest_s:.1f} s; {n_deaths} links closed"
+    return Row(name, figures, n_deaths == 0 and longest_s <= MAX_GAP_S)
+
+
+def rows(only: str = "", minutes: float = 10.0) -> Iterator[Row]:
     """The section's table, of the scenarios whose names have these words."""
     with tempfile.TemporaryDirectory(prefix="p2pnet-chaos-") as place:
-        for partition in ("iid", "sorted"):
+        for partition in PARTITIONS:
             workload = digits(partition)
             references = References(workload, SETTINGS, Path(place) / partition)
-            for number, (what, harm) in enumerate(HARMS.items()):
+            for number, (what, (harm, kind)) in enumerate(HARMS.items()):
                 name = f"{partition}: {what}"
                 if only in name:
-                    yield play(name, harm, workload, references, Path(place) / f"{partition}-{number}")
+                    yield play(name, harm, kind, workload, references, Path(place) / f"{partition}-{number}")
+        if minutes > 0 and only in "packet loss, cores busy":
+            yield stay_alive(minutes, Path(place) / "lossy")
