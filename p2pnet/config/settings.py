@@ -161,8 +161,8 @@ class NetworkSettings(Section):
     )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",
-        description="How patient the agent is with its neighbors: one that is silent is taken for gone after 15 s (lan), "
-        "30 s (wan) or 60 s (lossy), one whose connection has closed after 1.5, 5 or 15 s.",
+        description="How patient the agent is with its neighbors: one that is silent is taken for gone after "
+        "15 s (lan), 30 s (wan) or 60 s (lossy), one whose connection has closed after 1.5, 5 or 15 s.",
     )
     round_timeout_s: float = Field(
         default=10.0,
