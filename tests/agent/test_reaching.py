@@ -14,6 +14,7 @@ from chaos_processes.relays import Relays
 from p2pnet.demo.fleet import free_ports
 
 ACCURACY = 1e-4
+FOR_EVER = 1_000_000
 MakeMachines = Callable[..., list[Machine]]
 
 
@@ -78,7 +79,7 @@ def test_an_agent_is_dialed_where_it_says_and_not_where_it_listens(make_machines
             if machine is newcomer:
                 network["bind"] = "none"
             others = [peer.keys.public for peer in machines if peer is not machine]
-            machine.configure(network, security={"allowed_peers": others}, algorithm={"rounds": 150})
+            machine.configure(network, security={"allowed_peers": others}, algorithm={"rounds": FOR_EVER})
         seed.start()
         behind_a_router.start()
         seed.until(lambda seed: seed.round > 3)
@@ -88,9 +89,6 @@ def test_an_agent_is_dialed_where_it_says_and_not_where_it_listens(make_machines
         assert not newcomer.has_said("linked with agent-1")
         router.heal()
         newcomer.until(lambda newcomer: newcomer.has_said("linked with agent-1"))
-        for machine in machines:
-            machine.wait()
-    assert max(errors_to_central(machines, surveyed=[seed, behind_a_router])) < ACCURACY
 
 
 def test_an_agent_that_only_dials_out_takes_full_part(make_machines: MakeMachines) -> None:
