@@ -169,6 +169,7 @@ class Daemon:
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
         self._first_record: RoundRecord | None = None
+        self._is_model_saved = False
         self._stopped_because = "told to leave"
         self._is_leaving = False
         self._is_closed = False
@@ -368,11 +369,14 @@ class Daemon:
             self._first_record = None
 
     def _save_model(self) -> None:
-        if self._training is not None and self._machine.rounds is not None:
+        """Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run."""
+        if self._training is not None and self._machine.rounds is not None and self._history.has_rows:
             self._state.save_model(self._machine.rounds.params, self._training.description)
+            self._is_model_saved = True
 
     def _save(self) -> None:
-        self._save_model()
+        if not self._is_model_saved:
+            self._save_model()
         rounds = self._machine.rounds
         if rounds is not None:
             self._state.save_books(rounds.books())

@@ -3,7 +3,8 @@
 lock           held while the agent runs, so that no two agents share a directory
 incarnation    a number that grows with every start
 history.csv    one row for each round: what a person wants to follow
-model.npz      the parameters, and what is needed to use them
+history.previous.csv    that of the last run before in which there were rounds
+model.npz      the parameters, and what is needed to use them; untouched by a run without rounds
 result.json    how the run ended
 books.npz      what was moved over each link, for auditing the network as a whole
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import itertools
 import json
 import os
 import time
@@ -133,9 +135,12 @@ class StateDirectory:
         return incarnation
 
     def open_history(self) -> History:
-        """Begin the history of this run, and forget how the one before ended."""
+        """Begin the history of this run beside that of the one before, and forget how that ended."""
         (self.path / "result.json").unlink(missing_ok=True)
-        return History(self.path / "history.csv")
+        history = self.path / "history.csv"
+        if _has_rows(history):
+            history.replace(self.path / "history.previous.csv")
+        return History(history)
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
         """model.npz: params (n_params,), and each text, number or array of the description under its name."""
@@ -174,6 +179,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.has_rows = False
         try:
             self._file = path.open("w", newline="", buffering=1)
         except OSError as error:
@@ -183,6 +189,7 @@ class History:
 
     def append(self, record: RoundRecord) -> None:
         self._write([getattr(record, name) for name in _COLUMNS])
+        self.has_rows = True
 
     def _write(self, row: list[Any]) -> None:
         try:
@@ -213,6 +220,15 @@ def read_history(path: Path) -> list[RoundRecord]:
         return []
     whole_lines = text[: text.rfind("\n") + 1].splitlines()
     return [parse_history_row(row) for row in csv.reader(whole_lines[1:])]
+
+
+def _has_rows(history: Path) -> bool:
+    """Whether there is more in the file than the line with the names of the columns."""
+    try:
+        with history.open("rb") as file:
+            return len(list(itertools.islice(file, 2))) == 2
+    except FileNotFoundError:
+        return False
 
 
 def write_atomically(path: Path, content: bytes) -> None:

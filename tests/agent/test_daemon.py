@@ -250,7 +250,7 @@ def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on
 
 def test_a_second_signal_ends_the_process_at_once(pair: tuple[Agent, Agent]) -> None:
     agent, _ = pair
-    os.mkfifo(agent.directory / ".model.npz.draft")  # saving the model takes until somebody reads it: for ever
+    os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until somebody reads it: for ever
     agent.run()
     agent.until(lambda agent: "listening on" in agent.log)
     agent.signal(signal.SIGTERM)
@@ -270,14 +270,35 @@ def test_leaving_does_not_wait_for_a_long_computation(pair: tuple[Agent, Agent])
 
 
 def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[Agent, Agent]) -> None:
-    agent, _ = pair
+    agent, other = pair
     (agent.directory / "model.npz").mkdir()
     agent.run()
-    agent.until(lambda agent: "listening on" in agent.log)
+    other.run()
+    agent.until(lambda agent: agent.round > 0)
     agent.signal(signal.SIGTERM)
     assert agent.exit_code() == 1
     assert agent.log.splitlines()[-1].startswith(f"p2pnet: {agent.directory / 'model.npz'}: cannot be written")
     assert "Traceback" not in agent.log
+
+
+def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_that_it_had(
+    pair: tuple[Agent, Agent],
+) -> None:
+    for agent in pair:
+        agent.run("algorithm.rounds=30", "network.round_pace_s=0")
+    assert [agent.exit_code() for agent in pair] == [0, 0]
+    agent, _ = pair
+    model = agent.state.load_params()
+    history = read_history(agent.directory / "history.csv")
+    for _ in range(2):
+        (agent.directory / "agent.log").unlink()
+        agent.run("network.start_timeout_s=0.1")
+        agent.until(lambda agent: "no neighbor has answered yet; waiting on" in agent.log)
+        agent.signal(signal.SIGTERM)
+        assert agent.exit_code() == 0
+    np.testing.assert_array_equal(agent.state.load_params(), model)
+    assert read_history(agent.directory / "history.previous.csv") == history
+    assert agent.round == -1
 
 
 # ------------------------------------------------------------------------------------------- refused at the start
