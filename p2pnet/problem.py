@@ -54,6 +54,10 @@ class Problem:
         """The mean loss over the samples of `cost`, plus the penalty."""
         return cost.value(params) + self.penalty.value(params)
 
+    def n_neurons_removed(self, params: Array) -> int:
+        """Hidden neurons whose fan-in weights are all 0: they put out a constant, and could be left out."""
+        return sum(not (neuron.is_output or np.any(params[neuron.weights])) for neuron in self.model.neurons())
+
     def metric(self, samples: Samples) -> Callable[[Array], float]:
         """Accuracy, or R², on the samples as a function of the parameters."""
         measure = accuracy if self.task == "classification" else r2_score

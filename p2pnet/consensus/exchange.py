@@ -237,3 +237,11 @@ class Exchange:
 def _largest(vector: WireArray) -> float:
     """The largest of |v|, without squares that could overflow."""
     return float(max(vector.max(), -vector.min()))
+
+
+def without_dust(params: Array) -> Array:
+    """`params` with 0 for each number that is lost in rounding beside the largest one: of a parameter that every agent
+    has set to 0, momentum leaves less than that after some tens of rounds.
+    """
+    size = np.abs(params)
+    return np.where(size > np.finfo(np.float64).eps * size.max(initial=0.0), params, 0.0)

@@ -49,6 +49,10 @@ class Summary:
     objective_mean: float
     objective_central: float
     central_converged: bool
+    sparsity: float
+    """part of the parameters that are 0, in the judged model where it is least"""
+    neurons_removed: int
+    """hidden neurons whose fan-in is 0, in the judged model where they are fewest"""
     disagreement_max: float
     """max_k ‖w_k − w̄‖ / ‖w̄‖, w̄ the mean of the agents' parameters"""
     bytes_sent_total: int
@@ -94,6 +98,8 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
         objective_mean=float(np.mean(objectives)),
         objective_central=baselines.central.objective if baselines else np.nan,
         central_converged=baselines is not None and baselines.central.is_converged,
+        sparsity=min(float(np.mean(agent.params == 0.0)) for agent in judged),
+        neurons_removed=min(problem.n_neurons_removed(agent.params) for agent in judged),
         disagreement_max=disagreement([agent.params for agent in network.agents]),
         bytes_sent_total=sum(result.bytes_sent for result in results),
         peak_rss_mb_max=max(result.peak_rss_mb for result in results),

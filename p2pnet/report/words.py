@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 from p2pnet.report.summary import Summary
@@ -13,6 +15,20 @@ AS_GOOD = 0.01
 
 def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
     """What the network reached, against one model trained on all samples and against each agent on its own."""
+    print_findings(
+        summary,
+        [
+            f"{summary.rounds} rounds in {summary.seconds_training:.2f} s, {summary.seconds_total:.1f} s with the "
+            f"start; stopped: {summary.stopped_because}.",
+            f"{in_bytes(summary.bytes_sent_total)} sent by all agents, no samples among them; "
+            f"{summary.peak_rss_mb_max:.0f} MB of memory at most for one.",
+        ],
+        stream,
+    )
+
+
+def print_findings(summary: Summary, costs: Sequence[str], stream: TextIO) -> None:
+    """A table of what was reached, and in words what it means; then what it cost. Without baselines none are shown."""
     from rich.console import Console
     from rich.table import Table
 
@@ -21,12 +37,14 @@ def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
     table.add_column("")
     table.add_column(f"test {summary.test_metric_name}", justify="right")
     table.add_column("objective", justify="right")
-    unfinished = "" if summary.central_converged else " (time was up)"
-    table.add_row(
-        f"one model, all samples in one place{unfinished}",
-        f"{summary.test_metric_central:.4f}",
-        f"{summary.objective_central:.4f}",
-    )
+    is_compared = math.isfinite(summary.objective_central)
+    if is_compared:
+        unfinished = "" if summary.central_converged else " (time was up)"
+        table.add_row(
+            f"one model, all samples in one place{unfinished}",
+            f"{summary.test_metric_central:.4f}",
+            f"{summary.objective_central:.4f}",
+        )
     table.add_row(
         "the network, its worst agent",
         f"{summary.test_metric_worst:.4f}",
@@ -34,20 +52,21 @@ def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
         style="bold",
     )
     table.add_row("the network, mean of agents", f"{summary.test_metric_mean:.4f}", f"{summary.objective_mean:.4f}")
-    table.add_row("each agent alone, mean", f"{summary.test_metric_alone_mean:.4f}", "")
+    if is_compared:
+        table.add_row("each agent alone, mean", f"{summary.test_metric_alone_mean:.4f}", "")
     console.print()
     console.print(table)
     console.print()
-    for line in verdict(summary):
+    for line in [*(verdict(summary) if is_compared else ()), *sparsity(summary), *costs]:
         console.print(line)
-    console.print(
-        f"{summary.rounds} rounds in {summary.seconds_training:.2f} s, {summary.seconds_total:.1f} s with the start; "
-        f"stopped: {summary.stopped_because}."
-    )
-    console.print(
-        f"{in_bytes(summary.bytes_sent_total)} sent by all agents, no samples among them; "
-        f"{summary.peak_rss_mb_max:.0f} MB of memory at most for one."
-    )
+
+
+def sparsity(summary: Summary) -> list[str]:
+    """How much of every agent's model is zero, if anything is."""
+    if summary.sparsity == 0.0:
+        return []
+    removed = f", and {summary.neurons_removed} hidden neurons without any input" if summary.neurons_removed else ""
+    return [f"{summary.sparsity:.0%} of the parameters are zero{removed}."]
 
 
 def verdict(summary: Summary) -> tuple[str, str]:

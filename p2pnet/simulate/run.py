@@ -18,13 +18,12 @@ from p2pnet.report.baselines import train_baselines
 from p2pnet.report.files import write_report
 from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
 from p2pnet.report.summary import summary_json
-from p2pnet.report.words import print_summary
 from p2pnet.simulate.learners import make_learners
 from p2pnet.simulate.network import Graphs, Protocol, names_of, train_network
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.simulate.recording import Recorder, Trail
 from p2pnet.simulate.solo import train_solo
-from p2pnet.simulate.summary import SimulationSummary, summarize_simulation
+from p2pnet.simulate.summary import SimulationSummary, print_simulation_summary, summarize_simulation
 from p2pnet.simulate.workload import make_simulated_workload
 from p2pnet.simulation import Conditions
 from p2pnet.topology import make_graphs
@@ -60,7 +59,7 @@ def run_simulation(options: SimulateOptions) -> int:
     if options.is_json:
         click.echo(summary_json(simulated.summary))
     else:
-        print_summary(simulated.summary)
+        print_simulation_summary(simulated.summary)
     return 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import TextIO
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from p2pnet.problem import Problem
 from p2pnet.report.baselines import Baselines
 from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import Summary, summarize
+from p2pnet.report.words import in_bytes, print_findings
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.simulate.recording import Recorder
 from p2pnet.workload import Workload
@@ -30,13 +33,9 @@ class SimulationSummary(Summary):
     """of the mean of all agents' parameters"""
     test_metric_at_mean: float
     stationarity: float
-    """‖w̄ − v‖ with w̄ the mean of all agents' parameters and v = prox_r(w̄ − ∇(F − r)(w̄)); 0 at a stationary point"""
+    """‖w̄ − prox_r(w̄ − ∇(F − r)(w̄))‖ with w̄ the mean of all agents' parameters; 0 at a stationary point"""
     stationarity_first: float
     """the same at the first parameters"""
-    sparsity: float
-    """part of the parameters that are 0 in v, where those are exactly 0 that are so at a solution nearby"""
-    neurons_removed: int
-    """hidden neurons whose fan-in is 0 in v"""
     local_steps: int
     """of the agent that did most"""
     local_iterations: int
@@ -56,8 +55,6 @@ def summarize_simulation(
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
     cost = problem.local_cost(workload.train)
-    v, stationarity = prox_gradient(problem, workload, mean)
-    _, stationarity_first = prox_gradient(problem, workload, problem.first_params())
     common = summarize(workload, network, baselines)
     return SimulationSummary(
         **asdict(common),
@@ -68,24 +65,34 @@ def summarize_simulation(
         seed=options.seed,
         objective_at_mean=problem.objective(mean, cost),
         test_metric_at_mean=problem.metric(workload.test)(mean),
-        stationarity=stationarity,
-        stationarity_first=stationarity_first,
-        sparsity=float(np.mean(v == 0.0)),
-        neurons_removed=_n_removed(problem, v),
+        stationarity=stationarity_at(problem, workload, mean),
+        stationarity_first=stationarity_at(problem, workload, problem.first_params()),
         local_steps=max(recorder.n_steps for recorder in recorders),
         local_iterations=sum(recorder.learner.n_iterations for recorder in recorders),
         gradient_evaluations=sum(recorder.n_evaluations * recorder.gradient_fraction for recorder in recorders),
     )
 
 
-def prox_gradient(problem: Problem, workload: Workload, params: Array) -> tuple[Array, float]:
-    """prox_r(w − ∇(F − r)(w)) for the network's objective F, and its distance from w."""
+def stationarity_at(problem: Problem, workload: Workload, params: Array) -> float:
+    """‖w − prox_r(w − ∇(F − r)(w))‖ for the network's objective F."""
     params = params.astype(np.float64, copy=False)
     gradient = problem.local_cost(workload.train).gradient(params.astype(problem.model.dtype, copy=False))
-    v = problem.penalty.prox(params - gradient, 1.0)
-    return v, float(np.linalg.norm(params - v))
+    return float(np.linalg.norm(params - problem.penalty.prox(params - gradient, 1.0)))
 
 
-def _n_removed(problem: Problem, params: Array) -> int:
-    hidden = [neuron for neuron in problem.model.neurons() if not neuron.is_output]
-    return sum(not np.any(params[neuron.weights]) for neuron in hidden)
+def print_simulation_summary(summary: SimulationSummary, stream: TextIO = sys.stdout) -> None:
+    """What the network reached, and what it took."""
+    left = summary.stationarity / summary.stationarity_first
+    judged = "" if summary.agents_judged == summary.agents else f" {summary.agents_judged} agents are judged."
+    print_findings(
+        summary,
+        [
+            f"{summary.rounds} rounds ({summary.algorithm}), {summary.local_steps} local steps; "
+            f"stopped: {summary.stopped_because}. The network's residual is {left:.1g} of the first.{judged}",
+            f"{summary.gradient_evaluations:,.0f} gradients and {summary.local_iterations:,} iterations of solvers, "
+            f"{in_bytes(summary.bytes_sent_total)} sent, by all agents together.",
+            f"{summary.seconds_total:.1f} s, {summary.seconds_baselines:.1f} s more to compare; "
+            f"{summary.peak_rss_mb_max:.0f} MB of memory for all.",
+        ],
+        stream,
+    )
