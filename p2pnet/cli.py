@@ -161,10 +161,11 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
 @click.option("--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True)
 @click.option(
     "--partition",
-    type=click.Choice(["iid", "sorted"]),
-    default="iid",
-    show_default=True,
-    help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
+    "partitions",
+    multiple=True,
+    metavar="iid|sorted|FROM:TO",
+    help="Of the data: shards at random (iid, the default), or sorted by target so that each agent sees a part of the "
+    "labels only. Of the network: cut in halves from one round to another, as in 50:100. May be given for each.",
 )
 @click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
 @click.option(
@@ -225,21 +226,42 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
 @click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
+@click.option(
+    "--wire",
+    type=click.Choice(["auto", "float64", "float32"]),
+    default="auto",
+    show_default=True,
+    help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost.")
+@click.option("--duplicate-rate", default=0.0, metavar="P", help="Chance of each message to come twice.")
+@click.option("--delay-rounds", default=0.0, metavar="K", help="Most rounds that a message may take longer.")
+@click.option("--churn", default=0.0, metavar="P", help="Chance of each agent to crash in a round; it returns empty.")
+@click.option(
+    "--speeds",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A number a line, the speed of each agent: at 1 a local step takes a round's time, at 0.1 ten times as long.",
+)
+@click.option("--asynchronous", "is_asynchronous", is_flag=True, help="Nobody waits for anybody.")
 @click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Keep summary.json, history.csv and curves.png.",
+    help="Keep summary.json, history.csv, curves.png, and faults.csv of a network with faults.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else.")
-def simulate(hidden: str, pace: float, **options: Any) -> None:
+def simulate(hidden: str, pace: float, partitions: tuple[str, ...], **options: Any) -> None:
     """Train one network across simulated agents, in one process and virtual time."""
     from p2pnet.demo.options import parse_hidden
-    from p2pnet.simulate.options import SimulateOptions
+    from p2pnet.simulate.options import SimulateOptions, parse_partitions
 
-    simulate_options = SimulateOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
+    partition, cut = parse_partitions(partitions)
+    simulate_options = SimulateOptions(
+        hidden=parse_hidden(hidden), pace_s=pace, partition=partition, cut=cut, **options
+    )
     from p2pnet.simulate.run import run_simulation
 
     sys.exit(run_simulation(simulate_options))

@@ -10,6 +10,7 @@ import numpy as np
 from p2pnet.consensus.conservation import Books
 from p2pnet.consensus.effects import Evaluated, PeerId
 from p2pnet.consensus.messages import Array, LinkId, Share
+from p2pnet.consensus.tracker import signs_of
 
 N_TOTALS_KEPT = 16
 """Of each link end; nobody can be further behind, for no more shares than that may be unacknowledged."""
@@ -21,7 +22,9 @@ class Witness:
     mass there must be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_signs: int = 0) -> None:
+        """`n_signs` is what the agents average beside their gradients, to tell how many they are."""
+        self._n_signs = n_signs
         self._own: dict[PeerId, Array] = {}
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
 
@@ -30,7 +33,8 @@ class Witness:
         self._own.pop(agent, None)
 
     def see_evaluated(self, agent: PeerId, evaluated: Evaluated) -> None:
-        self._own[agent] = np.concatenate([evaluated.gradient_sum, [evaluated.n_samples, 1.0]])
+        signs = signs_of(agent, self._n_signs)
+        self._own[agent] = np.concatenate([evaluated.gradient_sum, signs, [evaluated.n_samples, 1.0]])
 
     def see_share(self, sender: PeerId, share: Share) -> None:
         said = self._said.setdefault((sender, share.link_id), {})

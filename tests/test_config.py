@@ -1,6 +1,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,19 @@ def complaint(directory: Path, text: str, *flags: str, **environment: str) -> st
     message = str(caught.value).removeprefix(f"{directory}/")
     assert len(message.splitlines()) == 1
     return message
+
+
+@pytest.mark.parametrize(
+    ("precision", "tolerance", "bits"),
+    [
+        *(("auto", 4e-3, 32), ("auto", 1e-5, 32), ("auto", 1e-6, 64), ("auto", 0.0, 64)),
+        *(("float64", 4e-3, 64), ("float32", 0.0, 32)),
+    ],
+)
+def test_numbers_on_the_wire_are_short_where_the_tolerance_allows_it(
+    precision: Literal["auto", "float64", "float32"], tolerance: float, bits: int
+) -> None:
+    assert NetworkSettings(precision=precision).wire_bits(tolerance) == bits
 
 
 def test_a_flag_overrules_the_environment_which_overrules_the_file_which_overrules_the_default(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ def round_settings(settings: Settings) -> RoundSettings:
         max_neighbors=max(network.max_neighbors, len(network.neighbors)),
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
+        precision=network.wire_bits(algorithm.tolerance),
         timing=replace(
             PRESETS[network.preset],
             round_timeout_s=network.round_timeout_s,

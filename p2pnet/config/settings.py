@@ -22,6 +22,9 @@ ActivationName = Literal["tanh", "relu", "gelu", "softplus", "sigmoid", "identit
 
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
 _Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+FLOAT32_TOLERANCE = 1e-5
+"""Training down to this tolerance or a larger one is not disturbed by shares of single precision."""
+
 _SOME_KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "*", "[::]"})  # noqa: S104  (recognised, not bound here)
 _LOSSES_OF_TASK: dict[Task, tuple[LossName, ...]] = {
@@ -179,6 +182,10 @@ class NetworkSettings(Section):
     finish_timeout_s: float = Field(
         default=30.0, ge=0, description="Longest time a finished agent goes on serving its neighbors, in seconds."
     )
+    precision: Literal["auto", "float64", "float32"] = Field(
+        default="auto",
+        description="Numbers on the wire; auto: float32 for algorithm.tolerance >= 1e-5, float64 for more accuracy.",
+    )
     max_message_bytes: int = Field(
         default=256 * 2**20,
         ge=4096,
@@ -188,6 +195,11 @@ class NetworkSettings(Section):
         default=32,
         description="Bound on the hops between any two agents: all must be quiet for that many rounds to stop.",
     )
+
+    def wire_bits(self, tolerance: float) -> int:
+        """Bits of a number on the wire, 64 or 32, for training down to this tolerance."""
+        is_short = tolerance >= FLOAT32_TOLERANCE if self.precision == "auto" else self.precision == "float32"
+        return 32 if is_short else 64
 
     @property
     def advertised_address(self) -> str | None:

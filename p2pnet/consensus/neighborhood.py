@@ -116,6 +116,8 @@ class Neighborhood:
         """Those dialed at a neighbor's word that have not been heard of since."""
         self.round = -1
         """The round told in Hellos; -1 before training has begun."""
+        self.n_opened = 0
+        """Links that have been open so far."""
 
     def __iter__(self) -> Iterator[Neighbor]:
         """Neighbors in the order of their ids, so that sums over them are rounded the same way every time."""
@@ -139,9 +141,13 @@ class Neighborhood:
         if neighbor is None or neighbor.link is None or neighbor.link.link_id != link_id.mirrored():
             return None
         # Whoever names this link has opened it.
+        self._confirm(neighbor)
+        return neighbor.link
+
+    def _confirm(self, neighbor: Neighbor) -> None:
+        self.n_opened += not neighbor.is_confirmed
         neighbor.is_confirmed = True
         neighbor.absent_until = None
-        return neighbor.link
 
     def connected(self, peer: PeerId, now: float) -> list[Effect]:
         neighbor = self._enter(peer)
@@ -184,8 +190,7 @@ class Neighborhood:
                 neighbor.link = self._make_link(LinkId(neighbor.nonce, hello.nonce))
         was_confirmed = neighbor.is_confirmed
         if neighbor.link is not None and hello.echo == neighbor.nonce:
-            neighbor.is_confirmed = True
-            neighbor.absent_until = None
+            self._confirm(neighbor)
             neighbor.hello_interval_s = HELLO_RESEND_S
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
@@ -243,7 +248,8 @@ class Neighborhood:
     def is_anyone_absent(self, now: float) -> bool:
         """Whether somebody's return, or the opening of its link, is waited for."""
         return any(
-            (neighbor.absent_until is not None and now < neighbor.absent_until)
+            (neighbor.link is not None and not neighbor.is_connected)
+            or (neighbor.absent_until is not None and now < neighbor.absent_until)
             or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
             for neighbor in self
         )

@@ -119,6 +119,8 @@ class RoundMachine:
         self._conversation = Conversation(self._at, self._neighborhood, self._exchange, self._gathering, timing)
         self._deadline: float | None = None
         """Of the phase: exchanging goes on without what is missing, pausing and finished end."""
+        self.n_rounds_lost = 0
+        """Rounds mixed without a share of every neighbor."""
         self._disagreement = 0.0
         self._is_complete = True
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
@@ -335,6 +337,7 @@ class RoundMachine:
         ]
         self._at.params = mixture.params
         self._disagreement = mixture.disagreement
+        self.n_rounds_lost += not mixture.is_complete
         # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
         newest_round = self._exchange.newest_round(self._settings.max_rounds)

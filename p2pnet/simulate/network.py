@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,10 +18,13 @@ from p2pnet.consensus.rounds import RoundMachine, RoundSettings
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.errors import TrainingError
+from p2pnet.learner import Learner
 from p2pnet.report.outcome import AgentOutcome
+from p2pnet.simulate.faults import Faults, Moment, Ordeal
 from p2pnet.simulate.recording import Recorder
 from p2pnet.simulation import Conditions, Simulation
 from p2pnet.topology import Edge, diameter_bound, neighbors_of, union
+from p2pnet.witness import Witness
 
 DEADLINE_S = 1e7
 """Virtual time after which a network that has not ended never will."""
@@ -76,6 +79,15 @@ class Protocol:
     pace_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What became of a network."""
+
+    agents: list[tuple[Recorder, AgentOutcome]]
+    record: list[Moment]
+    """of a network with faults"""
+
+
 def names_of(n_agents: int) -> list[str]:
     return [f"agent-{k + 1}" for k in range(n_agents)]
 
@@ -85,15 +97,25 @@ def train_network(
     params: Array,
     graphs: Graphs,
     protocol: Protocol,
-    conditions: Conditions,
+    faults: Faults | None,
+    renew_learner: Callable[[int], Learner],
     seed: int,
-) -> list[tuple[Recorder, AgentOutcome]]:
-    """Run one agent for each learner in its recorder, from the same parameters; TrainingError if they do not end."""
+) -> Trained:
+    """Run one agent for each learner in its recorder, from the same parameters; TrainingError if they do not end.
+
+    An agent that returns after a crash begins anew, with what `renew_learner` makes for it.
+    """
     names = names_of(len(recorders))
     neighbors = neighbors_of(graphs.edges, len(recorders))
-    simulation = Simulation(conditions, np.random.default_rng(seed))
+    conditions = Conditions() if faults is None else faults.conditions(names)
+    witness = None if faults is None else Witness(protocol.n_signs)
+    simulation = Simulation(conditions, np.random.default_rng(seed), witness)
     max_diameter = graphs.max_diameter
-    for k, mixing in enumerate(graphs.mixings(names)):
+    mixings = graphs.mixings(names)
+    place = {name: k for k, name in enumerate(names)}
+
+    def start(name: str, incarnation: int) -> None:
+        k = place[name]
         settings = RoundSettings(
             max_rounds=protocol.rounds,
             exchanges=protocol.exchanges,
@@ -105,19 +127,29 @@ def train_network(
             max_diameter=max_diameter,
             tolerance=protocol.tolerance,
             precision=protocol.precision,
-            mixing=mixing,
-            timing=Timing(round_pace_s=protocol.pace_s),
+            mixing=mixings[k],
+            timing=Timing(round_pace_s=protocol.pace_s) if faults is None else faults.timing(k, protocol.pace_s),
         )
-        machine = RoundMachine(Identity(names[k], names[k], 1, {}), settings, params)
+        if incarnation > 1:
+            recorders[k].learner = renew_learner(k)
+        simulation.add(name, RoundMachine(Identity(name, name, incarnation, {}), settings, params), recorders[k])
+
+    for k, name in enumerate(names):
         recorders[k].clock = lambda: simulation.now
-        recorders[k].bytes_sent = partial(simulation.bytes_sent.__getitem__, names[k])
-        simulation.add(names[k], machine, recorders[k])
+        recorders[k].bytes_sent = partial(simulation.bytes_sent.__getitem__, name)
+        start(name, 1)
     simulation.connect((names[j], names[k]) for j, k in graphs.edges)
-    simulation.run(deadline=DEADLINE_S)
-    return [
+    record: list[Moment] = []
+    if faults is None:
+        simulation.run(deadline=DEADLINE_S)
+    else:
+        chance = np.random.default_rng([seed, 1])
+        record = Ordeal(faults, simulation, start, names, len(graphs.edges), chance).run(DEADLINE_S)
+    outcomes = [
         (recorder, _outcome(simulation.machines[name], simulation.bytes_sent, recorder, protocol.rounds))
         for name, recorder in zip(names, recorders, strict=True)
     ]
+    return Trained(outcomes, record)
 
 
 def _outcome(machine: RoundMachine, bytes_sent: Mapping[str, int], recorder: Recorder, rounds: int) -> AgentOutcome:

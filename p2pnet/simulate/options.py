@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
-from p2pnet.config import ActivationName, AlgorithmSettings, LossName, SolverName
+from p2pnet.config import ActivationName, AlgorithmSettings, LossName, NetworkSettings, SolverName
 from p2pnet.config.terms import parse_penalty, parse_step_rule
 from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
+from p2pnet.partition import PartitionName
+from p2pnet.simulate.faults import Faults, read_speeds
 from p2pnet.synthetic import PREFIX, parse_synthetic
 
 AlgorithmName = Literal["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]
@@ -31,7 +34,7 @@ class SimulateOptions:
     """a named data set, the path of a .csv or .npz file, or synthetic:…"""
     target: str | None = None
     task: Literal["auto", "regression", "classification"] = "auto"
-    partition: Literal["iid", "sorted"] = "iid"
+    partition: PartitionName = "iid"
     hidden: tuple[int, ...] = (32,)
     activation: ActivationName = "tanh"
     loss: Literal["auto", LossName] = "auto"
@@ -57,6 +60,22 @@ class SimulateOptions:
     blocks: int = 1
     workers: int = 1
     is_float32: bool = False
+    wire: Literal["auto", "float64", "float32"] = "auto"
+    """numbers in messages; auto: float32 where they are computed so, else an agent's own"""
+    loss_rate: float = 0.0
+    """chance of each message to be lost"""
+    duplicate_rate: float = 0.0
+    """chance of each message to come twice"""
+    delay_rounds: float = 0.0
+    """most rounds that a message may take longer"""
+    churn: float = 0.0
+    """chance of each agent to crash in a round"""
+    cut: tuple[int, int] | None = None
+    """rounds between which the network is cut in halves"""
+    speeds: Path | None = None
+    """file with a speed for each agent"""
+    is_asynchronous: bool = False
+    """whether nobody waits for anybody"""
     is_compared: bool = True
     """whether the same model is trained centrally and alone as well"""
     report: Path | None = None
@@ -94,6 +113,15 @@ class SimulateOptions:
         _require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
         _require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")
         _require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
+        for name, rate in {"--loss-rate": self.loss_rate, "--duplicate-rate": self.duplicate_rate}.items():
+            _require(0 <= rate < 1, name, rate, "must be a chance: 0 or more, below 1")
+        _require(0 <= self.churn < 1, "--churn", self.churn, "must be a chance: 0 or more, below 1")
+        _require(0 <= self.delay_rounds < math.inf, "--delay-rounds", self.delay_rounds, "must be 0 or more")
+        if self.cut is not None:
+            first, last = self.cut
+            _require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
+        if self.algorithm in ("alone", "central"):
+            _require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
 
     @property
     def exchanges_used(self) -> int:
@@ -106,9 +134,43 @@ class SimulateOptions:
         return AlgorithmSettings().tolerance if self.tolerance is None else self.tolerance
 
     @property
+    def wire_bits(self) -> int:
+        """Bits of a number in a message."""
+        is_chosen = self.is_float32 and self.wire == "auto"
+        return 32 if is_chosen else NetworkSettings(precision=self.wire).wire_bits(self.tolerance_used)
+
+    @property
+    def faults(self) -> Faults | None:
+        """What the network is made to suffer; None where all is well."""
+        faults = Faults(
+            loss_rate=self.loss_rate,
+            duplicate_rate=self.duplicate_rate,
+            delay_rounds=self.delay_rounds,
+            churn=self.churn,
+            cut=self.cut,
+            speeds=read_speeds(self.speeds, self.agents) if self.speeds is not None else (),
+            is_asynchronous=self.is_asynchronous,
+        )
+        return None if faults == Faults() else faults
+
+    @property
     def surrogate_used(self) -> str:
         """What the local steps are made of."""
         return self.surrogate if self.algorithm in ("next", "alone", "central") else "full"
+
+
+def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, int] | None]:
+    """How the data is cut up, and between which rounds the network is; ConfigError for what is neither."""
+    partition: PartitionName = "iid"
+    cut = None
+    for text in texts:
+        if text in get_args(PartitionName):
+            partition = cast(PartitionName, text)
+        elif match := re.fullmatch(r"(\d{1,9}):(\d{1,9})", text):
+            cut = (int(match[1]), int(match[2]))
+        else:
+            raise ConfigError(f"--partition {text}: must be iid, sorted, or FROM:TO, the rounds of a cut network")
+    return partition, cut
 
 
 def _check_term(option: str, text: str, parse: Callable[[str], object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,16 +16,21 @@ from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.learner import Learner
 from p2pnet.report.baselines import train_baselines
 from p2pnet.report.files import write_report
-from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
+from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import summary_json
+from p2pnet.simulate.faults import Moment, write_record
 from p2pnet.simulate.learners import make_learners
-from p2pnet.simulate.network import Graphs, Protocol, names_of, train_network
+from p2pnet.simulate.network import Graphs, Protocol, Trained, names_of, train_network
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.simulate.recording import Recorder, Trail
 from p2pnet.simulate.solo import train_solo
-from p2pnet.simulate.summary import SimulationSummary, print_simulation_summary, summarize_simulation
+from p2pnet.simulate.summary import (
+    SimulationSummary,
+    print_faults,
+    print_simulation_summary,
+    summarize_simulation,
+)
 from p2pnet.simulate.workload import make_simulated_workload
-from p2pnet.simulation import Conditions
 from p2pnet.topology import make_graphs
 from p2pnet.workload import Workload
 
@@ -47,6 +52,8 @@ class Simulated:
     summary: SimulationSummary
     trails: Mapping[str, Trail]
     """for each agent that was followed, its parameters at the beginning of the rounds that were asked for"""
+    record: Sequence[Moment]
+    """of a network with faults"""
 
 
 def run_simulation(options: SimulateOptions) -> int:
@@ -56,10 +63,14 @@ def run_simulation(options: SimulateOptions) -> int:
     simulated = simulate(options)
     if options.report is not None:
         write_report(simulated.network, simulated.summary, options.report)
+        if simulated.record:
+            write_record(simulated.record, options.report / "faults.csv")
     if options.is_json:
         click.echo(summary_json(simulated.summary))
     else:
         print_simulation_summary(simulated.summary)
+        if simulated.record:
+            print_faults(simulated.summary)
     return 0
 
 
@@ -70,17 +81,16 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
     workload = make_simulated_workload(options, graphs.edges)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector():
-        agents = _train(options, workload, graphs, rounds_kept)
-    network = NetworkOutcome(tuple(outcome for _, outcome in agents), time.monotonic() - started_at)
+        trained = _train(options, workload, graphs, rounds_kept)
+    network = NetworkOutcome(tuple(outcome for _, outcome in trained.agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
         n_alone = min(options.agents, MAX_SHARDS_ALONE)
         alone = [workload.shards[k] for k in np.linspace(0, options.agents - 1, n_alone).astype(int)]
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
-    recorders = [recorder for recorder, _ in agents]
-    summary = summarize_simulation(options, workload, network, baselines, recorders)
-    trails = {outcome.name: recorder.trail for recorder, outcome in agents if outcome.history}
-    return Simulated(workload, network, summary, trails)
+    summary = summarize_simulation(options, workload, network, baselines, trained)
+    trails = {outcome.name: recorder.trail for recorder, outcome in trained.agents if outcome.history}
+    return Simulated(workload, network, summary, trails, trained.record)
 
 
 @contextmanager
@@ -97,19 +107,18 @@ def _without_cycle_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _train(
-    options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]
-) -> list[tuple[Recorder, AgentOutcome]]:
+def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]) -> Trained:
     params = workload.problem.first_params().astype(np.float64, copy=False)
     if options.algorithm in ("alone", "central"):
         is_central = options.algorithm == "central"
         shards = (workload.train,) if is_central else workload.shards
         names = ["central"] if is_central else names_of(options.agents)
         recorders = _recorders(make_learners(options, workload, shards), rounds_kept)
-        return [
+        agents = [
             train_solo(name, recorder, params, options.rounds, options.tolerance_used)
             for name, recorder in zip(names, recorders, strict=True)
         ]
+        return Trained(agents, [])
     is_next = options.algorithm == "next"
     protocol = Protocol(
         rounds=options.rounds,
@@ -119,11 +128,15 @@ def _train(
         momentum=MOMENTUM if is_next and not graphs.is_changing else 0.0,
         is_gradient_first=options.gradient_order == "before-mixing",
         n_signs=N_SIGNS if options.weighting == "paper" else 0,
-        precision=32 if options.is_float32 else 64,
+        precision=options.wire_bits,
         pace_s=options.pace_s,
     )
     recorders = _recorders(make_learners(options, workload, workload.shards), rounds_kept)
-    return train_network(recorders, params, graphs, protocol, Conditions(), options.seed)
+
+    def renew_learner(k: int) -> Learner:
+        return make_learners(options, workload, [workload.shards[k]])[0]
+
+    return train_network(recorders, params, graphs, protocol, options.faults, renew_learner, options.seed)
 
 
 def _recorders(learners: list[Learner], rounds_kept: Container[int]) -> list[Recorder]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
@@ -15,8 +14,8 @@ from p2pnet.report.baselines import Baselines
 from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import Summary, summarize
 from p2pnet.report.words import in_bytes, print_findings
+from p2pnet.simulate.network import Trained
 from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.recording import Recorder
 from p2pnet.workload import Workload
 
 
@@ -42,6 +41,12 @@ class SimulationSummary(Summary):
     """of the solvers, in all local steps of all agents; each costs about a gradient"""
     gradient_evaluations: float
     """of all agents, each over all of the agent's samples"""
+    messages_lost: int
+    rounds_lost: int
+    """mixed without a share of every neighbor, by all agents together"""
+    links_reopened: int
+    conservation_error_max: float
+    """the largest at any time, mass under way being counted, where faults were asked for; else that at the end"""
 
 
 def summarize_simulation(
@@ -49,9 +54,11 @@ def summarize_simulation(
     workload: Workload,
     network: NetworkOutcome,
     baselines: Baselines | None,
-    recorders: Sequence[Recorder],
+    trained: Trained,
 ) -> SimulationSummary:
     """The summary of a simulation with these options."""
+    recorders = [recorder for recorder, _ in trained.agents]
+    last = trained.record[-1] if trained.record else None
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
     cost = problem.local_cost(workload.train)
@@ -70,6 +77,12 @@ def summarize_simulation(
         local_steps=max(recorder.n_steps for recorder in recorders),
         local_iterations=sum(recorder.learner.n_iterations for recorder in recorders),
         gradient_evaluations=sum(recorder.n_evaluations * recorder.gradient_fraction for recorder in recorders),
+        messages_lost=last.messages_lost if last else 0,
+        rounds_lost=last.rounds_lost if last else 0,
+        links_reopened=last.links_reopened if last else 0,
+        conservation_error_max=max(
+            (moment.conservation_error for moment in trained.record), default=common.conservation_error
+        ),
     )
 
 
@@ -95,4 +108,13 @@ def print_simulation_summary(summary: SimulationSummary, stream: TextIO = sys.st
             f"{summary.peak_rss_mb_max:.0f} MB of memory for all.",
         ],
         stream,
+    )
+
+
+def print_faults(summary: SimulationSummary, stream: TextIO = sys.stdout) -> None:
+    """What became of a network with faults."""
+    print(
+        f"{summary.messages_lost} messages lost, {summary.rounds_lost} rounds mixed without a neighbor's share, "
+        f"{summary.links_reopened} links reopened; conservation error at most {summary.conservation_error_max:.0e}.",
+        file=stream,
     )
