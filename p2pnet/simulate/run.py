@@ -26,7 +26,7 @@ from p2pnet.simulate.recording import Recorder, Trail
 from p2pnet.simulate.solo import train_solo
 from p2pnet.simulate.summary import (
     SimulationSummary,
-    print_faults,
+    faults_in_words,
     print_simulation_summary,
     summarize_simulation,
 )
@@ -70,7 +70,7 @@ def run_simulation(options: SimulateOptions) -> int:
     else:
         print_simulation_summary(simulated.summary)
         if simulated.record:
-            print_faults(simulated.summary)
+            click.echo(faults_in_words(simulated.summary))
     return 0
 
 

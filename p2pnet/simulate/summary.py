@@ -111,10 +111,9 @@ def print_simulation_summary(summary: SimulationSummary, stream: TextIO = sys.st
     )
 
 
-def print_faults(summary: SimulationSummary, stream: TextIO = sys.stdout) -> None:
+def faults_in_words(summary: SimulationSummary) -> str:
     """What became of a network with faults."""
-    print(
+    return (
         f"{summary.messages_lost} messages lost, {summary.rounds_lost} rounds mixed without a neighbor's share, "
-        f"{summary.links_reopened} links reopened; conservation error at most {summary.conservation_error_max:.0e}.",
-        file=stream,
+        f"{summary.links_reopened} links reopened; conservation error at most {summary.conservation_error_max:.0e}."
     )
