@@ -21,15 +21,17 @@ class Dialing:
         self._discovery = discovery
         self._open_to_hints = open_to_hints
         self._found: dict[PeerId, tuple[str, ...]] = {}
-        self._dialed_where_found: set[PeerId] = set()
+        """where the local network says that peers are"""
+        self._told: dict[PeerId, str] = {}
+        """where the machine has wanted those that are dialed now to be dialed"""
 
     def take_found(self) -> list[LanAgent]:
-        """The peers found since the last call; those that are dialed where they were found are dialed anew."""
+        """The peers found since the last call; those that are being dialed are dialed there from now on."""
         agents = [agent for agent in self._discovery.take() if agent.peer in self._open_to_hints]
         for agent in agents:
             self._found[agent.peer] = agent.addresses
-            if agent.peer in self._dialed_where_found:
-                self._transport.dial(agent.peer, *agent.addresses)
+            if agent.peer in self._told:
+                self.dial(agent.peer, self._told[agent.peer])
         return agents
 
     def without_bad_hints(self, peers: Peers) -> Peers:
@@ -38,14 +40,15 @@ class Dialing:
         return Peers({peer: where for peer, where in hints if peer in self._open_to_hints and _is_address(where)})
 
     def dial(self, peer: PeerId, address: str) -> None:
-        """Dial there, or rather wherever the peer has been found."""
-        if peer in self._found:
-            self._dialed_where_found.add(peer)
-        self._transport.dial(peer, *self._found.get(peer, (address,)))
+        """Dial there, and first wherever the peer has been found: a neighbor may know it by a name that says nothing
+        here.
+        """
+        self._told[peer] = address
+        self._transport.dial(peer, *dict.fromkeys([*self._found.get(peer, ()), address]))
 
     def hang_up(self, peer: PeerId) -> None:
         """Dial the peer no more, and close the connection."""
-        self._dialed_where_found.discard(peer)
+        self._told.pop(peer, None)
         self._transport.hang_up(peer)
 
 

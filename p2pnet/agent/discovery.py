@@ -123,17 +123,22 @@ class LanDiscovery(Discovery):
 
     def _run(self) -> None:
         """Tell and hear, and anew whenever this machine's addresses have changed."""
+        from zeroconf import Error
+
         is_told = False
         while not self._is_ending.is_set():
             self._interfaces = lan_interfaces(self._bind)
+            if not self._interfaces:
+                self._is_ending.wait(_RESCAN_S)
+                continue
             try:
                 with self._session():
                     is_told = False
                     while not self._is_ending.wait(_RESCAN_S) and lan_interfaces(self._bind) == self._interfaces:
                         pass
-            except OSError as error:
+            except (OSError, RuntimeError, Error) as error:  # an address has gone, a port cannot be had, a loop hangs
                 if not is_told:
-                    self._log.warning("cannot look for agents on the LAN: %s; trying again", error.strerror or error)
+                    self._log.warning("cannot look for agents on the LAN: %s; trying again", error)
                 is_told = True
                 self._is_ending.wait(_RESCAN_S)
 
