@@ -118,8 +118,8 @@ def run_agent(settings: Settings) -> int:
                 transport.dial(peer, address)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
-    if daemon.is_computing:
-        # The interpreter would wait for the thread to end, and nothing that it computes is needed any more.
+    if daemon.is_computing or discovery.is_busy:
+        # The interpreter would wait for these threads, or stumble over them; nothing that they do is needed any more.
         logging.shutdown()
         os._exit(0)
     return 0

@@ -67,6 +67,11 @@ class Discovery(ABC):
     def close(self, timeout_s: float) -> None:
         """Take back what was told; whatever of it takes longer goes on by itself."""
 
+    @property
+    @abstractmethod
+    def is_busy(self) -> bool:
+        """Whether something is being told or heard, or is still being taken back."""
+
 
 @final
 class NoDiscovery(Discovery):
@@ -80,6 +85,10 @@ class NoDiscovery(Discovery):
 
     def close(self, timeout_s: float) -> None:  # noqa: ARG002
         return
+
+    @property
+    def is_busy(self) -> bool:
+        return False
 
 
 @final
@@ -120,6 +129,10 @@ class LanDiscovery(Discovery):
         self._is_ending.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         """Tell and hear, and anew whenever this machine's addresses have changed."""

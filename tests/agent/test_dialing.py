@@ -29,6 +29,10 @@ class Street(Discovery):
     def close(self, timeout_s: float) -> None:  # noqa: ARG002
         return
 
+    @property
+    def is_busy(self) -> bool:
+        return False
+
 
 @pytest.fixture
 def street() -> Street:
