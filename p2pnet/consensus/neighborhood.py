@@ -245,14 +245,15 @@ class Neighborhood:
         neighbor.absent_until = absent_until
         return log
 
-    def is_anyone_absent(self, now: float) -> bool:
-        """Whether somebody's return, or the opening of its link, is waited for."""
-        return any(
-            (neighbor.link is not None and not neighbor.is_connected)
+    def absent(self, now: float) -> list[str]:
+        """The names of those whose return, or the opening of whose link, is waited for."""
+        return [
+            neighbor.name or neighbor.peer
+            for neighbor in self
+            if (neighbor.link is not None and not neighbor.is_connected)
             or (neighbor.absent_until is not None and now < neighbor.absent_until)
             or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
-            for neighbor in self
-        )
+        ]
 
     @property
     def is_deserted(self) -> bool:

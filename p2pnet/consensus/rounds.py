@@ -125,6 +125,8 @@ class RoundMachine:
         self._is_complete = True
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
+        self._is_held_up = False
+        """Whether training goes on only because somebody is missed."""
 
     # What others may look at.
 
@@ -314,8 +316,13 @@ class RoundMachine:
         proposal = step.params if step.round == self._at.round else self._at.params
         is_quiet = self._exchange.stationarity.is_reached(step.residual, self._disagreement)
         # Training waits for the return of those who are missed before it ends.
-        is_quiet = is_quiet and not self._neighborhood.is_anyone_absent(now)
-        effects = self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now)
+        absent = self._neighborhood.absent(now)
+        effects: list[Effect] = []
+        if is_quiet and absent and not self._is_held_up:
+            effects.append(Log(False, f"at rest, but training does not end yet: {', '.join(absent)} may come back"))
+        self._is_held_up = bool(absent) and (self._is_held_up or is_quiet)
+        is_quiet = is_quiet and not absent
+        effects += self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now)
         self._at.phase = Phase.EXCHANGING
         self._shared_at = now
         self._deadline = now + self._timeout.timeout_s

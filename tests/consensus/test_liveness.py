@@ -40,13 +40,14 @@ class Square(Learner):
         raise NotImplementedError
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
-        return LocalStepDone(effect.round, effect.params - 0.3 * effect.direction, 1.0, 1.0)
+        residual = float(np.abs(effect.direction).item())
+        return LocalStepDone(effect.round, effect.params - 0.3 * effect.direction, residual, 1.0)
 
 
-def ring(n_agents: int) -> Simulation:
+def ring(n_agents: int, tolerance: float = 0.0) -> Simulation:
     simulation = Simulation(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
     names = [f"agent-{k}" for k in range(n_agents)]
-    settings = RoundSettings(10**6, expected_neighbors=2, tolerance=0.0, timing=TIMING)
+    settings = RoundSettings(10**6, expected_neighbors=2, max_diameter=2, tolerance=tolerance, timing=TIMING)
     for k, name in enumerate(names):
         simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), Square(float(k)))
     simulation.connect([(names[k], names[(k + 1) % n_agents]) for k in range(n_agents)])
@@ -90,6 +91,21 @@ def test_it_is_waited_for_again_once_it_is_heard_of() -> None:
     neighbor = simulation.machines["agent-1"].neighborhood.find("agent-0")
     assert neighbor is not None
     assert not neighbor.is_lagging
+
+
+def test_the_end_waits_for_one_that_vanished_as_long_as_is_promised_and_says_so_once() -> None:
+    simulation = ring(4, tolerance=1e-2)
+    simulation.run(until=lambda: simulation.machines["agent-0"].round == 3)
+    crashed_at = simulation.now
+    simulation.crash("agent-0")
+    simulation.run(until=lambda: simulation.is_over, deadline=100.0)
+    assert simulation.is_over
+    given_up_at = crashed_at + LATENCY_S + TIMING.redial_grace_s + TIMING.suspect_limit_s
+    assert given_up_at < simulation.now < given_up_at + 5.0
+    assert [(peer, text) for _, peer, text in simulation.log if "at rest" in text] == [
+        ("agent-1", "at rest, but training does not end yet: agent-0 may come back"),
+        ("agent-3", "at rest, but training does not end yet: agent-0 may come back"),
+    ]
 
 
 def closed(effects: list[Effect]) -> list[str]:
