@@ -110,7 +110,7 @@ def run_agent(settings: Settings) -> int:
             fingerprint=preparation.fingerprint,
             address=settings.network.advertised_address or "",
         )
-        machine = StagedMachine(identity, round_settings(settings), preparation.summary)
+        machine = StagedMachine(identity, round_settings(settings), preparation.summary, preparation.settling_s)
         discovery = _discovery(settings, preparation, transport, log)
         daemon = Daemon(machine, preparation, transport, discovery, state, log)
         for peer, address in preparation.addresses.items():

@@ -21,6 +21,9 @@ from p2pnet.problem import early_fingerprint
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
 
+SETTLING_S = 3.0
+"""Agents that are started together come within this time of each other, and find each other through seeds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -41,6 +44,11 @@ class Preparation:
     open_to_hints: frozenset[PeerId]
     """the allowed peers that may be dialed where others say they are: none whose address the settings give, and where
     the neighbors are named, those of them only that are to be found on the local network"""
+
+    @property
+    def settling_s(self) -> float:
+        """How long nobody new must have come before the survey ends: nobody does where all neighbors are named."""
+        return 0.0 if self.settings.network.neighbors else SETTLING_S
 
     def training(self, survey: Survey | None) -> Training:
         """What is trained, by what the survey has found; DataError where that is not possible."""

@@ -95,7 +95,7 @@ def _with_labels(settings: Settings, samples: Samples, labels: tuple[str, ...]) 
     except DataError as error:
         raise DataError(
             f"{where}: {error} that the network trains already; whoever joins late can bring no new label: "
-            "leave those rows out, or begin anew with all agents"
+            "leave those rows out, or begin anew with all agents, or with all labels in data.classes"
         ) from error
 
 

@@ -51,13 +51,15 @@ class StagedMachine:
     Its incarnation is that of the training; the one before it must not have been used either.
     """
 
-    def __init__(self, identity: Identity, settings: RoundSettings, own: Summary | None) -> None:
+    def __init__(
+        self, identity: Identity, settings: RoundSettings, own: Summary | None, settling_s: float = 0.0
+    ) -> None:
         self.identity = identity
         self._settings = settings
         self._survey: SurveyMachine | None = None
         if own is not None:
             surveyor = replace(identity, incarnation=identity.incarnation - 1, fingerprint=self._fingerprint(SURVEY))
-            self._survey = SurveyMachine(surveyor, settings, own)
+            self._survey = SurveyMachine(surveyor, settings, own, settling_s)
         self.found: Survey | None = None
         """What the survey has found; None before, and where there is none."""
         self.rounds: RoundMachine | None = None

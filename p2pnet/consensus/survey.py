@@ -53,6 +53,12 @@ NOISE = 64 * float(np.finfo(np.float64).eps)
 ROUND_TIMEOUT_S = 10.0
 """Where training waits for nobody; a survey must, or nobody would ever be at rest."""
 
+ROUND_PACE_S = 0.004
+"""No faster, lest those who wait for others keep their processors busy with it."""
+
+ABSENCE_LIMIT_S = 5.0
+"""So long the return of one that has vanished is waited for; later it takes the result from the others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -71,9 +77,14 @@ class SurveyMachine:
     That leaves neighbors behind, who soon meet one that trains and ask it for the result: so do those who come late.
     """
 
-    def __init__(self, identity: Identity, settings: RoundSettings, own: Summary) -> None:
+    def __init__(self, identity: Identity, settings: RoundSettings, own: Summary, settling_s: float) -> None:
+        """`settling_s` is how long nobody new must have come before the agent is at rest."""
         self._own = own
-        self._rounds = RoundMachine(identity, _survey_settings(settings), np.concatenate([own.mean, own.variance]))
+        self._settling_s = settling_s
+        self._n_open = 0
+        self._opened_at = -np.inf
+        """When a link was opened last."""
+        self._rounds = RoundMachine(identity, _survey_settings(settings), _as_params(own.mean))
         self._survey = f"{identity.peer} {identity.incarnation}"
         self._labels = check_labels("labels", tuple(sorted(own.labels)))
         self._heard: dict[PeerId, Census] = {}
@@ -113,13 +124,17 @@ class SurveyMachine:
     def _carry_out(self, effects: list[Effect], now: float) -> list[Effect]:
         """Compute what the rounds want computed, and pass on the rest."""
         outward: list[Effect] = []
+        n_open = len(self._rounds.neighborhood.open())
+        if n_open > self._n_open:
+            self._opened_at = now
+        self._n_open = n_open
         while effects:
             effect, *effects = effects
             match effect:
                 case Evaluate():
                     effects += self._rounds.handle(self._sums_about_center(effect), now)
                 case RunLocalStep():
-                    effects += self._rounds.handle(self._estimated(effect), now)
+                    effects += self._rounds.handle(self._estimated(effect, now), now)
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
                 case Finish():
@@ -135,21 +150,21 @@ class SurveyMachine:
 
     def _sums_about_center(self, effect: Evaluate) -> Evaluated:
         own = self._own
-        offset = own.mean - _first_half(effect.params)
+        offset = own.mean - _center(effect.params)
         sums = own.n_samples * np.concatenate([offset, own.variance + offset * offset])
         return Evaluated(effect.round, sums, own.n_samples)
 
-    def _estimated(self, effect: RunLocalStep) -> LocalStepDone:
-        """Propose the center as it is, with the second moment about it beside it, so that all have agreed on both."""
-        center = _first_half(effect.params)
+    def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
+        """Propose the center as it is, for the rounds to mix; what is at rest or not is the estimate."""
+        center = _center(effect.params)
         n_columns = len(center)
         offset, moment = effect.direction[:n_columns], effect.direction[n_columns:]
         before = self._estimate
         self._estimate = mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
         # The first residual, 1, is the scale of all later ones at every agent.
-        is_judged = effect.round > 0 and before is not None and self._is_agreed
+        is_judged = effect.round > 0 and self._is_agreed and now - self._opened_at >= self._settling_s
         residual = _largest_change(before, mean, variance) if is_judged and before is not None else 1.0
-        return LocalStepDone(effect.round, np.concatenate([center, moment]), residual, proximal_weight=0.0)
+        return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
 
     def _conclude(self) -> None:
         if self.found is None and self._estimate is not None:
@@ -197,11 +212,22 @@ def _survey_settings(settings: RoundSettings) -> RoundSettings:
         momentum=MOMENTUM,
         tolerance=TOLERANCE,
         precision=64,
-        timing=replace(timing, round_pace_s=0.0, round_timeout_s=timing.round_timeout_s or ROUND_TIMEOUT_S),
+        timing=replace(
+            timing,
+            round_pace_s=ROUND_PACE_S,
+            round_timeout_s=timing.round_timeout_s or ROUND_TIMEOUT_S,
+            suspect_limit_s=min(timing.suspect_limit_s, ABSENCE_LIMIT_S),
+            away_limit_s=min(timing.away_limit_s, ABSENCE_LIMIT_S),
+        ),
     )
 
 
-def _first_half(params: Array) -> Array:
+def _as_params(center: Array) -> Array:
+    """Filled up with zeros: rounds exchange as many parameters as sums."""
+    return np.concatenate([center, np.zeros_like(center)])
+
+
+def _center(params: Array) -> Array:
     return params[: len(params) // 2]
 
 
