@@ -37,8 +37,9 @@ from p2pnet.consensus.messages import (
     Survey,
 )
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import Phase, RoundMachine, RoundSettings
+from p2pnet.consensus.rounds import RoundMachine, RoundSettings
 from p2pnet.consensus.stages import StagedMachine
+from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.survey import Summary
 from p2pnet.consensus.timing import Timing
 from p2pnet.errors import ProtocolError
