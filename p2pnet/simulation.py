@@ -18,7 +18,6 @@ from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.effects import (
     Close,
     DeadlineReached,
-    Dial,
     Effect,
     Evaluate,
     Evaluated,
@@ -192,7 +191,7 @@ class Simulation:
                     self.log.append((self.now, peer, text))
                 case Close():
                     self._hang_up(peer)
-                case Dial() | HangUp() | Finish():
+                case HangUp() | Finish():
                     pass
         self._unalarmed[peer] = None
 

@@ -22,12 +22,13 @@ from p2pnet.consensus.messages import (
     LinkId,
     Message,
     Nonce,
-    Peers,
     Ready,
     Share,
     decode,
     encode,
 )
+from p2pnet.membership import messages as membership
+from p2pnet.membership.messages import Disconnect, Gossip, Record, State
 
 LOG_PATIENCE_S = 10.0
 HUGE = 2**61
@@ -229,13 +230,14 @@ def repeat_messages(target: Target) -> None:
                 mole.socket.recv_multipart(zmq.DONTWAIT)
 
 
-def point_to_nowhere(target: Target) -> None:
-    """Also keys that are none, the agent's own, and its neighbors at other addresses."""
+def gossip(target: Target) -> None:
+    """Of the agent's own death, of members that there are not, and of states that there are not either."""
     with insider(target) as mole:
         mole.hear_hello()
-        mole.say(Peers({target.public_key: "tcp://127.0.0.1:1", "no key": "no address", "": ""}))
-        mole.say(Peers({generate_keys().public: f"tcp://127.0.0.1:{port}" for port in range(1, 65)}))
-        mole.socket.send_multipart([msgpack.packb([PROTOCOL_VERSION, 11, {"x" * 600: "y"}])])
+        nobody = [Record(generate_keys().public, State.ALIVE, HUGE, f"tcp://127.0.0.1:{port}") for port in range(1, 65)]
+        for message in (Gossip((Record(target.public_key, State.DEAD, HUGE),)), Gossip(tuple(nobody)), Disconnect()):
+            mole.socket.send_multipart([membership.encode(message)])
+        mole.socket.send_multipart([msgpack.packb([PROTOCOL_VERSION, 68, [["x", 9, 1]]])])
 
 
 def make_share(link: LinkId, total: np.ndarray, params: np.ndarray, sequence: int = 1, round_: int = 1) -> Share:
@@ -304,6 +306,6 @@ ATTACKS = (
     Attack("member: shares of the wrong size", share_wrong_sizes, dropped, "Share.params: 12 numbers instead of 5"),
     Attack("member: NaN and infinity", share_nan, dropped, "holds a number that is not finite"),
     Attack("member: numbers that were never given", name_absurd_bases, dropped, f"Share.base: share {HUGE}"),
-    Attack("member: pointing to nowhere", point_to_nowhere, dropped, "Peers.addresses: not a text"),
+    Attack("member: gossip of what is not", gossip, dropped, "Gossip.records: no such state"),
     Attack("member: a thousand hellos", repeat_messages, refused, "loss: theirs is none"),
 )

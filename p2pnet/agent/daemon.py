@@ -20,10 +20,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from p2pnet import __version__
-from p2pnet.agent.dialing import Dialing
 from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import LineBudget, open_log
 from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.neighbors import Neighbors, News, make_neighbors
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import Result, RoundRecord, StateDirectory
@@ -44,7 +44,6 @@ from p2pnet.config import Settings
 from p2pnet.consensus.effects import (
     Close,
     DeadlineReached,
-    Dial,
     Effect,
     Evaluate,
     Evaluated,
@@ -55,10 +54,7 @@ from p2pnet.consensus.effects import (
     LocalStepDone,
     Log,
     MessageReceived,
-    PeerConnected,
-    PeerDisconnected,
     PeerId,
-    PeersFound,
     Prepare,
     Prepared,
     RunLocalStep,
@@ -67,7 +63,6 @@ from p2pnet.consensus.effects import (
 from p2pnet.consensus.messages import (
     PROTOCOL_VERSION,
     ForeignVersionError,
-    Peers,
     Refuse,
     Reset,
     Survey,
@@ -112,10 +107,8 @@ def run_agent(settings: Settings) -> int:
         )
         machine = StagedMachine(identity, round_settings(settings), preparation.summary, preparation.settling_s)
         discovery = _discovery(settings, preparation, transport, log)
-        daemon = Daemon(machine, preparation, transport, discovery, state, log)
-        for peer, address in preparation.addresses.items():
-            if address is not None:
-                transport.dial(peer, address)
+        neighbors = make_neighbors(settings.network, preparation.allowed, identity, transport, log)
+        daemon = Daemon(machine, preparation, transport, neighbors, discovery, state, log)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
     if daemon.is_computing or discovery.is_busy:
@@ -153,6 +146,7 @@ class Daemon:
         machine: StagedMachine,
         preparation: Preparation,
         transport: Transport,
+        neighbors: Neighbors,
         discovery: Discovery,
         state: StateDirectory,
         log: logging.Logger,
@@ -161,8 +155,8 @@ class Daemon:
         self._preparation = preparation
         self._training: Training | None = None
         self._transport = transport
+        self._neighbors = neighbors
         self._discovery = discovery
-        self._dialing = Dialing(transport, discovery, preparation.open_to_hints)
         self._unreached = Unreached()
         self._state = state
         self._history = state.open_history()
@@ -190,9 +184,11 @@ class Daemon:
         self._log.info("listening on %s as %s", addresses, self._machine.identity.peer)
         try:
             self._discovery.start()
+            self._tell(self._neighbors.start())
             self._perform(self._machine.start(time.monotonic()))
             while not self._is_closed:
                 self._turn()
+            self._neighbors.leave()
             self._save()
         finally:
             self._worker.close()
@@ -205,10 +201,12 @@ class Daemon:
     def _turn(self) -> None:
         """Wait for something to happen, and see to it."""
         deadline = self._machine.next_deadline()
-        timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        deadlines = [at for at in (deadline, self._neighbors.next_deadline()) if at is not None]
+        timeout_s = max(min(deadlines) - time.monotonic(), 0.0) if deadlines else None
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
         self._take_what_was_found()
+        self._tell(self._neighbors.deadline_reached())
         while self._worker.has_answer:
             answer = self._worker.take()
             self._keep(answer.record)
@@ -230,6 +228,11 @@ class Daemon:
     def _handle(self, event: Event | Prepared) -> None:
         self._perform(self._machine.handle(event, time.monotonic()))
 
+    def _tell(self, news: list[News]) -> None:
+        """Let the machine know of its neighbors."""
+        for event in news:
+            self._handle(event)
+
     def _handle_transport(self, happening: TransportEvent) -> None:
         match happening:
             case Received(peer, frames):
@@ -239,22 +242,25 @@ class Daemon:
                 self._transport.reply(peer, encode_portrait(self._portrait(peer)))
             case Connected(peer):
                 self._unreached.reached(peer)
-                self._handle(PeerConnected(peer))
+                self._tell(self._neighbors.connected(peer))
             case Disconnected(peer):
-                self._handle(PeerDisconnected(peer))
+                self._tell(self._neighbors.disconnected(peer))
             case DialFailed(peer, address, problem):
-                level = logging.WARNING if self._unreached.is_news(happening, time.monotonic()) else logging.DEBUG
+                is_news = self._unreached.is_news(happening, time.monotonic()) and self._neighbors.is_missed(peer)
+                level = logging.WARNING if is_news else logging.DEBUG
                 self._log.log(level, "cannot reach %s at %s: %s; trying again", peer, address, problem)
+                self._tell(self._neighbors.dial_failed(happening))
             case Rejected(refusal, peer, address, n_unreported):
                 more = f" (and {n_unreported} more)" if n_unreported else ""
                 self._log.warning("rejected %s: %s%s", peer or address or "a stranger", refusal, more)
 
     def _take_what_was_found(self) -> None:
-        """Let the machine choose whom to dial."""
-        for agent in self._dialing.take_found():
+        for agent in self._discovery.take():
+            if agent.peer not in self._preparation.allowed:
+                continue
             where = ", ".join(agent.addresses)
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
-            self._handle(PeersFound({agent.peer: agent.addresses[0]}))
+            self._tell(self._neighbors.found(agent))
 
     def _portrait(self, peer: PeerId) -> SelfPortrait:
         """What is told a peer that asks who this is."""
@@ -273,9 +279,11 @@ class Daemon:
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
         try:
+            news, is_for_machine = self._neighbors.received(peer, frames)
+            self._tell(news)
+            if not is_for_machine:
+                return
             message = decode(frames)
-            if isinstance(message, Peers):
-                message = self._dialing.without_bad_hints(message)
             effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
@@ -316,11 +324,9 @@ class Daemon:
                 case RunLocalStep() if self._training is not None:
                     self._begin_history()
                     self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
-                case Dial(peer, address):
-                    self._dialing.dial(peer, address)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
-                    self._dialing.hang_up(peer)
+                    self._tell(self._neighbors.reject(peer))
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)

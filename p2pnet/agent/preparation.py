@@ -41,9 +41,6 @@ class Preparation:
     addresses: dict[PeerId, str | None]
     """the peers that the settings name to train with, with the addresses to dial"""
     allowed: frozenset[PeerId]
-    open_to_hints: frozenset[PeerId]
-    """the allowed peers that may be dialed where others say they are: none whose address the settings give, and where
-    the neighbors are named, those of them only that are to be found on the local network"""
 
     @property
     def settling_s(self) -> float:
@@ -80,7 +77,6 @@ def prepare(settings: Settings) -> Preparation:
         limits=_limits(network, first.params.size, most_params(settings, train, summary)),
         addresses=addresses,
         allowed=allowed,
-        open_to_hints=_open_to_hints(network, allowed) - {keys.public},
     )
 
 
@@ -93,7 +89,6 @@ def round_settings(settings: Settings) -> RoundSettings:
         is_gradient_first=algorithm.gradient_order == "before-mixing",
         n_signs=N_SIGNS if algorithm.weighting == "paper" else 0,
         expected_neighbors=len(network.neighbors) or 1,
-        max_neighbors=max(network.max_neighbors, len(network.neighbors)),
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
         precision=network.wire_bits(algorithm.tolerance),
@@ -112,14 +107,6 @@ def _named_peers(network: NetworkSettings) -> dict[PeerId, str | None]:
     if network.neighbors:
         return {neighbor.public_key: neighbor.address for neighbor in network.neighbors}
     return {seed.public_key: seed.address for seed in network.seeds}
-
-
-def _open_to_hints(network: NetworkSettings, allowed: frozenset[PeerId]) -> frozenset[PeerId]:
-    if not network.neighbors:
-        return allowed - {seed.public_key for seed in network.seeds}
-    if network.discovery == "none":
-        return frozenset()
-    return frozenset(neighbor.public_key for neighbor in network.neighbors if neighbor.address is None)
 
 
 def _check_peers(network: NetworkSettings, addresses: dict[PeerId, str | None], keys: KeyPair) -> None:

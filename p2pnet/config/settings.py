@@ -151,7 +151,7 @@ class NetworkSettings(Section):
     )
     seeds: tuple[Seed, ...] = Field(
         default=(),
-        description="Agents that become neighbors, up to max_neighbors, where no neighbors are named.",
+        description="Agents to begin with where no neighbors are named: all agents then find each other by gossip.",
         examples=[[{"address": "tcp://192.0.2.8:7070", "public_key": _SOME_KEY}]],
     )
     discovery: Literal["none", "mdns"] = Field(
@@ -160,7 +160,7 @@ class NetworkSettings(Section):
         "found there; with named neighbors, those without an address only.",
     )
     max_neighbors: PositiveInt = Field(
-        default=8, description="Most neighbors taken from the seeds, from the local network, and from those that dial."
+        default=8, description="Most neighbors where none are named; an agent looks for half as many, and takes more."
     )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",

@@ -21,7 +21,6 @@ from p2pnet.consensus.messages import (
     Hello,
     Left,
     Message,
-    Peers,
     Ready,
     Refuse,
     Reset,
@@ -80,8 +79,6 @@ class Conversation:
             case Refuse(reason):
                 log = Log(True, f"{neighbor.name or peer} refused: {reason}")
                 return [log, *self._neighborhood.part(peer, "it refused", now)]
-            case Peers():
-                return self._neighborhood.peers_received(message)
             case Reset():
                 return self._neighborhood.reset_received(peer, message, now)
             case Census() | Survey():

@@ -23,6 +23,13 @@ class PeerDisconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerParted:
+    """The peer is a neighbor no longer, and is not waited for; it may become one again."""
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     peer: PeerId
     message: Message
@@ -65,13 +72,6 @@ class AwayRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class PeersFound:
-    """Where peers may be dialed, as found on the local network."""
-
-    addresses: Mapping[PeerId, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """Answers Prepare: what the agent trains, field by field, and the parameters that it begins with."""
 
@@ -88,7 +88,7 @@ Event: TypeAlias = (
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
-    | PeersFound
+    | PeerParted
 )  # fmt: skip
 
 
@@ -96,12 +96,6 @@ Event: TypeAlias = (
 class Send:
     peer: PeerId
     message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    peer: PeerId
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +157,4 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Finish | Close | Log
+Effect: TypeAlias = Send | HangUp | Prepare | Evaluate | RunLocalStep | Finish | Close | Log

@@ -16,7 +16,6 @@ not fit is a ProtocolError that says what did not.
     8     Left       I leave on purpose, and my data with me
     9     StateRequest  where are you, and with which parameters?
     10    State      the answer: round and parameters
-    11    Peers      addresses of others you may dial
     12    Away       I go, and expect to be back soon
     20    Census     the labels that I have heard of, and whose survey this is
     21    Survey     what the survey before the training has found
@@ -37,7 +36,7 @@ from p2pnet.errors import ProtocolError
 
 PROTOCOL_VERSION = 1
 MAX_HEADER_BYTES = 16_384
-MAX_PEERS_TOLD = 64
+MAX_FIELDS = 64
 MAX_TEXT_LENGTH = 512
 MAX_LABELS = 1024
 MAX_BYTES_OF_LABELS = 12_288
@@ -163,13 +162,6 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
-    """Public key and address of agents that accept to be dialed."""
-
-    addresses: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Census:
     """What grows during a survey until all who take part say the same."""
 
@@ -193,7 +185,7 @@ class Survey:
 
 
 Message: TypeAlias = (
-    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Peers | Away
+    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | State | Away
     | Census | Survey
 )  # fmt: skip
 
@@ -208,7 +200,6 @@ KINDS: Mapping[int, type[Message]] = {
     8: Left,
     9: StateRequest,
     10: State,
-    11: Peers,
     12: Away,
     20: Census,
     21: Survey,
@@ -338,8 +329,8 @@ def _read_link_id(where: str, value: object) -> LinkId:
 
 
 def _read_texts(where: str, value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or len(value) > MAX_PEERS_TOLD:
-        raise ProtocolError(f"{where}: not a map of at most {MAX_PEERS_TOLD} texts")
+    if not isinstance(value, dict) or len(value) > MAX_FIELDS:
+        raise ProtocolError(f"{where}: not a map of at most {MAX_FIELDS} texts")
     return {_read_text(where, name): _read_text(where, text) for name, text in value.items()}
 
 
@@ -395,7 +386,6 @@ _READERS: Mapping[str, Any] = {
     "quiet": _read_count,
     "proximal_weight": _read_weight,
     "first_residual": _read_weight,
-    "addresses": _read_texts,
     "survey": _read_text,
     "labels": _read_labels,
 }

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
-from p2pnet.consensus.effects import Dial, Effect, HangUp, Log, PeerId, Send
+from p2pnet.consensus.effects import Effect, HangUp, Log, PeerId, Send
 from p2pnet.consensus.links import Link
-from p2pnet.consensus.messages import MAX_TEXT_LENGTH, Hello, LinkId, Nonce, Peers, Refuse, Reset
+from p2pnet.consensus.messages import MAX_TEXT_LENGTH, Hello, LinkId, Nonce, Refuse, Reset
 
 HELLO_RESEND_S = 1.0
 MAX_HELLO_INTERVAL_S = 8.0
@@ -103,17 +103,13 @@ class Neighborhood:
         self,
         identity: Identity,
         make_link: Callable[[LinkId], Link],
-        max_neighbors: int,
         suspect_limit_s: float,
     ) -> None:
         self.identity = identity
         self._make_link = make_link
-        self._max_neighbors = max_neighbors
         self._suspect_limit_s = suspect_limit_s
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
-        self._introduced: set[PeerId] = set()
-        """Those dialed at a neighbor's word that have not been heard of since."""
         self.round = -1
         """The round told in Hellos; -1 before training has begun."""
         self.n_opened = 0
@@ -188,14 +184,11 @@ class Neighborhood:
             neighbor.theirs = hello.nonce
             if not is_stale:
                 neighbor.link = self._make_link(LinkId(neighbor.nonce, hello.nonce))
-        was_confirmed = neighbor.is_confirmed
         if neighbor.link is not None and hello.echo == neighbor.nonce:
             self._confirm(neighbor)
             neighbor.hello_interval_s = HELLO_RESEND_S
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
-        if neighbor.is_confirmed and not was_confirmed:
-            effects += self._introductions(neighbor)
         return effects
 
     def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[Effect]:
@@ -204,15 +197,6 @@ class Neighborhood:
         if neighbor is None or self.find_link(peer, reset.link_id) is None:
             return []
         return [self.close(peer, "it has forgotten the link", now), self._hello(neighbor, now)]
-
-    def peers_received(self, peers: Peers) -> list[Effect]:
-        """Dial those not known yet, as long as there is room for more neighbors."""
-        room = self._max_neighbors - len(self._introduced) - sum(not neighbor.is_parted for neighbor in self)
-        known = {self.identity.peer, *self._introduced, *self._neighbors}
-        unknown = [(peer, address) for peer, address in peers.addresses.items() if peer not in known]
-        chosen = sorted(unknown)[: max(room, 0)]
-        self._introduced |= {peer for peer, _ in chosen}
-        return [Dial(peer, address) for peer, address in chosen]
 
     def close(self, peer: PeerId, reason: str, now: float) -> Log:
         """Forget the link: all it ever did to the tracker is taken back. Whoever is still connected is soon offered
@@ -236,6 +220,16 @@ class Neighborhood:
         neighbor = self._enter(peer)
         neighbor.is_parted, neighbor.absent_until = True, None
         return [log, HangUp(peer, reason)]
+
+    def let_go(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
+        """Close the link with one that is a neighbor no longer, and wait neither for it nor for its return."""
+        neighbor = self.find(peer)
+        if neighbor is None:
+            return []
+        logs: list[Effect] = [] if neighbor.link is None else [self.close(peer, reason, now)]
+        neighbor.is_connected, neighbor.absent_until, neighbor.disconnected_at = False, None, None
+        self.forget(now)
+        return logs
 
     def miss(self, peer: PeerId, until: float, reason: str, now: float) -> Log:
         """Close the link of one that is gone, and expect it back until then if it took part in the rounds."""
@@ -299,13 +293,8 @@ class Neighborhood:
             ),
         )
 
-    def _introductions(self, newcomer: Neighbor) -> list[Effect]:
-        addresses = {n.peer: n.address for n, _ in self.open() if n.address and n is not newcomer}
-        return [Send(newcomer.peer, Peers(addresses))] if addresses else []
-
     def _enter(self, peer: PeerId) -> Neighbor:
         if peer not in self._neighbors:
-            self._introduced.discard(peer)
             newcomer = Neighbor(peer, self._fresh_nonce())
             self._neighbors = dict(sorted([*self._neighbors.items(), (peer, newcomer)]))
         return self._neighbors[peer]

@@ -41,7 +41,7 @@ from p2pnet.consensus.effects import (
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
-    PeersFound,
+    PeerParted,
     RunLocalStep,
     Send,
 )
@@ -54,7 +54,6 @@ from p2pnet.consensus.messages import (
     Away,
     Left,
     LinkId,
-    Peers,
     State,
 )
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing
@@ -82,8 +81,6 @@ class RoundSettings:
     """What flows between two neighbors keeps this part of what flowed in the round before."""
     expected_neighbors: int = 1
     """Training begins once that many links are open."""
-    max_neighbors: int = 8
-    """No further agents are dialed beyond it."""
     max_diameter: int = 32
     """A bound on the diameter of the graph: how far word must travel before all can stop."""
     tolerance: float = 4e-3
@@ -102,7 +99,7 @@ class RoundMachine:
         self._settings = settings
         self._timing = timing = settings.timing
         self._at = Standing(params)
-        self._neighborhood = Neighborhood(identity, self._make_link, settings.max_neighbors, timing.suspect_limit_s)
+        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s)
         self._exchange = Exchange(
             self._neighborhood,
             settings.mixing,
@@ -198,8 +195,8 @@ class RoundMachine:
                 effects = self._take_leave(Left, now)
             case AwayRequested():
                 effects = self._take_leave(Away, now)
-            case PeersFound(addresses):
-                effects = self._neighborhood.peers_received(Peers(addresses))
+            case PeerParted(peer):
+                effects = self._neighborhood.let_go(peer, "it is a neighbor no longer", now)
             case _:
                 assert_never(event)
         effects += self._go_on(now)

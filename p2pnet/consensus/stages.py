@@ -27,7 +27,7 @@ from p2pnet.consensus.effects import (
     PeerConnected,
     PeerDisconnected,
     PeerId,
-    PeersFound,
+    PeerParted,
     Prepare,
     Prepared,
     Send,
@@ -65,7 +65,6 @@ class StagedMachine:
         self.rounds: RoundMachine | None = None
         """The training; None until it is prepared."""
         self._connected: set[PeerId] = set()
-        self._hints: dict[PeerId, str] = {}
 
     def start(self, now: float) -> list[Effect]:
         return [Prepare(None)] if self._survey is None else self._survey.start(now)
@@ -80,10 +79,8 @@ class StagedMachine:
                 return self._begin_training(event, now)
             case PeerConnected(peer):
                 self._connected.add(peer)
-            case PeerDisconnected(peer):
+            case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
-            case PeersFound(addresses):
-                self._hints.update(addresses)
         if self._survey is not None:
             return self._go_on_surveying(self._survey, event, now)
         match event:
@@ -130,8 +127,6 @@ class StagedMachine:
         effects = self.rounds.start(now)
         for peer in sorted(self._connected):
             effects += self.rounds.handle(PeerConnected(peer), now)
-        if self._hints:
-            effects += self.rounds.handle(PeersFound(self._hints), now)
         return effects
 
     def _fingerprint(self, stage: str) -> dict[str, str]:

@@ -66,6 +66,14 @@ class PeerHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class SeedFound:
+    """Somebody to begin with has been found at this address."""
+
+    peer: PeerId
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class NeighborRejected:
     """The rounds will have nothing to do with this neighbor: it trains something else."""
 
@@ -88,6 +96,7 @@ Event: TypeAlias = (
     | DialFailed
     | MessageReceived
     | PeerHeard
+    | SeedFound
     | NeighborRejected
     | DeadlineReached
     | LeaveRequested
@@ -127,8 +136,8 @@ class CloseLink:
     """The peer is a neighbor no longer."""
 
     peer: PeerId
-    is_expected_back: bool
-    """Whether it has vanished, rather than left or been let go."""
+    is_gone: bool
+    """Whether it counts as dead or has left, rather than having been let go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class GossipQueue:
         """The source has told us what we would tell it."""
         records = self._untold.get(source, {})
         untold = records.get(record.peer)
-        if untold is not None and untold.precedence <= record.precedence and untold.accuser in ("", record.accuser):
+        if untold is not None and untold.precedence <= record.precedence and untold.accuser == record.accuser:
             del records[record.peer]
 
     def take(self, peer: PeerId, max_bytes: float) -> tuple[Record, ...]:

@@ -23,7 +23,6 @@ from p2pnet.membership.effects import (
     DialProblem,
     Effect,
     Event,
-    HangUp,
     LeaveRequested,
     Log,
     MessageReceived,
@@ -33,6 +32,7 @@ from p2pnet.membership.effects import (
     PeerDisconnected,
     PeerHeard,
     Randomness,
+    SeedFound,
     Send,
 )
 from p2pnet.membership.gossip import Allowance, GossipQueue
@@ -61,10 +61,6 @@ from p2pnet.membership.timing import MembershipTiming
 from p2pnet.membership.views import ActiveView
 
 MAX_GOSSIP_BYTES = 800
-ACCUSE_AGAIN_S = 600.0
-"""How long a member that could not be dialed is not suspected for it anew."""
-ACCUSATIONS_PER_S = 2.0
-"""Suspicions of members that are no neighbors, in the whole network: where many cannot be dialed it is not they."""
 TELL_AGAIN_S = 1.0
 """How often one is told that others think it is not alive."""
 MAX_LATE_TICKS = 4
@@ -100,16 +96,12 @@ class MembershipMachine:
         self._comparing = Comparing(self.members, self.view, timing, rng)
         self._told_at: dict[PeerId, float] = {}
         """When those who are not held alive have last been told so."""
-        self._accused_until: dict[PeerId, float] = {}
-        """Those suspected because they could not be dialed; not again for a while, whatever dialing them brings."""
-        self._accuse_at = float("inf")
         self._next_tick: float | None = None
         self._is_closed = False
 
     def start(self, now: float) -> list[Effect]:
         self._next_tick = now + self._rng.random() * self._timing.tick_s
         self._allowance.refill(now)
-        self._plan_accusation(now)
         return self._spend(self._overlay.tick(now))
 
     def next_deadline(self) -> float | None:
@@ -129,10 +121,13 @@ class MembershipMachine:
                 effects = self._overlay.connected(peer, now)
             case PeerDisconnected(peer):
                 effects = self._overlay.disconnected(peer, now)
-            case DialFailed():
-                effects = self._dial_failed(event, now)
+            case DialFailed(peer, problem):
+                effects = self._dial_failed(peer, problem, now)
             case PeerHeard(peer):
                 self._probing.heard(peer, now)
+                effects = []
+            case SeedFound(peer, address):
+                self._overlay.add_seed(peer, address)
                 effects = []
             case NeighborRejected(peer):
                 effects = self._overlay.reject(peer, now)
@@ -186,23 +181,12 @@ class MembershipMachine:
                 assert_never(message)
         return effects + self._tell_of_itself(peer, now)
 
-    def _dial_failed(self, event: DialFailed, now: float) -> list[Effect]:
-        """A member that was looked up and cannot be reached is suspected; if it refutes, it cannot be reached from
-        here but is alive. (Of neighbors that refuse a redial, see probing.)
-        """
-        peer, problem = event.peer, event.problem
+    def _dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[Effect]:
+        """A member that is no neighbor and cannot be reached is suspected. (Of neighbors, see probing.)"""
         is_evidence = self._overlay.is_contact(peer) and problem is not DialProblem.UNFIT
         effects = self._overlay.dial_failed(peer, problem, now)
-        accusation = self.members.accuse(peer, self.members.me.peer)
-        is_too_soon = now < max(self._accuse_at, self._accused_until.get(peer, now))
-        if accusation is None or not is_evidence or is_too_soon:
-            return effects
-        self._accused_until[peer] = now + ACCUSE_AGAIN_S
-        self._plan_accusation(now)
-        return effects + self._learn([accusation], "", now)
-
-    def _plan_accusation(self, now: float) -> None:
-        self._accuse_at = now + 2 * self._rng.random() * self.members.n_living / ACCUSATIONS_PER_S
+        suspicion = self.members.miss(peer, now) if is_evidence else None
+        return effects if suspicion is None else effects + self._learn([suspicion], "", now)
 
     def _learn(self, records: Iterable[Record], source: PeerId, now: float) -> list[Effect]:
         """Take in what is said of members; what is new goes on to others."""
@@ -216,6 +200,8 @@ class MembershipMachine:
                 self._queue.heard(record, source)
                 continue
             self._queue.put(record, source)
+            if change is Change.JOINED:
+                self._overlay.forgive(record.peer)
             if change is Change.REFUTED:
                 self._probing.vouched(record.peer, now)
             if change not in (Change.RENEWED, Change.CONFIRMED):
@@ -242,7 +228,7 @@ class MembershipMachine:
     def _in_words(self, change: Change, record: Record) -> str:
         member = self.members.find(record.peer)
         name = (member.name if member is not None else "") or record.name or record.peer
-        by = f" by {self._name(record.accuser)}" if change is Change.SUSPECTED else ""
+        by = f" by {self._name(record.accuser)}" if change is Change.SUSPECTED and record.accuser else ""
         return f"{name} {change.value}{by} ({self.members.n_living} living)"
 
     def _name(self, peer: PeerId) -> str:
@@ -268,7 +254,6 @@ class MembershipMachine:
         effects += self._probing.let_go(self._health, now)
         self.members.forget(now)
         self._told_at = {peer: at for peer, at in self._told_at.items() if now < at + TELL_AGAIN_S}
-        self._accused_until = {peer: until for peer, until in self._accused_until.items() if now < until}
         effects += self._overlay.tick(now)
         effects += self._probing.ping_the_silent(self._health, self._rng, now)
         effects += self._comparing.tick(now)
@@ -289,7 +274,4 @@ class MembershipMachine:
         self._is_closed = True
         self.members.me = replace(self.members.me, state=State.LEFT)
         farewell = Record(self.members.me.peer, State.LEFT, self.members.me.incarnation)
-        effects: list[Effect] = []
-        for peer in self.view.connected:
-            effects += [Send(peer, Gossip((farewell,))), HangUp(peer)]
-        return effects
+        return [Send(peer, Gossip((farewell,))) for peer in self.view.connected]

@@ -23,6 +23,9 @@ from typing import final
 from p2pnet.membership.messages import BUCKET_BYTES, N_BUCKETS, PeerId, Record, State
 from p2pnet.membership.timing import N_CONFIRMATIONS, MembershipTiming, suspicion_timeout_s
 
+NOBODY: PeerId = ""
+"""The accuser of a member that cannot be reached: anybody would find the same."""
+
 
 class Change(Enum):
     """What a record has changed."""
@@ -49,6 +52,8 @@ class Member:
     since: float
     """When it came into its state."""
     accusers: set[PeerId] = field(default_factory=set)
+    refuted_at: float = float("-inf")
+    """When it last said that it is alive after all."""
 
     @property
     def is_living(self) -> bool:
@@ -114,14 +119,25 @@ class Members:
             member.since = now
         member.accusers = {record.accuser} if record.state is State.SUSPECT else set()
         self._note(member, is_added=True)
-        return _change(before, record.state)
+        change = _change(before, record.state)
+        if change is Change.REFUTED:
+            member.refuted_at = now
+        return change
 
-    def accuse(self, peer: PeerId, accuser: PeerId) -> Record | None:
-        """The record by which this accuser suspects the peer; None for one that does not count as living."""
+    def accuse(self, peer: PeerId) -> Record | None:
+        """The record by which this agent suspects a silent neighbor; None for one that does not count as living."""
         member = self._members.get(peer)
-        if member is None or not member.is_living:
-            return None
-        return Record(peer, State.SUSPECT, member.incarnation, member.address, member.name, accuser)
+        return None if member is None or not member.is_living else _suspicion(member, self.me.peer)
+
+    def miss(self, peer: PeerId, now: float) -> Record | None:
+        """The record by which somebody suspects a member that cannot be reached where it says that it listens.
+
+        Many may find the same for the same reason, so it is nobody in particular who accuses. One that has refuted
+        not long ago is alive, and can merely not be reached from everywhere.
+        """
+        member = self._members.get(peer)
+        is_known = member is not None and now < member.refuted_at + self._timing.forget_s
+        return None if member is None or member.state is not State.ALIVE or is_known else _suspicion(member, NOBODY)
 
     def refute(self, record: Record) -> bool:
         """Take a newer incarnation if the record, of this agent itself, does not hold: it says that it is not alive, or
@@ -147,7 +163,7 @@ class Members:
 
     def _patience_s(self, member: Member) -> float:
         timeout_s = suspicion_timeout_s(self._timing, self.n_living, len(member.accusers) - 1)
-        return timeout_s if self.me.peer in member.accusers else 2 * timeout_s
+        return timeout_s if member.accusers & {self.me.peer, NOBODY} else 2 * timeout_s
 
     def forget(self, now: float) -> None:
         """Keep nothing of those that have been gone for long."""
@@ -165,9 +181,9 @@ class Members:
     # What two agents compare.
 
     def digest(self) -> bytes:
-        """For each bucket of members a hash of who is living in it, in which incarnation; the agent itself included."""
+        """For each bucket of members a hash of who is living in it, and how; the agent itself included."""
         hashes = list(self._hashes)
-        hashes[_bucket_of(self.me.peer)] ^= _hash(self.me.peer, self.me.incarnation)
+        hashes[_bucket_of(self.me.peer)] ^= _hash(self.me.peer, self.me.incarnation, self.me.state)
         return b"".join(value.to_bytes(BUCKET_BYTES, "big") for value in hashes)
 
     def in_bucket(self, bucket: int) -> list[Record]:
@@ -197,7 +213,7 @@ class Members:
     def _note(self, member: Member, *, is_added: bool) -> None:
         """Keep in step what follows from the table: the suspects, the gone, and the hashes of the living."""
         if member.is_living:
-            self._hashes[_bucket_of(member.peer)] ^= _hash(member.peer, member.incarnation)
+            self._hashes[_bucket_of(member.peer)] ^= _hash(member.peer, member.incarnation, member.state)
         for table, is_in in ((self._suspects, member.state is State.SUSPECT), (self._gone, not member.is_living)):
             if is_in and is_added:
                 table[member.peer] = member
@@ -209,8 +225,13 @@ def _bucket_of(peer: PeerId) -> int:
     return hashlib.blake2b(peer.encode(), digest_size=1).digest()[0] % N_BUCKETS
 
 
-def _hash(peer: PeerId, incarnation: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{incarnation}/{peer}".encode(), digest_size=BUCKET_BYTES).digest(), "big")
+def _hash(peer: PeerId, incarnation: int, state: State) -> int:
+    text = f"{incarnation}/{int(state)}/{peer}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=BUCKET_BYTES).digest(), "big")
+
+
+def _suspicion(member: Member, accuser: PeerId) -> Record:
+    return Record(member.peer, State.SUSPECT, member.incarnation, member.address, member.name, accuser)
 
 
 def differing_buckets(mine: bytes, theirs: bytes) -> list[int]:

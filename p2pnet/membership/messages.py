@@ -63,7 +63,7 @@ class Record:
     """Where it can be dialed; empty for one that only dials out, and where nothing is said of it."""
     name: str = ""
     accuser: PeerId = ""
-    """Who suspects it."""
+    """Who suspects it; empty where it merely could not be reached."""
 
     @property
     def precedence(self) -> tuple[int, State]:

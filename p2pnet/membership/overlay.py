@@ -178,12 +178,12 @@ class Overlay:
             effects += self._visit(now)
         return effects
 
-    def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_expected_back: bool = False) -> list[Effect]:
+    def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_gone: bool = False) -> list[Effect]:
         """End being neighbors."""
         self._view.remove(peer)
         self._avoid(peer, now)
         farewell: list[Effect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
-        return [*farewell, CloseLink(peer, is_expected_back), HangUp(peer)]
+        return [*farewell, CloseLink(peer, is_gone), HangUp(peer)]
 
     def reject(self, peer: PeerId, now: float) -> list[Effect]:
         """Leave alone one with which there is nothing to train."""
@@ -194,6 +194,15 @@ class Overlay:
     def is_contact(self, peer: PeerId) -> bool:
         """Whether the peer is being dialed, or has been, without being a neighbor."""
         return peer in self._contacts
+
+    def forgive(self, peer: PeerId) -> None:
+        """It has begun anew, and may train something else now."""
+        if self._rejected_until.pop(peer, None) is not None:
+            self._avoided_until.pop(peer, None)
+
+    def add_seed(self, peer: PeerId, address: str) -> None:
+        if peer != self._members.me.peer:
+            self._seeds[peer] = address
 
     def address_of(self, peer: PeerId) -> str:
         """Where the peer can be dialed, empty if nobody knows."""
@@ -208,13 +217,10 @@ class Overlay:
         n_missing = self._view.n_wanted - len(self._view) - n_asked
         if n_missing <= 0:
             return []
-        candidates = [
-            member.peer
-            for member in self._members
-            if member.state is State.ALIVE and self._is_candidate(member.peer, now)
-        ]
-        if not candidates and not len(self._view):
-            candidates = [peer for peer in self._seeds if self._is_candidate(peer, now)]
+        living = {member.peer for member in self._members if member.state is State.ALIVE}
+        # Seeds never heard of, and as a last hope those held dead.
+        seeds = {peer for peer in self._seeds if self._members.find(peer) is None or not len(self._view)}
+        candidates = sorted(peer for peer in living | seeds if self._is_candidate(peer, now))
         is_urgent = not len(self._view) and self._n_declined >= N_DECLINED_BEFORE_URGENT
         effects: list[Effect] = []
         for peer in self._rng.sample(candidates, min(n_missing, len(candidates))):
@@ -232,16 +238,18 @@ class Overlay:
     def _visit(self, now: float) -> list[Effect]:
         """Look up one member that is no neighbor; one held dead, or a seed never heard of, is asked to be one."""
         living = {member.peer for member in self._members if member.state is State.ALIVE}
-        others = {member.peer for member in self._members if member.state is not State.LEFT} | self._seeds.keys()
-        pool = sorted(
-            peer for peer in others if peer not in self._view and peer not in self._contacts and self.address_of(peer)
-        )
-        if not pool:
-            return []
-        (peer,) = self._rng.sample(pool, 1)
-        if peer in living:
-            return self._contact(Purpose.VISIT, peer, now)
-        return self._contact(Purpose.ASK, peer, now, is_urgent=True)
+        missing = {member.peer for member in self._members if member.state is State.DEAD} | self._seeds.keys() - living
+        purposes = [(Purpose.VISIT, living), (Purpose.ASK, missing)]
+        for purpose, peers in self._rng.sample(purposes, len(purposes)):
+            pool = sorted(
+                peer
+                for peer in peers
+                if peer not in self._view and peer not in self._contacts and self.address_of(peer)
+            )
+            if pool:
+                (peer,) = self._rng.sample(pool, 1)
+                return self._contact(purpose, peer, now, is_urgent=purpose is Purpose.ASK)
+        return []
 
     def _contact(
         self, purpose: Purpose, peer: PeerId, now: float, *, is_urgent: bool = False, asker: PeerId = ""

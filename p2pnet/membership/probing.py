@@ -82,15 +82,12 @@ class Probing:
             if member is None or member.is_living:
                 neighbor.gone_at = None
                 if self._is_out_of_reach(neighbor, health, now):
-                    effects += self._overlay.dismiss(neighbor.peer, now, is_told=True, is_expected_back=True)
+                    effects += self._overlay.dismiss(neighbor.peer, now, is_told=True)
                 continue
             neighbor.gone_at = now if neighbor.gone_at is None else neighbor.gone_at
-            is_expected_back = member.state is State.DEAD
-            is_contested = is_expected_back and neighbor.disconnected_at is None
+            is_contested = member.state is State.DEAD and neighbor.disconnected_at is None
             if not is_contested or now >= neighbor.gone_at + REFUTATION_GRACE_S:
-                effects += self._overlay.dismiss(
-                    neighbor.peer, now, is_told=is_contested, is_expected_back=is_expected_back
-                )
+                effects += self._overlay.dismiss(neighbor.peer, now, is_told=is_contested, is_gone=True)
         return effects
 
     def _ping(self, peer: PeerId) -> Effect:
@@ -104,7 +101,7 @@ class Probing:
         is_suspect = self._is_missing(neighbor, health, now) and not self._is_vouched(neighbor, health, now)
         if not (neighbor.is_refused or is_suspect):
             return None
-        record = self._members.accuse(neighbor.peer, self._members.me.peer)
+        record = self._members.accuse(neighbor.peer)
         if record is None or not neighbor.is_refused:
             return record
         return Record(record.peer, State.DEAD, record.incarnation)

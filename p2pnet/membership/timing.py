@@ -15,7 +15,7 @@ class MembershipTiming:
     """How often it is looked whether something is due; limits are kept to this precision."""
     probe_interval_s: float = 2.0
     """A neighbor that says nothing for this long is pinged, and again after the same time."""
-    silence_s: float = 15.0
+    silence_s: float = 30.0
     """A connected neighbor that has said nothing for this long is suspected; from half of it on, others are asked."""
     redial_grace_s: float = 5.0
     """How long a closed connection may take to come back before the neighbor is suspected."""
@@ -25,7 +25,7 @@ class MembershipTiming:
     """How long dialing a member that is no neighbor, with question and answer, may take."""
     avoid_s: float = 20.0
     """A member that turned us away, or could not be reached, is not asked again for this long."""
-    visit_interval_s: float = 60.0
+    visit_interval_s: float = 30.0
     """How often one member that is no neighbor is looked up, so that nobody whose neighbors have all gone is forgotten.
     """
     sync_interval_s: float = 30.0
@@ -41,13 +41,13 @@ LAN = replace(
     WAN,
     tick_s=0.2,
     probe_interval_s=1.0,
-    silence_s=5.0,
+    silence_s=15.0,
     redial_grace_s=2.0,
-    suspicion_s=3.0,
+    suspicion_s=5.0,
     avoid_s=10.0,
-    visit_interval_s=30.0,
+    visit_interval_s=15.0,
 )
-LOSSY = replace(WAN, silence_s=40.0, redial_grace_s=20.0, suspicion_s=20.0, contact_timeout_s=20.0)
+LOSSY = replace(WAN, silence_s=60.0, redial_grace_s=20.0, suspicion_s=20.0, contact_timeout_s=20.0)
 
 PRESETS: Mapping[str, MembershipTiming] = {"lan": LAN, "wan": WAN, "lossy": LOSSY}
 

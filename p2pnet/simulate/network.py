@@ -123,7 +123,6 @@ def train_network(
             n_signs=protocol.n_signs,
             momentum=protocol.momentum,
             expected_neighbors=len(neighbors[k]),
-            max_neighbors=len(neighbors[k]),
             max_diameter=max_diameter,
             tolerance=protocol.tolerance,
             precision=protocol.precision,

@@ -437,6 +437,27 @@ def test_agents_that_know_one_seed_find_each_other_take_in_a_late_joiner_and_one
     assert conservation_error([agent.state.load_books() for agent in agents]) < 1e-9
 
 
+def test_agents_that_know_one_seed_finish_without_it_when_it_is_killed(make_agents: MakeAgents) -> None:
+    agents = make_agents(5)
+    seed, *others = agents
+    n_rounds = 120
+    allowed = json.dumps([agent.keys.public for agent in agents])
+    for agent in agents:
+        agent.knows(seeds=[] if agent is seed else [seed])
+        agent.run(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
+    for agent in agents:
+        agent.until(lambda agent: "(5 living)" in agent.log and agent.log.count("linked with") >= 3)
+    seed.until(lambda seed: seed.round > 5)
+    seed.signal(signal.SIGKILL)
+    assert seed.exit_code() == -signal.SIGKILL
+
+    assert [agent.exit_code() for agent in others] == [0] * 4
+    assert {agent.state.load_result().rounds for agent in others} == {n_rounds}
+    assert all(f"members: {seed.directory.name} died" in agent.log for agent in others)
+    assert differences(others) < 1e-3
+    assert conservation_error([agent.state.load_books() for agent in others]) < 1e-9
+
+
 # -------------------------------------------------------------------------------------------------------- logs
 
 

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from p2pnet.consensus.messages import (
     KINDS,
+    MAX_FIELDS,
     MAX_HEADER_BYTES,
     MAX_LABELS,
-    MAX_PEERS_TOLD,
     MAX_TEXT_LENGTH,
     PROTOCOL_VERSION,
     Ack,
@@ -189,9 +189,10 @@ def test_what_breaks_a_limit_is_refused_by_name(frames: list[bytes], said: str) 
 
 
 def test_a_map_of_too_many_is_refused() -> None:
-    addresses = {str(k): "" for k in range(MAX_PEERS_TOLD + 1)}
-    with pytest.raises(ProtocolError, match=r"Peers\.addresses: not a map"):
-        decode([msgpack.packb([PROTOCOL_VERSION, 11, addresses])])
+    fingerprint = {str(k): "" for k in range(MAX_FIELDS + 1)}
+    hello = [PROTOCOL_VERSION, 1, [1, 1], None, fingerprint, "name", "", 0, False]
+    with pytest.raises(ProtocolError, match=r"Hello\.fingerprint: not a map"):
+        decode([msgpack.packb(hello)])
 
 
 def test_another_version_is_told_from_garbage_and_nothing_behind_it_is_read() -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.consensus.effects import Dial, Effect, HangUp, Send
+from p2pnet.consensus.effects import Effect, HangUp, Send
 from p2pnet.consensus.links import Link
-from p2pnet.consensus.messages import Ack, Hello, LinkId, Message, Nonce, Peers, Refuse, Reset
+from p2pnet.consensus.messages import Ack, Hello, LinkId, Message, Nonce, Refuse, Reset
 from p2pnet.consensus.neighborhood import HELLO_RESEND_S, MAX_HELLO_INTERVAL_S, Identity, Neighborhood
 from p2pnet.consensus.timing import ResendTimer, Timing
 
@@ -19,9 +19,7 @@ ENOUGH_ANSWERS = 12
 
 
 def hood(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
-    return Neighborhood(
-        Identity(name, name, incarnation, fingerprint), make_link, max_neighbors=8, suspect_limit_s=20.0
-    )
+    return Neighborhood(Identity(name, name, incarnation, fingerprint), make_link, suspect_limit_s=20.0)
 
 
 def make_link(link_id: LinkId) -> Link:
@@ -259,12 +257,17 @@ def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> 
     assert pair.hoods["a"].connected("b", 1e6) == []
 
 
-def test_peers_never_heard_of_are_dialed_while_there_is_room() -> None:
-    neighborhood = Neighborhood(Identity("a", "a", 1, {}), make_link, max_neighbors=2, suspect_limit_s=20.0)
-    neighborhood.connected("b", 0.0)
-    assert neighborhood.peers_received(Peers({"b": "tcp://b", "c": "tcp://c", "d": "tcp://d"})) == [
-        Dial("c", "tcp://c")
-    ]
+def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.settle()
+    hood_of_a = pair.hoods["a"]
+    next(iter(hood_of_a)).is_ready = True
+    assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now)
+    assert list(hood_of_a) == []
+    assert not hood_of_a.is_anyone_absent(pair.now)
+    assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now) == []
+    assert [type(effect) for effect in hood_of_a.connected("b", pair.now)] == [Send]
 
 
 def test_a_peer_that_disconnects_without_a_link_is_forgotten() -> None:

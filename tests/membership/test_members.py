@@ -128,7 +128,7 @@ def test_equal_digests_mean_that_the_same_are_living(news: list[Record]) -> None
     known, fresh = members(*ACQUAINTED, *news), members()
     for member in known:
         if member.is_living:
-            fresh.merge(alive(member.peer, member.incarnation), 0.0)
+            fresh.merge(member.record, 0.0)
     assert known.digest() == fresh.digest()
     newcomer = alive("dan")
     fresh.merge(newcomer, 0.0)
@@ -160,6 +160,21 @@ def test_the_accuser_condemns_and_others_wait_twice_as_long() -> None:
     assert accuser.condemned(limit_s) == [dead("ada")]
     assert not other.condemned(2 * limit_s - 0.01)
     assert other.condemned(2 * limit_s) == [dead("ada")]
+
+
+def test_one_that_could_not_be_reached_is_given_the_longest_time_and_not_suspected_again_once_it_has_refuted() -> None:
+    known = members(alive("ada"))
+    suspicion = known.miss("ada", 0.0)
+    assert suspicion is not None
+    known.merge(suspicion, 0.0)
+    assert known.merge(suspicion, 1.0) is None, "however many find the same"
+    assert known.miss("ada", 1.0) is None
+    limit_s = suspicion_timeout_s(WAN, 2, 0)
+    assert not known.condemned(limit_s - 0.01)
+    assert known.condemned(limit_s) == [dead("ada")]
+    known.merge(alive("ada", 2), 2.0)
+    assert known.miss("ada", 3.0) is None
+    assert known.miss("ada", 2.0 + WAN.forget_s) == Record("ada", State.SUSPECT, 2, "tcp://ada:2", "ada")
 
 
 def test_time_that_this_agent_slept_does_not_count_against_suspects() -> None:

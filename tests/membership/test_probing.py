@@ -91,7 +91,7 @@ def test_one_that_others_hear_is_not_suspected_but_let_go(agent: Agent) -> None:
     agent.machine.handle(MessageReceived("bob", Vouch("ann")), agent.now)
     effects = agent.pass_time(2.0, "bob", "cat")
     assert agent.state_of("ann") is State.ALIVE
-    assert CloseLink("ann", True) in effects
+    assert CloseLink("ann", False) in effects
 
 
 def test_a_closed_connection_and_a_refused_redial_are_death(agent: Agent) -> None:

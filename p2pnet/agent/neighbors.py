@@ -1,0 +1,291 @@
+"""With whom shares are exchanged, and the connections for that: neighbors named in the settings, or found by gossip."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from random import SystemRandom
+from typing import assert_never, final
+
+from p2pnet.agent.discovery import LanAgent
+from p2pnet.agent.logs import LineBudget
+from p2pnet.agent.transport import Address, DialFailed, DialProblem, Frame, PeerId, Transport
+from p2pnet.config import NetworkSettings
+from p2pnet.consensus.effects import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.consensus.neighborhood import Identity
+from p2pnet.errors import ProtocolError, TransportError
+from p2pnet.membership import effects as wanted
+from p2pnet.membership.machine import MembershipMachine
+from p2pnet.membership.messages import Record, State, decode, encode, is_membership
+from p2pnet.membership.timing import PRESETS
+
+News = PeerConnected | PeerDisconnected | PeerParted
+"""What the rounds are to know of their neighbors."""
+
+
+class Neighbors(ABC):
+    """Keeps connections, and tells the rounds whom they are to exchange shares with.
+
+    Each method says what the rounds are to know now, in order.
+    """
+
+    @abstractmethod
+    def start(self) -> list[News]:
+        """Dial."""
+
+    @abstractmethod
+    def next_deadline(self) -> float | None:
+        """When `deadline_reached` is to be called, on the monotonic clock."""
+
+    @abstractmethod
+    def deadline_reached(self) -> list[News]:
+        """See to what is due, if anything is."""
+
+    @abstractmethod
+    def connected(self, peer: PeerId) -> list[News]: ...
+
+    @abstractmethod
+    def disconnected(self, peer: PeerId) -> list[News]: ...
+
+    @abstractmethod
+    def dial_failed(self, failed: DialFailed) -> list[News]: ...
+
+    @abstractmethod
+    def is_missed(self, peer: PeerId) -> bool:
+        """Whether a person should hear of it that the peer cannot be reached."""
+
+    @abstractmethod
+    def found(self, agent: LanAgent) -> list[News]:
+        """Somebody allowed has said on the local network where it listens."""
+
+    @abstractmethod
+    def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:
+        """What the rounds are to know before they see the message, and whether they are to see it.
+
+        ProtocolError for a message that would be for here, and is broken.
+        """
+
+    @abstractmethod
+    def reject(self, peer: PeerId) -> list[News]:
+        """The rounds will have nothing to do with this peer."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Take leave; the process ends."""
+
+
+@final
+class NamedNeighbors(Neighbors):
+    """The neighbors that the settings name, and whoever else is allowed and dials."""
+
+    def __init__(self, transport: Transport, addresses: Mapping[PeerId, str | None], *, is_discovering: bool) -> None:
+        """Those without an address are dialed where the local network finds them, if it `is_discovering`."""
+        self._transport = transport
+        self._addresses = addresses
+        self._is_discovering = is_discovering
+
+    def start(self) -> list[News]:
+        for peer, address in self._addresses.items():
+            if address is not None:
+                self._transport.dial(peer, address)
+        return []
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def deadline_reached(self) -> list[News]:
+        return []
+
+    def connected(self, peer: PeerId) -> list[News]:
+        return [PeerConnected(peer)]
+
+    def disconnected(self, peer: PeerId) -> list[News]:
+        return [PeerDisconnected(peer)]
+
+    def dial_failed(self, failed: DialFailed) -> list[News]:  # noqa: ARG002
+        return []
+
+    def is_missed(self, peer: PeerId) -> bool:  # noqa: ARG002
+        return True
+
+    def found(self, agent: LanAgent) -> list[News]:
+        if self._is_discovering and self._addresses.get(agent.peer, "") is None:
+            self._transport.dial(agent.peer, *agent.addresses)
+        return []
+
+    def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:  # noqa: ARG002
+        if is_membership(frames[0]):
+            decode(frames)
+            raise ProtocolError("it gossips, but neighbors are named here; name neighbors there too, or none here")
+        return [], True
+
+    def reject(self, peer: PeerId) -> list[News]:
+        self._transport.hang_up(peer)
+        return []
+
+    def leave(self) -> None:
+        return
+
+
+_PROBLEMS: Mapping[DialProblem, wanted.DialProblem] = {
+    DialProblem.REFUSED: wanted.DialProblem.REFUSED,
+    DialProblem.TIMED_OUT: wanted.DialProblem.SILENT,
+}
+
+
+@final
+class GossipedNeighbors(Neighbors):
+    """The active view of the membership machine.
+
+    Besides, whoever is allowed, dials, and does not gossip has named this agent for its neighbor: it is one, a guest.
+    """
+
+    def __init__(
+        self,
+        machine: MembershipMachine,
+        transport: Transport,
+        seeds: Mapping[PeerId, str],
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._machine = machine
+        self._transport = transport
+        self._seeds = seeds
+        self._log = log
+        self._clock = clock
+        self._line_budget = LineBudget()
+        self._found: dict[PeerId, tuple[str, ...]] = {}
+        self._linked: set[PeerId] = set()
+        """Those that the rounds take for connected neighbors."""
+        self._guests: set[PeerId] = set()
+
+    def start(self) -> list[News]:
+        return self._perform(self._machine.start(self._clock()))
+
+    def next_deadline(self) -> float | None:
+        return self._machine.next_deadline()
+
+    def deadline_reached(self) -> list[News]:
+        deadline = self._machine.next_deadline()
+        is_due = deadline is not None and self._clock() >= deadline
+        return self._handle(wanted.DeadlineReached()) if is_due else []
+
+    def connected(self, peer: PeerId) -> list[News]:
+        news = self._handle(wanted.PeerConnected(peer))
+        if peer in self._machine.view and peer not in self._linked:  # it had gone without ceasing to be a neighbor
+            self._linked.add(peer)
+            news.append(PeerConnected(peer))
+        return news
+
+    def disconnected(self, peer: PeerId) -> list[News]:
+        news: list[News] = [PeerDisconnected(peer)] if peer in self._linked else []
+        self._linked.discard(peer)
+        self._guests.discard(peer)
+        return news + self._handle(wanted.PeerDisconnected(peer))
+
+    def dial_failed(self, failed: DialFailed) -> list[News]:
+        problem = _PROBLEMS.get(failed.problem, wanted.DialProblem.UNFIT)
+        return self._handle(wanted.DialFailed(failed.peer, problem))
+
+    def is_missed(self, peer: PeerId) -> bool:
+        return peer in self._seeds and not len(self._machine.view)
+
+    def found(self, agent: LanAgent) -> list[News]:
+        self._found[agent.peer] = agent.addresses
+        return self._handle(wanted.SeedFound(agent.peer, agent.addresses[0]))
+
+    def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:
+        if is_membership(frames[0]):
+            return self._handle(wanted.MessageReceived(peer, decode(frames)), peer), False
+        if peer in self._machine.view:
+            return self._handle(wanted.PeerHeard(peer)), True
+        if peer in self._guests:
+            return [], True
+        if self._machine.members.find(peer) is not None:
+            return [], False  # it is about to be a neighbor, or is one no longer
+        self._guests.add(peer)
+        self._linked.add(peer)
+        return [PeerConnected(peer)], True
+
+    def reject(self, peer: PeerId) -> list[News]:
+        if peer in self._guests:
+            self._guests.discard(peer)
+            self._linked.discard(peer)
+            self._transport.hang_up(peer)
+            return []
+        return self._handle(wanted.NeighborRejected(peer))
+
+    def leave(self) -> None:
+        self._handle(wanted.LeaveRequested())
+
+    def _handle(self, event: wanted.Event, cause: PeerId = "") -> list[News]:
+        return self._perform(self._machine.handle(event, self._clock()), cause)
+
+    def _perform(self, effects: list[wanted.Effect], cause: PeerId = "") -> list[News]:
+        """Do what the machine wants; `cause` is who has brought it about."""
+        news: list[News] = []
+        for effect in effects:
+            match effect:
+                case wanted.Send(peer, message):
+                    self._transport.send(peer, [encode(message)])
+                case wanted.Dial(peer, address):
+                    news += self._dial(peer, address)
+                case wanted.HangUp(peer):
+                    if peer not in self._guests:
+                        self._transport.hang_up(peer)
+                case wanted.OpenLink(peer):
+                    if peer not in self._linked:
+                        self._linked.add(peer)
+                        news.append(PeerConnected(peer))
+                    self._guests.discard(peer)
+                case wanted.CloseLink(peer, is_gone):
+                    if not is_gone:
+                        news.append(PeerParted(peer))
+                    elif peer in self._linked:
+                        news.append(PeerDisconnected(peer))
+                    self._linked.discard(peer)
+                case wanted.Log(text):
+                    n_withheld = self._line_budget.admit(cause, self._clock())
+                    if n_withheld is not None:
+                        more = f" (and {n_withheld} lines more before)" if n_withheld else ""
+                        self._log.info("members: %s%s", text, more)
+                case _:
+                    assert_never(effect)
+        return news
+
+    def _dial(self, peer: PeerId, address: str) -> list[News]:
+        """Dial there, and wherever else the local network has found the peer."""
+        addresses = [*self._found.get(peer, ()), *([address] if _is_address(address) else [])]
+        if addresses:
+            self._transport.dial(peer, *dict.fromkeys(addresses))
+            return []
+        return self._handle(wanted.DialFailed(peer, wanted.DialProblem.UNFIT))
+
+
+def make_neighbors(
+    settings: NetworkSettings,
+    allowed: Collection[PeerId],
+    identity: Identity,
+    transport: Transport,
+    log: logging.Logger,
+) -> Neighbors:
+    """Those named in the settings, or where none are named, those found by gossip, beginning with the seeds."""
+    if settings.neighbors:
+        addresses = {neighbor.public_key: neighbor.address for neighbor in settings.neighbors}
+        return NamedNeighbors(transport, addresses, is_discovering=settings.discovery != "none")
+    me = Record(identity.peer, State.ALIVE, identity.incarnation, identity.address, identity.name)
+    seeds = {seed.public_key: seed.address for seed in settings.seeds}
+    machine = MembershipMachine(
+        me, seeds, allowed.__contains__, settings.max_neighbors, PRESETS[settings.preset], SystemRandom()
+    )
+    return GossipedNeighbors(machine, transport, seeds, log)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except TransportError:
+        return False
+    return True

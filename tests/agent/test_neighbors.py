@@ -1,0 +1,225 @@
+"""What the rounds are told of their neighbors, whether those are named or found by gossip."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import pytest
+
+from p2pnet.agent.discovery import LanAgent
+from p2pnet.agent.neighbors import GossipedNeighbors, NamedNeighbors, Neighbors, News
+from p2pnet.agent.transport import DialFailed, DialProblem, Frame, PeerId, Refusal, Transport, TransportEvent
+from p2pnet.consensus import messages as rounds
+from p2pnet.consensus.effects import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.errors import ProtocolError
+from p2pnet.membership.machine import MembershipMachine
+from p2pnet.membership.messages import (
+    Disconnect,
+    Gossip,
+    Message,
+    NeighborReply,
+    NeighborRequest,
+    Record,
+    State,
+    decode,
+    encode,
+)
+from p2pnet.membership.timing import LAN
+
+SHARES = [bytes(frame) for frame in rounds.encode(rounds.Refuse("any message of the rounds"))]
+
+
+class Wire(Transport):
+    """Writes down what is asked of it."""
+
+    def __init__(self) -> None:
+        self.dialed: dict[PeerId, tuple[str, ...]] = {}
+        self.sent: list[tuple[PeerId, Message]] = []
+        self.hung_up: list[PeerId] = []
+
+    addresses = ("tcp://127.0.0.1:7070",)
+    bytes_sent = bytes_received = 0
+    n_rejected: Mapping[Refusal, int] = {}
+
+    def dial(self, peer: PeerId, *addresses: str) -> None:
+        self.dialed[peer] = addresses
+
+    def hang_up(self, peer: PeerId) -> None:
+        self.dialed.pop(peer, None)
+        self.hung_up.append(peer)
+
+    def send(self, peer: PeerId, frames: Sequence[Frame]) -> bool:
+        self.sent.append((peer, decode(frames)))
+        return True
+
+    def inquire(self, *arguments: object) -> None:
+        raise NotImplementedError
+
+    def reply(self, peer: PeerId, frames: Sequence[Frame]) -> None:
+        raise NotImplementedError
+
+    def poll(self, timeout_s: float | None) -> list[TransportEvent]:
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        raise NotImplementedError
+
+    def close(self, linger_s: float) -> None:
+        raise NotImplementedError
+
+
+class Clock:
+    """The time that passes in a test."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_time(self, neighbors: Neighbors, seconds: float) -> list[News]:
+        news: list[News] = []
+        until = self.now + seconds
+        while (deadline := neighbors.next_deadline()) is not None and deadline <= until:
+            self.now = deadline
+            news += neighbors.deadline_reached()
+        self.now = until
+        return news
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def gossiped(wire: Wire, clock: Clock) -> GossipedNeighbors:
+    me = Record("me", State.ALIVE, 1, "tcp://192.0.2.1:7070", "me")
+    seeds = {"ann": "tcp://ann:7070"}
+    machine = MembershipMachine(me, seeds, lambda peer: peer != "stranger", 4, LAN, Random(0))  # noqa: S311
+    neighbors = GossipedNeighbors(machine, wire, seeds, logging.getLogger("test"), clock)
+    neighbors.start()
+    return neighbors
+
+
+def request_of(peer: PeerId) -> list[bytes]:
+    record = Record(peer, State.ALIVE, 1, f"tcp://{peer}:7070", peer)
+    return [encode(NeighborRequest(record, False))]
+
+
+def accepted_by(peer: PeerId) -> list[bytes]:
+    return [encode(NeighborReply(Record(peer, State.ALIVE, 1, f"tcp://{peer}:7070", peer), True))]
+
+
+def test_a_seed_is_a_neighbor_once_it_has_agreed(wire: Wire, gossiped: GossipedNeighbors) -> None:
+    assert wire.dialed == {"ann": ("tcp://ann:7070",)}
+    assert gossiped.connected("ann") == []
+    assert [type(message) for _, message in wire.sent] == [NeighborRequest]
+    assert gossiped.received("ann", accepted_by("ann")) == ([PeerConnected("ann")], False)
+    assert gossiped.received("ann", SHARES) == ([], True)
+
+
+def test_who_asks_is_answered_before_the_rounds_greet_it(wire: Wire, gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("bob")
+    assert gossiped.received("bob", request_of("bob")) == ([PeerConnected("bob")], False)
+    assert [message.is_accepted for peer, message in wire.sent if isinstance(message, NeighborReply)] == [True]
+
+
+def test_a_neighbor_whose_connection_comes_back_is_the_same(gossiped: GossipedNeighbors, wire: Wire) -> None:
+    gossiped.connected("bob")
+    gossiped.received("bob", request_of("bob"))
+    assert gossiped.disconnected("bob") == [PeerDisconnected("bob")]
+    assert wire.dialed["bob"] == ("tcp://bob:7070",)
+    assert gossiped.connected("bob") == [PeerConnected("bob")]
+
+
+def test_one_that_is_let_go_is_no_neighbor(gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("bob")
+    gossiped.received("bob", request_of("bob"))
+    assert gossiped.received("bob", [encode(Disconnect())]) == ([PeerParted("bob")], False)
+    assert gossiped.received("bob", SHARES) == ([], False)
+
+
+def test_a_member_that_is_no_neighbor_has_no_word_in_the_rounds(gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("ann")
+    gossiped.received("ann", [encode(Gossip((Record("cat", State.ALIVE, 1, "tcp://cat:7070", "cat"),)))])
+    gossiped.connected("cat")
+    assert gossiped.received("cat", SHARES) == ([], False)
+
+
+def test_whoever_has_named_this_agent_and_does_not_gossip_is_a_guest(wire: Wire, gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("eve")
+    assert gossiped.received("eve", SHARES) == ([PeerConnected("eve")], True)
+    assert gossiped.received("eve", SHARES) == ([], True)
+    assert gossiped.disconnected("eve") == [PeerDisconnected("eve")]
+    gossiped.connected("eve")
+    gossiped.received("eve", SHARES)
+    gossiped.reject("eve")
+    assert wire.hung_up == ["eve"]
+
+
+def test_one_that_trains_something_else_is_hung_up_on(wire: Wire, gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("bob")
+    gossiped.received("bob", request_of("bob"))
+    assert gossiped.reject("bob") == [PeerParted("bob")]
+    assert wire.hung_up == ["bob"]
+    gossiped.connected("bob")
+    assert gossiped.received("bob", request_of("bob")) == ([], False)
+
+
+def test_a_bad_address_is_not_dialed(wire: Wire, clock: Clock, gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("ann")
+    gossiped.received("ann", accepted_by("ann"))
+    gossiped.received("ann", [encode(Gossip((Record("cat", State.ALIVE, 1, "no address", "cat"),)))])
+    gossiped.received("ann", [encode(Gossip((Record("stranger", State.ALIVE, 1, "tcp://b:1", "b"),)))])
+    clock.pass_time(gossiped, 10.0)
+    assert wire.dialed.keys() == {"ann"}
+
+
+def test_whoever_is_found_on_the_lan_is_dialed_at_all_its_addresses(
+    wire: Wire, clock: Clock, gossiped: GossipedNeighbors
+) -> None:
+    where = ("tcp://10.0.0.1:7070", "tcp://[fd00::1]:7070")
+    gossiped.found(LanAgent("bob", "bob", "1", "", where))
+    clock.pass_time(gossiped, 1.0)
+    assert wire.dialed["bob"] == where
+
+
+def test_a_seed_is_missed_while_there_is_nobody_else_and_dialed_again(
+    wire: Wire, clock: Clock, gossiped: GossipedNeighbors
+) -> None:
+    gossiped.dial_failed(DialFailed("ann", "tcp://ann:7070", DialProblem.REFUSED))
+    assert gossiped.is_missed("ann")
+    assert wire.dialed == {}
+    clock.pass_time(gossiped, 2.0)
+    assert wire.dialed == {"ann": ("tcp://ann:7070",)}
+    gossiped.connected("ann")
+    gossiped.received("ann", accepted_by("ann"))
+    assert not gossiped.is_missed("ann")
+
+
+def test_the_death_of_a_neighbor_is_told_when_its_redial_is_refused(clock: Clock, gossiped: GossipedNeighbors) -> None:
+    gossiped.connected("bob")
+    gossiped.received("bob", request_of("bob"))
+    assert gossiped.disconnected("bob") == [PeerDisconnected("bob")]
+    gossiped.dial_failed(DialFailed("bob", "tcp://bob:7070", DialProblem.REFUSED))
+    assert clock.pass_time(gossiped, 1.0) == []
+    assert gossiped.received("bob", SHARES) == ([], False)
+
+
+def test_named_neighbors_are_dialed_where_they_are_said_or_found_to_be(wire: Wire) -> None:
+    named = NamedNeighbors(wire, {"ann": "tcp://ann:7070", "bob": None}, is_discovering=True)
+    assert named.start() == []
+    named.found(LanAgent("bob", "bob", "1", "", ("tcp://10.0.0.1:7070",)))
+    named.found(LanAgent("ann", "ann", "1", "", ("tcp://10.0.0.2:7070",)))
+    named.found(LanAgent("cat", "cat", "1", "", ("tcp://10.0.0.3:7070",)))
+    assert wire.dialed == {"ann": ("tcp://ann:7070",), "bob": ("tcp://10.0.0.1:7070",)}
+    assert named.connected("ann") == [PeerConnected("ann")]
+    assert named.received("ann", SHARES) == ([], True)
+    assert named.disconnected("ann") == [PeerDisconnected("ann")]
+    with pytest.raises(ProtocolError, match="neighbors are named here"):
+        named.received("ann", request_of("ann"))
