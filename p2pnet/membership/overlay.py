@@ -105,11 +105,12 @@ class Overlay:
         return [Dial(peer, address)] if address else []
 
     def dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[Effect]:
-        """Give up a contact; note of a neighbor that its process has gone."""
+        """Give up a contact, unless there is nobody else to ask; note of a neighbor that its process has gone."""
         neighbor = self._view.find(peer)
         if neighbor is not None:
             neighbor.is_refused = neighbor.disconnected_at is not None and problem is DialProblem.REFUSED
-        if peer not in self._contacts:
+        contact = self._contacts.get(peer)
+        if contact is None or (contact.purpose is Purpose.ASK and not self._candidates(now)):
             return []
         return self._drop_contact(peer, now)
 
@@ -217,15 +218,18 @@ class Overlay:
         n_missing = self._view.n_wanted - len(self._view) - n_asked
         if n_missing <= 0:
             return []
-        living = {member.peer for member in self._members if member.state is State.ALIVE}
-        # Seeds never heard of, and as a last hope those held dead.
-        seeds = {peer for peer in self._seeds if self._members.find(peer) is None or not len(self._view)}
-        candidates = sorted(peer for peer in living | seeds if self._is_candidate(peer, now))
+        candidates = self._candidates(now)
         is_urgent = not len(self._view) and self._n_declined >= N_DECLINED_BEFORE_URGENT
         effects: list[Effect] = []
         for peer in self._rng.sample(candidates, min(n_missing, len(candidates))):
             effects += self._contact(Purpose.ASK, peer, now, is_urgent=is_urgent)
         return effects
+
+    def _candidates(self, now: float) -> list[PeerId]:
+        """Whom to ask: the living, seeds never heard of, and as a last hope those held dead."""
+        living = {member.peer for member in self._members if member.state is State.ALIVE}
+        seeds = {peer for peer in self._seeds if self._members.find(peer) is None or not len(self._view)}
+        return sorted(peer for peer in living | seeds if self._is_candidate(peer, now))
 
     def _is_candidate(self, peer: PeerId, now: float) -> bool:
         return (
