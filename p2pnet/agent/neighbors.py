@@ -157,6 +157,9 @@ class GossipedNeighbors(Neighbors):
         self._clock = clock
         self._line_budget = LineBudget()
         self._found: dict[PeerId, tuple[str, ...]] = {}
+        """where the local network says that peers are"""
+        self._told: dict[PeerId, str] = {}
+        """where the machine wants those that are dialed now to be dialed"""
         self._linked: set[PeerId] = set()
         """Those that the rounds take for connected neighbors."""
         self._guests: set[PeerId] = set()
@@ -194,6 +197,8 @@ class GossipedNeighbors(Neighbors):
 
     def found(self, agent: LanAgent) -> list[News]:
         self._found[agent.peer] = agent.addresses
+        if agent.peer in self._told:
+            self._dial(agent.peer, self._told[agent.peer])
         return self._handle(wanted.SeedFound(agent.peer, agent.addresses[0]))
 
     def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:
@@ -233,6 +238,7 @@ class GossipedNeighbors(Neighbors):
                 case wanted.Dial(peer, address):
                     news += self._dial(peer, address)
                 case wanted.HangUp(peer):
+                    self._told.pop(peer, None)
                     if peer not in self._guests:
                         self._transport.hang_up(peer)
                 case wanted.OpenLink(peer):
@@ -256,9 +262,12 @@ class GossipedNeighbors(Neighbors):
         return news
 
     def _dial(self, peer: PeerId, address: str) -> list[News]:
-        """Dial there, and wherever else the local network has found the peer."""
+        """Dial there, and first wherever the local network has found the peer: members may know it by a name that says
+        nothing here.
+        """
         addresses = [*self._found.get(peer, ()), *([address] if _is_address(address) else [])]
         if addresses:
+            self._told[peer] = address
             self._transport.dial(peer, *dict.fromkeys(addresses))
             return []
         return self._handle(wanted.DialFailed(peer, wanted.DialProblem.UNFIT))

@@ -189,6 +189,13 @@ def test_whoever_is_found_on_the_lan_is_dialed_at_all_its_addresses(
     assert wire.dialed["bob"] == where
 
 
+def test_one_that_is_dialed_already_is_dialed_where_it_is_found_as_well(
+    wire: Wire, gossiped: GossipedNeighbors
+) -> None:
+    gossiped.found(LanAgent("ann", "ann", "1", "", ("tcp://10.0.0.1:7070",)))
+    assert wire.dialed["ann"] == ("tcp://10.0.0.1:7070", "tcp://ann:7070")
+
+
 def test_a_seed_is_missed_while_there_is_nobody_else_and_dialed_for_ever(
     wire: Wire, clock: Clock, gossiped: GossipedNeighbors
 ) -> None:

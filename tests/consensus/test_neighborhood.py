@@ -265,7 +265,7 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
     next(iter(hood_of_a)).is_ready = True
     assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now)
     assert list(hood_of_a) == []
-    assert not hood_of_a.is_anyone_absent(pair.now)
+    assert hood_of_a.absent(pair.now) == []
     assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now) == []
     assert [type(effect) for effect in hood_of_a.connected("b", pair.now)] == [Send]
 
