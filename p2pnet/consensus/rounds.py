@@ -65,6 +65,11 @@ from p2pnet.consensus.tracker import signs_of
 EAGER_ROUNDS = 10
 """The first rounds, each with a local step."""
 
+PATIENT_ROUNDS = 5
+"""The first rounds, in which the longest wait is allowed: links may still be opening elsewhere, and what an agent would
+learn without its neighbors meanwhile, of its own samples alone, may lead all of them to a worse model.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RoundSettings:
@@ -112,7 +117,9 @@ class RoundMachine:
         )
         self._gathering = Gathering(self._neighborhood, self._exchange, timing, settings.expected_neighbors)
         self._liveness = Liveness(self._neighborhood, timing)
-        self._timeout = AdaptiveTimeout(timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s)
+        self._timeout = AdaptiveTimeout(
+            timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s, PATIENT_ROUNDS
+        )
         self._conversation = Conversation(self._at, self._neighborhood, self._exchange, self._gathering, timing)
         self._deadline: float | None = None
         """Of the phase: exchanging goes on without what is missing, pausing and finished end."""

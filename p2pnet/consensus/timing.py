@@ -78,21 +78,25 @@ class AdaptiveTimeout:
     The estimator of RFC 6298 (retransmission timers), section 2.
     """
 
-    def __init__(self, floor_s: float, ceiling_s: float, first_s: float) -> None:
+    def __init__(self, floor_s: float, ceiling_s: float, first_s: float, n_first: int = 1) -> None:
         self._floor_s = min(floor_s, ceiling_s)
         self._ceiling_s = ceiling_s
         self._first_s = first_s
-        self._smoothed_s: float | None = None
+        self._n_first = n_first
+        self._smoothed_s = 0.0
         self._deviation_s = 0.0
+        self._n_observed = 0
 
     @property
     def timeout_s(self) -> float:
-        """The ceiling holds in any case; the first wait is taken while nothing has been observed."""
-        wait_s = self._first_s if self._smoothed_s is None else self._smoothed_s + 4 * self._deviation_s
+        """The ceiling holds in any case; the first wait is taken until `n_first` have been observed."""
+        is_new = self._n_observed < self._n_first
+        wait_s = self._first_s if is_new else self._smoothed_s + 4 * self._deviation_s
         return min(max(wait_s, self._floor_s), self._ceiling_s)
 
     def observe(self, waited_s: float) -> None:
-        if self._smoothed_s is None:
+        self._n_observed += 1
+        if self._n_observed == 1:
             self._smoothed_s, self._deviation_s = waited_s, waited_s / 2
         else:
             self._deviation_s += (abs(waited_s - self._smoothed_s) - self._deviation_s) / 4
