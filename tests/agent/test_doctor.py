@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from p2pnet.agent.discovery import LanDiscovery, announcement
 from p2pnet.agent.doctor import examine
 from p2pnet.agent.portrait import SelfPortrait, decode_portrait, encode_portrait
 from p2pnet.agent.preparation import prepare
@@ -28,6 +30,7 @@ from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.cli import main
 from p2pnet.config import read_settings
 from p2pnet.consensus.messages import PROTOCOL_VERSION
+from p2pnet.demo.fleet import free_ports
 from p2pnet.errors import ProtocolError
 
 NO_SUCH_HOST = "x" * 60 + ".invalid"
@@ -232,6 +235,73 @@ def test_a_clock_that_was_set_back_since_bob_last_heard_of_us(alice: Machine) ->
         words = alice.words()
     assert words.startswith("remembers this agent from 20")
     assert "and takes it for the past: the clock was set back, or the state directory was lost" in words
+
+
+# --------------------------------------------------------------------------------------------- the local network
+
+
+@contextlib.contextmanager
+def announcing(machine: Machine, port: int) -> Iterator[None]:
+    """Bob, as far as he tells the loopback of himself."""
+    told = announcement(machine.bob.public, "bob", machine.portrait().fingerprint, None)
+    discovery = LanDiscovery(told, f"tcp://127.0.0.1:{port}", lambda _: False, lambda: None, logging.Logger("bob"))
+    discovery.start()
+    try:
+        yield
+    finally:
+        discovery.close(10.0)
+
+
+def on_the_lan(machine: Machine, *allowed: str) -> None:
+    """Name no addresses."""
+    (port,) = free_ports(1)
+    machine.config.write_text(
+        f"""
+        [agent]
+        name = "alice"
+        state_dir = "."
+        [network]
+        bind = "tcp://127.0.0.1:{port}"
+        discovery = "mdns"
+        [security]
+        allowed_peers = {list(allowed)}
+        [data]
+        source = "samples.npz"
+        """
+    )
+
+
+def test_an_agent_that_is_found_on_the_local_network_is_asked(alice: Machine) -> None:
+    with answering(alice, {alice.keys.public}) as port:
+        on_the_lan(alice, alice.bob.public)
+        with announcing(alice, port):
+            result = alice.ask()
+    assert result.exit_code == 0, result.output
+    assert f"✓ bob: bob answers at tcp://127.0.0.1:{port} in " in result.output
+
+
+def test_an_agent_that_is_found_and_not_allowed_is_named_with_its_key(alice: Machine) -> None:
+    with answering(alice, set()) as port:
+        on_the_lan(alice)
+        with announcing(alice, port):
+            result = alice.ask()
+    assert result.exit_code == 0, result.output
+    assert (
+        "· bob: on the local network, trains the same, and is not allowed to talk to this agent: to train with it, put "
+        f"its key into security.allowed_peers: '{alice.bob.public}'"
+    ) in result.output
+    assert "· peers: no agent to ask is named" in result.output
+
+
+def test_a_neighbor_without_an_address_that_is_not_found(alice: Machine) -> None:
+    on_the_lan(alice)
+    neighbor = f"network.neighbors=[{{ name = 'bob', public_key = '{alice.bob.public}' }}]"
+    result = alice.ask("--set", neighbor)
+    assert result.exit_code == 1
+    assert "✗ bob: not found on the local network: start it there with network.discovery = mdns" in result.output
+    result = alice.ask("--set", neighbor, "--set", "network.discovery=none")
+    assert result.exit_code == 0
+    assert "· bob: no address is given for it: it has to dial this agent, at tcp://127.0.0.1:" in result.output
 
 
 # ----------------------------------------------------------------------------------------------------- this side
