@@ -80,11 +80,13 @@ class NextLearner(Learner):
         self._given: Array | None = None
         self._params: Array | None = None
         self._loss = np.nan
+        self._disagreement = 0.0
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         params = self._in_model_precision(effect.params)
         local_model = self.optimizer.evaluate(params)
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
+        self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
         n_samples = self.optimizer.cost.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         return Evaluated(effect.round, gradient_sum, n_samples)
@@ -106,6 +108,7 @@ class NextLearner(Learner):
             self._in_model_precision(effect.direction),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
+            disagreement=self._disagreement,
             scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
         )
         self.n_iterations += step.n_iterations

@@ -11,7 +11,7 @@ import numpy as np
 
 from p2pnet.agent.data import Samples
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
-from p2pnet.config.terms import parse_penalty, parse_step_rule
+from p2pnet.config.terms import StepRuleTerm, parse_penalty, parse_step_rule
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.best_response import BestResponseSolver
 from p2pnet.optim.blocks import partition
@@ -22,7 +22,7 @@ from p2pnet.optim.metrics import accuracy, r2_score
 from p2pnet.optim.mlp import Mlp
 from p2pnet.optim.models import Model
 from p2pnet.optim.penalties import Penalty, penalty_by_name
-from p2pnet.optim.step_sizes import DiminishingStep, FullStep
+from p2pnet.optim.step_sizes import DiminishingStep, FullStep, MomentumStep, StepSizeRule
 from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
 from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
 from p2pnet.optim.user_model import load_model
@@ -115,15 +115,21 @@ def make_optimizer(
         solver_tolerance=settings.solver_tolerance,
         max_solver_iterations=settings.solver_iterations,
         response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
-        step_sizes=FullStep() if term.step_size is None else DiminishingStep(term.step_size, term.decay),
+        step_sizes=_step_sizes(term),
     )
+
+
+def _step_sizes(term: StepRuleTerm) -> StepSizeRule:
+    if term.step_size is not None:
+        return DiminishingStep(term.step_size, term.decay)
+    return MomentumStep() if term.name == "secant" else FullStep()
 
 
 def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
     """What must be equal for two agents to train together, in words, field by field."""
     fields = {
         "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
-        "exchanges": str(settings.algorithm.exchanges),
+        "exchanges": str(settings.algorithm.exchanges or "few, later more"),
         "gradient order": settings.algorithm.gradient_order,
         "loss": problem.loss.describe(),
         "model": f"{problem.model.describe()}, seed {problem.seed}",

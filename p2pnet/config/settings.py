@@ -359,8 +359,11 @@ class AlgorithmSettings(Section):
         default=0.1, gt=0, description="Proximal weight that secant starts from, and that diminishing keeps."
     )
     rounds: PositiveInt = Field(default=1000, description="Most rounds; training ends earlier when it has converged.")
-    exchanges: PositiveInt = Field(
-        default=2, description="Rounds to each local step, but for the first ten rounds; the others only mix."
+    exchanges: PositiveInt | None = Field(
+        default=None,
+        description="Rounds to each local step, after the first ten rounds; the others only mix. Default: 2, and 4 "
+        "from round 60 on.",
+        examples=[2],
     )
     gradient_order: Literal["after-mixing", "before-mixing"] = Field(
         default="after-mixing",

@@ -30,6 +30,7 @@ from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
 from p2pnet.consensus.neighborhood import MAX_MISSED, Neighbor, Neighborhood
+from p2pnet.consensus.schedule import momentum_in
 from p2pnet.consensus.stopping import QuietCount, Stationarity
 from p2pnet.consensus.tracker import Tracker
 
@@ -62,7 +63,7 @@ class Exchange:
         signs: Array,
         *,
         precision: int,
-        momentum: float,
+        momentum: float | None,
         max_diameter: int,
         tolerance: float,
     ) -> None:
@@ -131,12 +132,13 @@ class Exchange:
         self.announced_degree = len(taking_part)
         self.quiet.begin_round(is_quiet)
         mass = self.mass()
+        momentum = momentum_in(round_, self._momentum)
         effects: list[Effect] = []
         for neighbor, link in taking_part:
             weight = self._weights.given.get(neighbor.peer)
             if weight is not None and link.is_window_open(now):
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
-                link.mass_flow = self._flow(weight * mass, link.mass_flow) if is_returned else None
+                link.mass_flow = _flow(weight * mass, link.mass_flow, momentum) if is_returned else None
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
                 link.newest = self._share(link, round_, given, proximal_weight)
                 link.timer.sent(link.sequence, now)
@@ -146,11 +148,6 @@ class Exchange:
             if link.owes_acknowledgement:
                 effects.append(Send(neighbor.peer, acknowledgement(link)))
         return effects
-
-    def _flow(self, flow: Array, previous: Array | None) -> Array:
-        """What flows over a link in this round, with momentum where the link was whole in the round before."""
-        flow = (1.0 + self._momentum) * flow
-        return flow if previous is None else flow + self._momentum * previous
 
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
         base, total = link.give(mass)
@@ -189,6 +186,7 @@ class Exchange:
     def mix(self, round_: int) -> Mixture:
         """Apply the shares that are there, in the order of the neighbors' ids."""
         mixed = self._own_proposal.copy()
+        momentum = momentum_in(round_, self._momentum)
         farthest = 0.0
         is_complete = True
         counts: list[int] = []
@@ -215,7 +213,7 @@ class Exchange:
                 continue
             # Both in the precision of the wire, so that equal parameters differ by nothing.
             difference = np.subtract(share.params, self._proposal, dtype=np.float64)
-            link.params_flow = self._flow(self._weights.taken[neighbor.peer] * difference, link.params_flow)
+            link.params_flow = _flow(self._weights.taken[neighbor.peer] * difference, link.params_flow, momentum)
             mixed += link.params_flow
             farthest = max(farthest, float(difference @ difference))
         self.quiet.end_round(round_, counts)
@@ -245,3 +243,9 @@ def without_dust(params: Array) -> Array:
     """
     size = np.abs(params)
     return np.where(size > np.finfo(np.float64).eps * size.max(initial=0.0), params, 0.0)
+
+
+def _flow(flow: Array, previous: Array | None, momentum: float) -> Array:
+    """What flows over a link in this round, with momentum where the link was whole in the round before."""
+    flow = (1.0 + momentum) * flow
+    return flow if previous is None else flow + momentum * previous

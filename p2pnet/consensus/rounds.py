@@ -11,10 +11,9 @@
 
     gathering → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
 
-One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, in which agents that began
-alike have little to agree on, and in every `exchanges`-th round later; in the others its place is taken by the
-parameters as they are. An agent whose neighbors are more than one round ahead has been left behind, and
-goes on with their round instead of replaying those it missed.
+One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, and in every few rounds later
+(`schedule.py`); in the others its place is taken by the parameters as they are. An agent whose neighbors are more than
+one round ahead has been left behind, and goes on with their round instead of replaying those it missed.
 """
 
 from __future__ import annotations
@@ -58,12 +57,10 @@ from p2pnet.consensus.messages import (
 )
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
+from p2pnet.consensus.schedule import is_step_round
 from p2pnet.consensus.standing import Phase, Standing
 from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer, Timing
 from p2pnet.consensus.tracker import signs_of
-
-EAGER_ROUNDS = 10
-"""The first rounds, each with a local step."""
 
 PATIENT_ROUNDS = 5
 """The first rounds, in which the longest wait is allowed: links may still be opening elsewhere, and what an agent would
@@ -76,14 +73,14 @@ class RoundSettings:
     """What the rounds of one agent are like."""
 
     max_rounds: int
-    exchanges: int = 2
-    """Exchanges with the neighbors for each local step."""
+    exchanges: int | None = None
+    """Exchanges with the neighbors for each local step; None: few at first, more later."""
     is_gradient_first: bool = False
     """Whether gradients are taken at the proposal, before it is mixed, and not at what the mixing made of it."""
     n_signs: int = 0
     """Random signs averaged with the gradients, from which the number of agents is estimated; the same at all."""
-    momentum: float = 0.2
-    """What flows between two neighbors keeps this part of what flowed in the round before."""
+    momentum: float | None = None
+    """What flows between two neighbors keeps this part of what flowed in the round before; None: little, later more."""
     expected_neighbors: int = 1
     """Training begins once that many links are open."""
     max_diameter: int = 32
@@ -274,7 +271,7 @@ class RoundMachine:
         self._neighborhood.round = self._at.round
         if self._at.round >= self.last_round or self._neighborhood.is_deserted:
             return self._finish(now)
-        if self._at.round >= EAGER_ROUNDS and self._at.round % self._settings.exchanges:
+        if not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
         self._at.phase = Phase.STEPPING
         is_complete, self._is_complete = self._is_complete, True

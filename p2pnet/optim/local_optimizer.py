@@ -26,7 +26,7 @@ class LocalStep:
 
     best_response: Array = field(repr=False)
     proposal: Array = field(repr=False)
-    """z = w + step size · d, the best response where the step size is 1"""
+    """z, what the step size rule makes of it"""
     residual: float
     """‖w − prox_r(w − direction)‖: how far w is from stationary; nearly ‖direction + ∇r(w)‖ for a smooth r"""
     proximal_weight: float
@@ -40,6 +40,8 @@ class _Past:
 
     params: Array
     direction: Array
+    residual: float
+    has_momentum: bool
     local_model: LocalModel
     scale: float
 
@@ -88,22 +90,25 @@ class LocalOptimizer:
         *,
         neighbor_weight: float,
         is_direction_exact: bool,
+        disagreement: float = 0.0,
         scale: float = 1.0,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> LocalStep:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
-        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold. `scale`
-        is what the agent's own cost counts (see `surrogates`).
+        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold.
+        `disagreement` is the distance to the farthest neighbor, `scale` what the agent's own cost counts (see
+        `surrogates`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
+        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         if self._past is not None and is_direction_exact:
             unforeseen = _unforeseen_curvature(self._past, params, direction)
             if unforeseen is not None:
-                self.rule.observe(unforeseen)
-        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
+                is_blind = self._past.has_momentum and residual > self._past.residual
+                self.rule.observe(unforeseen, is_blind=is_blind)
         tolerance = self._tolerance(residual)
         n_iterations = 0
         for _ in range(MAX_REJECTIONS):
@@ -118,10 +123,12 @@ class LocalOptimizer:
             if self._decreases(problem, solution.best_response) or should_stop():
                 break
             self.rule.reject()
-        self._past = _Past(params, direction, local_model, scale)
-        step_size = self._step_sizes.next()
         v = solution.best_response
-        proposal = v if step_size == 1.0 else params + step_size * (v - params)
+        previous = None if self._past is None else self._past.params
+        proposal = self._step_sizes.proposal(params, v, previous, disagreement)
+        if not np.isfinite(self.penalty.value(proposal)):
+            proposal = v
+        self._past = _Past(params, direction, residual, proposal is not v, local_model, scale)
         return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
 
     def _tolerance(self, residual: float) -> float:

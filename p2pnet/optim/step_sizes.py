@@ -1,36 +1,81 @@
-"""How far an agent goes towards its best response: z = w + step_size · (v − w)."""
+"""From the best response v to the proposal z: how far an agent goes, and whether it keeps some of its way."""
 
 from abc import ABC, abstractmethod
 from typing import final
 
+import numpy as np
+
+from p2pnet.optim.arrays import Array
+
 
 class StepSizeRule(ABC):
-    """Chooses the step size of each local step."""
+    """Chooses the proposal of each local step."""
 
     @abstractmethod
-    def next(self) -> float:
-        """The step size of the next local step, above 0 and at most 1."""
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:
+        """z, (n_params,), from w = `params` and v = `best_response`.
+
+        `previous` is w at the last local step, if there was one, and `disagreement` the distance to the neighbor that
+        was farthest away in the last exchange.
+        """
 
 
 @final
 class FullStep(StepSizeRule):
-    """All the way: the proximal weight alone keeps steps short enough."""
+    """z = v: the proximal weight alone keeps steps short enough."""
 
-    def next(self) -> float:
-        return 1.0
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:  # noqa: ARG002
+        return best_response
 
 
 @final
 class DiminishingStep(StepSizeRule):
-    """α⁺ = α (1 − decay α), from `step_size`: α falls like 1 / (decay · t), so its sum has no bound and that of its
-    squares has one, as NEXT's proof of convergence asks (Di Lorenzo and Scutari 2016, eq. 22).
+    """z = w + α (v − w), α⁺ = α (1 − decay α), from `step_size`: α falls like 1 / (decay · t), so its sum has no bound
+    and that of its squares has one, as NEXT's proof of convergence asks (Di Lorenzo and Scutari 2016, eq. 22).
     """
 
     def __init__(self, step_size: float, decay: float) -> None:
         self._step_size = step_size
         self._decay = decay
 
-    def next(self) -> float:
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:  # noqa: ARG002
         step_size = self._step_size
         self._step_size *= 1.0 - self._decay * step_size
-        return step_size
+        return best_response if step_size == 1.0 else params + step_size * (best_response - params)
+
+
+@final
+class MomentumStep(StepSizeRule):
+    """z = v + β (w − w⁻) with w⁻ the parameters at the last local step, and
+
+        β = min(0.9, t / (t + 3)) · max(0, 1 − disagreement / ‖w − w⁻‖).
+
+    t counts the steps since the last one that turned back, (w − v)ᵀ(w − w⁻) > 0, which goes without momentum (Nesterov
+    1983; O'Donoghue and Candès 2015). Along directions in which the objective hardly bends, a best response covers
+    curvature / proximal weight of the way, a hundredth or less; momentum makes ten times as much of it. The second
+    factor keeps it for ways that the network goes together: what agents differ by is not to be kept going.
+
+    The first steps, in which agents still have everything to agree on, have none.
+    """
+
+    MOST = 0.9
+    N_FIRST_STEPS = 10
+
+    def __init__(self) -> None:
+        self._n_steps = 0
+        self._n_forward = 0
+
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:
+        self._n_steps += 1
+        if previous is None or self._n_steps <= self.N_FIRST_STEPS:
+            return best_response
+        way = params - previous
+        if float((params - best_response) @ way) > 0.0:
+            self._n_forward = 0
+            return best_response
+        self._n_forward += 1
+        length = float(np.linalg.norm(way))
+        if length <= disagreement:
+            return best_response
+        momentum = min(self.MOST, self._n_forward / (self._n_forward + 3)) * (1.0 - disagreement / length)
+        return best_response + momentum * way

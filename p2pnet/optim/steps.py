@@ -16,10 +16,13 @@ class ProximalWeightRule(ABC):
     """τ for the next local step"""
 
     @abstractmethod
-    def observe(self, unforeseen_curvature: float) -> None:
+    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:
         """Take in δ, the curvature that the last local step met along its way and its model had left out:
 
-        δ = |sᵀ(ŷ⁺ − ŷ) − scale·sᵀ(∇g̃(w⁺) − ∇g̃(w))| / sᵀs,  s = w⁺ − w.
+        δ = |sᵀ(ŷ⁺ − ŷ) − scale·sᵀ(∇g̃(w⁺) − ∇g̃(w))| / sᵀs,  s = w⁺ − w,
+
+        and whether it is blind: it shows the curvature along a way that momentum has made long, and the agent is
+        farther from stationary than before.
         """
 
     @abstractmethod
@@ -39,7 +42,7 @@ class ConstantWeight(ProximalWeightRule):
         self._weight = weight
         self.weight = weight
 
-    def observe(self, unforeseen_curvature: float) -> None:  # noqa: ARG002
+    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:  # noqa: ARG002
         self.weight = self._weight
 
     def follow(self, neighbor_weight: float) -> None: ...
@@ -55,7 +58,8 @@ class SecantWeight(ProximalWeightRule):
     A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades, so that nothing
     sticks and nothing has to be tuned, whatever τ is first. The fading, 0.2 at first, becomes a tenth slower with every
     violation (1.5 δ > τ): whoever has tried too small a weight often tries it seldom, and comes to rest. Growth is
-    bounded because δ also rises when disagreement, not curvature, turns the direction.
+    bounded because δ also rises when disagreement, not curvature, turns the direction. Nothing fades while δ is
+    blind: along a way that momentum has made long it does not show what grows across it.
     """
 
     CAUTION = 1.5
@@ -67,12 +71,12 @@ class SecantWeight(ProximalWeightRule):
         self.weight = weight
         self._fading = self.FIRST_FADING
 
-    def observe(self, unforeseen_curvature: float) -> None:
+    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:
         needed = self.CAUTION * unforeseen_curvature
         if needed > self.weight:
             self.weight = min(needed, self.MAX_GROWTH * self.weight)
             self._fading *= self.SLOWING
-        else:
+        elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
 
     def follow(self, neighbor_weight: float) -> None:

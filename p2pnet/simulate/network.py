@@ -70,9 +70,9 @@ class Protocol:
     """How the agents exchange."""
 
     rounds: int
-    exchanges: int
+    exchanges: int | None
     tolerance: float
-    momentum: float
+    momentum: float | None
     is_gradient_first: bool = False
     n_signs: int = 0
     precision: int = 64

@@ -124,8 +124,8 @@ class SimulateOptions:
             _require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
 
     @property
-    def exchanges_used(self) -> int:
-        """Exchanges for each local step."""
+    def exchanges_used(self) -> int | None:
+        """Exchanges for each local step; None: few at first, more later."""
         return self.exchanges or (AlgorithmSettings().exchanges if self.algorithm == "next" else 1)
 
     @property

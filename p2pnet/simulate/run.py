@@ -39,8 +39,6 @@ MAX_SHARDS_ALONE = 32
 """Shards that a model is trained on alone, to compare."""
 MAX_FOLLOWED = 100
 """Agents whose history is kept, and whose models are judged."""
-MOMENTUM = 0.2
-"""Of flows over links that are there in every round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_
         exchanges=options.exchanges_used,
         tolerance=options.tolerance_used,
         # Between neighbors that change there is no flow to go on with; and the plain methods have none.
-        momentum=MOMENTUM if is_next and not graphs.is_changing else 0.0,
+        momentum=None if is_next and not graphs.is_changing else 0.0,
         is_gradient_first=options.gradient_order == "before-mixing",
         n_signs=N_SIGNS if options.weighting == "paper" else 0,
         precision=options.wire_bits,

@@ -25,7 +25,8 @@ class SimulationSummary(Summary):
 
     algorithm: str
     surrogate: str
-    exchanges: int
+    exchanges: int | None
+    """for each local step; None: few at first, more later"""
     loss: str
     seed: int
     objective_at_mean: float
