@@ -14,7 +14,7 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.penalties import SmoothPenalty
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.simulate.run import simulate
-from p2pnet.simulate.summary import prox_gradient
+from p2pnet.simulate.summary import stationarity_at
 from p2pnet.simulate.workload import make_simulated_workload
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "kin8nm.csv"
@@ -57,7 +57,7 @@ class Course:
         """‖w̄ − prox_r(w̄ − ∇(F − r)(w̄))‖ at the mean of the agents' parameters, relative to the first."""
         now, first = (np.mean([trail[r] for trail in self._trails], axis=0) for r in (round_, 0))
         problem = self._workload.problem
-        return prox_gradient(problem, self._workload, now)[1] / prox_gradient(problem, self._workload, first)[1]
+        return stationarity_at(problem, self._workload, now) / stationarity_at(problem, self._workload, first)
 
     def first(self, value: Callable[[int], float], bound: float) -> int | None:
         return next((round_ for round_ in self._rounds if value(round_) <= bound), None)
