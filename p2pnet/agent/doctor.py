@@ -50,7 +50,7 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     try:
         preparation = prepare(settings)
     except P2pnetError as error:
-        yield Finding(Outcome.WRONG, "data", str(error))
+        yield Finding(Outcome.WRONG, "settings" if isinstance(error, ConfigError) else "data", str(error))
     else:
         samples = f"{preparation.train.n_samples} training samples of {preparation.train.n_features} features"
         yield Finding(Outcome.FINE, "data", samples)
@@ -71,6 +71,11 @@ def _own_address(
     is_running = state.is_held
     if is_running:
         yield Finding(Outcome.NOTE, "state", f"the agent is running, in {settings.agent.state_dir}")
+    else:
+        try:
+            state.check()
+        except ConfigError as error:
+            yield Finding(Outcome.WRONG, "state", str(error))
     if bind == "none":
         yield Finding(Outcome.FINE, "address", "this agent only dials out")
         return

@@ -140,9 +140,6 @@ class PeerTable(Observer):
     def inquired(self, connection: Connection, message: Message) -> None:
         self.n_bytes_received += message.n_bytes
         self._leave(connection)
-        if message.refusal:
-            self.rejected(message.refusal, connection.peer, connection.stream.address if connection.stream else None)
-            return
         self._inquirers[connection.peer] = connection
         self._events.append(Inquired(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
 

@@ -314,6 +314,8 @@ def test_a_neighbor_without_an_address_that_is_not_found(alice: Machine) -> None
         (lambda here: (here / "agent.key").unlink(), "key", "there is no key file here"),
         (lambda here: os.chmod(here / "agent.key", 0o644), "key", "chmod 600"),  # noqa: PTH101
         (lambda here: (here / "samples.npz").write_bytes(b"no archive"), "data", "samples.npz"),
+        (lambda here: spoil_settings(here, "[objective]", "loss = 'logistic'"), "settings", "is not for regression"),
+        (lambda here: spoil_settings(here, "[agent]", "state_dir = 'samples.npz'"), "state", "cannot be used"),
     ],
 )
 def test_this_side_is_looked_at_first(
@@ -327,6 +329,12 @@ def test_this_side_is_looked_at_first(
     assert len(wrong) == 1
     assert wrong[0].startswith(f"✗ {subject}: ")
     assert words in wrong[0]
+
+
+def spoil_settings(here: Path, section: str, line: str) -> None:
+    text = (here / "agent.toml").read_text().replace('state_dir = "."', "")
+    heading, _, rest = text.partition(section)
+    (here / "agent.toml").write_text(f"{heading}{section}\n{line}\n{rest}")
 
 
 def test_a_port_that_another_program_holds(alice: Machine) -> None:
