@@ -191,7 +191,10 @@ def test_one_partner_a_round_is_enough(kind: str) -> None:
     simulation = Simulation(Conditions(loss_rate=0.1), np.random.default_rng(0), Witness())
     for name in names:
         mixing = OnePeerExponential(name, names) if kind == "exponential" else RandomMatching(name, names, seed=1)
-        simulation.add(name, machine(name, expected_neighbors=7, mixing=mixing), regression.learner(name))
+        # A link is used in every seventh round only, and one or two signs of life are lost every minute.
+        timing = replace(QUICK, silence_s=30.0)
+        new = machine(name, expected_neighbors=7, mixing=mixing, timing=timing)
+        simulation.add(name, new, regression.learner(name))
     simulation.connect([(j, k) for j in names for k in names if j < k])
     run_rounds(simulation, 400)
     assert regression.error(simulation, list(names)) < 1e-9
