@@ -11,12 +11,12 @@ def test_experiments_write_a_page_of_tables_and_figures(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "experiments"), "--quick", "--output", str(tmp_path), "--workers", "1"]
     subprocess.run([*command, "partitions", "objectives", "graphs"], check=True, timeout=300)
     page = (tmp_path / "experiments.md").read_text()
-    for heading in ("## 2. Samples dealt", "## 3. Losses and penalties", "## 5. Graphs"):
+    for heading in ("## 3. Samples dealt", "## 4. Losses and penalties", "## 6. Graphs"):
         assert heading in page
     assert page.count("|---|") == 3
     for name in ("partitions", "graphs"):
         assert f"(figures/{name}.png)" in page
-        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
+        assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 2_000
 
 
 def test_the_matrix_prints_a_line_a_run() -> None:

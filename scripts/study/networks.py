@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from study.document import Document, above, draw_objectives, number, panels
 from study.plan import Plan, shortened, title
-from study.runs import Run, central_all, run, run_all
+from study.runs import Central, Run, central_all, run, run_all
 
 FIXED = ("path", "ring", "torus", "regular:4", "exponential", "full")
 CHANGING = ("one-peer-exponential", "matching")
@@ -19,7 +19,7 @@ REPETITIONS = 3
 
 
 def compare_graphs(document: Document, plan: Plan, pool: Executor) -> None:
-    document.text("## 5. Graphs that stay and graphs that change")
+    document.section(6, "Graphs that stay and graphs that change")
     document.text(
         """
         Sixteen agents, samples sorted by target, which makes exchanges matter most. The last two graphs change every
@@ -53,16 +53,41 @@ def compare_graphs(document: Document, plan: Plan, pool: Executor) -> None:
         draw_objectives(axes[index], curves, references[index], title(base.data))
     axes[0].legend(frameon=False, fontsize=7)
     document.figure("graphs", figure, "Objective of the worst agent against exchanges, by graph")
+    document.findings(
+        *(
+            _what_graphs_show(title(base.data), {graph: runs[graph][index] for graph in graphs}, references[index])
+            for index, base in enumerate(bases)
+        )
+    )
+
+
+def _what_graphs_show(data: str, runs: dict[str, Run], reference: Central) -> str:
+    rounds = {graph: run_.rounds_to(1.1 * reference.objective) for graph, run_ in runs.items()}
+    reached = {graph: n_rounds for graph, n_rounds in rounds.items() if n_rounds is not None}
+    missed = [graph for graph in runs if graph not in reached]
+    if not reached:
+        return f"On {data} no graph leads within 10 %."
+    sent = {graph: _bytes_until(runs[graph], n_rounds) for graph, n_rounds in reached.items()}
+    fastest, leanest = min(reached, key=reached.__getitem__), min(sent, key=sent.__getitem__)
+    return (
+        f"On {data} the fewest exchanges to within 10 % are needed over `{fastest}` ({reached[fastest]}), and the "
+        f"least is sent over `{leanest}` ({sent[leanest] / 1e6:.1f} MB)"
+        + (f"; {', '.join(f'`{graph}`' for graph in missed)} did not get there." if missed else ".")
+    )
+
+
+def _bytes_until(run_: Run, rounds: int) -> float:
+    return run_.summary.bytes_sent_total / run_.summary.rounds * rounds
 
 
 def _megabytes(run_: Run, rounds: int | None) -> str:
     if rounds is None:
         return "–"
-    return f"{run_.summary.bytes_sent_total / run_.summary.rounds * rounds / 1e6:.1f}"
+    return f"{_bytes_until(run_, rounds) / 1e6:.1f}"
 
 
 def compare_numbers_of_agents(document: Document, plan: Plan, pool: Executor) -> None:
-    document.text("## 6. From 4 to 256 agents")
+    document.section(7, "From 4 to 256 agents")
     document.text(
         """
         The same samples over ever more agents, each with four neighbors (three where there are only four agents).
@@ -100,11 +125,30 @@ def compare_numbers_of_agents(document: Document, plan: Plan, pool: Executor) ->
         draw_objectives(axes[index], curves, references[index], title(base.data))
     axes[0].legend(frameon=False, fontsize=7)
     document.figure("agents", figure, "Objective of the worst agent against exchanges, by number of agents")
+    sentences = []
+    for index, (base, reference) in enumerate(zip(bases, references, strict=True)):
+        reached = {n_agents: runs[n_agents][index].rounds_to(1.1 * reference.objective) for n_agents in numbers}
+        good = {n_agents: rounds for n_agents, rounds in reached.items() if rounds is not None}
+        few, many = numbers[0], numbers[-1]
+        last = above(runs[many][index].summary.objective_worst, reference)
+        sentences.append(
+            f"On {title(base.data)} "
+            + (
+                f"{min(good)} agents need {good[min(good)]} exchanges, {max(good)} need {good[max(good)]}; "
+                if good
+                else ""
+            )
+            + f"{many} end at {last}, {few} at {above(runs[few][index].summary.objective_worst, reference)}."
+        )
+    document.findings(
+        *sentences,
+        "More agents are farther apart, and each has fewer samples for its local model of all, which foretells less.",
+    )
 
 
 def compare_blocks(document: Document, plan: Plan, pool: Executor) -> None:
     """Timed, so one after the other in this process."""
-    document.text("## 7. Blocks inside an agent")
+    document.section(8, "Blocks inside an agent")
     document.text(
         """
         Digits, four agents, MLP 64-64-10, the local step solved in C blocks of whole neurons with the others held
@@ -139,3 +183,12 @@ def compare_blocks(document: Document, plan: Plan, pool: Executor) -> None:
     draw_objectives(axes, curves, reference, "digits")
     axes.legend(frameon=False, fontsize=8)
     document.figure("blocks", figure, "Objective of the worst agent against exchanges, by number of blocks")
+    whole, parts = curves[0][1].summary, curves[-1][1].summary
+    more = parts.local_iterations / whole.local_iterations
+    slower = float(str(rows[-1][-1])) / float(str(rows[0][-1]))
+    document.findings(
+        f"In {whole.rounds} exchanges C = {rows[-1][0]} ends at {rows[-1][3]} where the whole ends at {rows[0][3]}: "
+        "each block knows nothing of the others' steps, and the proximal weight has to make up for it.",
+        f"Blocks take {more:.1f} times the iterations of the whole and {slower:.1f} times its processor time on one "
+        "thread; they pay only where threads are many and the model is large.",
+    )
