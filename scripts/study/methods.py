@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import statistics
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from study.document import Document, above, draw_objectives, number, panels
 from study.plan import Plan, shortened, title
-from study.runs import Central, Run, central_all, run_all, run_tuned
+from study.runs import Central, Laboratory, Run
 
 WITHIN = (1.1, 1.03)
 
 
-def compare_on_regressions(document: Document, plan: Plan, pool: Executor) -> None:
+def compare_on_regressions(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(1, "Methods, on regressions")
-    _compare_methods(document, plan, plan.regression, "regressions", pool)
+    _compare_methods(document, plan, plan.regression, "regressions", lab)
 
 
-def compare_on_classifications(document: Document, plan: Plan, pool: Executor) -> None:
+def compare_on_classifications(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(2, "Methods, on classifications")
-    _compare_methods(document, plan, plan.classification, "classifications", pool)
+    _compare_methods(document, plan, plan.classification, "classifications", lab)
 
 
-def _compare_methods(document: Document, plan: Plan, datasets: tuple[str, ...], kind: str, pool: Executor) -> None:
+def _compare_methods(document: Document, plan: Plan, datasets: tuple[str, ...], kind: str, lab: Laboratory) -> None:
     bases = [plan.base(data) for data in datasets]
-    references = central_all(pool, bases)
+    references = lab.central_all(bases)
     methods: dict[str, list[Run]] = {
-        "NEXT, partial": run_all(pool, bases),
-        "NEXT, full": run_all(pool, [replace(base, surrogate="full") for base in bases]),
-        "gradient tracking": run_tuned(pool, [replace(base, algorithm="gradient-tracking") for base in bases]),
-        "DGD": run_tuned(pool, [replace(base, algorithm="dgd") for base in bases]),
-        "D-PSGD": run_tuned(pool, [replace(base, algorithm="dpsgd") for base in bases]),
+        "NEXT, partial": lab.run_all(bases),
+        "NEXT, full": lab.run_all([replace(base, surrogate="full") for base in bases]),
+        "gradient tracking": lab.run_tuned([replace(base, algorithm="gradient-tracking") for base in bases]),
+        "DGD": lab.run_tuned([replace(base, algorithm="dgd") for base in bases]),
+        "D-PSGD": lab.run_tuned([replace(base, algorithm="dpsgd") for base in bases]),
     }
-    alone = run_all(pool, [shortened(replace(base, algorithm="alone"), 60) for base in bases])
+    alone = lab.run_all([shortened(replace(base, algorithm="alone"), 60) for base in bases])
     document.text(
         f"""
         Ten agents on a random graph (`random:0.4`), samples dealt at random, MLP with 20 tanh units. The worst agent's
@@ -137,17 +136,17 @@ def _listed(names: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def compare_partitions(document: Document, plan: Plan, pool: Executor) -> None:
+def compare_partitions(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(3, "Samples dealt at random, or sorted by target")
     names = ["iris"] if plan.is_quick else ["kin8nm", "wine_quality_red", "digits", "breast-cancer"]
     bases = [plan.named(name) for name in names if name in map(title, plan.datasets)]
-    references = central_all(pool, bases)
+    references = lab.central_all(bases)
     tracking = [replace(base, algorithm="gradient-tracking") for base in bases]
     curves = {
-        "partial, iid": run_all(pool, bases),
-        "partial, sorted": run_all(pool, [replace(base, partition="sorted") for base in bases]),
-        "tracking, iid": run_tuned(pool, tracking),
-        "tracking, sorted": run_tuned(pool, [replace(base, partition="sorted") for base in tracking]),
+        "partial, iid": lab.run_all(bases),
+        "partial, sorted": lab.run_all([replace(base, partition="sorted") for base in bases]),
+        "tracking, iid": lab.run_tuned(tracking),
+        "tracking, sorted": lab.run_tuned([replace(base, partition="sorted") for base in tracking]),
     }
     document.text("Exchanges until every agent stays within 10 % of the central objective, and where it is in the end:")
     document.table(

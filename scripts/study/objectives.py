@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from study.document import COLORS, NEARLY_NOTHING, Document, above, number, panels
 from study.plan import Plan, shortened
-from study.runs import central_all, run_all
+from study.runs import Laboratory
 
 LOSSES = {
     "diabetes": ("half-squared", "huber", "log-cosh"),
     "breast-cancer": ("softmax-cross-entropy", "logistic", "squared-hinge"),
 }
 PENALTIES = ("none", "l2:1e-2", "l1:1e-2", "elastic-net:1e-2:0.5", "group:1e-2", "box:-1:1", "non-negative")
-STRENGTHS = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2)
-LOSSES_ROUNDS, SPARSITY_ROUNDS = 250, 250
+STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+LOSSES_ROUNDS, SPARSITY_ROUNDS = 200, 200
 
 
-def compare_objectives(document: Document, plan: Plan, pool: Executor) -> None:
+def compare_objectives(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(4, "Losses and penalties")
     document.text(
         """
@@ -35,7 +34,7 @@ def compare_objectives(document: Document, plan: Plan, pool: Executor) -> None:
         for data, known in losses.items()
         for loss, penalty in [*((loss, "l2:1e-2") for loss in known), *((known[0], penalty) for penalty in penalties)]
     ]
-    runs, references = run_all(pool, bases), central_all(pool, bases)
+    runs, references = lab.run_all(bases), lab.central_all(bases)
     document.table(
         ["data, loss", "penalty", "within 1 %", "in the end", "residual", "zeros", "test", "central"],
         [
@@ -68,7 +67,7 @@ def compare_objectives(document: Document, plan: Plan, pool: Executor) -> None:
     )
 
 
-def compare_strengths(document: Document, plan: Plan, pool: Executor) -> None:
+def compare_strengths(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(5, "Sparsity against strength")
     document.text(
         """
@@ -76,13 +75,13 @@ def compare_strengths(document: Document, plan: Plan, pool: Executor) -> None:
         all its fan-in weights are zero.
         """
     )
-    strengths = STRENGTHS[::3] if plan.is_quick else STRENGTHS
+    strengths = STRENGTHS[::2] if plan.is_quick else STRENGTHS
     base = replace(shortened(plan.named("digits"), SPARSITY_ROUNDS), hidden=(8,) if plan.is_quick else (64,))
     kinds = ("l1", "group")
     runs = {
-        kind: run_all(pool, [replace(base, penalty=f"{kind}:{strength!r}") for strength in strengths]) for kind in kinds
+        kind: lab.run_all([replace(base, penalty=f"{kind}:{strength!r}") for strength in strengths]) for kind in kinds
     }
-    plain = run_all(pool, [replace(base, penalty="l2:1e-4")])[0]
+    plain = lab.run_all([replace(base, penalty="l2:1e-4")])[0]
     document.table(
         ["strength", "l1: zeros", "accuracy", "group: zeros", "neurons removed", "accuracy"],
         [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 
@@ -15,12 +16,12 @@ from p2pnet.simulate.run import Simulated, simulate
 from p2pnet.simulate.summary import SimulationSummary
 from p2pnet.simulate.workload import make_simulated_workload
 
-STEP_SIZES = (0.03, 0.1, 0.3, 1.0)
+STEP_SIZES = (0.1, 0.3, 1.0)
 """The grid from which gradient tracking, DGD and D-PSGD get the step size that is best for them."""
-TUNING_ROUNDS = 60
+TUNING_ROUNDS = 40
 CENTRAL_TOLERANCE = 1e-5
-CENTRAL_TIME_LIMIT_S = 20.0
-POINTS_PER_CURVE = 32
+CENTRAL_TIME_LIMIT_S = 15.0
+POINTS_PER_CURVE = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +100,48 @@ def central(options: SimulateOptions) -> Central:
     return Central(trained.objective, problem.metric(workload.test)(trained.params))
 
 
-def run_all(pool: Executor, options: Iterable[SimulateOptions]) -> list[Run]:
-    return list(pool.map(run, options))
+@final
+class Laboratory:
+    """Runs simulations in a pool of processes, each only once however many sections ask for it."""
 
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._runs: dict[SimulateOptions, Future[Run]] = {}
+        self._centrals: dict[SimulateOptions, Future[Central]] = {}
 
-def central_all(pool: Executor, options: Iterable[SimulateOptions]) -> list[Central]:
-    return list(pool.map(central, options))
+    def run_all(self, options: Iterable[SimulateOptions]) -> list[Run]:
+        futures = [self._run(one) for one in options]
+        return [future.result() for future in futures]
 
+    def central_all(self, options: Iterable[SimulateOptions]) -> list[Central]:
+        futures = [self._central(one) for one in options]
+        return [future.result() for future in futures]
 
-def run_tuned(pool: Executor, options: Sequence[SimulateOptions]) -> list[Run]:
-    """Each run with the step size of the grid whose objective is least after some rounds."""
-    trials = [
-        replace(one, rounds=min(TUNING_ROUNDS, one.rounds), step_size=step) for one in options for step in STEP_SIZES
-    ]
-    outcomes = iter(run_all(pool, trials))
-    tuned = []
-    for one in options:
-        finals = {step: next(outcomes).summary.objective_worst for step in STEP_SIZES}
-        finite = {step: objective for step, objective in finals.items() if np.isfinite(objective)}
-        tuned.append(replace(one, step_size=min(finite or finals, key=finals.__getitem__)))
-    return run_all(pool, tuned)
+    def run_tuned(self, options: Sequence[SimulateOptions]) -> list[Run]:
+        """Each run with the step size of the grid whose objective is least after some rounds."""
+        trials = [
+            replace(one, rounds=min(TUNING_ROUNDS, one.rounds), step_size=step)
+            for one in options
+            for step in STEP_SIZES
+        ]
+        outcomes = iter(self.run_all(trials))
+        tuned = []
+        for one in options:
+            finals = {step: next(outcomes).summary.objective_worst for step in STEP_SIZES}
+            finite = {step: objective for step, objective in finals.items() if np.isfinite(objective)}
+            tuned.append(replace(one, step_size=min(finite or finals, key=finals.__getitem__)))
+        return self.run_all(tuned)
+
+    def _run(self, options: SimulateOptions) -> Future[Run]:
+        if options not in self._runs:
+            self._runs[options] = self._pool.submit(run, options)
+        return self._runs[options]
+
+    def _central(self, options: SimulateOptions) -> Future[Central]:
+        # Neither the network nor how the samples are dealt makes a difference to it.
+        problem = SimulateOptions(
+            data=options.data, hidden=options.hidden, loss=options.loss, penalty=options.penalty, seed=options.seed
+        )
+        if problem not in self._centrals:
+            self._centrals[problem] = self._pool.submit(central, problem)
+        return self._centrals[problem]
