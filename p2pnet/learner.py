@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,8 +75,13 @@ class NextLearner(Learner):
         optimizer: LocalOptimizer,
         test_metric: Callable[[Array], float],
         weighting: Weighting = Weighting.PROXY,
+        step_limit_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """The solver of a local step stops after `step_limit_s` of the clock's time, with what it has."""
         self.optimizer = optimizer
+        self._step_limit_s = step_limit_s
+        self._clock = clock
         self._weighting = weighting
         self._test_metric = test_metric
         self._given: Array | None = None
@@ -103,6 +110,7 @@ class NextLearner(Learner):
             params = self._params
         else:
             params = self._in_model_precision(effect.params)
+        deadline = self._clock() + self._step_limit_s
         step = self.optimizer.step(
             params,
             self._in_model_precision(effect.direction),
@@ -110,6 +118,7 @@ class NextLearner(Learner):
             is_direction_exact=effect.is_complete,
             disagreement=self._disagreement,
             scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
+            should_stop=lambda: self._clock() >= deadline,
         )
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)

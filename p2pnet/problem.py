@@ -48,7 +48,9 @@ class Problem:
         return self.model.init(np.random.default_rng(self.seed))
 
     def local_cost(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalCost:
-        return LocalCost(self.model, self.loss, samples.X, samples.Y, n_chunks=n_chunks, chunk_map=chunk_map)
+        return LocalCost(
+            self.model, self.loss, samples.X, samples.Y, samples.weights, n_chunks=n_chunks, chunk_map=chunk_map
+        )
 
     def objective(self, params: Array, cost: LocalCost) -> float:
         """The mean loss over the samples of `cost`, plus the penalty."""

@@ -35,7 +35,8 @@ class Samples:
     """Samples to train or test on.
 
     X (n_samples, n_features) float64. Y: for classification the class indices (n_samples,) intp into `classes`, for
-    regression the values (n_samples, 1) float64, `classes` being empty.
+    regression the values (n_samples, 1) float64, `classes` being empty. Weights (n_samples,), 0 or more, say how much
+    each counts in training; None: all the same.
     """
 
     X: NDArray[np.float64]
@@ -44,6 +45,7 @@ class Samples:
     classes: tuple[str, ...]
     feature_names: tuple[str, ...]
     target_name: str
+    weights: NDArray[np.float64] | None = None
 
     @property
     def n_samples(self) -> int:
@@ -69,7 +71,8 @@ class Samples:
 
     def take(self, rows: Indices | slice) -> "Samples":
         """The samples of these rows, in this order; views of them for a slice."""
-        return replace(self, X=self.X[rows], Y=self.Y[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights)
 
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
@@ -87,13 +90,13 @@ def load_data(settings: DataSettings) -> tuple[Samples, Samples]:
 
     Without data.classes, the classes of both are the labels found in either.
     """
-    samples = read_samples(settings.source, settings.target, settings.task, settings.classes)
+    samples = read_samples(settings.source, settings.target, settings.task, settings.classes, settings.weights)
     if settings.test_source is None:
         try:
             return samples.split(settings.test_fraction, np.random.default_rng(settings.seed))
         except DataError as error:
             raise DataError(f"{settings.source}: {error}") from error
-    test = read_samples(settings.test_source, settings.target, samples.task, settings.classes)
+    test = read_samples(settings.test_source, settings.target, samples.task, settings.classes, settings.weights)
     if test.n_features != samples.n_features:
         raise DataError(
             f"{settings.test_source}: has {test.n_features} feature columns, {settings.source} has "
@@ -120,16 +123,19 @@ def read_samples(
     target: str | None = None,
     task: Literal["auto", "regression", "classification"] = "auto",
     classes: Sequence[str] | None = None,
+    weights: str | None = None,
 ) -> Samples:
     """The samples of a .csv or .npz file.
 
-    `target` is the column to predict (default: the last one; in an .npz the array y). Task auto is classification
+    `target` is the column to predict (default: the last one; in an .npz the array y), `weights` that of the samples'
+    weights, if they have any. Task auto is classification
     when `classes` are given, when a target is text, and when all are whole numbers of which at most 20 differ and
     which come twice on average; else regression. Without `classes`, the classes are the labels found, in the order of
     the numbers or of the alphabet. DataError names the file, the line and the column.
     """
     try:
-        table = _read_npz(source, target) if source.suffix.lower() == ".npz" else _read_csv(source, target)
+        is_npz = source.suffix.lower() == ".npz"
+        table = _read_npz(source, target, weights) if is_npz else _read_csv(source, target, weights)
     except FileNotFoundError:
         raise DataError(f"{source}: no such file") from None
     except OSError as error:
@@ -146,7 +152,12 @@ def read_samples(
 def write_npz(samples: Samples, path: Path) -> None:
     """Write samples so that `read_samples` gives them back (for classification: given the same classes)."""
     y = np.array(samples.classes)[samples.Y] if samples.task == "classification" else samples.Y[:, 0]
-    np.savez(path, X=samples.X, y=y, feature_names=np.array(samples.feature_names), target_name=samples.target_name)
+    names = np.array(samples.feature_names)
+    if samples.weights is None:
+        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name)
+    else:
+        weights = samples.weights
+        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name, weights=weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +171,14 @@ class _Table:
     target_name: str
     lines: Sequence[int] | None
     """Line of each row in a .csv; None for an .npz, whose rows are counted from 0."""
+    weights: NDArray[np.float64] | None
 
     def with_values(self) -> Samples:
         if self.target.dtype.kind != "f":
             row = next(row for row, text in enumerate(self.target) if not _is_number(text))
             raise self.error(row, f"text {str(self.target[row])!r} where task regression needs a number")
-        return Samples(self.X, self.target.reshape(-1, 1), "regression", (), self.feature_names, self.target_name)
+        Y = self.target.reshape(-1, 1)
+        return Samples(self.X, Y, "regression", (), self.feature_names, self.target_name, self.weights)
 
     def with_labels(self, classes: Sequence[str] | None) -> Samples:
         found, codes = np.unique(self.target, return_inverse=True)
@@ -182,47 +195,62 @@ class _Table:
                 row = int(np.argmax(codes == code))
                 raise self.error(row, f"label {label!r} is none of the classes {', '.join(classes)}")
         Y = np.array([index_of[label] for label in labels], dtype=np.intp)[codes]
-        return Samples(self.X, Y, "classification", tuple(classes), self.feature_names, self.target_name)
+        return Samples(self.X, Y, "classification", tuple(classes), self.feature_names, self.target_name, self.weights)
 
-    def error(self, row: int, what: str) -> DataError:
+    def error(self, row: int, what: str, column: str | None = None) -> DataError:
+        """Of a row's target, or of its value in another column."""
         place = f"row {row}" if self.lines is None else f"line {self.lines[row]}"
-        return DataError(f"{self.source}, {place}, column {self.target_name!r}: {what}")
+        return DataError(f"{self.source}, {place}, column {column or self.target_name!r}: {what}")
 
 
-def _read_csv(source: Path, target: str | None) -> _Table:
+def _read_csv(source: Path, target: str | None, weights: str | None) -> _Table:
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            column = _target_column(source, header, target)
-            names = tuple(header[:column] + header[column + 1 :])
+            weighing = None if weights is None else _column(source, header, weights)
+            column = _target_column(source, header, target, weighing)
+            # All that are no features.
+            apart = sorted({column} if weighing is None else {column, weighing}, reverse=True)
+            names = tuple(name for index, name in enumerate(header) if index not in apart)
             blocks: list[NDArray[np.float64]] = [np.empty((0, len(names)))]
+            weight_blocks: list[NDArray[np.float64]] = [np.empty((0, 1))]
             texts: list[str] = []
             lines: list[int] = []
             while rows := list(islice(_numbered_rows(reader), _ROWS_AT_A_TIME)):
                 _check_lengths(source, rows, len(header))
                 lines += [line for line, _ in rows]
-                texts += [row.pop(column).strip() for _, row in rows]
+                texts += [row[column].strip() for _, row in rows]
+                if weighing is not None:
+                    weight_blocks.append(
+                        _numeric_block(source, [(line, [row[weighing]]) for line, row in rows], [header[weighing]])
+                    )
+                for index in apart:
+                    for _, row in rows:
+                        del row[index]
                 blocks.append(_numeric_block(source, rows, names))
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
     except csv.Error as error:
         raise DataError(f"{source}, line {reader.line_num}: is not CSV: {error}") from error
-    return _checked(_Table(source, np.concatenate(blocks), np.array(texts, dtype=str), names, header[column], lines))
+    weight_of = None if weighing is None else np.concatenate(weight_blocks)[:, 0]
+    X, texts_of = np.concatenate(blocks), np.array(texts, dtype=str)
+    return _checked(_Table(source, X, texts_of, names, header[column], lines, weight_of), weights)
 
 
-def _read_npz(source: Path, target: str | None) -> _Table:
+def _read_npz(source: Path, target: str | None, weights: str | None) -> _Table:
     target = target or "y"
     try:
         arrays = np.load(source, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise DataError(f"{source}: is a single array; write X and y with numpy.savez")
         with arrays:
-            for name in ("X", target):
-                if name not in arrays:
+            for name in ("X", target, weights):
+                if name is not None and name not in arrays:
                     raise DataError(f"{source}: has no array {name!r}; it has {', '.join(arrays) or 'none'}")
             X, y = arrays["X"], arrays[target]
             names, target_name = arrays.get("feature_names"), str(arrays.get("target_name", target))
+            weight_of = None if weights is None else arrays[weights]
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{source}: is not an NPZ file of plain arrays; write it with numpy.savez") from error
     if X.ndim != 2 or X.dtype.kind not in "fiub":
@@ -234,6 +262,11 @@ def _read_npz(source: Path, target: str | None) -> _Table:
             f"{source}: {target} must be numbers or text of shape ({len(X)},) as X has {len(X)} rows, "
             f"not {y.dtype} of shape {y.shape}"
         )
+    if weight_of is not None and (weight_of.shape != y.shape or weight_of.dtype.kind not in "fiub"):
+        raise DataError(
+            f"{source}: {weights} must be numbers of shape ({len(X)},) as X has {len(X)} rows, "
+            f"not {weight_of.dtype} of shape {weight_of.shape}"
+        )
     feature_names = tuple(str(name) for name in names) if names is not None else _default_names(X.shape[1])
     if len(feature_names) != X.shape[1]:
         raise DataError(f"{source}: has {len(feature_names)} feature_names for {X.shape[1]} columns of X")
@@ -242,16 +275,17 @@ def _read_npz(source: Path, target: str | None) -> _Table:
         row, column = (int(index) for index in np.argwhere(~np.isfinite(X))[0])
         what = f"{X[row, column]} is not a finite number"
         raise DataError(f"{source}, row {row}, column {feature_names[column]!r}: {what}")
-    return _checked(
-        _Table(source, X, y if y.dtype.kind == "U" else y.astype(np.float64), feature_names, target_name, None)
-    )
+    y = y if y.dtype.kind == "U" else y.astype(np.float64)
+    weight_of = None if weight_of is None else weight_of.astype(np.float64)
+    return _checked(_Table(source, X, y, feature_names, target_name, None, weight_of), weights)
 
 
 def _default_names(n_features: int) -> tuple[str, ...]:
     return tuple(f"x{index + 1}" for index in range(n_features))
 
 
-def _target_column(source: Path, header: Sequence[str], target: str | None) -> int:
+def _target_column(source: Path, header: Sequence[str], target: str | None, weighing: int | None) -> int:
+    """Where the target stands; without a name the last column that is not the weights'."""
     if not header:
         raise DataError(f"{source}: is empty; it must begin with a header line")
     if all(_is_number(name) for name in header):
@@ -260,11 +294,15 @@ def _target_column(source: Path, header: Sequence[str], target: str | None) -> i
         hint = "; values must be separated by commas" if ";" in header[0] or "\t" in header[0] else ""
         raise DataError(f"{source}, line 1: names one column only, features and a target are needed{hint}")
     if target is None:
-        return len(header) - 1
-    if header.count(target) != 1:
-        count = "no column" if target not in header else "more than one column"
-        raise DataError(f"{source}: has {count} {target!r}; its columns are {', '.join(header)}")
-    return header.index(target)
+        return len(header) - (2 if weighing == len(header) - 1 else 1)
+    return _column(source, header, target)
+
+
+def _column(source: Path, header: Sequence[str], name: str) -> int:
+    if header.count(name) != 1:
+        count = "no column" if name not in header else "more than one column"
+        raise DataError(f"{source}: has {count} {name!r}; its columns are {', '.join(header)}")
+    return header.index(name)
 
 
 def _numbered_rows(reader: _CsvReader) -> Iterator[tuple[int, list[str]]]:
@@ -300,9 +338,16 @@ def _numeric_block(source: Path, rows: Sequence[tuple[int, list[str]]], names: S
     return np.array([[float(text) for text in row] for _, row in rows])
 
 
-def _checked(table: _Table) -> _Table:
-    """The table with no target missing, and with numbers for targets that all are numbers."""
+def _checked(table: _Table, weights: str | None) -> _Table:
+    """The table with no target missing, with numbers for targets that all are numbers, and with possible weights."""
     target = table.target
+    if table.weights is not None and len(table.weights):
+        is_wrong = ~(np.isfinite(table.weights) & (table.weights >= 0.0))
+        if is_wrong.any():
+            row = int(np.argmax(is_wrong))
+            raise table.error(row, f"weight {table.weights[row]:g} must be a number of 0 or more", weights)
+        if not table.weights.any():
+            raise DataError(f"{table.source}: all weights in {weights!r} are 0; at least one must be more")
     if target.dtype.kind == "U":
         is_missing = np.isin(target, ["", "nan", "NaN", "NAN"])
         if is_missing.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +62,12 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Sur
     survey_name = {} if survey is None else {"survey": survey.survey}
     return Training(
         problem=problem,
-        learner=NextLearner(optimizer, problem.metric(test), Weighting(settings.algorithm.weighting)),
+        learner=NextLearner(
+            optimizer,
+            problem.metric(test),
+            Weighting(settings.algorithm.weighting),
+            step_limit_s=math.inf if settings.algorithm.local_step_s is None else settings.algorithm.local_step_s,
+        ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, settings, train) | survey_name,
         description={"model": problem.model.describe(), **description},

@@ -245,6 +245,11 @@ class DataSettings(Section):
         description="Column to predict; default: the last column of a .csv, y of an .npz.",
         examples=["price"],
     )
+    weights: str | None = Field(
+        default=None,
+        description="Column (in an .npz, array) with the samples' weights in training, 0 or more. Default: all alike.",
+        examples=["weight"],
+    )
     task: Literal["auto", "regression", "classification"] = Field(
         default="auto",
         description="auto: classification for text and for at most 20 different whole numbers, else regression.",
@@ -379,6 +384,13 @@ class AlgorithmSettings(Section):
         default="auto", description="Solver of the local step; auto takes the fastest for its kind."
     )
     solver_iterations: PositiveInt = Field(default=20, description="Most iterations of the solver in a local step.")
+    local_step_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest time that a local step's solver may take, in seconds; it then gives what it has, so that "
+        "a slow device does less instead of holding up the others. Default: no limit.",
+        examples=[0.5],
+    )
     solver_tolerance: float = Field(
         default=3e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
     )

@@ -275,3 +275,41 @@ def test_a_test_file_with_other_columns_is_refused(tmp_path: Path, text: str, me
 def test_too_few_rows_to_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"samples\.csv: 1 rows are too few"):
         load_data(data(tmp_path, "x,y\n0,0.5\n"))
+
+
+def test_weights_are_a_column_apart(tmp_path: Path) -> None:
+    source = csv_file(tmp_path, "a,weight,b,price\n1,0.5,2,10.5\n3,0,4,20.5\n")
+    samples = read_samples(source, weights="weight")
+    assert samples.feature_names == ("a", "b")
+    np.testing.assert_array_equal(samples.X, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(samples.Y, [[10.5], [20.5]])
+    assert samples.weights is not None
+    np.testing.assert_array_equal(samples.weights, [0.5, 0.0])
+    assert samples.take(slice(1)).weights == [0.5]
+
+
+def test_without_a_name_the_target_is_the_last_column_that_is_not_the_weights(tmp_path: Path) -> None:
+    samples = read_samples(csv_file(tmp_path, "a,price,weight\n1,10.5,1\n3,20.5,2\n"), weights="weight")
+    assert (samples.feature_names, samples.target_name) == (("a",), "price")
+
+
+def test_weights_survive_in_an_npz(tmp_path: Path) -> None:
+    samples = read_samples(csv_file(tmp_path, "a,weight,price\n1,0.5,10.5\n3,2,20.5\n"), weights="weight")
+    write_npz(samples, tmp_path / "samples.npz")
+    again = read_samples(tmp_path / "samples.npz", weights="weights")
+    assert again.weights is not None
+    np.testing.assert_array_equal(again.weights, [0.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,weight,price\n1,1,10.5\n3,-1,20.5\n", "line 3, column 'weight': weight -1 must be a number of 0 or more"),
+        ("a,weight,price\n1,1,10.5\n3,much,20.5\n", "line 3, column 'weight': text 'much'"),
+        ("a,weight,price\n1,0,10.5\n3,0,20.5\n", "all weights in 'weight' are 0"),
+        ("a,b,price\n1,0,10.5\n", "no column 'weight'; its columns are a, b, price"),
+    ],
+)
+def test_weights_that_cannot_be_are_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        read_samples(csv_file(tmp_path, text), weights="weight")
