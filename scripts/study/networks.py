@@ -13,7 +13,7 @@ FIXED = ("path", "ring", "torus", "exponential", "full")
 CHANGING = ("one-peer-exponential", "matching")
 AGENTS = (4, 16, 64, 256)
 BLOCKS = (1, 2, 4, 8)
-GRAPH_ROUNDS, AGENTS_ROUNDS, BLOCKS_ROUNDS = 200, 200, 60
+GRAPH_ROUNDS, AGENTS_ROUNDS, BLOCKS_ROUNDS = 150, 150, 60
 REPETITIONS = 3
 
 

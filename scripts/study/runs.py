@@ -18,10 +18,10 @@ from p2pnet.simulate.workload import make_simulated_workload
 
 STEP_SIZES = (0.1, 0.3, 1.0)
 """The grid from which gradient tracking, DGD and D-PSGD get the step size that is best for them."""
-TUNING_ROUNDS = 40
+TUNING_ROUNDS = 30
 CENTRAL_TOLERANCE = 1e-5
-CENTRAL_TIME_LIMIT_S = 15.0
-POINTS_PER_CURVE = 24
+CENTRAL_TIME_LIMIT_S = 10.0
+POINTS_PER_CURVE = 20
 
 
 @dataclass(frozen=True, slots=True)
