@@ -160,7 +160,7 @@ class NetworkSettings(Section):
         "found there; with named neighbors, those without an address only.",
     )
     max_neighbors: PositiveInt = Field(
-        default=8, description="Most neighbors where none are named; an agent looks for half as many, and takes more."
+        default=8, description="Most neighbors where none are named, three or more; an agent looks for half as many."
     )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",

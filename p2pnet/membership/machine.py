@@ -61,6 +61,7 @@ from p2pnet.membership.timing import MembershipTiming
 from p2pnet.membership.views import ActiveView
 
 MAX_GOSSIP_BYTES = 800
+MIN_WANTED = 3
 TELL_AGAIN_S = 1.0
 """How often one is told that others think it is not alive."""
 MAX_LATE_TICKS = 4
@@ -82,12 +83,13 @@ class MembershipMachine:
     ) -> None:
         """`seeds` are keys and addresses of members to begin with; `is_allowed` says of whom news is taken in.
 
-        Half of `max_neighbors`, rounded up, are sought.
+        Half of `max_neighbors` are sought, but three where so many may be: with fewer the graph can fall into pieces
+        that are all content.
         """
         self._timing = timing
         self._rng = rng
         self.members = Members(me, is_allowed, timing)
-        self.view = ActiveView((max_neighbors + 1) // 2, max_neighbors)
+        self.view = ActiveView(min(max((max_neighbors + 1) // 2, MIN_WANTED), max_neighbors), max_neighbors)
         self._queue = GossipQueue()
         self._allowance = Allowance(timing.max_bytes_per_s)
         self._health = LocalHealth()

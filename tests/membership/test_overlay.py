@@ -62,10 +62,10 @@ def test_a_seed_may_come_last() -> None:
 def test_two_networks_become_one_when_a_seed_that_both_know_appears() -> None:
     simulation = MembershipSimulation(LAN, NetworkConditions())
     for name in "abcdef":
-        simulation.add(name, ["a" if name < "d" else "d", "seed"], max_neighbors=2)
+        simulation.add(name, ["a" if name < "d" else "d", "seed"], max_neighbors=4)
     simulation.run(REST_S)
     assert simulation.n_components() == 2
-    simulation.add("seed", [], max_neighbors=2)
+    simulation.add("seed", [], max_neighbors=4)
     simulation.run(4 * REST_S)
     assert is_whole(simulation)
 
