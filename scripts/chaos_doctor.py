@@ -117,7 +117,7 @@ def examine(lan: Namespaces, machines: Sequence[Machine]) -> Iterator[Row]:
         fitting = [line for line in lines if line.startswith(words)]
         yield Row(f"doctor: {case.name}", (fitting or lines[::-1] or ["nothing"])[0], bool(fitting))
     well = next(machine for machine, case in zip(neighbors, CASES, strict=True) if case.name == "all is well")
-    n_links = [machine.count(r"linked with (agent|all is well)") for machine in (agent, well)]
+    n_links = [machine.count("^linked with (agent|all is well)") for machine in (agent, well)]
     yield Row(
         "doctor: who runs is not disturbed", f"in round {agent.round}; links opened: {n_links}", n_links == [1, 1]
     )

@@ -140,8 +140,14 @@ class Machine:
 
     def log(self) -> list[tuple[float, str]]:
         """The entries of its log: seconds since the epoch, message."""
-        entries = [json.loads(line) for line in self._text.splitlines() if line.startswith("{")]
-        return [(datetime.fromisoformat(entry["time"]).timestamp(), entry["message"]) for entry in entries]
+        return [(datetime.fromisoformat(entry["time"]).timestamp(), entry["message"]) for entry in self._entries()]
+
+    def warnings(self) -> list[str]:
+        """What it has warned of."""
+        return [entry["message"] for entry in self._entries() if entry["level"] == "warning"]
+
+    def _entries(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self._text.splitlines() if line.startswith("{")]
 
     def has_said(self, pattern: str) -> bool:
         return self.count(pattern) > 0

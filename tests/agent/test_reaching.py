@@ -111,6 +111,18 @@ def test_agents_find_each_other_on_the_loopback(make_machines: MakeMachines) -> 
     train([one, other])
 
 
+def test_a_peer_that_cannot_be_reached_is_one_warning_however_often_it_is_tried(make_machines: MakeMachines) -> None:
+    one, other = make_machines(2)
+    (port,) = free_ports(1)
+    nowhere = f"tcp://{'x' * 70}:7070"  # longer than a name may be, so that no name server is asked
+    one.configure({"bind": f"tcp://127.0.0.1:{port}", "neighbors": [named(other, nowhere)]}, log={"level": "debug"})
+    one.start()
+    one.until(lambda one: one.count("cannot reach") > 4)
+    assert one.warnings() == [
+        f"cannot reach {other.keys.public} at {nowhere}: the host name does not resolve; trying again"
+    ]
+
+
 # ----------------------------------------------------------------------------------------- a LAN of namespaces
 
 
