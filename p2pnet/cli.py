@@ -55,7 +55,7 @@ def run(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> N
     from p2pnet.config import read_settings
 
     settings = read_settings(agent_toml, _flags(flags, shorthands))
-    from p2pnet.agent.daemon import run_agent
+    from p2pnet.agent.run import run_agent
 
     sys.exit(run_agent(settings))
 

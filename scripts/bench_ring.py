@@ -1,7 +1,8 @@
 """Seconds a round takes among 8 daemons on a loopback ring that have nothing to compute, and among 8 bare processes.
 
 The daemons run the shipped loop, machine, transport and history over CURVE, with a model of the size of the digits
-demo's; only the learner does nothing. The bare processes send the same bytes to both neighbors and wait for theirs.
+demo's and float64 on the wire; only the learner does nothing. The bare processes send the same bytes to both neighbors
+and wait for theirs.
 """
 
 import logging
@@ -18,13 +19,18 @@ import numpy as np
 import zmq
 
 from p2pnet.agent.daemon import Daemon
+from p2pnet.agent.discovery import NoDiscovery
 from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.neighbors import NamedNeighbors
 from p2pnet.agent.security import KeyPair, generate_keys
 from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.agent.training import Training
 from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.consensus.messages import Survey
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.rounds import RoundSettings
+from p2pnet.consensus.stages import StagedMachine
 from p2pnet.learner import Learner, Observation
 
 LOOPBACK = "tcp://127.0.0.1:0"
@@ -48,6 +54,10 @@ class StillLearner(Learner):
         return LocalStepDone(effect.round, effect.params, 1.0, 0.1)
 
 
+def still(_: Survey | None) -> Training:
+    return Training(StillLearner(), np.zeros(N_PARAMS), {}, {}, {})
+
+
 @dataclass(frozen=True)
 class Place:
     """One agent's keys, its neighbors' public keys, and where it may write."""
@@ -66,11 +76,9 @@ def run_daemon(place: Place, pipe: Connection) -> None:
     state = StateDirectory(place.directory)
     state.acquire()
     identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
-    machine = RoundMachine(identity, settings, np.zeros(N_PARAMS))
-    daemon = Daemon(machine, StillLearner(), transport, (), state, logging.getLogger("ring"), {})
-    for peer in place.neighbors:
-        transport.dial(peer, addresses[peer])
-    daemon.run()
+    neighbors = NamedNeighbors(transport, {peer: addresses[peer] for peer in place.neighbors}, is_discovering=False)
+    machine = StagedMachine(identity, settings, None)
+    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, logging.getLogger("ring")).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -100,7 +100,7 @@ def test_run_hands_the_settings_to_the_agent_and_ends_with_its_exit_code(
         ran.append(settings)
         return 3
 
-    monkeypatch.setitem(sys.modules, "p2pnet.agent.daemon", SimpleNamespace(run_agent=run_agent))
+    monkeypatch.setitem(sys.modules, "p2pnet.agent.run", SimpleNamespace(run_agent=run_agent))
     write_agent(here)
 
     assert p2pnet("run", "agent.toml", "--bind", "none", "--set", "model.hidden=[4]").exit_code == 3

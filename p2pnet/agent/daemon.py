@@ -7,26 +7,23 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from p2pnet import __version__
-from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
-from p2pnet.agent.logs import LineBudget, open_log
-from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.neighbors import Neighbors, News, make_neighbors
+from p2pnet.agent.discovery import Discovery
+from p2pnet.agent.logs import LineBudget
+from p2pnet.agent.neighbors import Neighbors, News
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
-from p2pnet.agent.preparation import Preparation, prepare, round_settings
-from p2pnet.agent.state import Result, RoundRecord, StateDirectory
+from p2pnet.agent.records import Records
+from p2pnet.agent.state import RoundRecord, StateDirectory
 from p2pnet.agent.training import Training
 from p2pnet.agent.transport import (
     Connected,
@@ -40,7 +37,6 @@ from p2pnet.agent.transport import (
 )
 from p2pnet.agent.unreached import Unreached
 from p2pnet.agent.worker import Worker
-from p2pnet.config import Settings
 from p2pnet.consensus.effects import (
     Close,
     DeadlineReached,
@@ -69,7 +65,6 @@ from p2pnet.consensus.messages import (
     decode,
     encode,
 )
-from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.stages import StagedMachine
 from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.learner import Learner
@@ -85,47 +80,6 @@ class _Answer:
 
     event: Evaluated | LocalStepDone | Prepared
     record: RoundRecord | None
-
-
-def run_agent(settings: Settings) -> int:
-    """Run one agent until its network has trained the model, or until it is told to leave; the exit code."""
-    keep_freed_memory()
-    log = open_log(settings.log, settings.agent.name)
-    preparation = prepare(settings)
-    keys = preparation.keys
-    state = StateDirectory(settings.agent.state_dir)
-    state.acquire()
-    transport = preparation.open_transport(settings.network.bind)
-    with ExitStack() as at_exit:
-        at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
-        identity = Identity(
-            peer=keys.public,
-            name=settings.agent.name,
-            incarnation=state.next_incarnation(),
-            fingerprint=preparation.fingerprint,
-            address=settings.network.advertised_address or "",
-        )
-        machine = StagedMachine(identity, round_settings(settings), preparation.summary, preparation.settling_s)
-        discovery = _discovery(settings, preparation, transport, log)
-        neighbors = make_neighbors(settings.network, preparation.allowed, identity, transport, log)
-        daemon = Daemon(machine, preparation, transport, neighbors, discovery, state, log)
-        with threadpool_limits(limits=1, user_api="blas"):
-            daemon.run()
-    if daemon.is_computing or discovery.is_busy:
-        # The interpreter would wait for these threads, or stumble over them; nothing that they do is needed any more.
-        logging.shutdown()
-        os._exit(0)
-    return 0
-
-
-def _discovery(settings: Settings, preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
-    if settings.network.discovery == "none":
-        return NoDiscovery()
-    name, advertise = settings.agent.name, settings.network.advertise
-    told = announcement(preparation.keys.public, name, preparation.fingerprint, advertise)
-    bind = next(iter(transport.addresses), "none")
-    is_welcome = preparation.allowed.__contains__
-    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
 
 
 def require_finite(evaluated: Evaluated) -> Evaluated:
@@ -144,7 +98,7 @@ class Daemon:
     def __init__(
         self,
         machine: StagedMachine,
-        preparation: Preparation,
+        make_training: Callable[[Survey | None], Training],
         transport: Transport,
         neighbors: Neighbors,
         discovery: Discovery,
@@ -152,18 +106,15 @@ class Daemon:
         log: logging.Logger,
     ) -> None:
         self._machine = machine
-        self._preparation = preparation
+        self._make_training = make_training
         self._training: Training | None = None
         self._transport = transport
         self._neighbors = neighbors
         self._discovery = discovery
         self._unreached = Unreached()
-        self._state = state
-        self._history = state.open_history()
+        self._records = Records(state, log, time.time)
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
-        self._first_record: RoundRecord | None = None
-        self._is_model_saved = False
         self._stopped_because = "told to leave"
         self._is_leaving = False
         self._is_closed = False
@@ -189,12 +140,20 @@ class Daemon:
             while not self._is_closed:
                 self._turn()
             self._neighbors.leave()
-            self._save()
+            self._save_model()
+            self._records.save_end(
+                self._machine.identity,
+                self._machine.rounds,
+                self._stopped_because,
+                self._transport,
+                self._n_dropped,
+                self._n_refused,
+            )
         finally:
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
             self._transport.close(CLOSE_LINGER_S)
-            self._history.close()
+            self._records.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -209,7 +168,8 @@ class Daemon:
         self._tell(self._neighbors.deadline_reached())
         while self._worker.has_answer:
             answer = self._worker.take()
-            self._keep(answer.record)
+            if answer.record is not None:
+                self._records.keep(answer.record)
             self._handle(answer.event)
         if self._is_leaving:
             self._log.info("told to leave; saying so to the neighbors")
@@ -256,8 +216,6 @@ class Daemon:
 
     def _take_what_was_found(self) -> None:
         for agent in self._discovery.take():
-            if agent.peer not in self._preparation.allowed:
-                continue
             where = ", ".join(agent.addresses)
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
             self._tell(self._neighbors.found(agent))
@@ -322,7 +280,7 @@ class Daemon:
                 case Evaluate() if self._training is not None:
                     self._worker.do("evaluate", partial(self._evaluate, self._training.learner, effect))
                 case RunLocalStep() if self._training is not None:
-                    self._begin_history()
+                    self._records.begin()
                     self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
@@ -337,7 +295,7 @@ class Daemon:
                     self._log.log(_level(effect), "%s", text)
 
     def _prepare(self, survey: Survey | None) -> _Answer:
-        self._training = training = self._preparation.training(survey)
+        self._training = training = self._make_training(survey)
         return _Answer(Prepared(training.fingerprint, training.params), None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
@@ -354,52 +312,9 @@ class Daemon:
         )
         return _Answer(evaluated, record)
 
-    # What is kept.
-
-    def _keep(self, record: RoundRecord | None) -> None:
-        if record is None:
-            return
-        if record.round == 0:
-            self._first_record = record  # its time is that of the start of training, still to come
-            return
-        if self._first_record is not None:
-            self._log.info("joins the training in round %d", record.round)
-            self._first_record = None
-        self._history.append(record)
-        self._log.debug("round %d: objective %.6g", record.round, record.objective_local)
-
-    def _begin_history(self) -> None:
-        if self._first_record is not None:
-            self._log.info("training begins")
-            self._history.append(replace(self._first_record, time_s=time.time()))
-            self._first_record = None
-
     def _save_model(self) -> None:
-        """Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run."""
-        if self._training is not None and self._machine.rounds is not None and self._history.has_rows:
-            self._state.save_model(self._machine.rounds.params, self._training.description)
-            self._is_model_saved = True
-
-    def _save(self) -> None:
-        if not self._is_model_saved:
-            self._save_model()
-        rounds = self._machine.rounds
-        if rounds is not None:
-            self._state.save_books(rounds.books())
-        self._state.save_result(
-            Result(
-                agent=self._machine.identity.name,
-                public_key=self._machine.identity.peer,
-                rounds=0 if rounds is None else rounds.round,
-                stopped_because=self._stopped_because,
-                bytes_sent=self._transport.bytes_sent,
-                bytes_received=self._transport.bytes_received,
-                peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                n_messages_dropped=self._n_dropped,
-                n_rejected={str(refusal): n for refusal, n in self._transport.n_rejected.items()},
-                n_messages_refused=self._n_refused,
-            )
-        )
+        if self._training is not None and self._machine.rounds is not None:
+            self._records.save_model(self._machine.rounds.params, self._training.description)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

@@ -16,7 +16,6 @@ from p2pnet.consensus.survey import Summary
 from p2pnet.consensus.timing import PRESETS
 from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.errors import ConfigError
-from p2pnet.problem import early_fingerprint
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -73,7 +72,7 @@ def prepare(settings: Settings) -> Preparation:
         train=train,
         test=test,
         summary=summary,
-        fingerprint=early_fingerprint(first.problem, settings, train),
+        fingerprint=first.early_fingerprint,
         limits=_limits(network, first.params.size, most_params(settings, train, summary)),
         addresses=addresses,
         allowed=allowed,

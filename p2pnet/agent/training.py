@@ -14,8 +14,8 @@ from p2pnet.config import Settings
 from p2pnet.consensus.messages import MAX_LABELS, Array, Survey, check_labels
 from p2pnet.consensus.survey import Summary
 from p2pnet.errors import DataError, ProtocolError
-from p2pnet.learner import NextLearner, Weighting
-from p2pnet.problem import Problem, fingerprint, make_optimizer, make_problem, worker_map
+from p2pnet.learner import Learner, NextLearner, Weighting
+from p2pnet.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
 
 LARGEST_VALUE = 1e150
 """Of what is squared and summed."""
@@ -25,11 +25,12 @@ LARGEST_VALUE = 1e150
 class Training:
     """The mathematics of one agent, ready to begin."""
 
-    problem: Problem
-    learner: NextLearner
+    learner: Learner
     params: Array = field(repr=False)
     """the parameters that training begins with"""
     fingerprint: dict[str, str]
+    early_fingerprint: dict[str, str]
+    """what of it is known before the survey"""
     description: dict[str, Any] = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
 
@@ -61,7 +62,6 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Sur
     optimizer = make_optimizer(problem, settings.algorithm, train, worker_map(settings.algorithm.workers))
     survey_name = {} if survey is None else {"survey": survey.survey}
     return Training(
-        problem=problem,
         learner=NextLearner(
             optimizer,
             problem.metric(test),
@@ -70,6 +70,7 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Sur
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, settings, train) | survey_name,
+        early_fingerprint=early_fingerprint(problem, settings, train),
         description={"model": problem.model.describe(), **description},
     )
 
