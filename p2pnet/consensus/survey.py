@@ -47,7 +47,7 @@ TOLERANCE = 1e-12
 MOMENTUM = 0.5
 """More than in training, where it must agree with the local steps: a ring of 13 agents gets the most out of this."""
 
-NOISE = 64 * float(np.finfo(np.float64).eps)
+NOISE = 8 * float(np.finfo(np.float64).eps)
 """No finer agreement than this, relative to a column's mean, is asked of it."""
 
 ROUND_TIMEOUT_S = 10.0
@@ -129,6 +129,8 @@ class SurveyMachine:
             self._opened_at = now
         self._n_open = n_open
         while effects:
+            if self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
+                self._conclude()
             effect, *effects = effects
             match effect:
                 case Evaluate():
@@ -137,15 +139,15 @@ class SurveyMachine:
                     effects += self._rounds.handle(self._estimated(effect, now), now)
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
-                case Finish():
-                    outward.append(Log(True, f"survey: not settled in {MAX_ROUNDS} rounds; training with what it has"))
+                case Finish() if self.found is None:
+                    outward.append(
+                        Log(True, f"survey: not settled in {self.round} rounds; training with what there is")
+                    )
                     self._conclude()
                 case Log(is_warning, text):
                     outward.append(Log(is_warning, f"survey: {text}"))
                 case _:
                     outward.append(effect)
-            if self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
-                self._conclude()
         return outward
 
     def _sums_about_center(self, effect: Evaluate) -> Evaluated:
@@ -232,8 +234,9 @@ def _center(params: Array) -> Array:
 
 
 def _largest_change(before: tuple[Array, Array], mean: Array, variance: Array) -> float:
-    """Of any column's mean and variance, in units of its deviation and its square."""
-    unit = np.maximum(np.sqrt(variance), NOISE / TOLERANCE * np.abs(mean))
+    """Of any column's mean and deviation, in units of its deviation."""
+    deviation = np.sqrt(variance)
+    unit = np.maximum(deviation, NOISE / TOLERANCE * np.abs(mean))
     unit = np.where(unit > 0, unit, 1.0)
-    changes = np.concatenate([np.abs(mean - before[0]) / unit, np.abs(variance - before[1]) / unit**2])
-    return float(changes.max())
+    changes = np.maximum(np.abs(mean - before[0]), np.abs(deviation - np.sqrt(before[1])))
+    return float(np.max(changes / unit))
