@@ -206,7 +206,7 @@ class Daemon:
             case Disconnected(peer):
                 self._tell(self._neighbors.disconnected(peer))
             case DialFailed(peer, address, problem):
-                is_news = self._unreached.is_news(happening, time.monotonic()) and self._neighbors.is_missed(peer)
+                is_news = self._neighbors.is_missed(peer) and self._unreached.is_news(happening, time.monotonic())
                 level = logging.WARNING if is_news else logging.DEBUG
                 self._log.log(level, "cannot reach %s at %s: %s; trying again", peer, address, problem)
                 self._tell(self._neighbors.dial_failed(happening))
