@@ -22,6 +22,7 @@ from p2pnet.optim.metrics import accuracy, r2_score
 from p2pnet.optim.mlp import Mlp
 from p2pnet.optim.models import Model
 from p2pnet.optim.penalties import Penalty, penalty_by_name
+from p2pnet.optim.solvers import check_solver
 from p2pnet.optim.step_sizes import DiminishingStep, FullStep, MomentumStep, StepSizeRule
 from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
 from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
@@ -99,6 +100,7 @@ def make_optimizer(
     problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
 ) -> LocalOptimizer:
     """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
+    check_solver(settings.solver, problem.penalty)
     surrogate: Surrogate = (
         PartialLinearization(settings.curvature_samples) if settings.surrogate == "partial" else FullLinearization()
     )

@@ -242,7 +242,9 @@ def without_dust(params: Array) -> Array:
     has set to 0, momentum leaves less than that after some tens of rounds.
     """
     size = np.abs(params)
-    return np.where(size > np.finfo(np.float64).eps * size.max(initial=0.0), params, 0.0)
+    dust = np.finfo(np.float64).eps * size.max(initial=0.0)
+    # Numbers without bounds, of training that diverged, are to be seen.
+    return np.where(size > dust, params, 0.0) if np.isfinite(dust) else params
 
 
 def _flow(flow: Array, previous: Array | None, momentum: float) -> Array:

@@ -4,13 +4,13 @@ from typing import Final
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.newton import ConjugateGradients, Direct, JacobiPreconditioner
-from p2pnet.optim.penalties import KinkedPenalty, SmoothPenalty
+from p2pnet.optim.penalties import KinkedPenalty, Penalty, SmoothPenalty
 from p2pnet.optim.proximal import AcceleratedProximalGradient, ProximalStep
 from p2pnet.optim.proximal_newton import ProximalNewton
 from p2pnet.optim.solving import Solution, Solver, Status, solve
 from p2pnet.optim.surrogates import FirstOrderModel, SurrogateProblem
 
-__all__ = ["Solution", "Solver", "Status", "choose_solver", "solve", "solver_by_name"]
+__all__ = ["Solution", "Solver", "Status", "check_solver", "choose_solver", "solve", "solver_by_name"]
 
 
 MAX_DIRECT_MULTIPLICATIONS: Final = 40_000_000
@@ -53,3 +53,16 @@ def solver_by_name(name: str, problem: SurrogateProblem) -> Solver:
         if solver.name == name:
             return solver
     raise ConfigError(f"unknown solver {name!r}; known are {', '.join(['auto', *(each.name for each in solvers)])}")
+
+
+def check_solver(name: str, penalty: Penalty) -> None:
+    """ConfigError if the solver called `name` cannot be used with the penalty, before anything is solved."""
+    if name in ("cg", "cg-jacobi", "direct") and not isinstance(penalty, SmoothPenalty):
+        raise ConfigError(
+            f"solver {name} is for smooth penalties (none, l2), not {penalty.describe()}; choose auto, proximal-newton "
+            "or accelerated-proximal-gradient"
+        )
+    if name == "proximal-newton" and not isinstance(penalty, KinkedPenalty):
+        raise ConfigError(
+            f"solver {name} is for penalties with kinks, not {penalty.describe()}; choose auto, cg or direct"
+        )

@@ -78,7 +78,7 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
     workload = make_simulated_workload(options, graphs.edges)
-    with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector():
+    with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         trained = _train(options, workload, graphs, rounds_kept)
     network = NetworkOutcome(tuple(outcome for _, outcome in trained.agents), time.monotonic() - started_at)
     baselines = None
@@ -86,7 +86,8 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
         n_alone = min(options.agents, MAX_SHARDS_ALONE)
         alone = [workload.shards[k] for k in np.linspace(0, options.agents - 1, n_alone).astype(int)]
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
-    summary = summarize_simulation(options, workload, network, baselines, trained)
+    with _without_overflow_warnings():
+        summary = summarize_simulation(options, workload, network, baselines, trained)
     trails = {outcome.name: recorder.trail for recorder, outcome in trained.agents if outcome.history}
     return Simulated(workload, network, summary, trails, trained.record)
 
@@ -103,6 +104,11 @@ def _without_cycle_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _without_overflow_warnings() -> np.errstate:
+    """Some methods diverge when their step size is too long: the summary says so, in one line."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]) -> Trained:

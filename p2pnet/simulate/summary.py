@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import asdict, dataclass
-from typing import TextIO
 
 import numpy as np
 
@@ -94,13 +94,15 @@ def stationarity_at(problem: Problem, workload: Workload, params: Array) -> floa
     return float(np.linalg.norm(params - problem.penalty.prox(params - gradient, 1.0)))
 
 
-def print_simulation_summary(summary: SimulationSummary, stream: TextIO = sys.stdout) -> None:
+def print_simulation_summary(summary: SimulationSummary) -> None:
     """What the network reached, and what it took."""
     left = summary.stationarity / summary.stationarity_first
+    diverged = [] if math.isfinite(summary.objective_worst) else ["It diverged: steps of this size are too long."]
     judged = "" if summary.agents_judged == summary.agents else f" {summary.agents_judged} agents are judged."
     print_findings(
         summary,
         [
+            *diverged,
             f"{summary.rounds} rounds ({summary.algorithm}), {summary.local_steps} local steps; "
             f"stopped: {summary.stopped_because}. The network's residual is {left:.1g} of the first.{judged}",
             f"{summary.gradient_evaluations:,.0f} gradients and {summary.local_iterations:,} iterations of solvers, "
@@ -108,7 +110,7 @@ def print_simulation_summary(summary: SimulationSummary, stream: TextIO = sys.st
             f"{summary.seconds_total:.1f} s, {summary.seconds_baselines:.1f} s more to compare; "
             f"{summary.peak_rss_mb_max:.0f} MB of memory for all.",
         ],
-        stream,
+        sys.stdout,
     )
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from p2pnet.cli import main
 from p2pnet.errors import ConfigError
 from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.run import simulate
+from p2pnet.simulate.run import run_simulation, simulate
 from p2pnet.simulate.summary import SimulationSummary
 from p2pnet.simulation import Simulation
 
@@ -148,6 +148,20 @@ def test_the_report_is_the_demos(tmp_path: Path) -> None:
 def test_an_option_that_cannot_be_is_named(wrong: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace("(", r"\(")):
         replace(SMALL, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("solver", "penalty"), [("direct", "l1:0.1"), ("cg", "group:0.1"), ("proximal-newton", "none")]
+)
+def test_a_solver_that_does_not_fit_the_penalty_is_refused_before_training(solver: str, penalty: str) -> None:
+    with pytest.raises(ConfigError, match=f"solver {solver} is for .* choose auto"):
+        simulate(replace(SMALL, solver=solver, penalty=penalty))  # type: ignore[arg-type]
+
+
+def test_training_that_diverges_ends_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    diverging = replace(LINEAR, penalty="none", algorithm="dgd", step_size=1e4, tolerance=0.0)
+    assert run_simulation(diverging) == 0
+    assert "It diverged: steps of this size are too long." in capsys.readouterr().out
 
 
 def test_a_network_that_comes_to_no_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
