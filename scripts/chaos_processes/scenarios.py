@@ -34,6 +34,7 @@ from p2pnet.agent.transport import Address
 from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.timing import Timing
 from p2pnet.partition import PartitionName
+from p2pnet.problem import make_problem
 from p2pnet.workload import Workload, make_workload
 
 N_AGENTS = 8
@@ -42,7 +43,9 @@ RING_WITH_CHORDS = [(k, (k + 1) % N_AGENTS) for k in EVERYONE] + [(0, 4), (1, 3)
 HALVES = (range(4), range(4, 8))
 VICTIM = 2
 HALF_OF_ALL = (2, 3, 6, 7)
-"""The other half stays connected: 1–0–4–5."""
+"""Without them the others are still connected: 1–0–4–5."""
+EVERY_OTHER = (0, 2, 4, 6)
+"""Without them the others are in two parts: 1–3 and 5–7."""
 
 N_ROUNDS = 400
 PACE_S = 0.15
@@ -64,7 +67,7 @@ DEADLINE_S = Timing().round_timeout_floor_s
 """The wait for the neighbors of a round, where their answers come in a fraction of it; else it is adapted."""
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "algorithm": {"rounds": N_ROUNDS, "tolerance": 1e-3},
+    "algorithm": {"rounds": N_ROUNDS, "tolerance": 3e-4},
     "network": {"max_diameter": N_AGENTS},
     "security": {"allowed_peers": (INSIDER.public,)},
 }
@@ -74,10 +77,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 class Damage:
     """What a scenario has done, and what was seen while it went on."""
 
-    data_of: Collection[int]
-    """Whose samples are to count in the end"""
-    survivors: Collection[int]
-    """Who is to finish"""
+    parts: Sequence[Collection[int]]
+    """Who is to finish: agents that can reach each other, each part with the model for its own data"""
     figures: Sequence[str] = ()
     is_kept: bool = True
 
@@ -87,28 +88,31 @@ Harm = Callable[[Fleet, Wiring], Damage]
 
 def leave_in_peace(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     """Paced as all the others, for comparison."""
-    return Damage(EVERYONE, EVERYONE)
+    return Damage([EVERYONE])
 
 
 def kill_one(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     """SIGKILL for one agent, for good."""
-    return kill_some([VICTIM], fleet)
+    return kill_some([VICTIM], [[k for k in EVERYONE if k != VICTIM]], fleet)
 
 
 def kill_half(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     """SIGKILL for half of the agents at once."""
-    return kill_some(HALF_OF_ALL, fleet)
+    return kill_some(HALF_OF_ALL, [(0, 1, 4, 5)], fleet)
 
 
-def kill_some(victims: Sequence[int], fleet: Fleet) -> Damage:
-    survivors = [k for k in EVERYONE if k not in victims]
+def kill_every_other(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+    """SIGKILL for half of the agents at once, without whom the others cannot all reach each other."""
+    return kill_some(EVERY_OTHER, [(1, 3), (5, 7)], fleet)
+
+
+def kill_some(victims: Sequence[int], parts: Sequence[Sequence[int]], fleet: Fleet) -> Damage:
+    """SIGKILL for some; the others are left in these parts."""
     killed_at = time.time()
     fleet.kill(victims)
     noticed_s = max(time_to_notice(fleet, victim, killed_at) for victim in victims)
-    delay, is_kept = delay_of(fleet, survivors, killed_at, OUTAGE_S)
-    return Damage(
-        survivors, survivors, [f"noticed after {noticed_s:.1f} s", delay], is_kept and noticed_s <= MAX_NOTICE_S
-    )
+    delay, is_kept = delay_of(fleet, [k for part in parts for k in part], killed_at, OUTAGE_S)
+    return Damage(parts, [f"noticed after {noticed_s:.1f} s", delay], is_kept and noticed_s <= MAX_NOTICE_S)
 
 
 def kill_and_restart(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
@@ -119,7 +123,7 @@ def kill_and_restart(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     fleet.start([VICTIM])
     fleet.until(lambda: first_round_after(fleet, VICTIM, started_at) is not None, PATIENCE_S)
     back_s = (first_round_after(fleet, VICTIM, started_at) or started_at) - started_at
-    return Damage(EVERYONE, EVERYONE, [f"back in the rounds after {back_s:.1f} s"], back_s <= MAX_RETURN_S)
+    return Damage([EVERYONE], [f"back in the rounds after {back_s:.1f} s"], back_s <= MAX_RETURN_S)
 
 
 def stop_and_continue(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
@@ -130,7 +134,7 @@ def stop_and_continue(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
     time.sleep(OUTAGE_S)
     fleet.resume([VICTIM])
     delay, is_kept = delay_of(fleet, others, stopped_at, OUTAGE_S + AWAY_S)
-    return Damage(EVERYONE, EVERYONE, [rounds_meanwhile(fleet, others, stopped_at), delay], is_kept)
+    return Damage([EVERYONE], [rounds_meanwhile(fleet, others, stopped_at), delay], is_kept)
 
 
 def cut_in_halves(fleet: Fleet, wiring: Wiring) -> Damage:
@@ -143,7 +147,7 @@ def cut_in_halves(fleet: Fleet, wiring: Wiring) -> Damage:
     delay, is_kept = delay_of(fleet, EVERYONE, cut_at, OUTAGE_S + AWAY_S)
     one_s = time_to_be_one(fleet, EVERYONE, healed_at)
     figures = [wiring.name, rounds_meanwhile(fleet, EVERYONE, cut_at), delay, f"one again after {one_s:.1f} s"]
-    return Damage(EVERYONE, EVERYONE, figures, is_kept)
+    return Damage([EVERYONE], figures, is_kept)
 
 
 def slow_one_down(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
@@ -154,7 +158,7 @@ def slow_one_down(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
         fleet.until(lambda: all(fleet.has_ended(k) for k in others), PATIENCE_S)
     delay, is_kept = delay_of(fleet, others, slowed_at, max(fleet.history(k)[-1].time_s for k in others) - slowed_at)
     usual_s = max(float(np.median(np.diff([r.time_s for r in fleet.history(k)]))) for k in others)
-    return Damage(EVERYONE, EVERYONE, [f"a round takes {usual_s:.2f} s instead of {PACE_S:.2f}", delay], is_kept)
+    return Damage([EVERYONE], [f"a round takes {usual_s:.2f} s instead of {PACE_S:.2f}", delay], is_kept)
 
 
 def attack_one(fleet: Fleet, wiring: Wiring) -> Damage:
@@ -170,14 +174,14 @@ def attack_one(fleet: Fleet, wiring: Wiring) -> Damage:
     result = StateDirectory(fleet.files(VICTIM).directory).load_result()
     n_refused = result.n_messages_dropped + result.n_messages_refused + sum(result.n_rejected.values())
     figures = [f"{len(ATTACKS)} attacks, {n_refused} messages and connections refused", delay]
-    return Damage(EVERYONE, EVERYONE, figures, is_kept and n_refused >= len(ATTACKS))
+    return Damage([EVERYONE], figures, is_kept and n_refused >= len(ATTACKS))
 
 
 def do_anything(fleet: Fleet, wiring: Wiring) -> Damage:
     """For half a minute agents picked at random are killed, stopped, or cut off from all others, for some seconds."""
     mischief = Mischief(fleet, wiring, np.random.default_rng(0))
     mischief.run(MISCHIEF_S)
-    return Damage(EVERYONE, EVERYONE, [wiring.name, mischief.in_words()])
+    return Damage([EVERYONE], [wiring.name, mischief.in_words()])
 
 
 def delay_of(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> tuple[str, bool]:
@@ -199,6 +203,7 @@ HARMS: Mapping[str, tuple[Harm, type[Wiring]]] = {
     f"one stopped for {OUTAGE_S:.0f} s": (stop_and_continue, Loopback),
     f"cut in halves for {OUTAGE_S:.0f} s": (cut_in_halves, Namespaces),
     "half of them killed": (kill_half, Loopback),
+    "half of them killed, two parts left": (kill_every_other, Loopback),
     "one ten times slower": (slow_one_down, Loopback),
     "one fed with garbage": (attack_one, Loopback),
     "anything to anybody": (do_anything, Namespaces),
@@ -222,7 +227,8 @@ def digits(partition: PartitionName) -> Workload:
     """Digits over eight agents on a ring with chords.
 
     Sorted, a network with a hidden layer has far to go after these rounds: two runs that are left in peace differ by
-    more than is allowed here, so a linear one is trained.
+    more than is allowed here, so a linear one is trained. Its biases count in the penalty, for where a label goes with
+    the agents that had it, its bias would go to minus infinity without end.
     """
     workload = make_workload(
         n_agents=N_AGENTS,
@@ -235,7 +241,9 @@ def digits(partition: PartitionName) -> Workload:
         penalty="l2:1e-3",
         seed=0,
     )
-    return replace(workload, edges=tuple(RING_WITH_CHORDS))
+    objective = workload.objective.model_copy(update={"penalize_biases": partition == "sorted"})
+    problem = make_problem(workload.model, objective, workload.train)
+    return replace(workload, edges=tuple(RING_WITH_CHORDS), objective=objective, problem=problem)
 
 
 def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, references: References, directory: Path) -> Row:
@@ -249,15 +257,17 @@ def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, referenc
             fleet.until_all_end(PATIENCE_S)
         except FleetError as error:
             return Row(name, str(error), is_kept=False)
-        rounds = [fleet.round(k) for k in damage.survivors]
-        reached = max(references.objective(fleet.params(k), damage.data_of) for k in damage.survivors)
-        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_books() for k in damage.survivors])
-    undisturbed = references.undisturbed(damage.data_of)
-    ratio = reached / undisturbed
+        parts = [(part, [fleet.params(k) for k in part]) for part in damage.parts]
+        survivors = [k for part in damage.parts for k in part]
+        rounds = sorted({fleet.round(k) for k in survivors})
+        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_books() for k in survivors])
+    reached = [(part, max(references.objective(params, part) for params in models)) for part, models in parts]
+    ratio = max(objective / references.undisturbed(part) for part, objective in reached)
+    to_central = max(objective / references.central(part) for part, objective in reached)
     figures = [
         *damage.figures,
-        f"{min(rounds)} rounds" if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)} rounds",
-        f"objective x{ratio:.4f} of undisturbed, x{reached / references.central(damage.data_of):.3f} of central",
+        f"{' to '.join(str(round_) for round_ in (rounds[0], rounds[-1])[: len(rounds)])} rounds",
+        f"objective x{ratio:.4f} of undisturbed, x{to_central:.3f} of central",
         f"{leak=:.0e}",
     ]
     return Row(name, "; ".join(figures), damage.is_kept and ratio <= MAX_RATIO and leak <= MAX_LEAK)
