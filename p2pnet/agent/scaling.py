@@ -49,10 +49,20 @@ def scaling_by(mean: Array, variance: Array, n_features: int) -> Scaling:
 
 
 def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
-    """(mean, variance) of the columns: the features, and the target where it is to be scaled too."""
+    """(mean, variance) of the columns: the features, and the target where it is to be scaled too.
+
+    A sample of weight 2 counts as two samples.
+    """
     columns = [samples.X, samples.Y] if is_target_scaled else [samples.X]
-    mean = np.concatenate([values.mean(axis=0) for values in columns])
-    return mean, np.concatenate([values.var(axis=0) for values in columns])
+    if samples.weights is None:
+        mean = np.concatenate([values.mean(axis=0) for values in columns])
+        return mean, np.concatenate([values.var(axis=0) for values in columns])
+    means = [np.average(values, axis=0, weights=samples.weights) for values in columns]
+    variances = [
+        np.average((values - mean) ** 2, axis=0, weights=samples.weights)
+        for values, mean in zip(columns, means, strict=True)
+    ]
+    return np.concatenate(means), np.concatenate(variances)
 
 
 def is_target_scaled(samples: Samples, loss: LossName) -> bool:

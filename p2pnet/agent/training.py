@@ -45,9 +45,10 @@ def summarize(settings: Settings, train: Samples, test: Samples) -> Summary | No
         check_labels(f"{settings.data.source}, column {train.target_name!r}", labels)
     except ProtocolError as error:
         raise DataError(str(error)) from error
+    n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
     if not is_scaling:
-        return Summary(train.n_samples, np.zeros(1), np.zeros(1), labels)  # only its labels are the network's business
-    return Summary(train.n_samples, *_moments(settings, train), labels)
+        return Summary(n_samples, np.zeros(1), np.zeros(1), labels)  # only its labels are the network's business
+    return Summary(n_samples, *_moments(settings, train), labels)
 
 
 def make_training(settings: Settings, train: Samples, test: Samples, survey: Survey | None) -> Training:

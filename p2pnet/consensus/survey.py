@@ -64,7 +64,8 @@ ABSENCE_LIMIT_S = 5.0
 class Summary:
     """What one agent contributes: its samples' mean and variance by column, and its labels."""
 
-    n_samples: int
+    n_samples: float
+    """with weights, their sum"""
     mean: Array = field(repr=False)
     variance: Array = field(repr=False)
     labels: tuple[str, ...] = ()
