@@ -266,6 +266,23 @@ def test_one_that_comes_while_others_train_takes_their_result_to_the_last_bit() 
     assert network.agents[late[0]].round == 500
 
 
+def test_one_that_is_restarted_while_others_train_is_told_again_and_trains_on_with_them() -> None:
+    rng = np.random.default_rng(7)
+    network = Network(random_shards(4, 0.0, rng), make_topology("ring", 4, rng), Conditions())
+    network.start(network.names, tolerance=0.0, max_rounds=200)
+    surveys = network.run()
+    network.simulation.run(until=lambda: network.agents["agent-0"].round > 20)
+    network.simulation.crash("agent-2")
+    network.simulation.run(deadline=network.simulation.now + 0.02)
+    network.start(["agent-2"], incarnation=4, tolerance=0.0, max_rounds=200)
+    (found,) = network.run(["agent-2"])
+    assert any(found is survey for survey in surveys)
+    network.simulation.run(until=lambda: network.simulation.is_over, deadline=DEADLINE_S)
+    assert {agent.round for agent in network.agents.values()} == {200}
+    for agent in network.agents.values():
+        np.testing.assert_allclose(agent.params, 0, atol=1e-6)
+
+
 # Agents come and go.
 
 
