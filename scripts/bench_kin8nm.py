@@ -29,7 +29,7 @@ DEFAULTS = SimulateOptions(
     is_compared=False,
 )
 NEAR, NEARER = 0.10, 0.03
-STEP_SIZES = (0.02, 0.05, 0.1, 0.2)
+STEP_SIZES = (0.05, 0.1, 0.2, 0.3)
 """The grid from which gradient tracking gets the one with which it is nearest after some rounds."""
 TUNING_ROUNDS = 300
 TIMES_FEWER = 20
