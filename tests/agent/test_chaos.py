@@ -1,6 +1,6 @@
 """Agents over real sockets are killed, stopped, cut off and started again; the short form of scripts/chaos."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from p2pnet.workload import Workload, make_workload
 N_AGENTS = 4
 EVERYONE = range(N_AGENTS)
 HALVES = (range(2), range(2, 4))
-N_ROUNDS = 200
-PATIENCE_S = 60.0
+N_ROUNDS = 150
+PATIENCE_S = 120.0
 SETTINGS = {
-    "network": {"round_pace_s": 0.05, "max_diameter": N_AGENTS},
+    "network": {"round_pace_s": 0.1, "max_diameter": N_AGENTS},
     "algorithm": {"rounds": N_ROUNDS, "tolerance": 0.0},
 }
 
@@ -61,11 +61,11 @@ def make_fleet(workload: Workload, tmp_path: Path) -> Iterator[MakeFleet]:
         yield make
 
 
-def trains_until(fleet: Fleet, round_: int, agents: "range | list[int]" = EVERYONE) -> None:
+def trains_until(fleet: Fleet, round_: int, agents: Collection[int] = EVERYONE) -> None:
     fleet.until(lambda: all(fleet.round(k) >= round_ for k in agents), PATIENCE_S)
 
 
-def assert_solved(fleet: Fleet, data_of: "range | list[int]") -> None:
+def assert_solved(fleet: Fleet, data_of: Collection[int]) -> None:
     references = References(fleet.workload, {}, fleet.directory)
     central = references.central(data_of)
     for k in data_of:
@@ -83,35 +83,31 @@ def test_an_agent_is_killed_and_the_others_end_with_the_solution_for_their_data(
     assert any("closed the link with agent-1: its connection closed" in line.text for line in fleet.log(1))
 
 
-def test_an_agent_is_killed_and_started_again_and_its_data_count(make_fleet: MakeFleet) -> None:
+def test_an_agent_is_killed_and_started_again_another_is_stopped_and_goes_on_and_all_data_count(
+    make_fleet: MakeFleet,
+) -> None:
     fleet = make_fleet(Loopback)
+    others = [0, 1, 3]
     fleet.start(EVERYONE)
     trains_until(fleet, 20)
     fleet.kill([0])
     fleet.start([0])
+    fleet.stop([2])
+    then = fleet.round(1)
+    trains_until(fleet, then + 20, others)
+    fleet.resume([2])
     fleet.until_all_end(PATIENCE_S)
     assert_solved(fleet, EVERYONE)
     assert any("joins the training in round" in line.text for line in fleet.log(0))
-
-
-def test_an_agent_that_is_stopped_is_not_waited_for_and_catches_up(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(Loopback)
-    others = list(EVERYONE)[1:]
-    fleet.start(EVERYONE)
-    trains_until(fleet, 20)
-    fleet.stop([0])
-    then = max(fleet.round(k) for k in others)
-    trains_until(fleet, then + 20, others)
-    fleet.resume([0])
-    fleet.until_all_end(PATIENCE_S)
-    assert_solved(fleet, EVERYONE)
+    assert any("in vain for agent-3; going on without it" in line.text for line in fleet.log(1))
 
 
 @pytest.mark.parametrize("make_wiring", [namespaces, Relays])
-def test_a_network_is_cut_in_halves_that_train_on_and_heals(
+def test_a_network_that_loses_packets_is_cut_in_halves_that_train_on_and_heals(
     make_fleet: MakeFleet, make_wiring: Callable[[int], Wiring]
 ) -> None:
     fleet = make_fleet(make_wiring)
+    fleet.wiring.lose(0.05)
     fleet.start(EVERYONE)
     trains_until(fleet, 20)
     fleet.wiring.cut(*HALVES)
@@ -120,14 +116,4 @@ def test_a_network_is_cut_in_halves_that_train_on_and_heals(
     fleet.wiring.heal()
     fleet.until_all_end(PATIENCE_S)
     assert_solved(fleet, EVERYONE)
-
-
-@pytest.mark.parametrize("make_wiring", [namespaces, Relays])
-def test_packets_are_lost_and_nothing_of_the_solution(
-    make_fleet: MakeFleet, make_wiring: Callable[[int], Wiring]
-) -> None:
-    fleet = make_fleet(make_wiring)
-    fleet.wiring.lose(0.05)
-    fleet.start(EVERYONE)
-    fleet.until_all_end(PATIENCE_S)
-    assert_solved(fleet, EVERYONE)
+    assert any("in vain for agent-3; going on without it" in line.text for line in fleet.log(1))
