@@ -104,8 +104,9 @@ class Conversation:
                 return []
             case Share():
                 return self._share_received(neighbor, link, message, now)
-            case Ack(_, sequence):
+            case Ack(_, sequence, stop_round):
                 link.acknowledge(sequence, now)
+                self._exchange.quiet.learn(stop_round, self._at.round)
                 return []
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
@@ -156,7 +157,7 @@ class Conversation:
             return []
         if is_finished:
             link.apply(share.round)
-        return [Send(neighbor.peer, acknowledgement(link))]
+        return [Send(neighbor.peer, acknowledgement(link, self._exchange.quiet.stop_round))]
 
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
         is_first = neighbor.finished_sequence is None
@@ -196,7 +197,7 @@ class Conversation:
             if share is not None:
                 effects.append(Send(neighbor.peer, share))
             if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
-                effects.append(Send(neighbor.peer, acknowledgement(link)))
+                effects.append(Send(neighbor.peer, acknowledgement(link, self._exchange.quiet.stop_round)))
             if neighbor.resend_at is None or now < neighbor.resend_at:
                 continue
             neighbor.resend_at = None

@@ -145,8 +145,8 @@ class Exchange:
                 effects.append(Send(neighbor.peer, link.newest))
                 continue
             link.mass_flow = None
-            if link.owes_acknowledgement:
-                effects.append(Send(neighbor.peer, acknowledgement(link)))
+            if link.owes_acknowledgement or self.quiet.stop_round >= 0:
+                effects.append(Send(neighbor.peer, acknowledgement(link, self.quiet.stop_round)))
         return effects
 
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:

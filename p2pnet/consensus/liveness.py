@@ -45,10 +45,10 @@ class Liveness:
             times += [self._death(neighbor), self._sign_due(neighbor), neighbor.absent_until]
         return min((time for time in times if time is not None), default=None)
 
-    def tell_alive(self, now: float) -> list[Effect]:
+    def tell_alive(self, stop_round: int, now: float) -> list[Effect]:
         """An Ack to each neighbor that has heard nothing for long."""
         return [
-            Send(neighbor.peer, acknowledgement(link))
+            Send(neighbor.peer, acknowledgement(link, stop_round))
             for neighbor, link in self._neighborhood.open()
             if (due := self._sign_due(neighbor)) is not None and now >= due
         ]
@@ -80,6 +80,6 @@ class Liveness:
         return neighbor.last_told_at + self._timing.silence_s / SIGNS_PER_SILENCE
 
 
-def acknowledgement(link: Link) -> Ack:
+def acknowledgement(link: Link, stop_round: int) -> Ack:
     """Everything that has come over the link, and that this end is alive."""
-    return Ack(link.link_id, link.tell_received())
+    return Ack(link.link_id, link.tell_received(), stop_round)

@@ -122,6 +122,8 @@ class Share:
 class Ack:
     link_id: LinkId
     sequence: int
+    stop_round: int = -1
+    """As in a share: word of the end goes round also where no share may be sent for want of acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True)

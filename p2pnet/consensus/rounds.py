@@ -194,7 +194,8 @@ class RoundMachine:
                 effects = []
             case DeadlineReached():
                 effects = self._conversation.repeat(now)
-                effects += self._liveness.tell_alive(now) + self._liveness.close_the_dead(now)
+                effects += self._liveness.tell_alive(self._exchange.quiet.stop_round, now)
+                effects += self._liveness.close_the_dead(now)
             case LeaveRequested():
                 effects = self._take_leave(Left, now)
             case AwayRequested():
