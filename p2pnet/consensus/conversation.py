@@ -161,7 +161,7 @@ class Conversation:
 
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
         is_first = neighbor.finished_sequence is None
-        neighbor.finished_sequence = message.sequence
+        neighbor.finished_sequence, neighbor.round = message.sequence, message.round
         link.acknowledge(message.acknowledged, now)
         self._exchange.quiet.learn(message.round, self._at.round)
         is_answered = is_first and self._at.phase is Phase.FINISHED

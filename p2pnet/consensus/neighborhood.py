@@ -249,11 +249,12 @@ class Neighborhood:
             or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
         ]
 
-    @property
-    def is_deserted(self) -> bool:
-        """Whether training has ended for all those that a link is open with."""
-        neighbors = self.open()
-        return bool(neighbors) and all(neighbor.finished_sequence is not None for neighbor, _ in neighbors)
+    def ended_with(self) -> int | None:
+        """The round that training has ended with for all those that a link is open with; None where it goes on."""
+        neighbors = [neighbor for neighbor, _ in self.open()]
+        if not neighbors or any(neighbor.finished_sequence is None for neighbor in neighbors):
+            return None
+        return max(neighbor.round for neighbor in neighbors)
 
     def forget(self, now: float) -> None:
         """Keep nothing of peers that have no connection, no link, and are no longer expected."""

@@ -270,7 +270,9 @@ class RoundMachine:
         """Have the local step of this round computed, or go straight to its exchange."""
         self._deadline = None
         self._neighborhood.round = self._at.round
-        if self._at.round >= self.last_round or self._neighborhood.is_deserted:
+        if (ended_with := self._neighborhood.ended_with()) is not None:
+            self._exchange.quiet.trust(max(ended_with, self._at.round))
+        if self._at.round >= self.last_round:
             return self._finish(now)
         if not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
