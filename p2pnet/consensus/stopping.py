@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import final
 
-SLACK_ROUNDS = 16
+SLACK_ROUNDS = 8
 """Rounds added to those that word takes over the longest way: none of them is likely to be lost so often."""
 
 
