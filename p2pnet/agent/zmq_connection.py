@@ -8,6 +8,7 @@ is not allowed. All three are read from the TCP stream underneath, by a duplicat
 import contextlib
 import math
 import os
+import secrets
 import socket
 import struct
 import sys
@@ -338,7 +339,8 @@ class Monitor:
 
     def __init__(self, context: Context, watched: Socket) -> None:
         self._watched = watched
-        address = f"inproc://monitor-{id(watched)}"
+        # Never used before: ZeroMQ lets go of the address of a closed monitor some time later, in a thread of its own.
+        address = f"inproc://monitor-{secrets.token_hex(8)}"
         watched.monitor(address, _MONITORED)
         self.socket = context.socket(zmq.PAIR)
         self.socket.linger = 0

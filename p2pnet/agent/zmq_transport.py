@@ -138,7 +138,7 @@ class ZmqTransport(Transport):
         self._peers.close(linger_ms)
         self._listener.close(linger_ms)
         self._authenticator.socket.close()
-        self._context.term()
+        self._context.destroy(0)  # after an error a socket may be left, for which the mere end of the context waits
         self._listener.release()
         self._woken.close()
         self._waker.close()

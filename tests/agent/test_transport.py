@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import zmq
 
+from p2pnet.agent import zmq_dialer
 from p2pnet.agent.inquiry import Answered, Unanswered, inquire
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.security import KeyPair, generate_keys
@@ -888,3 +889,27 @@ def test_a_failed_bind_leaves_nothing_open() -> None:
         Node(generate_keys(), ("127.0.0.1:0", blocker.address), None, TransportLimits())
     assert open_descriptors() == n_before
     blocker.transport.close(0)
+
+
+def test_attempts_in_quick_succession_do_not_get_in_each_others_way() -> None:
+    limits = TransportLimits(retry_min_s=0.0, retry_max_s=0.0)
+    node = Node(generate_keys(), LOOPBACK, None, limits)
+    peer = generate_keys().public
+    node.transport.dial(peer, "127.0.0.1:1")
+    n_failed = 0
+    while n_failed < 50:
+        n_failed += sum(isinstance(event, DialFailed) for event in node.transport.poll(1.0))
+    node.transport.close(0)
+
+
+@pytest.mark.filterwarnings("ignore:Unclosed socket:ResourceWarning")
+def test_closing_after_an_error_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(context: object, watched: object) -> None:
+        raise OSError(f"no monitor of {watched} in {context}")
+
+    monkeypatch.setattr(zmq_dialer, "Monitor", fail)
+    node = Node(generate_keys(), LOOPBACK, None, TransportLimits())
+    node.transport.dial(generate_keys().public, "127.0.0.1:1")
+    with pytest.raises(OSError, match="no monitor"), contextlib.ExitStack() as at_exit:
+        at_exit.callback(node.transport.close, 0)  # while the error still holds on to the socket
+        node.transport.poll(1.0)
