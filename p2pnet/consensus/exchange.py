@@ -37,6 +37,9 @@ from p2pnet.consensus.tracker import Tracker
 MAX_RATIO = 1e12
 """Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
 
+NEARLY_NOTHING = 1e-3
+"""Beside the largest parameter, where the local step says that it should be 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -237,14 +240,12 @@ def _largest(vector: WireArray) -> float:
     return float(max(vector.max(), -vector.min()))
 
 
-def without_dust(params: Array) -> Array:
-    """`params` with 0 for each number that is lost in rounding beside the largest one: of a parameter that every agent
-    has set to 0, momentum leaves less than that after some tens of rounds.
+def with_zeros_of(step: Array, params: Array) -> Array:
+    """`params` with 0 where the agent's last local step had 0 and next to nothing is left: what every agent sets to 0
+    again and again comes back in the exchanges between, smaller and smaller, from the momentum of flows.
     """
-    size = np.abs(params)
-    dust = np.finfo(np.float64).eps * size.max(initial=0.0)
-    # Numbers without bounds, of training that diverged, are to be seen.
-    return np.where(size > dust, params, 0.0) if np.isfinite(dust) else params
+    is_nothing = np.abs(params) <= NEARLY_NOTHING * np.abs(params).max(initial=0.0)
+    return np.where((step == 0.0) & is_nothing, 0.0, params)
 
 
 def _flow(flow: Array, previous: Array | None, momentum: float) -> Array:

@@ -44,7 +44,7 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.exchange import Exchange, without_dust
+from p2pnet.consensus.exchange import Exchange, with_zeros_of
 from p2pnet.consensus.gathering import Gathering
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.liveness import Liveness
@@ -364,7 +364,7 @@ class RoundMachine:
 
     def _finish(self, now: float) -> list[Effect]:
         self._at.phase = Phase.FINISHED
-        self._at.params = without_dust(self._at.params)
+        self._at.params = with_zeros_of(self._step.params, self._at.params)
         self._deadline = now + self._timing.finish_timeout_s
         reason = "converged" if self._at.round < self._settings.max_rounds else "all rounds done"
         effects: list[Effect] = [Finish(self._at.round, self._at.params, reason)]

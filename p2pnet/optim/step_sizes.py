@@ -78,4 +78,7 @@ class MomentumStep(StepSizeRule):
         if length <= disagreement:
             return best_response
         momentum = min(self.MOST, self._n_forward / (self._n_forward + 3)) * (1.0 - disagreement / length)
-        return best_response + momentum * way
+        # What a penalty has set to 0 stays there, or else it would never be 0 at all agents.
+        return np.where(best_response == 0.0, 0.0, best_response + momentum * way).astype(
+            best_response.dtype, copy=False
+        )

@@ -61,3 +61,13 @@ def test_with_momentum_a_flat_valley_takes_a_fraction_of_the_steps() -> None:
     curvature, weight = np.array([1.0, 0.1, 0.003]), 1.0
     plain = minimise(curvature, weight, FullStep(), 1e-8)
     assert minimise(curvature, weight, MomentumStep(), 1e-8) < plain / 4
+
+
+def test_momentum_leaves_what_a_penalty_has_set_to_zero() -> None:
+    rule = MomentumStep()
+    previous, params, best_response = np.array([2.0, 1.0]), np.array([1.0, 0.5]), np.array([0.5, 0.0])
+    for _ in range(MomentumStep.N_FIRST_STEPS):
+        rule.proposal(params, best_response, previous, 0.0)
+    proposal = rule.proposal(params, best_response, previous, 0.0)
+    assert proposal[0] < best_response[0]
+    assert proposal[1] == 0.0
