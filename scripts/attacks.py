@@ -193,7 +193,7 @@ def share_over_foreign_links(target: Target) -> None:
         n_params = mole.n_params
         for sequence in (1, HUGE):
             mole.say(make_share(FOREIGN_LINK, np.full(n_params + 2, 1e6), np.zeros(n_params), sequence, round_=HUGE))
-        mole.say(Ready(FOREIGN_LINK, HUGE))
+        mole.say(Ready(FOREIGN_LINK, HUGE, 0))
         mole.hear()
 
 

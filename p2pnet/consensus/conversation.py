@@ -98,9 +98,11 @@ class Conversation:
         now: float,
     ) -> list[Effect]:
         match message:
-            case Ready(_, degree):
+            case Ready(_, degree, round_):
                 neighbor.is_ready = True
                 neighbor.degree = degree
+                # As with a share: whoever is past its first round has begun without this agent.
+                neighbor.round = max(neighbor.round, round_ - 1)
                 return []
             case Share():
                 return self._share_received(neighbor, link, message, now)

@@ -81,4 +81,5 @@ class Gathering:
     def ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
         """To be said again until the neighbor's first share comes."""
         neighbor.resend_at = now + self._timing.resend_s
-        return Send(neighbor.peer, Ready(link.link_id, max(self._exchange.announced_degree, 1)))
+        degree = max(self._exchange.announced_degree, 1)
+        return Send(neighbor.peer, Ready(link.link_id, degree, self._neighborhood.round))

@@ -88,6 +88,8 @@ class Refuse:
 class Ready:
     link_id: LinkId
     degree: int
+    round: int
+    """The round the sender is in; -1 before its training has begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -910,6 +910,7 @@ def test_closing_after_an_error_does_not_wait_for_ever(monkeypatch: pytest.Monke
     monkeypatch.setattr(zmq_dialer, "Monitor", fail)
     node = Node(generate_keys(), LOOPBACK, None, TransportLimits())
     node.transport.dial(generate_keys().public, "127.0.0.1:1")
-    with pytest.raises(OSError, match="no monitor"), contextlib.ExitStack() as at_exit:
-        at_exit.callback(node.transport.close, 0)  # while the error still holds on to the socket
+    at_exit = contextlib.ExitStack()
+    at_exit.callback(node.transport.close, 0)  # while the error still holds on to the socket
+    with pytest.raises(OSError, match="no monitor"), at_exit:
         node.transport.poll(1.0)

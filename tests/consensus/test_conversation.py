@@ -153,6 +153,6 @@ def test_a_message_over_a_link_that_is_not_open_changes_nothing() -> None:
     before = simulation.machines["a"].books()
     unknown = share.link_id._replace(mine=share.link_id.mine._replace(counter=99))
     lie(simulation, replace(share, link_id=unknown))
-    lie(simulation, Ready(unknown, 5))
+    lie(simulation, Ready(unknown, 5, -1))
     after = simulation.machines["a"].books()
     np.testing.assert_array_equal(before.mass, after.mass)

@@ -156,3 +156,17 @@ def test_an_agent_that_computes_for_long_gives_signs_of_life() -> None:
         deadline = thinker.next_deadline()
     assert len(signs) >= 2
     assert max(np.diff([start, *signs])) < TIMING.silence_s / 2
+
+
+def test_who_waits_for_a_neighbor_that_never_comes_joins_the_others_that_have_begun() -> None:
+    """Agent 1 waits for agent 0, which is dead from the beginning, and agent 2 gets no share of it meanwhile."""
+    simulation = Simulation(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
+    for k, expected in ((1, 2), (2, 2), (3, 2), (4, 1)):
+        name = f"agent-{k}"
+        settings = RoundSettings(10**6, expected_neighbors=expected, tolerance=0.0, timing=TIMING)
+        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), Square(float(k)))
+    simulation.connect([("agent-0", "agent-1"), ("agent-1", "agent-2"), ("agent-2", "agent-3"), ("agent-3", "agent-4")])
+    simulation.run(deadline=TIMING.start_timeout_s / 2)
+    assert min(machine.round for machine in simulation.machines.values()) > 100
+    for machine in simulation.machines.values():
+        np.testing.assert_allclose(machine.params, 2.5, atol=0.1)
