@@ -65,6 +65,12 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def feasible(self, params: Array) -> Array:
+        """The nearest parameters at which the penalty is finite, prox_r with a step of 0, since mixing may leave a box;
+        without a penalty of that kind the parameters themselves.
+        """
+        return params
+
 
 @final
 class NextLearner(Learner):
@@ -90,7 +96,7 @@ class NextLearner(Learner):
         self._disagreement = 0.0
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
-        params = self._in_model_precision(effect.params)
+        params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
@@ -123,6 +129,9 @@ class NextLearner(Learner):
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def feasible(self, params: Array) -> Array:
+        return self.optimizer.penalty.prox(params, 0.0)
 
     def _in_model_precision(self, vector: Array) -> Array:
         return vector.astype(self.optimizer.cost.model.dtype, copy=False)

@@ -314,7 +314,8 @@ class Daemon:
 
     def _save_model(self) -> None:
         if self._training is not None and self._machine.rounds is not None:
-            self._records.save_model(self._machine.rounds.params, self._training.description)
+            params = self._training.learner.feasible(self._machine.rounds.params)
+            self._records.save_model(params.astype(np.float64, copy=False), self._training.description)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

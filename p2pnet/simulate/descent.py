@@ -62,6 +62,9 @@ class DescentLearner(Learner):
         residual = np.linalg.norm(effect.params - self._penalty.prox(effect.params - effect.direction, 1.0))
         return LocalStepDone(effect.round, proposal, float(residual), 1.0 / self._step_size)
 
+    def feasible(self, params: Array) -> Array:
+        return self._penalty.prox(params, 0.0)
+
     def _draw_gradient(self, params: Array) -> Array:
         if self._batch_size is None:
             return self._cost.gradient(params)

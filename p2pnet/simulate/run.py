@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 import numpy as np
@@ -80,7 +80,11 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     workload = make_simulated_workload(options, graphs.edges)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         trained = _train(options, workload, graphs, rounds_kept)
-    network = NetworkOutcome(tuple(outcome for _, outcome in trained.agents), time.monotonic() - started_at)
+    outcomes = (
+        replace(one, params=learner.feasible(one.params).astype(np.float64, copy=False))
+        for learner, one in trained.agents
+    )
+    network = NetworkOutcome(tuple(outcomes), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
         n_alone = min(options.agents, MAX_SHARDS_ALONE)

@@ -109,6 +109,15 @@ def test_a_strong_l1_penalty_leaves_exact_zeros() -> None:
     assert summary.sparsity in (0.4, 0.6, 0.8)  # of four weights and a bias
 
 
+def test_every_agents_model_is_in_the_box_that_the_penalty_asks_for() -> None:
+    run = simulate(replace(SMALL, penalty="box:-0.3:0.3", rounds=25))
+    weights = ~run.workload.problem.model.is_bias()
+    sizes = [np.abs(agent.params[weights]).max() for agent in run.network.agents]
+    assert max(sizes) <= 0.3
+    assert min(sizes) == 0.3
+    assert np.isfinite(run.summary.objective_worst)
+
+
 def test_of_many_agents_some_are_followed_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pnet.simulate.run.MAX_FOLLOWED", 3)
     run = simulate(replace(SMALL, rounds=3))
