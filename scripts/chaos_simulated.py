@@ -12,7 +12,7 @@ from chaos_table import Row
 from p2pnet.config import AlgorithmSettings
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
-from p2pnet.consensus.timing import Timing
+from p2pnet.consensus.timing import PRESETS, Timing
 from p2pnet.learner import NextLearner
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_cost import LocalCost
@@ -325,9 +325,11 @@ def network_rows(sources: Sequence[tuple[str, str, tuple[int, ...]]]) -> Iterato
 
 
 def network(workload: Workload, conditions: Conditions) -> Simulation:
-    """Agents on a ring, each with its shard of the workload, in single precision on the wire as is usual."""
+    """Agents on a ring, each with its shard of the workload; single precision on the wire, and the patience of the
+    preset for networks that lose much.
+    """
     simulation = Simulation(conditions, np.random.default_rng(0), Witness())
-    settings = RoundSettings(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PATIENT)
+    settings = RoundSettings(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
     params = workload.problem.first_params().astype(np.float64, copy=False)
     names = [f"agent-{k}" for k in range(workload.n_agents)]
     for name, shard in zip(names, workload.shards, strict=True):
