@@ -58,6 +58,3 @@ class Recorder(Learner):
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         self.n_steps += 1
         return self.learner.run_local_step(effect)
-
-    def feasible(self, params: Array) -> Array:
-        return self.learner.feasible(params)

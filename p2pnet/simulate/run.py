@@ -81,8 +81,8 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         trained = _train(options, workload, graphs, rounds_kept)
     outcomes = (
-        replace(one, params=learner.feasible(one.params).astype(np.float64, copy=False))
-        for learner, one in trained.agents
+        replace(one, params=recorder.learner.feasible(one.params).astype(np.float64, copy=False))
+        for recorder, one in trained.agents
     )
     network = NetworkOutcome(tuple(outcomes), time.monotonic() - started_at)
     baselines = None
