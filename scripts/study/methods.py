@@ -179,5 +179,7 @@ def compare_partitions(document: Document, plan: Plan, lab: Laboratory) -> None:
         f"With sorted shards, where each agent sees a part of the targets only, partial linearisation still comes "
         f"within 10 % on {kept} of {len(bases)} sets, gradient tracking on "
         f"{sum(rounds is not None for rounds in reached['tracking, sorted'])}.",
-        f"It pays for it in exchanges, by a factor of: {', '.join(slowed)}." if slowed else "",
+        f"Where it does, it needs so many times the exchanges that it needs otherwise: {', '.join(slowed)}."
+        if slowed
+        else "",
     )
