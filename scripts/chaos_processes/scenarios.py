@@ -247,16 +247,13 @@ def digits(partition: PartitionName) -> Workload:
 
 
 def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, references: References, directory: Path) -> Row:
-    """Train, do harm in the middle, wait for the end, and judge."""
+    """Train, do harm in the middle, wait for the end, and judge; FleetError for agents that fail or never end."""
     settings = {**SETTINGS, "network": {**SETTINGS["network"], "round_pace_s": PACE_S}}
     with make_wiring(kind) as wiring, Fleet(directory, workload, wiring, settings) as fleet:
-        try:
-            fleet.start(EVERYONE)
-            fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) >= HARM_IN_ROUND, PATIENCE_S)
-            damage = harm(fleet, wiring)
-            fleet.until_all_end(PATIENCE_S)
-        except FleetError as error:
-            return Row(name, str(error), is_kept=False)
+        fleet.start(EVERYONE)
+        fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) >= HARM_IN_ROUND, PATIENCE_S)
+        damage = harm(fleet, wiring)
+        fleet.until_all_end(PATIENCE_S)
         parts = [(part, [fleet.params(k) for k in part]) for part in damage.parts]
         survivors = [k for part in damage.parts for k in part]
         rounds = sorted({fleet.round(k) for k in survivors})
@@ -312,7 +309,11 @@ def rows(only: str = "", minutes: float = 10.0) -> Iterator[Row]:
             references = References(workload, SETTINGS, Path(place) / partition)
             for number, (what, (harm, kind)) in enumerate(HARMS.items()):
                 name = f"{partition}: {what}"
-                if only in name:
+                if only not in name:
+                    continue
+                try:
                     yield play(name, harm, kind, workload, references, Path(place) / f"{partition}-{number}")
+                except FleetError as error:
+                    yield Row(name, str(error), is_kept=False)
         if minutes > 0 and only in "packet loss, cores busy":
             yield stay_alive(minutes, Path(place) / "lossy")
