@@ -131,11 +131,7 @@ def compare_numbers_of_agents(document: Document, plan: Plan, lab: Laboratory) -
         last = above(runs[many][index].summary.objective_worst, reference)
         sentences.append(
             f"On {title(base.data)} "
-            + (
-                f"{min(good)} agents need {good[min(good)]} exchanges, {max(good)} need {good[max(good)]}; "
-                if good
-                else ""
-            )
+            + "".join(f"{n_agents} agents need {rounds} exchanges, " for n_agents, rounds in good.items())
             + f"{many} end at {last}, {few} at {above(runs[few][index].summary.objective_worst, reference)}."
         )
     document.findings(
