@@ -65,7 +65,12 @@ def _what_graphs_show(data: str, runs: dict[str, Run], reference: Central) -> st
     reached = {graph: n_rounds for graph, n_rounds in rounds.items() if n_rounds is not None}
     missed = [graph for graph in runs if graph not in reached]
     if not reached:
-        return f"On {data} no graph leads within 10 %."
+        ends = {graph: run_.summary.objective_worst for graph, run_ in runs.items()}
+        best, worst = min(ends, key=ends.__getitem__), max(ends, key=ends.__getitem__)
+        return (
+            f"On {data} no graph leads within 10 % in so few exchanges; `{best}` comes nearest "
+            f"({above(ends[best], reference)}), `{worst}` stays farthest ({above(ends[worst], reference)})."
+        )
     sent = {graph: _bytes_until(runs[graph], n_rounds) for graph, n_rounds in reached.items()}
     fastest, leanest = min(reached, key=reached.__getitem__), min(sent, key=sent.__getitem__)
     return (
