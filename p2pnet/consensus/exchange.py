@@ -25,7 +25,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.consensus.effects import Effect, PeerId, Send
-from p2pnet.consensus.links import MAX_UNRETURNED, Link
+from p2pnet.consensus.links import MAX_UNRETURNED, Link, norm
 from p2pnet.consensus.liveness import acknowledgement
 from p2pnet.consensus.messages import Array, Share, WireArray
 from p2pnet.consensus.mixing import Mixing, Weights
@@ -109,13 +109,12 @@ class Exchange:
     def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a share that has come is of a size that can be honest: the mass that the link has moved in all
 
-            max |received − sent| ≤ 1e12 max(1, max |x|),    max |z_j| ≤ 1e12 max(1, max |w|).
+            ‖received − sent‖ ≤ 1e12 max(1, ‖x‖),    ‖z_j‖ ≤ 1e12 max(1, ‖w‖).
 
         Far larger numbers come of a fault, and would drown those of everybody else in their rounding.
         """
-        return link.imbalance() <= MAX_RATIO * max(1.0, self.tracker.largest_own) and _largest(
-            share.params
-        ) <= MAX_RATIO * max(1.0, _largest(params))
+        is_mass_in_measure = link.imbalance() <= MAX_RATIO * max(1.0, self.tracker.largest_own)
+        return is_mass_in_measure and norm(share.params) <= MAX_RATIO * max(1.0, norm(params))
 
     def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
         """Give every neighbor that takes part its share, all from the same y.
@@ -233,11 +232,6 @@ class Exchange:
             neighbor.n_missed = 0
         else:
             neighbor.n_missed += 1
-
-
-def _largest(vector: WireArray) -> float:
-    """The largest of |v|, without squares that could overflow."""
-    return float(max(vector.max(), -vector.min()))
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:

@@ -11,6 +11,7 @@ share which the receiver has acknowledged, the *base*.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import final
 
@@ -145,10 +146,9 @@ class Link:
         return True
 
     def imbalance(self) -> float:
-        """‖received − sent‖∞ with the newest share that has come: the mass that the link has moved in all."""
+        """‖received − sent‖ with the newest share that has come: the mass that the link has moved in all."""
         received = self._waiting[-1].total if self._waiting else self.received
-        difference = received - self.sent
-        return float(max(difference.max(), -difference.min()))
+        return norm(received - self.sent)
 
     @property
     def owes_acknowledgement(self) -> bool:
@@ -174,3 +174,9 @@ class Link:
         self.latest = due[-1]
         self.received = self.latest.total.astype(np.float64, copy=False)
         return True
+
+
+def norm(vector: WireArray) -> float:
+    """‖v‖, infinite where its square is too large to be told."""
+    with np.errstate(over="ignore"):
+        return math.sqrt(float(vector.dot(vector)))

@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.consensus.links import Link
+from p2pnet.consensus.links import Link, norm
 from p2pnet.consensus.messages import Array
 
 N_SIGNS = 128
@@ -35,7 +35,7 @@ class Tracker:
         self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
         self.largest_own = 0.0
-        """The largest number that the own vector has ever had."""
+        """The largest norm that the own vector has ever had."""
 
     @property
     def own(self) -> Array:
@@ -44,7 +44,7 @@ class Tracker:
 
     def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
         self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
-        self.largest_own = max(self.largest_own, float(self._own.max()), float(-self._own.min()))
+        self.largest_own = max(self.largest_own, norm(self._own))
 
     def mass(self, links: Iterable[Link]) -> Array:
         """The mass present, y = x + Σ (received − sent), of x's shape.
