@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from time import perf_counter
+from time import thread_time
 from typing import Generic, TypeVar, final
 
 Answer = TypeVar("Answer")
@@ -19,11 +19,11 @@ MAX_PAUSE_S = 0.003
 class Worker(Generic[Answer]):
     """Does one piece of work after the other, and keeps the answers until they are taken.
 
-    Work of a kind that took less than 3 ms the last time is done at once, by the caller. All other goes to a thread,
-    which calls `wake` when it is done, and so does each kind for the first time.
+    Work of a kind that took less than 3 ms of processor time the last time is done at once, by the caller. All other
+    goes to a thread, which calls `wake` when it is done, and so does each kind for the first time.
     """
 
-    def __init__(self, wake: Callable[[], None], clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float] = thread_time) -> None:
         self._wake = wake
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner")
