@@ -86,7 +86,7 @@ def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
             peer = preparation.keys.public
             training = preparation.training(survey=None)
             identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
-            machine = RoundMachine(identity, round_settings(settings), training.params)
+            machine = RoundMachine(identity, round_settings(settings, identity.peer), training.params)
             simulation.add(peer, machine, training.learner)
             simulation.connect((peer, other) for other in preparation.addresses if other in simulation.machines)
         simulation.run(until=lambda: simulation.is_over)

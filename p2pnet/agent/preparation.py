@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from p2pnet.agent.data import Samples, load_data
+from p2pnet.agent.schedules import describe_schedule, make_mixing
 from p2pnet.agent.security import KeyPair, load_keys
 from p2pnet.agent.training import Training, make_training, most_params, summarize, survey_alone
 from p2pnet.agent.transport import PeerId, TransportLimits
@@ -48,7 +49,9 @@ class Preparation:
 
     def training(self, survey: Survey | None) -> Training:
         """What is trained, by what the survey has found; DataError where that is not possible."""
-        return make_training(self.settings, self.train, self.test, survey)
+        training = make_training(self.settings, self.train, self.test, survey)
+        schedule = describe_schedule(self.settings.network, self.keys.public)
+        return replace(training, fingerprint=training.fingerprint | schedule)
 
     def open_transport(self, bind: str) -> ZmqTransport:
         """TransportError where the address cannot be bound."""
@@ -72,15 +75,15 @@ def prepare(settings: Settings) -> Preparation:
         train=train,
         test=test,
         summary=summary,
-        fingerprint=first.early_fingerprint,
+        fingerprint=first.early_fingerprint | describe_schedule(network, keys.public),
         limits=_limits(network, first.params.size, most_params(settings, train, summary)),
         addresses=addresses,
         allowed=allowed,
     )
 
 
-def round_settings(settings: Settings) -> RoundSettings:
-    """The settings of the round machine."""
+def round_settings(settings: Settings, me: PeerId) -> RoundSettings:
+    """The settings of the round machine of the agent with this key."""
     network, algorithm = settings.network, settings.algorithm
     return RoundSettings(
         max_rounds=algorithm.rounds,
@@ -91,6 +94,9 @@ def round_settings(settings: Settings) -> RoundSettings:
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
         precision=network.wire_bits(algorithm.tolerance),
+        mixing=make_mixing(network, me),
+        # What flowed in the round before came from somebody else where partners change.
+        momentum=None if network.schedule == "all" else 0.0,
         timing=replace(
             PRESETS[network.preset],
             round_timeout_s=network.round_timeout_s,

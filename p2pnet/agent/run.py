@@ -39,7 +39,9 @@ def run_agent(settings: Settings) -> int:
             fingerprint=preparation.fingerprint,
             address=settings.network.advertised_address or "",
         )
-        machine = StagedMachine(identity, round_settings(settings), preparation.summary, preparation.settling_s)
+        machine = StagedMachine(
+            identity, round_settings(settings, keys.public), preparation.summary, preparation.settling_s
+        )
         discovery = _discovery(settings, preparation, transport, log)
         neighbors = make_neighbors(settings.network, preparation.allowed, identity, transport, log)
         daemon = Daemon(machine, preparation.training, transport, neighbors, discovery, state, log)

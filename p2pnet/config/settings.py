@@ -191,6 +191,12 @@ class NetworkSettings(Section):
         ge=4096,
         description="Largest frame accepted from a peer, in bytes; larger ones are refused unread.",
     )
+    schedule: Literal["all", "one-peer-exponential", "matching"] = Field(
+        default="all",
+        description="With whom shares are exchanged in a round: with all neighbors, or with one that changes every "
+        "round, where every agent must name all others.",
+    )
+    schedule_seed: int = Field(default=0, ge=0, description="Seed of the matching schedule, the same at all agents.")
     max_diameter: PositiveInt = Field(
         default=32,
         description="Bound on the hops between any two agents: all must be quiet for that many rounds to stop.",
@@ -220,6 +226,8 @@ class NetworkSettings(Section):
                 raise ValueError(f"{kind} must have different public keys; {repeated} stands there twice")
         if self.bind == "none" and self.discovery == "none" and any(peer.address is None for peer in self.neighbors):
             raise ValueError('every neighbor needs an address where bind = "none", since nobody can dial this agent')
+        if self.schedule != "all" and not self.neighbors:
+            raise ValueError(f'schedule = "{self.schedule}" needs all other agents of the network among the neighbors')
         return self
 
 
