@@ -125,7 +125,7 @@ def seconds_a_round(run: Callable[[Place, Connection], None], directory: Path) -
     addresses = {pair.public: here.recv() for pair, (here, _) in zip(keys, pipes, strict=True)}
     for here, _ in pipes:
         here.send(addresses)
-    slowest = max(here.recv() for here, _ in pipes)
+    slowest = max(float(here.recv()) for here, _ in pipes)
     for here, _ in pipes:
         here.send(None)
     for process in processes:

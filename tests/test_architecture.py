@@ -2,12 +2,14 @@
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "p2pnet"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "p2pnet"
 
 SEES_THE_WORLD = {
     *(
@@ -131,3 +133,14 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
     heavy = {"ifaddr", "matplotlib", "rich", "scipy", "sklearn", "zeroconf"}
     for path in sources():
         assert not imported_at_start(path) & heavy, f"{path.relative_to(PACKAGE)} imports a heavy library at its start"
+
+
+def test_linter_and_type_checker_see_the_scripts_without_a_suffix() -> None:
+    scripts = {
+        f"scripts/{path.name}"
+        for path in (ROOT / "scripts").iterdir()
+        if path.is_file() and not path.suffix and "python" in path.read_text(encoding="utf-8").partition("\n")[0]
+    }
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert scripts == set(tools["ruff"]["extend-include"])
+    assert scripts == set(tools["mypy"]["files"]) - {"p2pnet", "tests", "scripts"}

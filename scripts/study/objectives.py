@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import replace
 
+from p2pnet.config import LossName
 from study.document import COLORS, NEARLY_NOTHING, Document, above, number, panels
 from study.plan import Plan, shortened
 from study.runs import Laboratory
 
-LOSSES = {
+LOSSES: Mapping[str, tuple[LossName, ...]] = {
     "diabetes": ("half-squared", "huber", "log-cosh"),
     "breast-cancer": ("softmax-cross-entropy", "logistic", "squared-hinge"),
 }
@@ -27,7 +29,7 @@ def compare_objectives(document: Document, plan: Plan, lab: Laboratory) -> None:
         network's objective at the mean of the agents' parameters, relative to the first.
         """
     )
-    losses = {"iris": ("softmax-cross-entropy",)} if plan.is_quick else LOSSES
+    losses: Mapping[str, tuple[LossName, ...]] = {"iris": ("softmax-cross-entropy",)} if plan.is_quick else LOSSES
     penalties = PENALTIES[:3] if plan.is_quick else PENALTIES
     bases = [
         replace(shortened(plan.named(data), LOSSES_ROUNDS), loss=loss, penalty=penalty, partition="sorted", hidden=(8,))
