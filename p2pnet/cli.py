@@ -3,14 +3,15 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import click
 
 from p2pnet import __version__
 from p2pnet.errors import P2pnetError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command: TypeAlias = Callable[..., Any]
+Decorator: TypeAlias = Callable[[Command], Command]
 
 
 class _Commands(click.Group):
@@ -30,17 +31,75 @@ def main() -> None:
     """Train a neural network over many machines, without a server, while the data stays where it is."""
 
 
-def _settings_options(command: Command) -> Command:
-    """AGENT_TOML and the flags that overrule it."""
-    shorthands = {"--name": "agent.name", "--bind": "network.bind", "--rounds": "algorithm.rounds"}
-    for flag, key in {**shorthands, "--log-level": "log.level"}.items():
-        command = click.option(flag, key.replace(".", "__"), metavar="VALUE", help=f"Short for --set {key}=VALUE.")(
-            command
-        )
-    command = click.option(
+def _options(*options: Decorator) -> Decorator:
+    """All of these, shown in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _shorthand(flag: str, key: str) -> Decorator:
+    return click.option(flag, key.replace(".", "__"), metavar="VALUE", help=f"Short for --set {key}=VALUE.")
+
+
+_settings_options = _options(
+    click.argument("agent_toml", type=click.Path(path_type=Path)),
+    click.option(
         "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrule a setting; may be repeated."
-    )(command)
-    return click.argument("agent_toml", type=click.Path(path_type=Path))(command)
+    ),
+    _shorthand("--log-level", "log.level"),
+    _shorthand("--rounds", "algorithm.rounds"),
+    _shorthand("--bind", "network.bind"),
+    _shorthand("--name", "agent.name"),
+)
+"""AGENT_TOML and the flags that overrule it."""
+
+
+def _network_options(*, agents: str, topology: str, data: str) -> Decorator:
+    """Who trains on what; the help says what a command can take."""
+    return _options(
+        click.option("--agents", default=8, show_default=True, help=agents),
+        click.option("--topology", default="ring", show_default=True, help=topology),
+        click.option("--data", default="digits", show_default=True, help=data),
+        click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one."),
+        click.option(
+            "--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True
+        ),
+    )
+
+
+def _training_options(*, pace: str) -> Decorator:
+    """What is trained, and for how long."""
+    return _options(
+        click.option(
+            "--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none."
+        ),
+        click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ..."),
+        click.option(
+            "--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged."
+        ),
+        click.option("--pace", "pace_s", default=0.0, metavar="SECONDS", help=f"Least time a round takes, {pace}."),
+        click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
+    )
+
+
+def _report_options(*, files: str) -> Decorator:
+    """Where it is said how it went."""
+    return _options(
+        click.option(
+            "--report",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            help=f"Keep summary.json, history.csv, curves.png, and {files}.",
+        ),
+        click.option(
+            "--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else."
+        ),
+    )
 
 
 def _flags(flags: tuple[str, ...], shorthands: dict[str, str | None]) -> list[str]:
@@ -105,13 +164,11 @@ def keygen(output: Path, force: bool) -> None:
 
 
 @main.command()
-@click.option("--agents", default=8, show_default=True, help="How many agents, a process each.")
-@click.option("--topology", default="ring", show_default=True, help="ring, path, star, grid, full, random or random:P.")
-@click.option(
-    "--data", default="digits", show_default=True, help="digits, breast-cancer, diabetes, FILE.csv or FILE.npz."
+@_network_options(
+    agents="How many agents, a process each.",
+    topology="ring, path, star, grid, full, random or random:P.",
+    data="digits, breast-cancer, diabetes, wine, iris, FILE.csv or FILE.npz.",
 )
-@click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one.")
-@click.option("--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True)
 @click.option(
     "--partition",
     type=click.Choice(["iid", "sorted"]),
@@ -119,46 +176,27 @@ def keygen(output: Path, force: bool) -> None:
     show_default=True,
     help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
 )
-@click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
-@click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ...")
-@click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
-@click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, so that one can follow.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Keep summary.json, history.csv, curves.png and each agent's settings, log and model.",
-)
-@click.option("--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else.")
-def demo(hidden: str, pace: float, **options: Any) -> None:
+@_training_options(pace="so that one can follow")
+@_report_options(files="each agent's settings, log and model")
+def demo(hidden: str, **options: Any) -> None:
     """Train one network across agents on this machine, each a process with data of its own."""
-    from p2pnet.demo.options import DemoOptions, parse_hidden
+    from p2pnet.demo.options import DemoOptions
+    from p2pnet.options import parse_hidden
 
-    demo_options = DemoOptions(hidden=parse_hidden(hidden), pace_s=pace, **options)
+    demo_options = DemoOptions(hidden=parse_hidden(hidden), **options)
     from p2pnet.demo.run import run_demo
 
     sys.exit(run_demo(demo_options))
 
 
 @main.command()
-@click.option("--agents", default=8, show_default=True, help="How many agents, up to 10,000.")
-@click.option(
-    "--topology",
-    default="ring",
-    show_default=True,
-    help="ring, path, star, grid, torus, full, exponential, random:P, regular:D, one-peer-exponential, matching, or a "
-    "FILE with an edge a line and a blank line between the graphs that rounds take in turn.",
-)
-@click.option(
-    "--data",
-    default="digits",
-    show_default=True,
-    help="digits, breast-cancer, diabetes, wine, iris, FILE.csv, FILE.npz, synthetic:regression:ROWS:INPUTS or "
+@_network_options(
+    agents="How many agents, up to 10,000.",
+    topology="ring, path, star, grid, torus, full, exponential, random:P, regular:D, one-peer-exponential, matching, "
+    "or a FILE with an edge a line and a blank line between the graphs that rounds take in turn.",
+    data="digits, breast-cancer, diabetes, wine, iris, FILE.csv, FILE.npz, synthetic:regression:ROWS:INPUTS or "
     "synthetic:classification:ROWS:INPUTS:CLASSES.",
 )
-@click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one.")
-@click.option("--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True)
 @click.option(
     "--partition",
     "partitions",
@@ -167,7 +205,7 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     help="Of the data: shards at random (iid, the default), or sorted by target so that each agent sees a part of the "
     "labels only. Of the network: cut in halves from one round to another, as in 50:100. May be given for each.",
 )
-@click.option("--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none.")
+@_training_options(pace="in virtual time")
 @click.option(
     "--activation",
     type=click.Choice(["tanh", "relu", "gelu", "softplus", "sigmoid", "identity"]),
@@ -185,7 +223,6 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     default="auto",
     show_default=True,
 )
-@click.option("--penalty", default="l2:1e-3", show_default=True, help="none, l2:STRENGTH, l1:STRENGTH, ...")
 @click.option(
     "--algorithm",
     type=click.Choice(["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]),
@@ -220,9 +257,7 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
 @click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; 1 unless for next.")
 @click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
 @click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
-@click.option("--rounds", default=500, show_default=True, help="Most rounds; it ends earlier when it has converged.")
 @click.option("--tolerance", type=float, metavar="PART", help="Converged: the residual is this part of the first.")
-@click.option("--pace", default=0.0, metavar="SECONDS", help="Least time a round takes, in virtual time.")
 @click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
@@ -233,7 +268,6 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
     show_default=True,
     help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost.")
 @click.option("--duplicate-rate", default=0.0, metavar="P", help="Chance of each message to come twice.")
 @click.option("--delay-rounds", default=0.0, metavar="K", help="Most rounds that a message may take longer.")
@@ -246,22 +280,14 @@ def demo(hidden: str, pace: float, **options: Any) -> None:
 )
 @click.option("--asynchronous", "is_asynchronous", is_flag=True, help="Nobody waits for anybody.")
 @click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Keep summary.json, history.csv, curves.png, and faults.csv of a network with faults.",
-)
-@click.option("--json", "is_json", is_flag=True, help="Print the summary as JSON on standard output, nothing else.")
-def simulate(hidden: str, pace: float, partitions: tuple[str, ...], **options: Any) -> None:
+@_report_options(files="faults.csv of a network with faults")
+def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:
     """Train one network across simulated agents, in one process and virtual time."""
-    from p2pnet.demo.options import parse_hidden
+    from p2pnet.options import parse_hidden
     from p2pnet.simulate.options import SimulateOptions, parse_partitions
 
     partition, cut = parse_partitions(partitions)
-    simulate_options = SimulateOptions(
-        hidden=parse_hidden(hidden), pace_s=pace, partition=partition, cut=cut, **options
-    )
+    simulate_options = SimulateOptions(hidden=parse_hidden(hidden), partition=partition, cut=cut, **options)
     from p2pnet.simulate.run import run_simulation
 
     sys.exit(run_simulation(simulate_options))

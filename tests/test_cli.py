@@ -11,8 +11,9 @@ from p2pnet import __version__
 from p2pnet.agent.security import load_keys
 from p2pnet.cli import main
 from p2pnet.config import Settings, read_settings
-from p2pnet.demo.options import DemoOptions, parse_hidden
+from p2pnet.demo.options import DemoOptions
 from p2pnet.errors import ConfigError
+from p2pnet.options import parse_hidden
 
 
 @pytest.fixture(autouse=True)

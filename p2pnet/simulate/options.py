@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, cast, final, get_args
 
 from p2pnet.config import ActivationName, AlgorithmSettings, LossName, NetworkSettings, SolverName
-from p2pnet.config.terms import parse_penalty, parse_step_rule
+from p2pnet.config.terms import parse_step_rule
 from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
+from p2pnet.options import TrainingOptions, require, require_term
 from p2pnet.partition import PartitionName
 from p2pnet.simulate.faults import Faults, read_speeds
 from p2pnet.synthetic import PREFIX, parse_synthetic
@@ -23,27 +24,19 @@ MAX_AGENTS_FULL = 500
 """More would have over a hundred thousand links, with several vectors at each end."""
 
 
+@final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulateOptions:
-    """The simulation's options, checked; ConfigError names the first that is wrong."""
+class SimulateOptions(TrainingOptions):
+    """The simulation's options, checked; ConfigError names the first that is wrong.
 
-    agents: int = 8
-    topology: str = "ring"
-    """a name in `topology.FIXED` or `topology.CHANGING`, or the path of a file with edges"""
-    data: str = "digits"
-    """a named data set, the path of a .csv or .npz file, or synthetic:…"""
-    target: str | None = None
-    task: Literal["auto", "regression", "classification"] = "auto"
-    partition: PartitionName = "iid"
-    hidden: tuple[int, ...] = (32,)
+    A graph is one of `topology.FIXED` or `topology.CHANGING`, or the path of a file with edges; data may be
+    synthetic:… as well.
+    """
+
     activation: ActivationName = "tanh"
     loss: Literal["auto", LossName] = "auto"
-    penalty: str = "l2:1e-3"
-    rounds: int = 500
     tolerance: float | None = None
     """of the residual, relative to the first round's; None: an agent's own"""
-    pace_s: float = 0.0
-    seed: int = 0
     algorithm: AlgorithmName = "next"
     surrogate: Literal["partial", "full"] = "partial"
     step_rule: str = "secant"
@@ -78,50 +71,41 @@ class SimulateOptions:
     """whether nobody waits for anybody"""
     is_compared: bool = True
     """whether the same model is trained centrally and alone as well"""
-    report: Path | None = None
-    is_json: bool = False
 
     def __post_init__(self) -> None:
-        _require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
+        require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
         if self.topology == "full":
-            _require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
+            require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
         if self.topology.startswith("random:"):
             probability = _number(self.topology.partition(":")[2])
-            _require(0 < probability <= 1, "--topology", self.topology, "must have a probability above 0, at most 1")
+            require(0 < probability <= 1, "--topology", self.topology, "must have a probability above 0, at most 1")
         if self.data.startswith(PREFIX):
             parse_synthetic(self.data)
-        elif self.data not in NAMED_DATASETS:
+        else:
             known = ", ".join((*NAMED_DATASETS, "synthetic:..."))
-            is_file = Path(self.data).suffix.lower() in (".csv", ".npz")
-            _require(is_file, "--data", self.data, f"must be one of {known}, or a file that ends in .csv or .npz")
-        if self.data in NAMED_DATASETS or self.data.startswith(PREFIX):
-            _require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
-            _require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
-        _require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
-        _check_term("--penalty", self.penalty, parse_penalty)
-        _check_term("--step-rule", self.step_rule, parse_step_rule)
+            is_known = self.is_of_file or self.data in NAMED_DATASETS
+            require(is_known, "--data", self.data, f"must be one of {known}, or a file that ends in .csv or .npz")
+        self.check_training()
+        require_term("--step-rule", self.step_rule, parse_step_rule)
         for name, count in {
-            "--rounds": self.rounds,
             "--exchanges": 1 if self.exchanges is None else self.exchanges,
             "--curvature-samples": 1 if self.curvature_samples is None else self.curvature_samples,
             "--batch-size": self.batch_size,
             "--blocks": self.blocks,
             "--workers": self.workers,
         }.items():
-            _require(count >= 1, name, count, "must be at least 1")
-        _require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
-        _require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
-        _require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")
-        _require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
+            require(count >= 1, name, count, "must be at least 1")
+        require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
+        require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
         for name, rate in {"--loss-rate": self.loss_rate, "--duplicate-rate": self.duplicate_rate}.items():
-            _require(0 <= rate < 1, name, rate, "must be a chance: 0 or more, below 1")
-        _require(0 <= self.churn < 1, "--churn", self.churn, "must be a chance: 0 or more, below 1")
-        _require(0 <= self.delay_rounds < math.inf, "--delay-rounds", self.delay_rounds, "must be 0 or more")
+            require(0 <= rate < 1, name, rate, "must be a chance: 0 or more, below 1")
+        require(0 <= self.churn < 1, "--churn", self.churn, "must be a chance: 0 or more, below 1")
+        require(0 <= self.delay_rounds < math.inf, "--delay-rounds", self.delay_rounds, "must be 0 or more")
         if self.cut is not None:
             first, last = self.cut
-            _require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
+            require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
         if self.algorithm in ("alone", "central"):
-            _require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
+            require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
 
     @property
     def exchanges_used(self) -> int | None:
@@ -173,20 +157,8 @@ def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, in
     return partition, cut
 
 
-def _check_term(option: str, text: str, parse: Callable[[str], object]) -> None:
-    try:
-        parse(text)
-    except ValueError as error:
-        raise ConfigError(f"{option} {text}: {error}") from None
-
-
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def _require(is_right: bool, option: str, value: object, what: str) -> None:
-    if not is_right:
-        raise ConfigError(f"{option} {value}: {what}")
