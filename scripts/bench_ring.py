@@ -76,9 +76,11 @@ def run_daemon(place: Place, pipe: Connection) -> None:
     state = StateDirectory(place.directory)
     state.acquire()
     identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
-    neighbors = NamedNeighbors(transport, {peer: addresses[peer] for peer in place.neighbors}, is_discovering=False)
+    named = {peer: addresses[peer] for peer in place.neighbors}
+    log = logging.getLogger("ring")
+    neighbors = NamedNeighbors(transport, named, len(named), log, is_discovering=False)
     machine = StagedMachine(identity, settings, None)
-    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, logging.getLogger("ring")).run()
+    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, log).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -14,6 +14,8 @@ from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.transport import Address, DialFailed, DialProblem, Frame, PeerId, Transport
 from p2pnet.config import NetworkSettings
 from p2pnet.consensus.effects import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.consensus.messages import Refuse
+from p2pnet.consensus.messages import encode as encode_for_rounds
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.errors import ProtocolError, TransportError
 from p2pnet.membership import effects as wanted
@@ -77,14 +79,44 @@ class Neighbors(ABC):
 
 
 @final
-class NamedNeighbors(Neighbors):
-    """The neighbors that the settings name, and whoever else is allowed and dials."""
+class Door:
+    """Where those are turned away that have dialed when there were neighbors enough; each side is told, once."""
 
-    def __init__(self, transport: Transport, addresses: Mapping[PeerId, str | None], *, is_discovering: bool) -> None:
+    def __init__(self, transport: Transport, log: logging.Logger, max_neighbors: int) -> None:
+        self._transport = transport
+        self._log = log
+        self._limit = f"as many neighbors as network.max_neighbors = {max_neighbors} allows"
+        self._told: set[PeerId] = set()
+
+    def turn_away(self, peer: PeerId) -> None:
+        words = f"the agent has {self._limit}: raise it there, or name this one there, or another here"
+        self._transport.send(peer, encode_for_rounds(Refuse(words)))
+        self._transport.hang_up(peer)
+        level = logging.DEBUG if peer in self._told else logging.WARNING
+        self._told.add(peer)
+        self._log.log(level, "refused %s: there are %s; raise it, or name this one", peer, self._limit)
+
+
+@final
+class NamedNeighbors(Neighbors):
+    """The neighbors that the settings name, and whoever else is allowed and dials while there is room."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        addresses: Mapping[PeerId, str | None],
+        max_neighbors: int,
+        log: logging.Logger,
+        *,
+        is_discovering: bool,
+    ) -> None:
         """Those without an address are dialed where the local network finds them, if it `is_discovering`."""
         self._transport = transport
         self._addresses = addresses
+        self._max_neighbors = max_neighbors
         self._is_discovering = is_discovering
+        self._door = Door(transport, log, max_neighbors)
+        self._guests: set[PeerId] = set()
 
     def start(self) -> list[News]:
         for peer, address in self._addresses.items():
@@ -99,10 +131,17 @@ class NamedNeighbors(Neighbors):
         return []
 
     def connected(self, peer: PeerId) -> list[News]:
+        if not self._is_neighbor(peer):
+            if len(self._addresses) + len(self._guests) >= self._max_neighbors:
+                self._door.turn_away(peer)
+                return []
+            self._guests.add(peer)
         return [PeerConnected(peer)]
 
     def disconnected(self, peer: PeerId) -> list[News]:
-        return [PeerDisconnected(peer)]
+        news: list[News] = [PeerDisconnected(peer)] if self._is_neighbor(peer) else []
+        self._guests.discard(peer)
+        return news
 
     def dial_failed(self, failed: DialFailed) -> list[News]:  # noqa: ARG002
         return []
@@ -115,11 +154,11 @@ class NamedNeighbors(Neighbors):
             self._transport.dial(agent.peer, *agent.addresses)
         return []
 
-    def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:  # noqa: ARG002
+    def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:
         if is_membership(frames[0]):
             decode(frames)
             raise ProtocolError("it gossips, but neighbors are named here; name neighbors there too, or none here")
-        return [], True
+        return [], self._is_neighbor(peer)
 
     def reject(self, peer: PeerId) -> list[News]:
         self._transport.hang_up(peer)
@@ -127,6 +166,9 @@ class NamedNeighbors(Neighbors):
 
     def leave(self) -> None:
         return
+
+    def _is_neighbor(self, peer: PeerId) -> bool:
+        return peer in self._addresses or peer in self._guests
 
 
 _PROBLEMS: Mapping[DialProblem, wanted.DialProblem] = {
@@ -139,7 +181,8 @@ _PROBLEMS: Mapping[DialProblem, wanted.DialProblem] = {
 class GossipedNeighbors(Neighbors):
     """The active view of the membership machine.
 
-    Besides, whoever is allowed, dials, and does not gossip has named this agent for its neighbor: it is one, a guest.
+    Besides, whoever is allowed, dials, and does not gossip has named this agent for its neighbor: it is one, a guest,
+    while there is room.
     """
 
     def __init__(
@@ -163,6 +206,7 @@ class GossipedNeighbors(Neighbors):
         self._linked: set[PeerId] = set()
         """Those that the rounds take for connected neighbors."""
         self._guests: set[PeerId] = set()
+        self._door = Door(transport, log, machine.view.capacity)
 
     def start(self) -> list[News]:
         return self._perform(self._machine.start(self._clock()))
@@ -185,7 +229,7 @@ class GossipedNeighbors(Neighbors):
     def disconnected(self, peer: PeerId) -> list[News]:
         news: list[News] = [PeerDisconnected(peer)] if peer in self._linked else []
         self._linked.discard(peer)
-        self._guests.discard(peer)
+        self._lose_guest(peer)
         return news + self._handle(wanted.PeerDisconnected(peer))
 
     def dial_failed(self, failed: DialFailed) -> list[News]:
@@ -210,13 +254,17 @@ class GossipedNeighbors(Neighbors):
             return [], True
         if self._machine.members.find(peer) is not None:
             return [], False  # it is about to be a neighbor, or is one no longer
+        if not self._machine.view.has_room_for_guest:
+            self._door.turn_away(peer)
+            return [], False
         self._guests.add(peer)
         self._linked.add(peer)
-        return [PeerConnected(peer)], True
+        news = self._handle(wanted.GuestsChanged(len(self._guests)))
+        return [*news, PeerConnected(peer)], True
 
     def reject(self, peer: PeerId) -> list[News]:
         if peer in self._guests:
-            self._guests.discard(peer)
+            self._lose_guest(peer)
             self._linked.discard(peer)
             self._transport.hang_up(peer)
             return []
@@ -224,6 +272,11 @@ class GossipedNeighbors(Neighbors):
 
     def leave(self) -> None:
         self._handle(wanted.LeaveRequested())
+
+    def _lose_guest(self, peer: PeerId) -> None:
+        if peer in self._guests:
+            self._guests.discard(peer)
+            self._handle(wanted.GuestsChanged(len(self._guests)))
 
     def _handle(self, event: wanted.Event, cause: PeerId = "") -> list[News]:
         return self._perform(self._machine.handle(event, self._clock()), cause)
@@ -245,7 +298,7 @@ class GossipedNeighbors(Neighbors):
                     if peer not in self._linked:
                         self._linked.add(peer)
                         news.append(PeerConnected(peer))
-                    self._guests.discard(peer)
+                    self._lose_guest(peer)
                 case wanted.CloseLink(peer, is_gone):
                     if not is_gone:
                         news.append(PeerParted(peer))
@@ -283,7 +336,8 @@ def make_neighbors(
     """Those named in the settings, or where none are named, those found by gossip, beginning with the seeds."""
     if settings.neighbors:
         addresses = {neighbor.public_key: neighbor.address for neighbor in settings.neighbors}
-        return NamedNeighbors(transport, addresses, is_discovering=settings.discovery != "none")
+        is_discovering = settings.discovery != "none"
+        return NamedNeighbors(transport, addresses, settings.max_neighbors, log, is_discovering=is_discovering)
     me = Record(identity.peer, State.ALIVE, identity.incarnation, identity.address, identity.name)
     seeds = {seed.public_key: seed.address for seed in settings.seeds}
     machine = MembershipMachine(

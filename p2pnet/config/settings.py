@@ -160,7 +160,9 @@ class NetworkSettings(Section):
         "found there; with named neighbors, those without an address only.",
     )
     max_neighbors: PositiveInt = Field(
-        default=8, description="Most neighbors where none are named, three or more; an agent looks for half as many."
+        default=8,
+        description="Most neighbors: beyond it whoever dials is refused, but never one that is named. Where none are "
+        "named, an agent looks for half as many, three or more, and keeps their places for them.",
     )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",

@@ -81,6 +81,13 @@ class NeighborRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class GuestsChanged:
+    """So many have places of neighbors without being members: they do not gossip."""
+
+    n_guests: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The time that `next_deadline` named has come."""
 
@@ -98,6 +105,7 @@ Event: TypeAlias = (
     | PeerHeard
     | SeedFound
     | NeighborRejected
+    | GuestsChanged
     | DeadlineReached
     | LeaveRequested
 )  # fmt: skip

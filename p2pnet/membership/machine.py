@@ -23,6 +23,7 @@ from p2pnet.membership.effects import (
     DialProblem,
     Effect,
     Event,
+    GuestsChanged,
     LeaveRequested,
     Log,
     MessageReceived,
@@ -133,6 +134,9 @@ class MembershipMachine:
                 effects = []
             case NeighborRejected(peer):
                 effects = self._overlay.reject(peer, now)
+            case GuestsChanged(n_guests):
+                self.view.n_guests = n_guests
+                effects = []
             case LeaveRequested():
                 effects = self._leave()
             case _:

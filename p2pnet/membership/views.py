@@ -56,12 +56,14 @@ class Contact:
 class ActiveView:
     """The neighbors: a small part of the members, and each of them has this agent among its own.
 
-    It seeks more below `n_wanted`, and takes in others up to `capacity`.
+    It seeks more below `n_wanted`, and takes in others up to `capacity`. Guests, who are no members, may have places
+    too, but for `n_wanted`.
     """
 
     def __init__(self, n_wanted: int, capacity: int) -> None:
         self.n_wanted = n_wanted
         self.capacity = capacity
+        self.n_guests = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
 
     def __len__(self) -> int:
@@ -75,7 +77,11 @@ class ActiveView:
 
     @property
     def is_full(self) -> bool:
-        return len(self._neighbors) >= self.capacity
+        return len(self._neighbors) + self.n_guests >= self.capacity
+
+    @property
+    def has_room_for_guest(self) -> bool:
+        return not self.is_full and self.n_guests < self.capacity - self.n_wanted
 
     @property
     def connected(self) -> list[PeerId]:

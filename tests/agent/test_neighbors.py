@@ -23,6 +23,7 @@ from p2pnet.membership.messages import (
     State,
     decode,
     encode,
+    is_membership,
 )
 from p2pnet.membership.timing import LAN
 
@@ -35,6 +36,7 @@ class Wire(Transport):
     def __init__(self) -> None:
         self.dialed: dict[PeerId, tuple[str, ...]] = {}
         self.sent: list[tuple[PeerId, Message]] = []
+        self.refused: list[tuple[PeerId, str]] = []
         self.hung_up: list[PeerId] = []
 
     addresses = ("tcp://127.0.0.1:7070",)
@@ -49,7 +51,12 @@ class Wire(Transport):
         self.hung_up.append(peer)
 
     def send(self, peer: PeerId, frames: Sequence[Frame]) -> bool:
-        self.sent.append((peer, decode(frames)))
+        if is_membership(frames[0]):
+            self.sent.append((peer, decode(frames)))
+        else:
+            message = rounds.decode([memoryview(frame) for frame in frames])
+            assert isinstance(message, rounds.Refuse)
+            self.refused.append((peer, message.reason))
         return True
 
     def inquire(self, *arguments: object) -> None:
@@ -218,7 +225,9 @@ def test_the_death_of_a_neighbor_is_told_when_its_redial_is_refused(clock: Clock
 
 
 def test_named_neighbors_are_dialed_where_they_are_said_or_found_to_be(wire: Wire) -> None:
-    named = NamedNeighbors(wire, {"ann": "tcp://ann:7070", "bob": None}, is_discovering=True)
+    named = NamedNeighbors(
+        wire, {"ann": "tcp://ann:7070", "bob": None}, 2, logging.getLogger("test"), is_discovering=True
+    )
     assert named.start() == []
     named.found(LanAgent("bob", "bob", "1", "", ("tcp://10.0.0.1:7070",)))
     named.found(LanAgent("ann", "ann", "1", "", ("tcp://10.0.0.2:7070",)))
@@ -229,3 +238,42 @@ def test_named_neighbors_are_dialed_where_they_are_said_or_found_to_be(wire: Wir
     assert named.disconnected("ann") == [PeerDisconnected("ann")]
     with pytest.raises(ProtocolError, match="neighbors are named here"):
         named.received("ann", request_of("ann"))
+
+
+def test_beyond_the_most_neighbors_whoever_dials_is_refused_but_never_one_that_is_named(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    addresses = {"ann": "tcp://ann:7070", "bob": None}
+    named = NamedNeighbors(wire, addresses, 3, logging.getLogger("test"), is_discovering=False)
+    assert named.connected("cat") == [PeerConnected("cat")]
+    for _ in range(3):  # it comes again
+        assert named.connected("dan") == []
+        assert named.received("dan", SHARES) == ([], False)
+        assert named.disconnected("dan") == []
+    assert [peer for peer, _ in wire.refused] == wire.hung_up == ["dan"] * 3
+    assert "network.max_neighbors = 3" in wire.refused[0][1]
+    assert [record.message for record in caplog.records] == [
+        "refused dan: there are as many neighbors as network.max_neighbors = 3 allows; raise it, or name this one"
+    ]
+    assert named.connected("bob") == [PeerConnected("bob")]
+    assert named.disconnected("cat") == [PeerDisconnected("cat")]
+    assert named.connected("dan") == [PeerConnected("dan")]
+    assert named.received("dan", SHARES) == ([], True)
+
+
+def test_guests_take_the_places_that_are_not_kept_for_members(wire: Wire, gossiped: GossipedNeighbors) -> None:
+    for guest in ("eve", "fay"):
+        gossiped.connected(guest)
+    assert gossiped.received("eve", SHARES) == ([PeerConnected("eve")], True)
+    assert gossiped.received("fay", SHARES) == ([], False)
+    assert [peer for peer, _ in wire.refused] == wire.hung_up == ["fay"]
+    for member in ("bob", "cat", "dan", "gil"):  # three places of four are kept
+        gossiped.connected(member)
+        gossiped.received(member, request_of(member))
+    answers = {peer: message.is_accepted for peer, message in wire.sent if isinstance(message, NeighborReply)}
+    assert answers == {"bob": True, "cat": True, "dan": True, "gil": False}
+    gossiped.disconnected("eve")
+    gossiped.received("gil", request_of("gil"))
+    assert wire.sent[-1][0] == "gil"
+    assert isinstance(wire.sent[-1][1], NeighborReply)
+    assert wire.sent[-1][1].is_accepted

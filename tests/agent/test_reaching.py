@@ -123,6 +123,34 @@ def test_a_peer_that_cannot_be_reached_is_one_warning_however_often_it_is_tried(
     ]
 
 
+def test_one_that_dials_when_there_are_neighbors_enough_is_refused_and_both_sides_say_so(
+    make_machines: MakeMachines,
+) -> None:
+    hub, friend, outsider = machines = make_machines(3)
+    addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)]
+    unscaled = {"standardize": "none"}
+    hub.configure(
+        {"bind": addresses[0], "neighbors": [named(friend, addresses[1])], "max_neighbors": 1},
+        security={"allowed_peers": [outsider.keys.public]},
+        data=unscaled,
+    )
+    for machine, address in zip(machines[1:], addresses[1:], strict=True):
+        machine.configure({"bind": address, "neighbors": [named(hub, addresses[0])]}, data=unscaled)
+    outsider.start()
+    hub.start()
+    outsider.until(lambda outsider: outsider.has_said("hung up on"))
+    friend.start()
+    for machine in (hub, friend):
+        machine.wait()
+    limit = "as many neighbors as network.max_neighbors = 1 allows"
+    assert [line for line in hub.warnings() if limit in line] == [
+        f"refused {outsider.keys.public}: there are {limit}; raise it, or name this one"
+    ]
+    assert [line for line in outsider.warnings() if limit in line] == [
+        f"{hub.keys.public} refused: the agent has {limit}: raise it there, or name this one there, or another here"
+    ]
+
+
 # ----------------------------------------------------------------------------------------- a LAN of namespaces
 
 
