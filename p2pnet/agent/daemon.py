@@ -23,6 +23,7 @@ from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.neighbors import Neighbors, News
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.records import Records
+from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.state import RoundRecord, StateDirectory
 from p2pnet.agent.training import Training
 from p2pnet.agent.transport import (
@@ -112,6 +113,7 @@ class Daemon:
         self._neighbors = neighbors
         self._discovery = discovery
         self._unreached = Unreached()
+        self._rejections = Rejections(log)
         self._records = Records(state, log, time.time)
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
@@ -210,9 +212,8 @@ class Daemon:
                 level = logging.WARNING if is_news else logging.DEBUG
                 self._log.log(level, "cannot reach %s at %s: %s; trying again", peer, address, problem)
                 self._tell(self._neighbors.dial_failed(happening))
-            case Rejected(refusal, peer, address, n_unreported):
-                more = f" (and {n_unreported} more)" if n_unreported else ""
-                self._log.warning("rejected %s: %s%s", peer or address or "a stranger", refusal, more)
+            case Rejected():
+                self._rejections.tell(happening)
 
     def _take_what_was_found(self) -> None:
         for agent in self._discovery.take():

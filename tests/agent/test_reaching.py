@@ -123,6 +123,20 @@ def test_a_peer_that_cannot_be_reached_is_one_warning_however_often_it_is_tried(
     ]
 
 
+def test_a_peer_that_is_not_allowed_is_one_warning_however_often_it_dials(make_machines: MakeMachines) -> None:
+    one, mole = make_machines(2)
+    addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(2)]
+    one.configure({"bind": addresses[0]}, log={"level": "debug"})
+    mole.configure({"bind": addresses[1], "neighbors": [named(one, addresses[0])]})
+    one.start()
+    mole.start()
+    one.until(lambda one: one.count("its key is not on the allow-list") > 3)
+    assert [line for line in one.warnings() if "rejected" in line] == [
+        f"rejected {mole.keys.public}: its key is not on the allow-list; to let it in, add it to security.allowed_peers"
+    ]
+    assert len([line for line in mole.warnings() if "allow-list" in line]) == 1
+
+
 def test_one_that_dials_when_there_are_neighbors_enough_is_refused_and_both_sides_say_so(
     make_machines: MakeMachines,
 ) -> None:

@@ -1,0 +1,44 @@
+"""Which refusals at the door a person is told of: each peer and cause once, though who is refused redials for ever."""
+
+from __future__ import annotations
+
+import logging
+from typing import final
+
+from p2pnet.agent.transport import Address, Refusal, Rejected
+from p2pnet.errors import TransportError
+
+MAX_REMEMBERED = 1000
+"""Anybody can make up keys; beyond this many the oldest is forgotten."""
+
+_ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_peers"}
+
+
+@final
+class Rejections:
+    """Those that were refused, with the cause."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._told: dict[tuple[str, Refusal], None] = {}
+        """whom and what a person was told of, oldest first"""
+
+    def tell(self, rejected: Rejected) -> None:
+        """Warn of it the first time; all later ones are counted by the transport and shown to who debugs."""
+        whom = rejected.peer or rejected.address or "a stranger"
+        # Each connection of a stranger comes from another port.
+        cause = (rejected.peer or _host(whom), rejected.refusal)
+        level = logging.DEBUG if cause in self._told else logging.WARNING
+        self._told[cause] = None
+        if len(self._told) > MAX_REMEMBERED:
+            del self._told[next(iter(self._told))]
+        more = f" (and {rejected.n_unreported} more)" if rejected.n_unreported else ""
+        advice = _ADVICE.get(rejected.refusal, "") if level == logging.WARNING else ""
+        self._log.log(level, "rejected %s: %s%s%s", whom, rejected.refusal, advice, more)
+
+
+def _host(address: str) -> str:
+    try:
+        return Address.parse(address).host
+    except TransportError:
+        return address  # a host without a port

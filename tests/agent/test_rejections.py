@@ -1,0 +1,64 @@
+"""Refusals at the door: a warning for each peer and cause, however often it comes again."""
+
+import logging
+
+import pytest
+
+from p2pnet.agent.rejections import MAX_REMEMBERED, Rejections
+from p2pnet.agent.transport import Refusal, Rejected
+
+MOLE = "m" * 40
+
+
+@pytest.fixture
+def rejections() -> Rejections:
+    return Rejections(logging.getLogger("test"))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_a_key_that_is_not_allowed_is_one_warning_that_says_what_to_do(
+    rejections: Rejections, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for _ in range(3):
+        rejections.tell(Rejected(Refusal.KEY_NOT_ALLOWED, MOLE, "192.0.2.1", 0))
+    rejected = f"rejected {MOLE}: its key is not on the allow-list"
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", f"{rejected}; to let it in, add it to security.allowed_peers"),
+        ("DEBUG", rejected),
+        ("DEBUG", rejected),
+    ]
+
+
+def test_another_cause_and_another_peer_are_news(rejections: Rejections, caplog: pytest.LogCaptureFixture) -> None:
+    for peer in (MOLE, "o" * 40, MOLE):
+        for refusal in (Refusal.TOO_MANY_BYTES, Refusal.BROKEN_FRAME):
+            rejections.tell(Rejected(refusal, peer, "tcp://192.0.2.1:999", 0))
+    assert len(warnings(caplog)) == 4
+
+
+def test_a_stranger_is_its_host_whatever_port_it_comes_from(
+    rejections: Rejections, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address in (
+        "tcp://192.0.2.1:999",
+        "tcp://192.0.2.1:1000",
+        "tcp://[fd00::1]:5",
+        "tcp://[fd00::1]:6",
+        None,
+        None,
+    ):
+        rejections.tell(Rejected(Refusal.NO_HANDSHAKE, None, address, 7))
+    what = f"{Refusal.NO_HANDSHAKE} (and 7 more)"
+    assert warnings(caplog) == [
+        f"rejected {whom}: {what}" for whom in ("tcp://192.0.2.1:999", "tcp://[fd00::1]:5", "a stranger")
+    ]
+
+
+def test_made_up_keys_do_not_fill_the_memory(rejections: Rejections, caplog: pytest.LogCaptureFixture) -> None:
+    for k in [*range(MAX_REMEMBERED + 1), 0]:  # the first has been forgotten
+        rejections.tell(Rejected(Refusal.KEY_NOT_ALLOWED, f"{k:040}", None, 0))
+    assert len(warnings(caplog)) == MAX_REMEMBERED + 2
