@@ -43,19 +43,12 @@ def test_another_cause_and_another_peer_are_news(rejections: Rejections, caplog:
 def test_a_stranger_is_its_host_whatever_port_it_comes_from(
     rejections: Rejections, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for address in (
-        "tcp://192.0.2.1:999",
-        "tcp://192.0.2.1:1000",
-        "tcp://[fd00::1]:5",
-        "tcp://[fd00::1]:6",
-        None,
-        None,
-    ):
+    hosts = ("192.0.2.1", "[fd00::1]")
+    for address in [*(f"tcp://{host}:{port}" for host in hosts for port in (998, 999)), None, None]:
         rejections.tell(Rejected(Refusal.NO_HANDSHAKE, None, address, 7))
     what = f"{Refusal.NO_HANDSHAKE} (and 7 more)"
-    assert warnings(caplog) == [
-        f"rejected {whom}: {what}" for whom in ("tcp://192.0.2.1:999", "tcp://[fd00::1]:5", "a stranger")
-    ]
+    whoms = [*(f"tcp://{host}:998" for host in hosts), "a stranger"]
+    assert warnings(caplog) == [f"rejected {whom}: {what}" for whom in whoms]
 
 
 def test_made_up_keys_do_not_fill_the_memory(rejections: Rejections, caplog: pytest.LogCaptureFixture) -> None:
