@@ -42,9 +42,9 @@ def summarize(settings: Settings, train: Samples, test: Samples) -> Summary | No
     if not is_scaling and not labels:
         return None
     try:
-        check_labels(f"{settings.data.source}, column {train.target_name!r}", labels)
+        check_labels(labels)
     except ProtocolError as error:
-        raise DataError(str(error)) from error
+        raise DataError(f"{settings.data.source}, column {train.target_name!r}: {error}") from error
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
     if not is_scaling:
         return Summary(n_samples, np.zeros(1), np.zeros(1), labels)  # only its labels are the network's business

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from time import thread_time
+from time import monotonic
 from typing import Generic, TypeVar, final
 
 Answer = TypeVar("Answer")
@@ -14,21 +14,24 @@ Answer = TypeVar("Answer")
 MAX_PAUSE_S = 0.003
 """How long the loop may be kept from its sockets; handing work to a thread and back takes up to a third of it."""
 
+N_REMEMBERED = 3
+"""Times of each kind of work; the least is believed, since on a busy machine some take far longer than they should."""
+
 
 @final
 class Worker(Generic[Answer]):
     """Does one piece of work after the other, and keeps the answers until they are taken.
 
-    Work of a kind that took less than 3 ms of processor time the last time is done at once, by the caller. All other
-    goes to a thread, which calls `wake` when it is done, and so does each kind for the first time.
+    Work of a kind that lately took less than 3 ms is done at once, by the caller. All other goes to a thread, which
+    calls `wake` when it is done, and so does each kind for the first time.
     """
 
-    def __init__(self, wake: Callable[[], None], clock: Callable[[], float] = thread_time) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float] = monotonic) -> None:
         self._wake = wake
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner")
         self._futures: deque[Future[Answer]] = deque()
-        self._last_s: dict[str, float] = {}
+        self._times_s: dict[str, deque[float]] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -41,8 +44,9 @@ class Worker(Generic[Answer]):
 
     def do(self, kind: str, work: Callable[[], Answer]) -> None:
         """Compute, now or soon; what the work raises is raised when its answer is taken."""
-        timed = partial(self._timed, kind, work)
-        if self._last_s.get(kind, MAX_PAUSE_S) < MAX_PAUSE_S and not self.is_busy:
+        times_s = self._times_s.setdefault(kind, deque(maxlen=N_REMEMBERED))
+        timed = partial(self._timed, times_s, work)
+        if times_s and min(times_s) < MAX_PAUSE_S and not self.is_busy:
             self._futures.append(_done(timed))
             return
         future = self._thread.submit(timed)
@@ -57,10 +61,10 @@ class Worker(Generic[Answer]):
         """Begin nothing more, and wait for nothing."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _timed(self, kind: str, work: Callable[[], Answer]) -> Answer:
+    def _timed(self, times_s: deque[float], work: Callable[[], Answer]) -> Answer:
         start = self._clock()
         answer = work()
-        self._last_s[kind] = self._clock() - start
+        times_s.append(self._clock() - start)
         return answer
 
 

@@ -18,7 +18,6 @@ recent, else the agent's own z; and the link begins again without momentum.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -113,8 +112,10 @@ class Exchange:
 
         Far larger numbers come of a fault, and would drown those of everybody else in their rounding.
         """
-        is_mass_in_measure = link.imbalance() <= MAX_RATIO * max(1.0, self.tracker.largest_own)
-        return is_mass_in_measure and norm(share.params) <= MAX_RATIO * max(1.0, norm(params))
+        if link.imbalance() > MAX_RATIO * max(1.0, self.tracker.largest_own):
+            return False
+        size = norm(share.params)
+        return size <= MAX_RATIO or size <= MAX_RATIO * norm(params)
 
     def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
         """Give every neighbor that takes part its share, all from the same y.
@@ -140,7 +141,7 @@ class Exchange:
             weight = self._weights.given.get(neighbor.peer)
             if weight is not None and link.is_window_open(now):
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
-                link.mass_flow = _flow(weight * mass, link.mass_flow, momentum) if is_returned else None
+                link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_returned else None
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
                 link.newest = self._share(link, round_, given, proximal_weight)
                 link.timer.sent(link.sequence, now)
@@ -214,12 +215,12 @@ class Exchange:
                 is_complete = False
                 continue
             # Both in the precision of the wire, so that equal parameters differ by nothing.
-            difference = np.subtract(share.params, self._proposal, dtype=np.float64)
-            link.params_flow = _flow(self._weights.taken[neighbor.peer] * difference, link.params_flow, momentum)
+            difference = (share.params - self._proposal).astype(np.float64, copy=False)
+            link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
             mixed += link.params_flow
-            farthest = max(farthest, float(difference @ difference))
+            farthest = max(farthest, norm(difference))
         self.quiet.end_round(round_, counts)
-        disagreement = math.sqrt(farthest) / (1.0 + float(np.linalg.norm(mixed)))
+        disagreement = farthest / (1.0 + norm(mixed))
         return Mixture(mixed, disagreement, is_complete, tuple(given_up))
 
     def _count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
@@ -242,7 +243,9 @@ def with_zeros_of(step: Array, params: Array) -> Array:
     return np.where((step == 0.0) & is_nothing, 0.0, params)
 
 
-def _flow(flow: Array, previous: Array | None, momentum: float) -> Array:
+def _flow(weight: float, difference: Array, previous: Array | None, momentum: float) -> Array:
     """What flows over a link in this round, with momentum where the link was whole in the round before."""
-    flow = (1.0 + momentum) * flow
-    return flow if previous is None else flow + momentum * previous
+    flow: Array = ((1.0 + momentum) * weight) * difference
+    if previous is not None:
+        flow += momentum * previous
+    return flow

@@ -12,7 +12,6 @@ share which the receiver has acknowledged, the *base*.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -71,8 +70,8 @@ class Link:
         """The last sequence number acknowledged to the other end."""
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
-        self._waiting: list[Share] = []
-        """Shares that came and are not yet applied, oldest first, with whole totals."""
+        self._waiting: list[tuple[Share, Array]] = []
+        """Shares that came and are not yet applied, oldest first, each with its whole total."""
         self._sent_by: dict[int, Array] = {0: self.sent}
         self._received_by: dict[int, Array] = {0: self.received}
 
@@ -95,7 +94,7 @@ class Link:
             self.sent = self.sent + mass
             return 0, self.sent
         base = self._sent_by[self.acknowledged]
-        relative = (self.sent + mass - base).astype(np.float32)
+        relative = (mass if base is self.sent else mass + (self.sent - base)).astype(np.float32)
         self.sent = base + relative
         self._sent_by[self.sequence] = self.sent
         return self.acknowledged, relative
@@ -141,13 +140,12 @@ class Link:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
         self.newest_round = share.round
         self.n_unreturned = 0
-        kept = share if is_whole else replace(share, total=total, base=0)
-        self._waiting = [*self._waiting, kept][-MAX_WAITING:]
+        self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
         return True
 
     def imbalance(self) -> float:
         """‖received − sent‖ with the newest share that has come: the mass that the link has moved in all."""
-        received = self._waiting[-1].total if self._waiting else self.received
+        received = self._waiting[-1][1] if self._waiting else self.received
         return norm(received - self.sent)
 
     @property
@@ -165,18 +163,17 @@ class Link:
 
         If none of them is of that very round, the later ones stand in for it: the round's own share is lost or late.
         """
-        due = [share for share in self._waiting if share.round <= round_]
-        if not due or due[-1].round < round_:
+        due = [(share, total) for share, total in self._waiting if share.round <= round_]
+        if not due or due[-1][0].round < round_:
             due = self._waiting
         if not due:
             return False
         self._waiting = self._waiting[len(due) :]
-        self.latest = due[-1]
-        self.received = self.latest.total.astype(np.float64, copy=False)
+        self.latest, self.received = due[-1]
         return True
 
 
 def norm(vector: WireArray) -> float:
     """‖v‖, infinite where its square is too large to be told."""
-    with np.errstate(over="ignore"):
-        return math.sqrt(float(vector.dot(vector)))
+    # Unlike the other products, vdot overflows without a warning.
+    return math.sqrt(np.vdot(vector, vector))

@@ -270,11 +270,14 @@ def decode(frames: Sequence[Buffer]) -> Message:
     if len(frames) != 1 + len(array_names):
         raise ProtocolError(f"{message_type.__name__}: {len(frames) - 1} array frames instead of {len(array_names)}")
     values: dict[str, Any] = {}
-    for name, value in zip(names, header[2:], strict=True):
-        values[name] = _READERS[name](f"{message_type.__name__}.{name}", value)
-    wire_type = _WIRE_TYPES[values.get("precision", 64)]
-    for name, frame in zip(array_names, frames[1:], strict=True):
-        values[name] = _read_array(f"{message_type.__name__}.{name}", frame, wire_type)
+    try:
+        for name, value in zip(names, header[2:], strict=True):
+            values[name] = _READERS[name](value)
+        wire_type = _WIRE_TYPES[values.get("precision", 64)]
+        for name, frame in zip(array_names, frames[1:], strict=True):
+            values[name] = _read_array(frame, wire_type)
+    except ProtocolError as error:
+        raise ProtocolError(f"{message_type.__name__}.{name}: {error}") from error
     return message_type(**values)
 
 
@@ -288,85 +291,85 @@ def _unpack(frame: Buffer) -> list[Any]:
     return header
 
 
-def _read_count(where: str, value: object) -> int:
+def _read_count(value: object) -> int:
     if type(value) is not int or not 0 <= value < 2**62:
-        raise ProtocolError(f"{where}: not a count")
+        raise ProtocolError("not a count")
     return value
 
 
-def _read_flag(where: str, value: object) -> bool:
+def _read_flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ProtocolError(f"{where}: neither true nor false")
+        raise ProtocolError("neither true nor false")
     return value
 
 
-def _read_round(where: str, value: object) -> int:
-    return -1 if value == -1 else _read_count(where, value)
+def _read_round(value: object) -> int:
+    return -1 if value == -1 else _read_count(value)
 
 
-def _read_text(where: str, value: object) -> str:
+def _read_text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH:
-        raise ProtocolError(f"{where}: not a text of at most {MAX_TEXT_LENGTH} characters")
+        raise ProtocolError(f"not a text of at most {MAX_TEXT_LENGTH} characters")
     return value
 
 
-def _read_weight(where: str, value: object) -> float:
+def _read_weight(value: object) -> float:
     if not isinstance(value, float) or not math.isfinite(value) or value < 0:
-        raise ProtocolError(f"{where}: not a finite number of at least zero")
+        raise ProtocolError("not a finite number of at least zero")
     return value
 
 
-def _read_nonce(where: str, value: object) -> Nonce:
+def _read_nonce(value: object) -> Nonce:
     if not isinstance(value, list) or len(value) != 2:
-        raise ProtocolError(f"{where}: not a pair of incarnation and counter")
-    return Nonce(_read_count(where, value[0]), _read_count(where, value[1]))
+        raise ProtocolError("not a pair of incarnation and counter")
+    return Nonce(_read_count(value[0]), _read_count(value[1]))
 
 
-def _read_optional_nonce(where: str, value: object) -> Nonce | None:
-    return None if value is None else _read_nonce(where, value)
+def _read_optional_nonce(value: object) -> Nonce | None:
+    return None if value is None else _read_nonce(value)
 
 
-def _read_link_id(where: str, value: object) -> LinkId:
+def _read_link_id(value: object) -> LinkId:
     if not isinstance(value, list) or len(value) != 2:
-        raise ProtocolError(f"{where}: not a pair of nonces")
-    return LinkId(_read_nonce(where, value[0]), _read_nonce(where, value[1]))
+        raise ProtocolError("not a pair of nonces")
+    return LinkId(_read_nonce(value[0]), _read_nonce(value[1]))
 
 
-def _read_texts(where: str, value: object) -> dict[str, str]:
+def _read_texts(value: object) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > MAX_FIELDS:
-        raise ProtocolError(f"{where}: not a map of at most {MAX_FIELDS} texts")
-    return {_read_text(where, name): _read_text(where, text) for name, text in value.items()}
+        raise ProtocolError(f"not a map of at most {MAX_FIELDS} texts")
+    return {_read_text(name): _read_text(text) for name, text in value.items()}
 
 
-def _read_labels(where: str, value: object) -> tuple[str, ...]:
+def _read_labels(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_LABELS:
-        raise ProtocolError(f"{where}: not a list of at most {MAX_LABELS} texts")
-    return check_labels(where, tuple(_read_text(where, label) for label in value))
+        raise ProtocolError(f"not a list of at most {MAX_LABELS} texts")
+    return check_labels(tuple(_read_text(label) for label in value))
 
 
-def check_labels(where: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     """The same, or ProtocolError: they must be distinct and fit into one message."""
     if len(set(labels)) < len(labels):
-        raise ProtocolError(f"{where}: a label stands there twice")
+        raise ProtocolError("a label stands there twice")
     if len(labels) > MAX_LABELS or sum(len(label.encode()) + 3 for label in labels) > MAX_BYTES_OF_LABELS:
         raise ProtocolError(
-            f"{where}: more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"
+            f"more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"
         )
     return labels
 
 
-def _read_precision(where: str, value: object) -> int:
+def _read_precision(value: object) -> int:
     if type(value) is not int or value not in _WIRE_TYPES:
-        raise ProtocolError(f"{where}: neither 32 nor 64")
+        raise ProtocolError("neither 32 nor 64")
     return value
 
 
-def _read_array(where: str, frame: Buffer, wire_type: str) -> WireArray:
+def _read_array(frame: Buffer, wire_type: str) -> WireArray:
     if len(frame) % np.dtype(wire_type).itemsize:
-        raise ProtocolError(f"{where}: {len(frame)} bytes are not a whole number of {np.dtype(wire_type).name}")
+        raise ProtocolError(f"{len(frame)} bytes are not a whole number of {np.dtype(wire_type).name}")
     array: WireArray = np.frombuffer(frame, dtype=wire_type)
     if not np.isfinite(array).all():
-        raise ProtocolError(f"{where}: holds a number that is not finite")
+        raise ProtocolError("holds a number that is not finite")
     return array
 
 

@@ -87,7 +87,7 @@ class SurveyMachine:
         """When a link was opened last."""
         self._rounds = RoundMachine(identity, _survey_settings(settings), _as_params(own.mean))
         self._survey = f"{identity.peer} {identity.incarnation}"
-        self._labels = check_labels("labels", tuple(sorted(own.labels)))
+        self._labels = check_labels(tuple(sorted(own.labels)))
         self._heard: dict[PeerId, Census] = {}
         """What each neighbor said last."""
         self._estimate: tuple[Array, Array] | None = None
@@ -197,8 +197,7 @@ class SurveyMachine:
         return Send(peer, Census(self._survey, self._labels, self._is_same(self._heard.get(peer))))
 
     def _census_received(self, peer: PeerId, census: Census) -> list[Effect]:
-        labels = tuple(sorted({*self._labels, *census.labels}))
-        self._labels = check_labels("Census.labels", labels)
+        self._labels = check_labels(tuple(sorted({*self._labels, *census.labels})))
         self._survey = min(self._survey, census.survey)
         self._heard[peer] = census
         return [] if census.is_confirmed else [self._census(peer)]
