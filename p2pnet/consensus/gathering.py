@@ -33,6 +33,7 @@ class Gathering:
         """The answer of the one that was asked last, once it has come."""
         self.has_announced = False
         self.deadline: float | None = None
+        self._has_complained = False
 
     def begin(self, now: float) -> None:
         """From now on the agent is able to start; until then it only makes itself known."""
@@ -54,8 +55,19 @@ class Gathering:
             return effects, True
         if is_late:
             self.deadline = self._start_by = now + self._timing.start_timeout_s
-            effects.append(Log(True, "no neighbor has answered yet; waiting on"))
+            effects += self._complain()
         return effects, False
+
+    def _complain(self) -> list[Effect]:
+        """Say once that nobody is there. Waiting is right: those who have finished may be started again."""
+        if self._has_complained:
+            return []
+        self._has_complained = True
+        text = (
+            f"no neighbor has answered in {self._timing.start_timeout_s:g} s; waiting on. Start the others, again if "
+            "they have finished without this agent, or stop it"
+        )
+        return [Log(True, text)]
 
     def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[Effect]:
         if self._asked and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
