@@ -177,14 +177,11 @@ class Exchange:
 
     def is_waiting(self, round_: int) -> bool:
         """Whether an awaited share of this round, or a later one, is still to come."""
-        return any(
-            link.newest_round < round_
-            and neighbor.peer in self._awaited
-            and neighbor.is_connected
-            and neighbor.is_ready
-            and neighbor.finished_sequence is None
-            for neighbor, link in self._neighborhood.open()
-        )
+        for neighbor, link in self._neighborhood.open():
+            is_awaited = link.newest_round < round_ and neighbor.peer in self._awaited
+            if is_awaited and neighbor.is_connected and neighbor.is_ready and neighbor.finished_sequence is None:
+                return True
+        return False
 
     def mix(self, round_: int) -> Mixture:
         """Apply the shares that are there, in the order of the neighbors' ids."""

@@ -63,6 +63,10 @@ class LinkId(NamedTuple):
     def mirrored(self) -> LinkId:
         return LinkId(self.theirs, self.mine)
 
+    def is_mirrored(self, other: LinkId) -> bool:
+        """Whether `other` names the same link, seen from the other side."""
+        return self.mine == other.theirs and self.theirs == other.mine
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:

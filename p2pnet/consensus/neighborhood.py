@@ -134,7 +134,7 @@ class Neighborhood:
     def find_link(self, peer: PeerId, link_id: LinkId) -> Link | None:
         """The link with the peer, if `link_id` (as the peer sees it) is the one now open."""
         neighbor = self.find(peer)
-        if neighbor is None or neighbor.link is None or neighbor.link.link_id != link_id.mirrored():
+        if neighbor is None or neighbor.link is None or not neighbor.link.link_id.is_mirrored(link_id):
             return None
         # Whoever names this link has opened it.
         self._confirm(neighbor)

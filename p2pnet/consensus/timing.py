@@ -81,18 +81,12 @@ class AdaptiveTimeout:
     def __init__(self, floor_s: float, ceiling_s: float, first_s: float, n_first: int = 1) -> None:
         self._floor_s = min(floor_s, ceiling_s)
         self._ceiling_s = ceiling_s
-        self._first_s = first_s
         self._n_first = n_first
         self._smoothed_s = 0.0
         self._deviation_s = 0.0
         self._n_observed = 0
-
-    @property
-    def timeout_s(self) -> float:
+        self.timeout_s = self._bounded(first_s)
         """The ceiling holds in any case; the first wait is taken until `n_first` have been observed."""
-        is_new = self._n_observed < self._n_first
-        wait_s = self._first_s if is_new else self._smoothed_s + 4 * self._deviation_s
-        return min(max(wait_s, self._floor_s), self._ceiling_s)
 
     def observe(self, waited_s: float) -> None:
         self._n_observed += 1
@@ -101,6 +95,11 @@ class AdaptiveTimeout:
         else:
             self._deviation_s += (abs(waited_s - self._smoothed_s) - self._deviation_s) / 4
             self._smoothed_s += (waited_s - self._smoothed_s) / 8
+        if self._n_observed >= self._n_first:
+            self.timeout_s = self._bounded(self._smoothed_s + 4 * self._deviation_s)
+
+    def _bounded(self, wait_s: float) -> float:
+        return min(max(wait_s, self._floor_s), self._ceiling_s)
 
 
 MAX_BACK_OFF = 4
@@ -124,7 +123,7 @@ class ResendTimer:
 
     def sent(self, sequence: int, now: float) -> None:
         """A share has gone out, for the first time or again."""
-        if any(earlier == sequence for earlier, _ in self._in_flight):
+        if self._in_flight and self._in_flight[-1][0] == sequence:
             self._back_off = min(2 * self._back_off, MAX_BACK_OFF)
         self._in_flight.append((sequence, now))
         self.due_at = now + self._patience_s
@@ -141,7 +140,9 @@ class ResendTimer:
 
     def n_in_flight(self, now: float) -> int:
         """Transmissions neither confirmed nor old enough to be given up."""
-        timeout_s = self._timeout.timeout_s if self._in_flight else 0.0
+        if not self._in_flight:
+            return 0
+        timeout_s = self._timeout.timeout_s
         return sum(now < time + timeout_s for _, time in self._in_flight)
 
     def hurry(self, now: float) -> None:

@@ -163,5 +163,6 @@ def _unforeseen_curvature(past: _Past, params: Array, direction: Array) -> float
     size = float(s @ s)
     if size <= 1e-20 * (1.0 + float(params @ params)):
         return None
-    foreseen = past.local_model.gradient(s) - past.local_model.gradient_at_origin
+    local_model = past.local_model
+    foreseen = local_model.pulled_back(local_model.slopes_at(local_model.tangents(s)))
     return abs(float(s @ (direction - past.direction)) - past.scale * float(s @ foreseen)) / size
