@@ -107,7 +107,7 @@ def _names(X: NDArray[np.float64]) -> tuple[str, ...]:
 def _sklearn_files() -> Path:
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DataError("this data set comes with scikit-learn, which is not installed: pip install 'p2pnet[demo]'")
+        raise DataError("this data set comes with scikit-learn, which is not installed: pip install scikit-learn")
     return Path(package.origin).parent / "datasets" / "data"
 
 
@@ -115,4 +115,4 @@ def _table(file: Path, delimiter: str | None = None, skiprows: int = 0) -> NDArr
     try:
         return np.loadtxt(file, delimiter=delimiter, skiprows=skiprows)
     except OSError as error:
-        raise DataError(f"{file}: this scikit-learn lacks the file; pip install --upgrade 'p2pnet[demo]'") from error
+        raise DataError(f"{file}: this scikit-learn lacks the file; pip install --upgrade scikit-learn") from error

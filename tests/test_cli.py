@@ -52,6 +52,14 @@ def test_keygen_prints_the_public_key_only_and_keeps_the_secret_to_the_owner(her
     assert stat.S_IMODE((here / "agent.key").stat().st_mode) == 0o600
 
 
+def test_the_advice_for_a_missing_key_is_a_command_that_makes_it(here: Path) -> None:
+    write_agent(here)
+    told = p2pnet("check", "agent.toml").stderr
+    _, advice = told.strip().split("make one with: p2pnet ")
+    assert p2pnet(*advice.split()).exit_code == 0
+    assert p2pnet("check", "agent.toml").exit_code == 0
+
+
 def test_keygen_replaces_a_key_only_when_forced(here: Path) -> None:
     before = p2pnet("keygen", "--output", "some.key").stdout
 
@@ -68,7 +76,7 @@ def test_check_says_what_would_be_trained_and_as_whom(here: Path) -> None:
 
     assert result.exit_code == 0
     assert result.stdout == (
-        f"agent.toml: fit to run: agent ann ({key}), 0 peers named, 8 training and 2 test samples of 1 features, "
+        f"agent.toml: fit to run: agent ann ({key}), 0 peers named, 8 training and 2 test samples of 1 feature, "
         "classification into at least 2 classes with loss softmax-cross-entropy\n"
     )
 

@@ -57,9 +57,9 @@ def test_scikit_learn_is_never_imported_for_its_data() -> None:
     assert done.stdout == "False\n"
 
 
-def test_without_scikit_learn_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(DataError, match=r"pip install 'p2pnet\[demo\]'"):
+    with pytest.raises(DataError, match="pip install scikit-learn"):
         load_named("digits")
 
 

@@ -26,10 +26,15 @@ def check_agent(settings: Settings) -> str:
     least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
     task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
     return (
-        f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), {len(preparation.addresses)} peers "
-        f"named, {train.n_samples} training and {test.n_samples} test samples of {train.n_features} features, "
+        f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), "
+        f"{_counted(len(preparation.addresses), 'peer')} named, {train.n_samples} training and "
+        f"{_counted(test.n_samples, 'test sample')} of {_counted(train.n_features, 'feature')}, "
         f"{task} with loss {settings.objective.loss_for(train.task)}"
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _try_a_local_step(preparation: Preparation) -> None:

@@ -86,7 +86,9 @@ def load_keys(path: Path) -> KeyPair:
             raise SecurityError(f"{path}: others may read or change this secret key; run: chmod 600 {path}")
         public, secret = load_certificate(path)
     except FileNotFoundError:
-        raise SecurityError(f"{path}: there is no key file here; make one with: p2pnet keygen {path}") from None
+        raise SecurityError(
+            f"{path}: there is no key file here; make one with: p2pnet keygen --output {path}"
+        ) from None
     except OSError as error:
         raise SecurityError(f"{path}: cannot read the key: {error.strerror}") from error
     except ValueError:

@@ -17,7 +17,7 @@ def write_report(network: NetworkOutcome, summary: Summary, directory: Path) -> 
     write_summary(summary, directory / "summary.json")
     write_history(network, directory / "history.csv")
     if importlib.util.find_spec("matplotlib") is None:
-        click.echo("no curves.png: matplotlib is not installed (pip install 'p2pnet[demo]')", err=True)
+        click.echo("no curves.png: matplotlib is not installed (pip install matplotlib)", err=True)
         return
     from p2pnet.report.curves import draw_curves
 
