@@ -10,6 +10,7 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.best_response import BestResponseSolver
 from p2pnet.optim.local_cost import LocalCost
 from p2pnet.optim.penalties import Penalty
+from p2pnet.optim.secants import Secant
 from p2pnet.optim.step_sizes import FullStep, StepSizeRule
 from p2pnet.optim.steps import ProximalWeightRule
 from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
@@ -44,6 +45,8 @@ class _Past:
     has_momentum: bool
     local_model: LocalModel
     scale: float
+    secant: Secant | None
+    """of the step before; None where it could not be tested"""
 
 
 @final
@@ -104,11 +107,13 @@ class LocalOptimizer:
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
+        secant = None
         if self._past is not None and is_direction_exact:
-            unforeseen = _unforeseen_curvature(self._past, params, direction)
-            if unforeseen is not None:
+            secant = _secant(self._past, params, direction)
+            if secant is not None:
                 is_blind = self._past.has_momentum and residual > self._past.residual
-                self.rule.observe(unforeseen, is_blind=is_blind)
+                curvature = _curvature_around(secant, self._past.secant, params) if is_blind else secant.curvature()
+                self.rule.observe(curvature, is_blind=is_blind)
         tolerance = self._tolerance(residual)
         n_iterations = 0
         for _ in range(MAX_REJECTIONS):
@@ -128,7 +133,7 @@ class LocalOptimizer:
         proposal = self._step_sizes.proposal(params, v, previous, disagreement)
         if not np.isfinite(self.penalty.value(proposal)):
             proposal = v
-        self._past = _Past(params, direction, residual, proposal is not v, local_model, scale)
+        self._past = _Past(params, direction, residual, proposal is not v, local_model, scale, secant)
         return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
 
     def _tolerance(self, residual: float) -> float:
@@ -157,12 +162,18 @@ class LocalOptimizer:
         return true <= MIN_DECREASE_RATIO * foretold + rounding
 
 
-def _unforeseen_curvature(past: _Past, params: Array, direction: Array) -> float | None:
-    """δ of `ProximalWeightRule.observe`; None where the step is too small to tell it from rounding."""
-    s = params - past.params
-    size = float(s @ s)
-    if size <= 1e-20 * (1.0 + float(params @ params)):
-        return None
-    local_model = past.local_model
-    foreseen = local_model.pulled_back(local_model.slopes_at(local_model.tangents(s)))
-    return abs(float(s @ (direction - past.direction)) - past.scale * float(s @ foreseen)) / size
+def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
+    """From the last local step's place to this one; None where the way is too short to tell it from rounding."""
+    way = params - past.params
+    foreseen = past.local_model.gradient(way) - past.local_model.gradient_at_origin
+    secant = Secant(way, direction - past.direction - past.scale * foreseen)
+    return secant if secant.is_longer_than_rounding(params) else None
+
+
+def _curvature_around(secant: Secant, earlier: Secant | None, params: Array) -> float:
+    """The larger δ, along the way and across the earlier one: what momentum has made long hides what swings."""
+    curvature = secant.curvature()
+    if earlier is None:
+        return curvature
+    across = secant.across(earlier)
+    return max(curvature, across.curvature()) if across.is_longer_than_rounding(params) else curvature

@@ -21,8 +21,8 @@ class ProximalWeightRule(ABC):
 
         δ = |sᵀ(ŷ⁺ − ŷ) − scale·sᵀ(∇g̃(w⁺) − ∇g̃(w))| / sᵀs,  s = w⁺ − w,
 
-        and whether it is blind: it shows the curvature along a way that momentum has made long, and the agent is
-        farther from stationary than before.
+        and whether it may be blind: the way is one that momentum has made long, and the agent is farther from
+        stationary than before. Then δ is the larger of this one and of that across the earlier way (`secants`).
         """
 
     @abstractmethod
@@ -58,8 +58,8 @@ class SecantWeight(ProximalWeightRule):
     A weight that was needed is remembered, and spread from neighbor to neighbor, but the memory fades, so that nothing
     sticks and nothing has to be tuned, whatever τ is first. The fading, 0.2 at first, becomes a tenth slower with every
     violation (1.5 δ > τ): whoever has tried too small a weight often tries it seldom, and comes to rest. Growth is
-    bounded because δ also rises when disagreement, not curvature, turns the direction. Nothing fades while δ is
-    blind: along a way that momentum has made long it does not show what grows across it.
+    bounded because δ also rises when disagreement, not curvature, turns the direction. Nothing fades while δ may be
+    blind: along a way that momentum has made long it does not show all that grows across it.
     """
 
     CAUTION = 1.5

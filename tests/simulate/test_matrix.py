@@ -35,3 +35,10 @@ def test_data_partitions_and_graphs(data: str, partition: str, topology: str) ->
 )
 def test_losses_and_penalties(data: str, loss: str, penalty: str) -> None:
     check_rest(replace(BASE, data=data, loss=loss, penalty=penalty))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data", ["iris", "diabetes", "wine"])
+def test_the_residual_goes_down_and_does_not_hover(data: str) -> None:
+    run = simulate(replace(BASE, data=data, penalty="l2:1e-2", tolerance=1e-5, rounds=600)).summary
+    assert run.stopped_because == "converged"
+    assert run.stationarity < 1e-5 * run.stationarity_first
