@@ -125,7 +125,7 @@ class RunLocalStep:
     neighbor_proximal_weight: float
     """The largest that a neighbor announced since the last local step; 0 where none did."""
     is_complete: bool
-    """Whether every neighbor was there in each round since the last local step."""
+    """Whether every neighbor was there in each round since the last local step, and no link opened or closed."""
     network_size: float = 1.0
     """The estimated number of agents, where it is asked for."""
 

@@ -82,6 +82,7 @@ class Exchange:
         self._own_proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
         self._awaited: set[PeerId] = set()
+        self._links_before: list[Link] | None = None
         self._given_at = 0.0
 
     def mass(self) -> Array:
@@ -92,6 +93,11 @@ class Exchange:
         """Take in the agent's own gradient at its present parameters, and renew the estimate of the network's."""
         self.tracker.replace_own(gradient_sum, n_samples)
         self.renew_estimate()
+
+    def has_same_links(self) -> bool:
+        """Whether the links are those of the call before: one that opens or closes moves the tracker as well."""
+        before, self._links_before = self._links_before, self._neighborhood.links()
+        return before is None or before == self._links_before
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())

@@ -100,9 +100,9 @@ class LocalOptimizer:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
-        false: a share was missing). The weight is doubled until the agent's true cost decreases as foretold.
-        `disagreement` is the distance to the farthest neighbor, `scale` what the agent's own cost counts (see
-        `surrogates`).
+        false: a share was missing, a link closed). The weight is doubled until the agent's true cost decreases as
+        foretold. `disagreement` is the distance to the farthest neighbor, `scale` what the agent's own cost counts
+        (see `surrogates`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
