@@ -30,4 +30,4 @@ def test_the_matrix_prints_a_line_a_run() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["data", "partition", "topology"]
     assert [line.split()[0] for line in lines[1:-1]] == ["iris", "iris", "diabetes"]
-    assert lines[-1].startswith("0 did not come to rest")
+    assert lines[-1].startswith("0 of 3 did not come to rest")

@@ -25,18 +25,20 @@ LINEAR = SimulateOptions(
 
 
 def test_lost_late_and_repeated_messages_change_nothing_in_the_end() -> None:
-    # Agents look whether they are at rest before a local step; rare steps would make the rounds that they need coarse.
-    often = replace(LINEAR, exchanges=2)
-    calm, harmed = (
-        simulate(options).summary
-        for options in (often, replace(often, loss_rate=0.3, duplicate_rate=0.1, delay_rounds=3.0))
-    )
-    assert calm.messages_lost == 0
-    assert harmed.messages_lost > 100
-    assert harmed.stopped_because == "converged"
-    assert harmed.rounds <= 1.3 * calm.rounds
-    assert harmed.objective_worst == pytest.approx(calm.objective_worst, rel=1e-9)
-    assert harmed.conservation_error_max < 1e-12
+    # Where steps are rare rounds are coarse, and one run by chance a few rounds longer: several are judged together.
+    n_calm = n_harmed = 0
+    for seed in range(4):
+        options = replace(LINEAR, seed=seed)
+        calm = simulate(options).summary
+        harmed = simulate(replace(options, loss_rate=0.3, duplicate_rate=0.1, delay_rounds=3.0)).summary
+        assert calm.messages_lost == 0
+        assert harmed.messages_lost > 100
+        assert harmed.stopped_because == "converged"
+        assert harmed.objective_worst == pytest.approx(calm.objective_worst, rel=1e-9)
+        assert harmed.conservation_error_max < 1e-12
+        n_calm += calm.rounds
+        n_harmed += harmed.rounds
+    assert n_harmed <= 1.2 * n_calm
 
 
 def test_agents_that_crash_return_and_the_data_of_all_counts_again() -> None:
