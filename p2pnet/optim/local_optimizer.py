@@ -164,8 +164,8 @@ class LocalOptimizer:
 
 def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
     """From the last local step's place to this one; None where the way is too short to tell it from rounding."""
-    way = params - past.params
-    foreseen = past.local_model.gradient(way) - past.local_model.gradient_at_origin
+    way, local_model = params - past.params, past.local_model
+    foreseen = local_model.pulled_back(local_model.slopes_at(local_model.tangents(way)))
     secant = Secant(way, direction - past.direction - past.scale * foreseen)
     return secant if secant.is_longer_than_rounding(params) else None
 
