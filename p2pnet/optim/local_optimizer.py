@@ -17,6 +17,8 @@ from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
 
 MAX_REJECTIONS = 30
 LOOSEST_SOLVE = 5.0
+COMMON_WAY = 3.0
+"""How many times the distance to the farthest neighbor a way must be long to be one that the agents go together."""
 MIN_DECREASE_RATIO = 0.1
 """Least part of the foretold decrease that the true cost must show."""
 
@@ -112,7 +114,9 @@ class LocalOptimizer:
             secant = _secant(self._past, params, direction)
             if secant is not None:
                 is_blind = self._past.has_momentum and residual > self._past.residual
-                curvature = _curvature_around(secant, self._past.secant, params) if is_blind else secant.curvature()
+                curvature = secant.curvature()
+                if is_blind and self._past.secant is not None:
+                    curvature = max(curvature, _curvature_across(secant, self._past.secant, params, disagreement))
                 self.rule.observe(curvature, is_blind=is_blind)
         tolerance = self._tolerance(residual)
         n_iterations = 0
@@ -170,10 +174,10 @@ def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
     return secant if secant.is_longer_than_rounding(params) else None
 
 
-def _curvature_around(secant: Secant, earlier: Secant | None, params: Array) -> float:
-    """The larger δ, along the way and across the earlier one: what momentum has made long hides what swings."""
-    curvature = secant.curvature()
-    if earlier is None:
-        return curvature
+def _curvature_across(secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
+    """δ across the earlier way, where momentum has made that one so long that it hides what swings; 0 where the part
+    across is no longer than what agents differ by may make it.
+    """
     across = secant.across(earlier)
-    return max(curvature, across.curvature()) if across.is_longer_than_rounding(params) else curvature
+    is_common = across.length() > COMMON_WAY * disagreement
+    return across.curvature() if is_common and across.is_longer_than_rounding(params) else 0.0

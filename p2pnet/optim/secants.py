@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from p2pnet.optim.arrays import Array
 
 
@@ -17,6 +19,10 @@ class Secant:
 
     way: Array
     unforeseen: Array
+
+    def length(self) -> float:
+        """‖s‖."""
+        return float(np.linalg.norm(self.way))
 
     def curvature(self) -> float:
         """δ = |sᵀq| / sᵀs, of D along s. The way must not be 0."""
