@@ -19,7 +19,7 @@ from study.runs import Central, Run
 
 COLORS = ("#1f4e8c", "#d1495b", "#edae49", "#3b8b6e", "#7d5ba6", "#5f6b76", "#00a3a3", "#a65628")
 
-NEARLY_NOTHING = 1e-4
+NEARLY_NOTHING = 3e-4
 
 
 class Document:

@@ -13,15 +13,15 @@ FIXED = ("path", "ring", "torus", "exponential", "full")
 CHANGING = ("one-peer-exponential", "matching")
 AGENTS = (4, 16, 64, 256)
 BLOCKS = (1, 2, 4, 8)
-GRAPH_ROUNDS, AGENTS_ROUNDS, BLOCKS_ROUNDS = 150, 150, 60
+GRAPH_ROUNDS, AGENTS_ROUNDS, BLOCKS_ROUNDS = 400, 150, 60
 REPETITIONS = 3
 
 
 def compare_graphs(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(6, "Graphs that stay and graphs that change")
     document.text(
-        """
-        Sixteen agents, samples sorted by target, which makes exchanges matter most. The last two graphs change every
+        f"""
+        Sixteen agents, {GRAPH_ROUNDS} exchanges, samples sorted by target, which makes exchanges matter most. The last two graphs change every
         round, and each agent sends one share a round over them. MB are those that all agents send until every one is
         within 10 % of the central objective.
         """

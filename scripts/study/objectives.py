@@ -17,7 +17,7 @@ LOSSES: Mapping[str, tuple[LossName, ...]] = {
 }
 PENALTIES = ("none", "l2:1e-2", "l1:1e-2", "elastic-net:1e-2:0.5", "group:1e-2", "box:-1:1", "non-negative")
 STRENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-LOSSES_ROUNDS, SPARSITY_ROUNDS = 200, 200
+LOSSES_ROUNDS, SPARSITY_ROUNDS = 400, 200
 
 
 def compare_objectives(document: Document, plan: Plan, lab: Laboratory) -> None:

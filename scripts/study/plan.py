@@ -51,7 +51,7 @@ def make_plan(directory: Path, is_quick: bool) -> Plan:
     files = tuple(str(directory / f"{name}.csv") for name in FILES if (directory / f"{name}.csv").exists())
     if is_quick:
         return Plan(("diabetes",), ("iris", "digits"), 12, is_quick=True)
-    return Plan((*files, "diabetes"), ("digits", "breast-cancer", "wine", "iris"), 200, is_quick=False)
+    return Plan((*files, "diabetes"), ("digits", "breast-cancer", "wine", "iris"), 400, is_quick=False)
 
 
 def shortened(options: SimulateOptions, rounds: int) -> SimulateOptions:
