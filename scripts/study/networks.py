@@ -21,9 +21,9 @@ def compare_graphs(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.section(6, "Graphs that stay and graphs that change")
     document.text(
         f"""
-        Sixteen agents, {GRAPH_ROUNDS} exchanges, samples sorted by target, which makes exchanges matter most. The last two graphs change every
-        round, and each agent sends one share a round over them. MB are those that all agents send until every one is
-        within 10 % of the central objective.
+        Sixteen agents, {GRAPH_ROUNDS} exchanges, samples sorted by target, which makes exchanges matter most. The last
+        two graphs change every round, and each agent sends one share a round over them. MB are those that all agents
+        send until every one is within 10 % of the central objective.
         """
     )
     names = ["iris"] if plan.is_quick else ["kin8nm", "digits"]
