@@ -33,11 +33,6 @@ class Agenda(Generic[Key, Item]):
         else:
             items.append(item)
 
-    def add_first(self, time: float, key: Key, item: Item) -> None:
-        """Add an item, and let all of its key come before other keys of that time."""
-        self.add(time, key, item)
-        self._of[time].move_to_end(key, last=False)
-
     def next_time(self) -> float | None:
         """The earliest time that has something left; None when nothing has."""
         while self._times:

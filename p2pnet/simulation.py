@@ -44,12 +44,6 @@ Edge: TypeAlias = tuple[PeerId, PeerId]
 MAX_EVENTS_AT_ONCE = 20_000
 """For each agent at one moment of virtual time; more of them are an endless loop."""
 
-COMPUTED_TOGETHER = 256
-"""How many learners answer one after the other. Agent by agent, mathematics and protocol in turns, takes a fifth
-longer, since neither finds its code in the processor's caches; of all among thousands it is the agents that are not
-found there.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -87,8 +81,6 @@ class Simulation:
         self._cut: set[frozenset[PeerId]] = set()
         self._lives: dict[PeerId, int] = {}
         self._wake_at: dict[PeerId, float] = {}
-        self._to_compute: list[tuple[PeerId, int, Evaluate | RunLocalStep]] = []
-        """What learners have been asked at this time, with the life of the agent that asks."""
         self._unalarmed: dict[PeerId, None] = {}
         """Agents that something has happened to since their alarm was set, in this order."""
         self._agenda: Agenda[PeerId, tuple[int, Event]] = Agenda()
@@ -145,9 +137,6 @@ class Simulation:
         n_at_once = 0
         while not until():
             time = self._agenda.next_time()
-            if self._to_compute and (len(self._to_compute) >= COMPUTED_TOGETHER or time is None or time > self.now):
-                self._compute()
-                time = self._agenda.next_time()
             if self._unalarmed and (time is None or time > self.now):
                 self._set_alarms()
                 time = self._agenda.next_time()
@@ -193,8 +182,11 @@ class Simulation:
             match effect:
                 case Send(to, message):
                     self._send(peer, to, message)
-                case Evaluate() | RunLocalStep():
-                    self._to_compute.append((peer, self._lives[peer], effect))
+                case Evaluate():
+                    self._post(0.0, peer, self._learners[peer].evaluate(effect))
+                case RunLocalStep():
+                    duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
+                    self._post(duration, peer, self._learners[peer].run_local_step(effect))
                 case Log(_, text):
                     self.log.append((self.now, peer, text))
                 case Close():
@@ -202,22 +194,6 @@ class Simulation:
                 case HangUp() | Finish():
                     pass
         self._unalarmed[peer] = None
-
-    def _compute(self) -> None:
-        """Have the learners answer that were asked; the answers come before what is due for other agents."""
-        asked, self._to_compute = self._to_compute, []
-        answers: list[tuple[float, PeerId, tuple[int, Event]]] = []
-        for peer, life, effect in asked:
-            if peer not in self._machines or life != self._lives[peer]:
-                continue
-            learner, local_step_s = self._learners[peer], self.conditions.local_step_s
-            if isinstance(effect, Evaluate):
-                answers.append((self.now, peer, (life, learner.evaluate(effect))))
-            else:
-                duration = local_step_s(peer) if local_step_s else 0.0
-                answers.append((self.now + duration, peer, (life, learner.run_local_step(effect))))
-        for time, peer, answer in reversed(answers):
-            self._agenda.add_first(time, peer, answer)
 
     def _hang_up(self, peer: PeerId) -> None:
         """The agent's process is over; its neighbors see a closed connection."""

@@ -30,14 +30,6 @@ def test_what_an_item_leads_to_at_once_for_its_key_comes_before_the_next_key() -
     assert drained(agenda) == [(1.0, "a", 3), (1.0, "b", 2)]
 
 
-def test_what_is_to_come_first_comes_before_other_keys_and_behind_its_own() -> None:
-    agenda: Agenda[str, int] = Agenda()
-    for key, item in [("a", 1), ("b", 2)]:
-        agenda.add(1.0, key, item)
-    agenda.add_first(1.0, "b", 3)
-    assert drained(agenda) == [(1.0, "b", 2), (1.0, "b", 3), (1.0, "a", 1)]
-
-
 def test_a_time_that_was_done_with_can_come_up_again() -> None:
     agenda: Agenda[str, int] = Agenda()
     agenda.add(1.0, "a", 1)
