@@ -106,10 +106,19 @@ class Exchange:
         """Of those that neighbors announced; 0 where none did."""
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
-    def newest_round(self, max_rounds: int) -> int:
-        """The latest round that a share has come from, -1 before any; one of no round that there is says nothing."""
-        rounds = (link.newest_round for _, link in self._neighborhood.open())
-        return max((round_ for round_ in rounds if round_ < max_rounds), default=-1)
+    def next_round(self, round_: int, max_rounds: int) -> int:
+        """The round after this one; or that of a neighbor who has gone on without this agent, in a round in which they
+        were to meet. A share of a round that there is not says nothing.
+        """
+        following = round_ + 1
+        for neighbor, link in self._neighborhood.open():
+            ahead = link.newest_round
+            if following < ahead < max_rounds and self._were_to_meet(neighbor.peer, range(round_ + 1, ahead)):
+                following = ahead
+        return following
+
+    def _were_to_meet(self, peer: PeerId, rounds: range) -> bool:
+        return any(self._mixing.meets(peer, round_) for round_ in rounds)
 
     def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a share that has come is of a size that can be honest: the mass that the link has moved in all

@@ -30,6 +30,10 @@ class Mixing(ABC):
         have announced.
         """
 
+    def meets(self, peer: str, round_: int) -> bool:  # noqa: ARG002
+        """Whether this agent is to take from the neighbor in that round, if it is there."""
+        return True
+
 
 @final
 class MetropolisMixing(Mixing):
@@ -61,9 +65,17 @@ class OnePeerExponential(Mixing):
         self._n_hops = max((len(members) - 1).bit_length(), 1)
 
     def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        return Weights(
+            _half(self._member(round_, 1), neighbor_degrees), _half(self._member(round_, -1), neighbor_degrees)
+        )
+
+    def meets(self, peer: str, round_: int) -> bool:
+        return peer == self._member(round_, -1)
+
+    def _member(self, round_: int, way: int) -> str:
         hop = 2 ** (round_ % self._n_hops)
-        to, back = (self._members[(self._place + way * hop) % len(self._members)] for way in (1, -1))
-        return Weights(_half(to, neighbor_degrees), _half(back, neighbor_degrees))
+        place: int = (self._place + way * hop) % len(self._members)
+        return self._members[place]
 
 
 @final
@@ -79,10 +91,17 @@ class RandomMatching(Mixing):
         self._seed = seed
 
     def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+        partner = self._partner(round_)
+        both = {} if partner is None else _half(partner, neighbor_degrees)
+        return Weights(both, both)
+
+    def meets(self, peer: str, round_: int) -> bool:
+        return peer == self._partner(round_)
+
+    def _partner(self, round_: int) -> str | None:
         order = sorted(self._members, key=lambda member: _draw(self._seed, round_, member))
         place = order.index(self._me) ^ 1
-        both = _half(order[place], neighbor_degrees) if place < len(order) else {}
-        return Weights(both, both)
+        return order[place] if place < len(order) else None
 
 
 @final
@@ -100,9 +119,15 @@ class ScheduledMetropolis(Mixing):
         ]
 
     def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
-        planned = self._weights[round_ % len(self._weights)]
+        planned = self._planned(round_)
         both = {peer: weight for peer, weight in planned.items() if peer in neighbor_degrees}
         return Weights(both, both)
+
+    def meets(self, peer: str, round_: int) -> bool:
+        return peer in self._planned(round_)
+
+    def _planned(self, round_: int) -> Mapping[str, float]:
+        return self._weights[round_ % len(self._weights)]
 
 
 def _half(peer: str, neighbor_degrees: Mapping[str, int]) -> dict[str, float]:

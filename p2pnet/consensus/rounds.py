@@ -351,8 +351,8 @@ class RoundMachine:
         self.n_rounds_lost += not mixture.is_complete
         # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
-        newest_round = self._exchange.newest_round(self._settings.max_rounds)
-        self._at.round = max(self._at.round, min(max(self._at.round + 1, newest_round), self.last_round))
+        next_round = self._exchange.next_round(self._at.round, self._settings.max_rounds)
+        self._at.round = max(self._at.round, min(next_round, self.last_round))
         if self._settings.is_gradient_first and self._at.round < self.last_round:
             self._exchange.renew_estimate()
             return effects + self._begin_round(now)

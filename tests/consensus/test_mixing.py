@@ -59,6 +59,10 @@ def test_schedules_agree_between_giver_and_taker_in_every_round(kind: str, n: in
         np.testing.assert_array_equal(given, taken)
         np.testing.assert_allclose(given.sum(axis=0), 1.0)
         np.testing.assert_allclose(given.sum(axis=1), 1.0)
+        for me, mixing in zip(names, mixings, strict=True):
+            others = {other: n - 1 for other in names if other != me}
+            met = {other for other in others if mixing.meets(other, round_)}
+            assert met == set(mixing.weights(round_, n - 1, others).taken)
 
 
 def test_one_peer_exponential_reaches_the_exact_mean_in_log_n_rounds() -> None:

@@ -41,6 +41,12 @@ def test_lost_late_and_repeated_messages_change_nothing_in_the_end() -> None:
     assert n_harmed <= 1.2 * n_calm
 
 
+@pytest.mark.parametrize("topology", ["matching", "one-peer-exponential"])
+def test_who_is_rounds_ahead_leaves_nobody_behind_whom_it_was_not_to_meet(topology: str) -> None:
+    summary = simulate(replace(LINEAR, topology=topology, delay_rounds=3.0, rounds=100)).summary
+    assert summary.rounds_lost == 0
+
+
 def test_agents_that_crash_return_and_the_data_of_all_counts_again() -> None:
     run = simulate(replace(LINEAR, topology="full", churn=0.01, rounds=200, seed=1))
     assert min(moment.agents for moment in run.record) < 6
