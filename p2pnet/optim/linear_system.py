@@ -46,13 +46,18 @@ class LinearSystem:
         """One conjugate-gradient step; whether the system is solved."""
         p = self._conjugate
         tangents, Hp = self._product(p)
-        length = self._rz / float(p @ Hp)
+        bend = float(p @ Hp)
+        # So near to a solution, or so flat, that pᵀH p is rounded to nothing: there is nothing more to gain.
+        is_lost_in_rounding = bend <= 0.0
+        length = 0.0 if is_lost_in_rounding else self._rz / bend
         self.solution += length * p
         if self.n_steps:
             self.tangents = combined(self.tangents, length, tangents)
         else:
             self.tangents = tuple(length * T for T in tangents)
         self.n_steps += 1
+        if is_lost_in_rounding:
+            return True
         Hp *= length
         self._residual -= Hp
         z = self._residual * self._inverse

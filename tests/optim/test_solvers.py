@@ -10,6 +10,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.linear_system import LinearSystem
 from p2pnet.optim.local_cost import LocalCost
 from p2pnet.optim.losses import HalfSquared, Logistic, Loss, PoissonDeviance, SoftmaxCrossEntropy, loss_by_name
 from p2pnet.optim.mlp import Mlp
@@ -256,3 +257,13 @@ def test_names_that_do_not_fit_are_refused() -> None:
         solve(smooth, solver_by_name("proximal-newton", smooth))
     chosen: Solver = solver_by_name("auto", problem)
     assert chosen.name == choose_solver(problem).name
+
+
+def test_a_system_that_bends_nowhere_is_left_as_it_is() -> None:
+    def flat(step: Array) -> tuple[tuple[Array, ...], Array]:
+        return (np.ones((2, 1)),), np.zeros_like(step)
+
+    system = LinearSystem(flat, np.array([1e-200, 2e-200]), 1.0, target=0.0)
+    assert system.step()
+    assert not system.solution.any()
+    assert not system.tangents[0].any()
