@@ -94,7 +94,7 @@ class Exchange:
         self.tracker.replace_own(gradient_sum, n_samples)
         self.renew_estimate()
 
-    def has_same_links(self) -> bool:
+    def compare_links(self) -> bool:
         """Whether the links are those of the call before: one that opens or closes moves the tracker as well."""
         before, self._links_before = self._links_before, self._neighborhood.links()
         return before is None or before == self._links_before

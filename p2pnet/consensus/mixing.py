@@ -30,9 +30,9 @@ class Mixing(ABC):
         have announced.
         """
 
-    def meets(self, peer: str, round_: int) -> bool:  # noqa: ARG002
+    @abstractmethod
+    def meets(self, peer: str, round_: int) -> bool:
         """Whether this agent is to take from the neighbor in that round, if it is there."""
-        return True
 
 
 @final
@@ -49,6 +49,9 @@ class MetropolisMixing(Mixing):
         degree = max(degree, len(neighbor_degrees))
         both = {peer: 0.75 / (1 + max(degree, theirs)) for peer, theirs in neighbor_degrees.items()}
         return Weights(both, both)
+
+    def meets(self, peer: str, round_: int) -> bool:  # noqa: ARG002
+        return True
 
 
 @final

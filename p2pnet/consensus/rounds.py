@@ -277,7 +277,7 @@ class RoundMachine:
         if not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
         self._at.phase = Phase.STEPPING
-        is_complete, self._is_complete = self._exchange.has_same_links() and self._is_complete, True
+        is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         return [
