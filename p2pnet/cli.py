@@ -260,6 +260,7 @@ def demo(hidden: str, **options: Any) -> None:
 @click.option("--tolerance", type=float, metavar="PART", help="Converged: the residual is this part of the first.")
 @click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
+@click.option("--processes", type=int, metavar="N", help="That share the agents; all cores from 100 agents on.")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
 @click.option(
     "--wire",

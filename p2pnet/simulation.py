@@ -58,14 +58,30 @@ class Conditions:
     """How long the local step of an agent takes; no time at all where none is given."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What happens to an agent at a time."""
+
+    time: float
+    peer: PeerId
+    event: Event
+
+
 @final
 class Simulation:
     """N machines with their learners, joined by edges; the only source of chance is `rng`.
 
-    A witness, if there is one, sees every gradient and every share.
+    A witness, if there is one, sees every gradient and every share. Agents of which others are said to be `elsewhere`
+    are a part of a network: what they send to those departs, and somebody has to see to it that it arrives.
     """
 
-    def __init__(self, conditions: Conditions, rng: np.random.Generator, witness: Witness | None = None) -> None:
+    def __init__(
+        self,
+        conditions: Conditions,
+        rng: np.random.Generator,
+        witness: Witness | None = None,
+        elsewhere: frozenset[PeerId] = frozenset(),
+    ) -> None:
         self.now = 0.0
         self.conditions = conditions
         self.n_sent = 0
@@ -75,6 +91,8 @@ class Simulation:
         self.log: list[tuple[float, PeerId, str]] = []
         self._rng = rng
         self._witness = witness
+        self._elsewhere = elsewhere
+        self._departures: list[Arrival] = []
         self._machines: dict[PeerId, RoundMachine] = {}
         self._learners: dict[PeerId, Learner] = {}
         self._neighbors: dict[PeerId, set[PeerId]] = {}
@@ -129,6 +147,20 @@ class Simulation:
     def heal(self) -> None:
         self._cut.clear()
 
+    def next_time(self) -> float | None:
+        """When something happens next; None when nothing does, unless it arrives from elsewhere."""
+        return self._agenda.next_time()
+
+    def take_departures(self) -> list[Arrival]:
+        """What is under way to agents elsewhere and has not been taken before."""
+        departures, self._departures = self._departures, []
+        return departures
+
+    def arrive(self, arrivals: Iterable[Arrival]) -> None:
+        """What has come from elsewhere, none of it before the present."""
+        for arrival in arrivals:
+            self._agenda.add(arrival.time, arrival.peer, (self._lives[arrival.peer], arrival.event))
+
     def run(self, until: Callable[[], bool] = lambda: False, deadline: float = np.inf) -> None:
         """Go on until the condition holds, the virtual time is over, or nothing more can happen.
 
@@ -173,9 +205,13 @@ class Simulation:
         self._perform(peer, self._machines[peer].handle(event, self.now))
 
     def _connect(self, one: PeerId, other: PeerId) -> None:
-        if one in self._machines and other in self._machines:
-            self._post(0.0, one, PeerConnected(other))
-            self._post(0.0, other, PeerConnected(one))
+        if self._is_there(one) and self._is_there(other):
+            for peer, neighbor in ((one, other), (other, one)):
+                if peer in self._machines:
+                    self._post(0.0, peer, PeerConnected(neighbor))
+
+    def _is_there(self, peer: PeerId) -> bool:
+        return peer in self._machines or peer in self._elsewhere
 
     def _perform(self, peer: PeerId, effects: list[Effect]) -> None:
         for effect in effects:
@@ -199,7 +235,7 @@ class Simulation:
         """The agent's process is over; its neighbors see a closed connection."""
         for one, two in self._edges_of(peer):
             other = one if two == peer else two
-            if other in self._machines:
+            if self._is_there(other):
                 self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
 
     def _edges_of(self, peer: PeerId) -> list[Edge]:
@@ -208,7 +244,7 @@ class Simulation:
     def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
         if self._witness is not None and isinstance(message, Share):
             self._witness.see_share(sender, message)
-        if receiver not in self._neighbors.get(sender, ()) or receiver not in self._machines:
+        if receiver not in self._neighbors.get(sender, ()) or not self._is_there(receiver):
             return
         conditions = self.conditions
         self.n_sent += 1
@@ -225,7 +261,10 @@ class Simulation:
             self._post(conditions.latency_s + delay, receiver, MessageReceived(sender, message))
 
     def _post(self, delay_s: float, peer: PeerId, event: Event) -> None:
-        self._agenda.add(self.now + delay_s, peer, (self._lives[peer], event))
+        if peer in self._elsewhere:
+            self._departures.append(Arrival(self.now + delay_s, peer, event))
+        else:
+            self._agenda.add(self.now + delay_s, peer, (self._lives[peer], event))
 
     def _set_alarms(self) -> None:
         """Before virtual time goes on, for all that something has happened to: once for many events at one time."""

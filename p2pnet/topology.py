@@ -69,9 +69,14 @@ def make_graphs(name: str, n_agents: int, rng: np.random.Generator) -> list[list
         return [_circulant(n_agents, [2**power]) for power in range(max((n_agents - 1).bit_length(), 1))]
     if name == "matching":
         return _matchings(n_agents, max(2 * (n_agents - 1).bit_length(), 1), rng)
-    if name.partition(":")[0] not in {fixed.partition(":")[0] for fixed in FIXED}:
+    if not is_fixed(name):
         return read_graphs(Path(name), n_agents)
     return [make_topology(name, n_agents, rng)]
+
+
+def is_fixed(name: str) -> bool:
+    """Whether a graph stays the same in all rounds; those of a file may change."""
+    return name.partition(":")[0] in {fixed.partition(":")[0] for fixed in FIXED}
 
 
 def union(graphs: Iterable[Iterable[Edge]]) -> list[Edge]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,26 +15,23 @@ from p2pnet.simulate.options import SimulateOptions
 from p2pnet.workload import Workload
 
 
-def make_learners(options: SimulateOptions, workload: Workload, shards: Sequence[Samples]) -> list[Learner]:
-    """A learner for each shard; all measure the test metric on the same samples."""
+def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int, Samples], Learner]:
+    """What makes the learner of agent k from its shard; all measure the test metric on the same samples."""
     problem = workload.problem
     metric = problem.metric(workload.test)
     if options.algorithm in ("dgd", "dpsgd"):
-        return [
-            DescentLearner(
-                problem.local_cost(shard),
-                problem.penalty,
-                metric,
-                step_size=options.step_size,
-                batch_size=options.batch_size if options.algorithm == "dpsgd" else None,
-                rng=np.random.default_rng([options.seed, k]),
-            )
-            for k, shard in enumerate(shards)
-        ]
+        return lambda k, shard: DescentLearner(
+            problem.local_cost(shard),
+            problem.penalty,
+            metric,
+            step_size=options.step_size,
+            batch_size=options.batch_size if options.algorithm == "dpsgd" else None,
+            rng=np.random.default_rng([options.seed, k]),
+        )
     settings = algorithm_settings(options)
     weighting = Weighting(settings.weighting)
     pool_map = worker_map(settings.workers)
-    return [NextLearner(make_optimizer(problem, settings, shard, pool_map), metric, weighting) for shard in shards]
+    return lambda _, shard: NextLearner(make_optimizer(problem, settings, shard, pool_map), metric, weighting)
 
 
 def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import final
 
 import numpy as np
 
@@ -21,7 +23,8 @@ from p2pnet.errors import TrainingError
 from p2pnet.learner import Learner
 from p2pnet.report.outcome import AgentOutcome
 from p2pnet.simulate.faults import Faults, Moment, Ordeal
-from p2pnet.simulate.recording import Recorder
+from p2pnet.simulate.processes import Meet, in_processes, run_with_others
+from p2pnet.simulate.recording import Effort, Recorder, Trail
 from p2pnet.simulation import Conditions, Simulation
 from p2pnet.topology import Edge, diameter_bound, neighbors_of, union
 from p2pnet.witness import Witness
@@ -80,91 +83,140 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainedAgent:
+    """What became of one agent."""
+
+    outcome: AgentOutcome
+    effort: Effort
+    trail: Trail
+    """its parameters at the beginning of the rounds that were asked for"""
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """What became of a network."""
 
-    agents: list[tuple[Recorder, AgentOutcome]]
-    record: list[Moment]
+    agents: Sequence[TrainedAgent]
+    peak_rss_mb: float
+    """of all processes together"""
+    record: Sequence[Moment] = ()
     """of a network with faults"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a network's agents need to begin, and to begin again."""
+
+    graphs: Graphs
+    protocol: Protocol
+    faults: Faults | None
+    params: Array
+    """with which all begin"""
+    make_learner: Callable[[int], Learner]
+    make_recorder: Callable[[int, Learner], Recorder]
+    seed: int
+
+    @property
+    def names(self) -> list[str]:
+        return names_of(self.graphs.n_agents)
 
 
 def names_of(n_agents: int) -> list[str]:
     return [f"agent-{k + 1}" for k in range(n_agents)]
 
 
-def train_network(
-    recorders: Sequence[Recorder],
-    params: Array,
-    graphs: Graphs,
-    protocol: Protocol,
-    faults: Faults | None,
-    renew_learner: Callable[[int], Learner],
-    seed: int,
-) -> Trained:
-    """Run one agent for each learner in its recorder, from the same parameters; TrainingError if they do not end.
+def train_network(plan: Plan, n_processes: int) -> Trained:
+    """Run the agents to their end, in so many processes; TrainingError if they do not end.
 
-    An agent that returns after a crash begins anew, with what `renew_learner` makes for it.
+    The number of processes changes nothing but the time. With faults it must be 1: their chance is one for all.
     """
-    names = names_of(len(recorders))
-    neighbors = neighbors_of(graphs.edges, len(recorders))
-    conditions = Conditions() if faults is None else faults.conditions(names)
-    witness = None if faults is None else Witness(protocol.n_signs)
-    simulation = Simulation(conditions, np.random.default_rng(seed), witness)
-    max_diameter = graphs.max_diameter
-    mixings = graphs.mixings(names)
-    place = {name: k for k, name in enumerate(names)}
+    n_agents = plan.graphs.n_agents
+    if plan.faults is not None:
+        part = _Part(plan, range(n_agents))
+        chance = np.random.default_rng([plan.seed, 1])
+        ordeal = Ordeal(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
+        record = ordeal.run(DEADLINE_S)
+        return Trained(part.trained(), peak_rss_mb(), record)
+    bounds = np.linspace(0, n_agents, n_processes + 1).astype(int).tolist()
+    place = {name: k for k, name in enumerate(plan.names)}
 
-    def start(name: str, incarnation: int) -> None:
-        k = place[name]
+    def part_of(name: str) -> int:
+        return bisect_right(bounds, place[name]) - 1
+
+    def train_part(k: int, meet: Meet) -> tuple[list[TrainedAgent], float]:
+        part = _Part(plan, range(bounds[k], bounds[k + 1]))
+        run_with_others(part.simulation, meet, part_of, n_processes, DEADLINE_S)
+        return part.trained(), peak_rss_mb()
+
+    parts = in_processes(n_processes, train_part)
+    return Trained([agent for agents, _ in parts for agent in agents], sum(memory_mb for _, memory_mb in parts))
+
+
+@final
+class _Part:
+    """Some of the agents of a network, about to start; all others are elsewhere."""
+
+    def __init__(self, plan: Plan, places: range) -> None:
+        self._plan = plan
+        self._names = names = plan.names
+        self._place = {name: k for k, name in enumerate(names)}
+        self._neighbors = neighbors_of(plan.graphs.edges, len(names))
+        self._max_diameter = plan.graphs.max_diameter
+        self._mixings = plan.graphs.mixings(names)
+        self._recorders: dict[str, Recorder] = {}
+        conditions = Conditions() if plan.faults is None else plan.faults.conditions(names)
+        witness = None if plan.faults is None else Witness(plan.protocol.n_signs)
+        elsewhere = frozenset(names).difference(names[k] for k in places)
+        self.simulation = Simulation(conditions, np.random.default_rng(plan.seed), witness, elsewhere)
+        for k in places:
+            recorder = plan.make_recorder(k, plan.make_learner(k))
+            recorder.clock = lambda: self.simulation.now
+            recorder.bytes_sent = partial(self.simulation.bytes_sent.__getitem__, names[k])
+            self._recorders[names[k]] = recorder
+            self.start(names[k], 1)
+        edges = [(j, k) for j, k in plan.graphs.edges if j in places or k in places]
+        self.simulation.connect((names[j], names[k]) for j, k in edges)
+
+    def start(self, name: str, incarnation: int) -> None:
+        """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
+        k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults
         settings = RoundSettings(
             max_rounds=protocol.rounds,
             exchanges=protocol.exchanges,
             is_gradient_first=protocol.is_gradient_first,
             n_signs=protocol.n_signs,
             momentum=protocol.momentum,
-            expected_neighbors=len(neighbors[k]),
-            max_diameter=max_diameter,
+            expected_neighbors=len(self._neighbors[k]),
+            max_diameter=self._max_diameter,
             tolerance=protocol.tolerance,
             precision=protocol.precision,
-            mixing=mixings[k],
+            mixing=self._mixings[k],
             timing=Timing(round_pace_s=protocol.pace_s) if faults is None else faults.timing(k, protocol.pace_s),
         )
+        recorder = self._recorders[name]
         if incarnation > 1:
-            recorders[k].learner = renew_learner(k)
-        simulation.add(name, RoundMachine(Identity(name, name, incarnation, {}), settings, params), recorders[k])
+            recorder.learner = self._plan.make_learner(k)
+        machine = RoundMachine(Identity(name, name, incarnation, {}), settings, self._plan.params)
+        self.simulation.add(name, machine, recorder)
 
-    for k, name in enumerate(names):
-        recorders[k].clock = lambda: simulation.now
-        recorders[k].bytes_sent = partial(simulation.bytes_sent.__getitem__, name)
-        start(name, 1)
-    simulation.connect((names[j], names[k]) for j, k in graphs.edges)
-    record: list[Moment] = []
-    if faults is None:
-        simulation.run(deadline=DEADLINE_S)
-    else:
-        chance = np.random.default_rng([seed, 1])
-        record = Ordeal(faults, simulation, start, names, len(graphs.edges), chance).run(DEADLINE_S)
-    outcomes = [
-        (recorder, _outcome(simulation.machines[name], simulation.bytes_sent, recorder, protocol.rounds))
-        for name, recorder in zip(names, recorders, strict=True)
-    ]
-    return Trained(outcomes, record)
+    def trained(self) -> list[TrainedAgent]:
+        """What has become of the agents; TrainingError if one has not come to its end."""
+        return [self._trained(name, recorder) for name, recorder in self._recorders.items()]
+
+    def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
+        machine = self.simulation.machines[name]
+        if machine.phase is not Phase.CLOSED:
+            raise TrainingError(
+                f"{name}: still {machine.phase.value} in round {machine.round} when nothing happened any more"
+            )
+        is_converged = machine.round < self._plan.protocol.rounds
+        n_bytes = self.simulation.bytes_sent[name]
+        return trained_agent(name, machine.params, machine.round, is_converged, machine.books(), recorder, n_bytes)
 
 
-def _outcome(machine: RoundMachine, bytes_sent: Mapping[str, int], recorder: Recorder, rounds: int) -> AgentOutcome:
-    name = machine.neighborhood.identity.name
-    if machine.phase is not Phase.CLOSED:
-        raise TrainingError(
-            f"{name}: still {machine.phase.value} in round {machine.round} when nothing happened any more"
-        )
-    return outcome(
-        name, machine.params, machine.round, machine.round < rounds, machine.books(), recorder, bytes_sent[name]
-    )
-
-
-def outcome(
+def trained_agent(
     name: str, params: Array, n_rounds: int, is_converged: bool, books: Books, recorder: Recorder, bytes_sent: int = 0
-) -> AgentOutcome:
+) -> TrainedAgent:
     result = Result(
         agent=name,
         public_key="",
@@ -176,8 +228,10 @@ def outcome(
         n_messages_dropped=0,
         n_rejected={},
     )
-    return AgentOutcome(result, params, tuple(recorder.history), books)
+    params = recorder.learner.feasible(params).astype(np.float64, copy=False)
+    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), books), recorder.effort(), recorder.trail)
 
 
 def peak_rss_mb() -> float:
+    """Of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

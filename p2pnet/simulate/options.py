@@ -16,10 +16,14 @@ from p2pnet.errors import ConfigError
 from p2pnet.options import TrainingOptions, require, require_term
 from p2pnet.partition import PartitionName
 from p2pnet.simulate.faults import Faults, read_speeds
+from p2pnet.simulate.processes import can_fork, n_cores
 from p2pnet.synthetic import PREFIX, parse_synthetic
+from p2pnet.topology import is_fixed
 
 AlgorithmName = Literal["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]
 MAX_AGENTS = 10_000
+MANY_AGENTS = 100
+"""From here on processes gain more than it costs to start them."""
 MAX_AGENTS_FULL = 500
 """More would have over a hundred thousand links, with several vectors at each end."""
 
@@ -52,6 +56,8 @@ class SimulateOptions(TrainingOptions):
     """samples of one step of dpsgd"""
     blocks: int = 1
     workers: int = 1
+    processes: int | None = None
+    """that share the agents; None: one for each core, where agents are many"""
     is_float32: bool = False
     wire: Literal["auto", "float64", "float32"] = "auto"
     """numbers in messages; auto: float32 where they are computed so, else an agent's own"""
@@ -93,6 +99,7 @@ class SimulateOptions(TrainingOptions):
             "--batch-size": self.batch_size,
             "--blocks": self.blocks,
             "--workers": self.workers,
+            "--processes": self.processes_used,
         }.items():
             require(count >= 1, name, count, "must be at least 1")
         require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
@@ -104,6 +111,11 @@ class SimulateOptions(TrainingOptions):
         if self.cut is not None:
             first, last = self.cut
             require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
+        require(self.processes_used <= self.agents, "--processes", self.processes, "must not be more than agents")
+        if self.processes_used > 1:
+            require(can_fork(), "--processes", self.processes, "must be 1 on this system, which cannot fork")
+            reason = "must be 1 without a network, with faults, and on graphs that change"
+            require(self.is_in_step, "--processes", self.processes, reason)
         if self.algorithm in ("alone", "central"):
             require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
 
@@ -116,6 +128,21 @@ class SimulateOptions(TrainingOptions):
     def tolerance_used(self) -> float:
         """The residual at which training has come to rest, relative to the first round's."""
         return AlgorithmSettings().tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def processes_used(self) -> int:
+        """Processes that share the agents; the outcome is the same for any number."""
+        if self.processes is not None:
+            return self.processes
+        is_worth_it = self.agents >= MANY_AGENTS and self.is_in_step and can_fork()
+        return n_cores() if is_worth_it else 1
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether each agent waits for all its neighbors in each round: then it does not matter in which order those
+        things happen that happen at one time.
+        """
+        return self.algorithm not in ("alone", "central") and self.faults is None and is_fixed(self.topology)
 
     @property
     def wire_bits(self) -> int:

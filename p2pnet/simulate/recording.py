@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from p2pnet.agent.state import RoundRecord
@@ -11,6 +12,17 @@ from p2pnet.consensus.messages import Array
 from p2pnet.learner import Learner, Observation
 
 Trail: TypeAlias = dict[int, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What one agent has done."""
+
+    n_steps: int
+    n_iterations: int
+    """of solvers"""
+    n_gradients: float
+    """over all of its samples"""
 
 
 @final
@@ -22,9 +34,8 @@ class Recorder(Learner):
         self.history: list[RoundRecord] = []
         self.trail: Trail = {}
         """The parameters of an agent that is followed, in the rounds that are kept."""
-        self.n_evaluations = 0
-        self.gradient_fraction = learner.gradient_fraction
-        self.n_steps = 0
+        self._n_evaluations = 0
+        self._n_steps = 0
         self.clock: Callable[[], float] = float
         """Virtual time, seconds."""
         self.bytes_sent: Callable[[], int] = int
@@ -33,7 +44,7 @@ class Recorder(Learner):
         self._rounds_kept = rounds_kept
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
-        self.n_evaluations += 1
+        self._n_evaluations += 1
         evaluated = self.learner.evaluate(effect)
         if self._is_followed:
             if effect.round in self._rounds_kept:
@@ -56,5 +67,10 @@ class Recorder(Learner):
         return self.learner.observe()
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
-        self.n_steps += 1
+        self._n_steps += 1
         return self.learner.run_local_step(effect)
+
+    def effort(self) -> Effort:
+        """Of a learner that was there from the beginning, or since the agent's return."""
+        n_gradients = self._n_evaluations * self.learner.gradient_fraction
+        return Effort(self._n_steps, self.learner.n_iterations, n_gradients)

@@ -6,7 +6,7 @@ import gc
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import click
 import numpy as np
@@ -19,8 +19,8 @@ from p2pnet.report.files import write_report
 from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import summary_json
 from p2pnet.simulate.faults import Moment, write_record
-from p2pnet.simulate.learners import make_learners
-from p2pnet.simulate.network import Graphs, Protocol, Trained, names_of, train_network
+from p2pnet.simulate.learners import learner_maker
+from p2pnet.simulate.network import Graphs, Plan, Protocol, Trained, names_of, peak_rss_mb, train_network
 from p2pnet.simulate.options import SimulateOptions
 from p2pnet.simulate.recording import Recorder, Trail
 from p2pnet.simulate.solo import train_solo
@@ -80,11 +80,7 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     workload = make_simulated_workload(options, graphs.edges)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         trained = _train(options, workload, graphs, rounds_kept)
-    outcomes = (
-        replace(one, params=recorder.learner.feasible(one.params).astype(np.float64, copy=False))
-        for recorder, one in trained.agents
-    )
-    network = NetworkOutcome(tuple(outcomes), time.monotonic() - started_at)
+    network = NetworkOutcome(tuple(agent.outcome for agent in trained.agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
         n_alone = min(options.agents, MAX_SHARDS_ALONE)
@@ -92,7 +88,7 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
     with _without_overflow_warnings():
         summary = summarize_simulation(options, workload, network, baselines, trained)
-    trails = {outcome.name: recorder.trail for recorder, outcome in trained.agents if outcome.history}
+    trails = {agent.outcome.name: agent.trail for agent in trained.agents if agent.outcome.history}
     return Simulated(workload, network, summary, trails, trained.record)
 
 
@@ -117,16 +113,23 @@ def _without_overflow_warnings() -> np.errstate:
 
 def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]) -> Trained:
     params = workload.problem.first_params().astype(np.float64, copy=False)
+    make_learner = learner_maker(options, workload)
+    is_central = options.algorithm == "central"
+    shards = (workload.train,) if is_central else workload.shards
+    # Many agents are not all followed, which would take longer than to train them.
+    is_followed = set(np.linspace(0, len(shards) - 1, min(len(shards), MAX_FOLLOWED)).astype(int).tolist())
+
+    def make_recorder(k: int, learner: Learner) -> Recorder:
+        return Recorder(learner, is_followed=k in is_followed, rounds_kept=rounds_kept)
+
     if options.algorithm in ("alone", "central"):
-        is_central = options.algorithm == "central"
-        shards = (workload.train,) if is_central else workload.shards
         names = ["central"] if is_central else names_of(options.agents)
-        recorders = _recorders(make_learners(options, workload, shards), rounds_kept)
+        recorders = [make_recorder(k, make_learner(k, shard)) for k, shard in enumerate(shards)]
         agents = [
             train_solo(name, recorder, params, options.rounds, options.tolerance_used)
             for name, recorder in zip(names, recorders, strict=True)
         ]
-        return Trained(agents, [])
+        return Trained(agents, peak_rss_mb())
     is_next = options.algorithm == "next"
     protocol = Protocol(
         rounds=options.rounds,
@@ -139,17 +142,13 @@ def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_
         precision=options.wire_bits,
         pace_s=options.pace_s,
     )
-    recorders = _recorders(make_learners(options, workload, workload.shards), rounds_kept)
-
-    def renew_learner(k: int) -> Learner:
-        return make_learners(options, workload, [workload.shards[k]])[0]
-
-    return train_network(recorders, params, graphs, protocol, options.faults, renew_learner, options.seed)
-
-
-def _recorders(learners: list[Learner], rounds_kept: Container[int]) -> list[Recorder]:
-    """One for each learner; many agents are not all followed, which would take longer than to train them."""
-    is_followed = set(np.linspace(0, len(learners) - 1, min(len(learners), MAX_FOLLOWED)).astype(int).tolist())
-    return [
-        Recorder(learner, is_followed=k in is_followed, rounds_kept=rounds_kept) for k, learner in enumerate(learners)
-    ]
+    plan = Plan(
+        graphs=graphs,
+        protocol=protocol,
+        faults=options.faults,
+        params=params,
+        make_learner=lambda k: make_learner(k, shards[k]),
+        make_recorder=make_recorder,
+        seed=options.seed,
+    )
+    return train_network(plan, options.processes_used)

@@ -7,14 +7,11 @@ import numpy as np
 from p2pnet.consensus.conservation import Books
 from p2pnet.consensus.effects import Evaluate, RunLocalStep
 from p2pnet.consensus.messages import Array
-from p2pnet.report.outcome import AgentOutcome
-from p2pnet.simulate.network import outcome
+from p2pnet.simulate.network import TrainedAgent, trained_agent
 from p2pnet.simulate.recording import Recorder
 
 
-def train_solo(
-    name: str, recorder: Recorder, params: Array, rounds: int, tolerance: float
-) -> tuple[Recorder, AgentOutcome]:
+def train_solo(name: str, recorder: Recorder, params: Array, rounds: int, tolerance: float) -> TrainedAgent:
     """Local steps until the residual has fallen to `tolerance` times the first, or all rounds are done.
 
     A round takes a second of virtual time.
@@ -26,7 +23,7 @@ def train_solo(
         evaluated = recorder.evaluate(Evaluate(round_, params, 0.0))
         if round_ == rounds or residual <= tolerance * first_residual:
             own = np.concatenate([evaluated.gradient_sum, [evaluated.n_samples, 1.0]])
-            return recorder, outcome(name, params, round_, round_ < rounds, Books(name, own, own, ()), recorder)
+            return trained_agent(name, params, round_, round_ < rounds, Books(name, own, own, ()), recorder)
         direction = evaluated.gradient_sum / evaluated.n_samples
         step = RunLocalStep(round_, params, direction, evaluated.n_samples, 0.0, is_complete=True)
         done = recorder.run_local_step(step)

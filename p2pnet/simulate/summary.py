@@ -58,14 +58,14 @@ def summarize_simulation(
     trained: Trained,
 ) -> SimulationSummary:
     """The summary of a simulation with these options."""
-    recorders = [recorder for recorder, _ in trained.agents]
+    efforts = [agent.effort for agent in trained.agents]
     last = trained.record[-1] if trained.record else None
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
     cost = problem.local_cost(workload.train)
     common = summarize(workload, network, baselines)
     return SimulationSummary(
-        **asdict(common),
+        **(asdict(common) | {"peak_rss_mb_max": trained.peak_rss_mb}),
         algorithm=options.algorithm,
         surrogate=options.surrogate_used,
         exchanges=options.exchanges_used,
@@ -75,9 +75,9 @@ def summarize_simulation(
         test_metric_at_mean=problem.metric(workload.test)(mean),
         stationarity=stationarity_at(problem, workload, mean),
         stationarity_first=stationarity_at(problem, workload, problem.first_params()),
-        local_steps=max(recorder.n_steps for recorder in recorders),
-        local_iterations=sum(recorder.learner.n_iterations for recorder in recorders),
-        gradient_evaluations=sum(recorder.n_evaluations * recorder.gradient_fraction for recorder in recorders),
+        local_steps=max(effort.n_steps for effort in efforts),
+        local_iterations=sum(effort.n_iterations for effort in efforts),
+        gradient_evaluations=sum(effort.n_gradients for effort in efforts),
         messages_lost=last.messages_lost if last else 0,
         rounds_lost=last.rounds_lost if last else 0,
         links_reopened=last.links_reopened if last else 0,
