@@ -32,6 +32,7 @@ N_AGENTS = 8
 N_FEATURES = 10
 LATENCY_S = 0.02
 N_ROUNDS = 160
+N_TRIALS = 7
 MAX_LEAK = 1e-10
 EVENTS_PER_CHECK = 10
 PARTITIONS: tuple[PartitionName, ...] = ("iid", "sorted")
@@ -289,55 +290,91 @@ def churn_rows() -> Iterator[Row]:
         yield settling.row("healed", everyone)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A neural network trained with and without faults: another start, another cut of the samples, other faults."""
+
+    workload: Workload
+    seed: int
+
+    def worst_objective(self, simulation: Simulation) -> float:
+        everything = self.workload.problem.local_cost(self.workload.train)
+        machines = simulation.machines.values()
+        return max(self.workload.problem.objective(machine.params, everything) for machine in machines)
+
+    def target(self) -> float:
+        """What so many rounds without faults reach, and 1 % more."""
+        calm = self.network(CALM)
+        run_until(calm, Leak(calm), lambda: False, N_ROUNDS)
+        return 1.01 * self.worst_objective(calm)
+
+    def rounds_to(self, target: float, simulation: Simulation, leak: Leak) -> int:
+        """Twice as many at most."""
+        n_rounds = 0
+        while n_rounds < 2 * N_ROUNDS and (n_rounds == 0 or self.worst_objective(simulation) > target):
+            n_rounds = run_until(simulation, leak, lambda: False, n_rounds + 5)
+        return n_rounds
+
+    def network(self, conditions: Conditions, start_error: float = 0.0) -> Simulation:
+        """Agents on a ring, each with its shard of the workload; single precision on the wire, and the patience of the
+        preset for networks that lose much. `start_error` is by how much, relatively, the parameters begin elsewhere.
+        """
+        simulation = Simulation(conditions, np.random.default_rng(self.seed), Witness())
+        settings = RoundSettings(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
+        params = self.workload.problem.first_params().astype(np.float64, copy=False)
+        params = params * (1.0 + start_error * np.random.default_rng(self.seed).standard_normal(params.size))
+        names = [f"agent-{k}" for k in range(self.workload.n_agents)]
+        for name, shard in zip(names, self.workload.shards, strict=True):
+            optimizer = make_optimizer(self.workload.problem, AlgorithmSettings(), shard)
+            machine = RoundMachine(Identity(name, name, 1, {}), settings, params)
+            simulation.add(name, machine, NextLearner(optimizer, lambda params: 0.0))  # noqa: ARG005
+        simulation.connect([(names[j], names[k]) for j, k in self.workload.edges])
+        return simulation
+
+
 def network_rows(sources: Sequence[tuple[str, str, tuple[int, ...]]]) -> Iterator[Row]:
-    """Neural networks: the rounds to the objective that is reached without faults in so many rounds, and 1 % more."""
+    """Neural networks: the rounds to the objective that is reached without faults in so many rounds, and 1 % more.
+
+    A non-convex objective has many valleys, and 1 % may be the next one: so the median of several trials is judged, and
+    beside it stands what a start that differs a little does without any fault.
+    """
     for name, data, hidden in sources:
         for partition in PARTITIONS:
-            workload = make_workload(
-                n_agents=N_AGENTS,
-                topology="ring",
-                data=data,
-                target=None,
-                task="auto",
-                partition=partition,
-                hidden=hidden,
-                penalty="l2:1e-3",
-                seed=0,
-            )
-            calm, harmed = (network(workload, conditions) for conditions in (CALM, HARM))
-            everything = workload.problem.local_cost(workload.train)
-
-            def worst(simulation: Simulation, workload: Workload = workload, cost: LocalCost = everything) -> float:
-                machines = simulation.machines.values()
-                return max(workload.problem.objective(machine.params, cost) for machine in machines)
-
-            leak = Leak(harmed)
-            run_until(calm, Leak(calm), lambda: False, N_ROUNDS)
-            target = 1.01 * worst(calm)
-            n_harmed = 0
-            while n_harmed < 2 * N_ROUNDS and (n_harmed == 0 or worst(harmed) > target):
-                n_harmed = run_until(harmed, leak, lambda: False, n_harmed + 5)
+            trials = [
+                Trial(
+                    make_workload(
+                        n_agents=N_AGENTS,
+                        topology="ring",
+                        data=data,
+                        target=None,
+                        task="auto",
+                        partition=partition,
+                        hidden=hidden,
+                        penalty="l2:1e-3",
+                        seed=seed,
+                    ),
+                    seed,
+                )
+                for seed in range(N_TRIALS)
+            ]
+            harmed, moved, worst_leak = [], [], 0.0
+            for trial in trials:
+                target, simulation = trial.target(), trial.network(HARM)
+                leak = Leak(simulation)
+                harmed.append(trial.rounds_to(target, simulation, leak) / N_ROUNDS)
+                worst_leak = max(worst_leak, leak.worst)
+                elsewhere = trial.network(CALM, start_error=0.03)
+                moved.append(trial.rounds_to(target, elsewhere, Leak(elsewhere)) / N_ROUNDS)
             figures = (
-                f"{target:.4f} after {N_ROUNDS} rounds without faults, {n_harmed} with, x{n_harmed / N_ROUNDS:.2f}; "
-                f"leak {leak.worst:.0e}"
+                f"{N_TRIALS} trials, objective after {N_ROUNDS} rounds without faults + 1 %: {in_words(harmed)}; "
+                f"without faults from starts 3 % off {in_words(moved)}; leak {worst_leak:.0e}"
             )
-            yield Row(f"{name}, {partition}: harm", figures, n_harmed <= 1.3 * N_ROUNDS and leak.worst <= MAX_LEAK)
+            is_kept = float(np.median(harmed)) <= 1.3 and worst_leak <= MAX_LEAK
+            yield Row(f"{name}, {partition}: harm", figures, is_kept)
 
 
-def network(workload: Workload, conditions: Conditions) -> Simulation:
-    """Agents on a ring, each with its shard of the workload; single precision on the wire, and the patience of the
-    preset for networks that lose much.
-    """
-    simulation = Simulation(conditions, np.random.default_rng(0), Witness())
-    settings = RoundSettings(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
-    params = workload.problem.first_params().astype(np.float64, copy=False)
-    names = [f"agent-{k}" for k in range(workload.n_agents)]
-    for name, shard in zip(names, workload.shards, strict=True):
-        optimizer = make_optimizer(workload.problem, AlgorithmSettings(), shard)
-        machine = RoundMachine(Identity(name, name, 1, {}), settings, params)
-        simulation.add(name, machine, NextLearner(optimizer, lambda params: 0.0))  # noqa: ARG005
-    simulation.connect([(names[j], names[k]) for j, k in workload.edges])
-    return simulation
+def in_words(ratios: Sequence[float]) -> str:
+    return f"x{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def rows(data_directory: Path | None) -> Iterator[Row]:

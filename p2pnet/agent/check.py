@@ -27,13 +27,14 @@ def check_agent(settings: Settings) -> str:
     task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
     return (
         f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), "
-        f"{_counted(len(preparation.addresses), 'peer')} named, {train.n_samples} training and "
-        f"{_counted(test.n_samples, 'test sample')} of {_counted(train.n_features, 'feature')}, "
+        f"{counted(len(preparation.addresses), 'peer')} named, {train.n_samples} training and "
+        f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
         f"{task} with loss {settings.objective.loss_for(train.task)}"
     )
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """The number with its noun, in the plural where it is not 1."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+from p2pnet.agent.check import counted
 from p2pnet.agent.diagnosis import Examination, Finding, Outcome, Target
 from p2pnet.agent.discovery import LanAgent, LanDiscovery, training_digest
 from p2pnet.agent.inquiry import Unanswered, inquire, resolve
@@ -52,7 +53,8 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     except P2pnetError as error:
         yield Finding(Outcome.WRONG, "settings" if isinstance(error, ConfigError) else "data", str(error))
     else:
-        samples = f"{preparation.train.n_samples} training samples of {preparation.train.n_features} features"
+        train = preparation.train
+        samples = f"{counted(train.n_samples, 'training sample')} of {counted(train.n_features, 'feature')}"
         yield Finding(Outcome.FINE, "data", samples)
     state = StateDirectory(settings.agent.state_dir)
     incarnation = state.incarnation if state.is_held else max(state.incarnation + 1, int(time.time()))
