@@ -12,7 +12,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 from operator import attrgetter
@@ -153,12 +153,13 @@ def in_processes(n: int, work: Work[Result]) -> list[Result]:
 @contextmanager
 def _forked(parts: range, work: Work[Result]) -> Iterator[list[Connection]]:
     """A process for each of the parts, and the connections to them; they end with the context."""
-    connections, processes = [], []
+    connections: list[Connection] = []
+    processes = []
     try:
         for k in parts:
             context = multiprocessing.get_context("fork")
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(k, work, theirs), daemon=True)
+            process = context.Process(target=_serve, args=(k, work, theirs, [*connections, ours]), daemon=True)
             with warnings.catch_warnings():
                 # Of threads that a fork leaves behind. Here they are those of BLAS, which starts its own anew.
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -175,10 +176,13 @@ def _forked(parts: range, work: Work[Result]) -> Iterator[list[Connection]]:
             process.join()
 
 
-def _serve(k: int, work: Work[Result], connection: Connection) -> None:
-    """The life of another part's process."""
+def _serve(k: int, work: Work[Result], connection: Connection, inherited: Sequence[Connection]) -> None:
+    """The life of another part's process. It ends when the first one does, however that may be."""
     # Whoever interrupts the simulation interrupts its first process, which ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # As long as these ends are open anywhere, nobody sees that the first process is gone.
+    for end in inherited:
+        end.close()
 
     def meet(mine: _Left) -> _Brought:
         _send(connection, mine)
@@ -187,7 +191,8 @@ def _serve(k: int, work: Work[Result], connection: Connection) -> None:
     try:
         connection.send(_Done(work(k, meet)))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is for the first process to say
-        connection.send(error)
+        with suppress(OSError):
+            connection.send(error)
 
 
 def _send(connection: Connection, message: object) -> None:

@@ -1,6 +1,9 @@
 """A simulation shared by several processes does what it does in one."""
 
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -124,3 +127,23 @@ def test_many_agents_are_shared_by_all_cores_where_that_changes_nothing(monkeypa
     assert SMALL.processes_used == 1
     assert replace(many, churn=0.01).processes_used == 1
     assert replace(many, topology="one-peer-exponential").processes_used == 1
+
+
+def test_no_process_outlives_a_first_one_that_is_killed() -> None:
+    code = """
+import os
+from p2pnet.simulate.processes import _Left, in_processes
+
+def work(k, meet):
+    os.write(1, b".")
+    meet(_Left(None, [(), (), ()]))
+    if k == 0:
+        os.kill(os.getpid(), 9)
+    meet(_Left(None, [(), (), ()]))
+
+in_processes(3, work)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert run.stdout == "..."
+    assert run.stderr == "", "the end of what they write is there when all of them are gone"
