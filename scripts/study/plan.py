@@ -34,6 +34,7 @@ class Plan:
             # Diabetes has 353 samples for 221 parameters, and needs more of it than the others.
             penalty="l2:1e-2" if data == "diabetes" else "l2:1e-4" if is_regression else "l2:1e-3",
             rounds=self.rounds,
+            processes=1,
             tolerance=0.0,
             is_compared=False,
         )
