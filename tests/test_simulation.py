@@ -571,6 +571,8 @@ class AnySchedule(RuleBasedStateMachine):
 TestAnySchedule = AnySchedule.TestCase
 TestAnySchedule.settings = settings(
     max_examples=300 if IS_LONG else 8,
+    # New schedules each time in the long campaign; among the tests of every change the same ones.
+    derandomize=not IS_LONG,
     stateful_step_count=60 if IS_LONG else 15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
