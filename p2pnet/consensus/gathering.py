@@ -29,6 +29,8 @@ class Gathering:
         self._start_by = float("inf")
         self._asked: list[PeerId] = []
         """Who was asked for its parameters, the last one last."""
+        self._is_asking = False
+        """Whether the last one may still answer."""
         self.state: State | None = None
         """The answer of the one that was asked last, once it has come."""
         self.has_announced = False
@@ -46,6 +48,8 @@ class Gathering:
         running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
         if running:
             return self._ask(running, is_late, now), False
+        # The links over which somebody was asked have closed, and its answer comes no more.
+        self._is_asking = False
         self.deadline = self._start_by
         is_late = now >= self._start_by
         effects: list[Effect] = []
@@ -70,8 +74,9 @@ class Gathering:
         return [Log(True, text)]
 
     def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[Effect]:
-        if self._asked and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
+        if self._is_asking and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
             return []
+        self._is_asking = True
         rank = {peer: place for place, peer in enumerate(self._asked)}
         neighbor, link = min(running, key=lambda pair: rank.get(pair[0].peer, -1))
         self._asked = [peer for peer in self._asked if peer != neighbor.peer] + [neighbor.peer]
