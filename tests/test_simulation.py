@@ -277,6 +277,25 @@ def test_crash_return_partition_and_healing_each_lead_to_the_solution_of_the_dat
     settle(everyone)
 
 
+def test_one_that_was_cut_off_before_it_had_an_answer_asks_again_once_that_is_over() -> None:
+    """And does not wait out the time that it gives all neighbors to appear for the first time."""
+    regression = Regression(3)
+    simulation = start(regression, [(0, 1), (1, 2)], Conditions())
+    run_rounds(simulation, 20)
+    simulation.crash("agent-2")
+    simulation.run(deadline=simulation.now + 1.0)
+    timing = replace(QUICK, start_timeout_s=1000.0)
+    simulation.add("agent-2", machine("agent-2", 2, timing=timing), regression.learner("agent-2"))
+    joiner = simulation.machines["agent-2"]
+    simulation.run(until=lambda: len(joiner.neighborhood.open()) == 1, deadline=simulation.now + 1.0)
+    simulation.cut([("agent-1", "agent-2")])
+    simulation.run(until=lambda: not joiner.neighborhood.open(), deadline=simulation.now + 20.0)
+    assert not joiner.neighborhood.open()
+    simulation.heal()
+    simulation.run(until=lambda: joiner.round > 0, deadline=simulation.now + 10.0)
+    assert joiner.round > 20
+
+
 def test_a_neighbor_that_takes_mass_and_gives_none_back_does_not_drain_the_others() -> None:
     """It answers, but is busy for long with a single step."""
     regression = Regression(4)
@@ -571,8 +590,6 @@ class AnySchedule(RuleBasedStateMachine):
 TestAnySchedule = AnySchedule.TestCase
 TestAnySchedule.settings = settings(
     max_examples=300 if IS_LONG else 8,
-    # New schedules each time in the long campaign; among the tests of every change the same ones.
-    derandomize=not IS_LONG,
     stateful_step_count=60 if IS_LONG else 15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
