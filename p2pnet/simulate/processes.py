@@ -70,7 +70,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class _Outgoing:
     """What one part brings to a meeting."""
 
     next_time: float | None
@@ -80,7 +80,7 @@ class _Left:
 
 
 @dataclass(frozen=True, slots=True)
-class _Brought:
+class _Incoming:
     """What one part takes home from it."""
 
     next_time: float | None
@@ -95,7 +95,7 @@ class _Done(Generic[Result]):
     result: Result
 
 
-Meet: TypeAlias = Callable[[_Left], _Brought]
+Meet: TypeAlias = Callable[[_Outgoing], _Incoming]
 Work: TypeAlias = Callable[[int, Meet], Result]
 """What the process of part k does."""
 
@@ -123,12 +123,12 @@ def run_with_others(
         for arrival in simulation.take_departures():
             departures[part_of(arrival.peer)].append(arrival)
             times.append(arrival.time)
-        brought = meet(_Left(min(times, default=None), [Parcel.of(each) for each in departures]))
-        for parcel in brought.parcels:
+        incoming = meet(_Outgoing(min(times, default=None), [Parcel.of(each) for each in departures]))
+        for parcel in incoming.parcels:
             simulation.arrive(parcel.arrivals())
-        if brought.next_time is None or brought.next_time > deadline:
+        if incoming.next_time is None or incoming.next_time > deadline:
             return
-        until = brought.next_time + simulation.conditions.latency_s
+        until = incoming.next_time + simulation.conditions.latency_s
         simulation.run(deadline=float(np.nextafter(until, -np.inf)))
 
 
@@ -139,13 +139,13 @@ def in_processes(n: int, work: Work[Result]) -> list[Result]:
     """
     with _forked(range(1, n), work) as others:
 
-        def meet(mine: _Left) -> _Brought:
-            left = [mine, *(_received(other, _Left) for other in others)]
-            next_time = min((each.next_time for each in left if each.next_time is not None), default=None)
-            brought = [_Brought(next_time, [each.parcels[k] for each in left]) for k in range(n)]
-            for other, each in zip(others, brought[1:], strict=True):
+        def meet(mine: _Outgoing) -> _Incoming:
+            outgoing = [mine, *(_received(other, _Outgoing) for other in others)]
+            next_time = min((each.next_time for each in outgoing if each.next_time is not None), default=None)
+            incoming = [_Incoming(next_time, [each.parcels[k] for each in outgoing]) for k in range(n)]
+            for other, each in zip(others, incoming[1:], strict=True):
                 _send(other, each)
-            return brought[0]
+            return incoming[0]
 
         return [work(0, meet), *(_received(other, _Done).result for other in others)]
 
@@ -184,9 +184,9 @@ def _serve(k: int, work: Work[Result], connection: Connection, inherited: Sequen
     for end in inherited:
         end.close()
 
-    def meet(mine: _Left) -> _Brought:
+    def meet(mine: _Outgoing) -> _Incoming:
         _send(connection, mine)
-        return _received(connection, _Brought)
+        return _received(connection, _Incoming)
 
     try:
         connection.send(_Done(work(k, meet)))

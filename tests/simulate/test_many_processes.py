@@ -132,14 +132,14 @@ def test_many_agents_are_shared_by_all_cores_where_that_changes_nothing(monkeypa
 def test_no_process_outlives_a_first_one_that_is_killed() -> None:
     code = """
 import os
-from p2pnet.simulate.processes import _Left, in_processes
+from p2pnet.simulate.processes import _Outgoing, in_processes
 
 def work(k, meet):
     os.write(1, b".")
-    meet(_Left(None, [(), (), ()]))
+    meet(_Outgoing(None, [(), (), ()]))
     if k == 0:
         os.kill(os.getpid(), 9)
-    meet(_Left(None, [(), (), ()]))
+    meet(_Outgoing(None, [(), (), ()]))
 
 in_processes(3, work)
 """
