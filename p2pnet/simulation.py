@@ -29,6 +29,7 @@ from p2pnet.consensus.effects import (
     PeerConnected,
     PeerDisconnected,
     PeerId,
+    PutOff,
     RunLocalStep,
     Send,
 )
@@ -227,7 +228,7 @@ class Simulation:
                     self.log.append((self.now, peer, text))
                 case Close():
                     self._hang_up(peer)
-                case HangUp() | Finish():
+                case HangUp() | PutOff() | Finish():
                     pass
         self._unalarmed[peer] = None
 

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from random import SystemRandom
 from types import FrameType
 from typing import final
 
 import numpy as np
 
 from p2pnet import __version__
+from p2pnet.agent.backoff import Backoff
 from p2pnet.agent.discovery import Discovery
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.neighbors import Neighbors, News
@@ -54,6 +56,7 @@ from p2pnet.consensus.effects import (
     PeerId,
     Prepare,
     Prepared,
+    PutOff,
     RunLocalStep,
     Send,
 )
@@ -113,6 +116,7 @@ class Daemon:
         self._neighbors = neighbors
         self._discovery = discovery
         self._unreached = Unreached()
+        self._backoff = Backoff(SystemRandom().uniform)
         self._rejections = Rejections(log)
         self._records = Records(state, log, time.time)
         self._log = log
@@ -206,6 +210,7 @@ class Daemon:
                 self._unreached.reached(peer)
                 self._tell(self._neighbors.connected(peer))
             case Disconnected(peer):
+                self._backoff.disconnected(peer, time.monotonic())
                 self._tell(self._neighbors.disconnected(peer))
             case DialFailed(peer, address, problem):
                 is_news = self._neighbors.is_missed(peer) and self._unreached.is_news(happening, time.monotonic())
@@ -286,6 +291,10 @@ class Daemon:
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
                     self._tell(self._neighbors.reject(peer))
+                case PutOff(peer, reason):
+                    until, is_news = self._backoff.refused(peer, reason, time.monotonic())
+                    self._log_cause(peer, logging.WARNING if is_news else logging.DEBUG, reason)
+                    self._tell(self._neighbors.put_off(peer, until))
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)

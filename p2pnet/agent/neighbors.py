@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -74,6 +75,10 @@ class Neighbors(ABC):
         """The rounds will have nothing to do with this peer."""
 
     @abstractmethod
+    def put_off(self, peer: PeerId, until: float) -> list[News]:
+        """The rounds have nothing to do with this peer for now; it is to be dialed again then, and not before."""
+
+    @abstractmethod
     def leave(self) -> None:
         """Take leave; the process ends."""
 
@@ -107,6 +112,7 @@ class NamedNeighbors(Neighbors):
         addresses: Mapping[PeerId, str | None],
         max_neighbors: int,
         log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
         *,
         is_discovering: bool,
     ) -> None:
@@ -114,20 +120,27 @@ class NamedNeighbors(Neighbors):
         self._transport = transport
         self._addresses = addresses
         self._max_neighbors = max_neighbors
+        self._clock = clock
         self._is_discovering = is_discovering
         self._door = Door(transport, log, max_neighbors)
+        self._found: dict[PeerId, tuple[str, ...]] = {}
+        """where the local network says that those are who have no address"""
         self._guests: set[PeerId] = set()
+        self._dial_at: dict[PeerId, float] = {}
+        """those put off"""
 
     def start(self) -> list[News]:
-        for peer, address in self._addresses.items():
-            if address is not None:
-                self._transport.dial(peer, address)
+        for peer in self._addresses:
+            self._dial(peer)
         return []
 
     def next_deadline(self) -> float | None:
-        return None
+        return min(self._dial_at.values(), default=None)
 
     def deadline_reached(self) -> list[News]:
+        now = self._clock()
+        for peer in [peer for peer, at in self._dial_at.items() if now >= at]:
+            self._dial(peer)
         return []
 
     def connected(self, peer: PeerId) -> list[News]:
@@ -151,21 +164,37 @@ class NamedNeighbors(Neighbors):
 
     def found(self, agent: LanAgent) -> list[News]:
         if self._is_discovering and self._addresses.get(agent.peer, "") is None:
-            self._transport.dial(agent.peer, *agent.addresses)
+            self._found[agent.peer] = agent.addresses
+            self._dial(agent.peer)
         return []
 
     def received(self, peer: PeerId, frames: Sequence[Frame]) -> tuple[list[News], bool]:
-        if is_membership(frames[0]):
+        is_neighbor = self._is_neighbor(peer)
+        if is_neighbor and is_membership(frames[0]):
             decode(frames)
             raise ProtocolError("it gossips, but neighbors are named here; name neighbors there too, or none here")
-        return [], self._is_neighbor(peer)
+        return [], is_neighbor
 
     def reject(self, peer: PeerId) -> list[News]:
+        self._dial_at.pop(peer, None)
         self._transport.hang_up(peer)
+        return []
+
+    def put_off(self, peer: PeerId, until: float) -> list[News]:
+        self._transport.hang_up(peer)
+        if peer in self._addresses:
+            self._dial_at[peer] = until
         return []
 
     def leave(self) -> None:
         return
+
+    def _dial(self, peer: PeerId) -> None:
+        self._dial_at.pop(peer, None)
+        address = self._addresses[peer]
+        addresses = self._found.get(peer, ()) if address is None else (address,)
+        if addresses:
+            self._transport.dial(peer, *addresses)
 
     def _is_neighbor(self, peer: PeerId) -> bool:
         return peer in self._addresses or peer in self._guests
@@ -206,6 +235,8 @@ class GossipedNeighbors(Neighbors):
         self._linked: set[PeerId] = set()
         """Those that the rounds take for connected neighbors."""
         self._guests: set[PeerId] = set()
+        self._put_off_until: dict[PeerId, float] = {}
+        """guests and seeds; how long members are left alone the machine decides"""
         self._door = Door(transport, log, machine.view.capacity)
 
     def start(self) -> list[News]:
@@ -264,11 +295,14 @@ class GossipedNeighbors(Neighbors):
 
     def reject(self, peer: PeerId) -> list[News]:
         if peer in self._guests:
-            self._lose_guest(peer)
-            self._linked.discard(peer)
             self._transport.hang_up(peer)
             return []
         return self._handle(wanted.NeighborRejected(peer))
+
+    def put_off(self, peer: PeerId, until: float) -> list[News]:
+        if peer in self._guests:
+            self._put_off_until[peer] = until
+        return self.reject(peer)
 
     def leave(self) -> None:
         self._handle(wanted.LeaveRequested())
@@ -295,6 +329,7 @@ class GossipedNeighbors(Neighbors):
                     if peer not in self._guests:
                         self._transport.hang_up(peer)
                 case wanted.OpenLink(peer):
+                    self._put_off_until.pop(peer, None)
                     if peer not in self._linked:
                         self._linked.add(peer)
                         news.append(PeerConnected(peer))
@@ -319,7 +354,7 @@ class GossipedNeighbors(Neighbors):
         nothing here.
         """
         addresses = [*self._found.get(peer, ()), *([address] if _is_address(address) else [])]
-        if addresses:
+        if addresses and self._clock() >= self._put_off_until.get(peer, -math.inf):
             self._told[peer] = address
             self._transport.dial(peer, *dict.fromkeys(addresses))
             return []

@@ -77,8 +77,7 @@ class Conversation:
         neighbor.last_heard_at = now
         match message:
             case Refuse(reason):
-                log = Log(True, f"{neighbor.name or peer} refused: {reason}")
-                return [log, *self._neighborhood.part(peer, "it refused", now)]
+                return self._neighborhood.put_off(peer, reason, now)
             case Reset():
                 return self._neighborhood.reset_received(peer, message, now)
             case Census() | Survey():

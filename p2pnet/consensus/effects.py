@@ -107,6 +107,14 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """End the connection, and dial again only after a while, since one side has refused; `reason` is for people."""
+
+    peer: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """Compute the local gradient at the parameters with which the round begins."""
 
@@ -157,4 +165,4 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Send | HangUp | Prepare | Evaluate | RunLocalStep | Finish | Close | Log
+Effect: TypeAlias = Send | HangUp | PutOff | Prepare | Evaluate | RunLocalStep | Finish | Close | Log

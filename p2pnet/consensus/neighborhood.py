@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
-from p2pnet.consensus.effects import Effect, HangUp, Log, PeerId, Send
+from p2pnet.consensus.effects import Effect, HangUp, Log, PeerId, PutOff, Send
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import MAX_TEXT_LENGTH, Hello, LinkId, Nonce, Refuse, Reset
 
@@ -221,6 +221,15 @@ class Neighborhood:
         neighbor.is_parted, neighbor.absent_until = True, None
         return [log, HangUp(peer, reason)]
 
+    def put_off(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
+        """Close the link with one that refuses it; once, whatever else it has said before the connection ends."""
+        neighbor = self._enter(peer)
+        if neighbor.is_parted:
+            return []
+        logs: list[Effect] = [] if neighbor.link is None else [self.close(peer, "it refused", now)]
+        neighbor.is_parted, neighbor.absent_until = True, None
+        return [*logs, PutOff(peer, f"{neighbor.name or peer} refused: {reason}; trying again")]
+
     def let_go(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
         """Close the link with one that is a neighbor no longer, and wait neither for it nor for its return."""
         neighbor = self.find(peer)
@@ -311,5 +320,5 @@ def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[
         ours, theirs = fingerprint.get(name, "absent"), hello.fingerprint.get(name, "absent")
         if ours != theirs:
             words = f"{name}: theirs is {theirs}, ours is {ours}"
-            return [Send(peer, Refuse(words[:MAX_TEXT_LENGTH])), Log(True, f"refused {hello.name}: {words}")]
+            return [Send(peer, Refuse(words[:MAX_TEXT_LENGTH])), PutOff(peer, f"refused {hello.name}: {words}")]
     return []

@@ -91,6 +91,10 @@ class Machine:
         """Let the process stand still."""
         self._started().send_signal(signal.SIGSTOP)
 
+    def leave(self) -> None:
+        """Tell the agent to take leave."""
+        self._started().terminate()
+
     def wait(self) -> None:
         """Until the agent has ended by itself, in good order."""
         try:

@@ -167,6 +167,7 @@ def test_whoever_has_named_this_agent_and_does_not_gossip_is_a_guest(wire: Wire,
     gossiped.received("eve", SHARES)
     gossiped.reject("eve")
     assert wire.hung_up == ["eve"]
+    assert gossiped.disconnected("eve") == [PeerDisconnected("eve")]
 
 
 def test_one_that_trains_something_else_is_hung_up_on(wire: Wire, gossiped: GossipedNeighbors) -> None:
@@ -215,6 +216,19 @@ def test_a_seed_is_missed_while_there_is_nobody_else_and_dialed_for_ever(
     assert not gossiped.is_missed("ann")
 
 
+def test_a_seed_that_refuses_is_dialed_again_when_it_is_no_longer_put_off(
+    wire: Wire, clock: Clock, gossiped: GossipedNeighbors
+) -> None:
+    gossiped.connected("ann")
+    assert gossiped.received("ann", SHARES) == ([PeerConnected("ann")], True)  # it does not gossip
+    gossiped.put_off("ann", until=clock.now + 40.0)
+    assert gossiped.disconnected("ann") == [PeerDisconnected("ann")]
+    clock.pass_time(gossiped, 39.9)
+    assert wire.dialed == {}
+    clock.pass_time(gossiped, 10.0)
+    assert wire.dialed == {"ann": ("tcp://ann:7070",)}
+
+
 def test_the_death_of_a_neighbor_is_told_when_its_redial_is_refused(clock: Clock, gossiped: GossipedNeighbors) -> None:
     gossiped.connected("bob")
     gossiped.received("bob", request_of("bob"))
@@ -238,6 +252,27 @@ def test_named_neighbors_are_dialed_where_they_are_said_or_found_to_be(wire: Wir
     assert named.disconnected("ann") == [PeerDisconnected("ann")]
     with pytest.raises(ProtocolError, match="neighbors are named here"):
         named.received("ann", request_of("ann"))
+
+
+def test_named_neighbors_that_are_put_off_are_dialed_again_then_and_not_before(wire: Wire, clock: Clock) -> None:
+    addresses = {"ann": "tcp://ann:7070", "bob": None}
+    named = NamedNeighbors(wire, addresses, 3, logging.getLogger("test"), clock, is_discovering=True)
+    named.start()
+    named.found(LanAgent("bob", "bob", "1", "", ("tcp://10.0.0.1:7070",)))
+    dialed = dict(wire.dialed)
+    for peer, until in (("ann", 5.0), ("bob", 8.0), ("cat", 1.0)):
+        named.connected(peer)
+        named.put_off(peer, until)
+        assert named.disconnected(peer) == [PeerDisconnected(peer)]
+    assert wire.hung_up == ["ann", "bob", "cat"]
+    assert wire.dialed == {}
+    clock.pass_time(named, 4.9)
+    assert wire.dialed == {}
+    clock.pass_time(named, 3.0)
+    assert wire.dialed.keys() == {"ann"}
+    clock.pass_time(named, 3.0)
+    assert wire.dialed == dialed  # a guest has no address
+    assert named.next_deadline() is None
 
 
 def test_beyond_the_most_neighbors_whoever_dials_is_refused_but_never_one_that_is_named(

@@ -137,31 +137,34 @@ def test_a_peer_that_is_not_allowed_is_one_warning_however_often_it_dials(make_m
     assert len([line for line in mole.warnings() if "allow-list" in line]) == 1
 
 
-def test_one_that_dials_when_there_are_neighbors_enough_is_refused_and_both_sides_say_so(
+def test_one_that_dials_when_there_are_neighbors_enough_is_refused_with_one_warning_and_let_in_when_one_has_left(
     make_machines: MakeMachines,
 ) -> None:
-    hub, friend, outsider = machines = make_machines(3)
-    addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)]
-    unscaled = {"standardize": "none"}
+    hub, absent, guest, outsider = make_machines(4)
+    addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(4)]
+    settings: dict[str, Any] = {"data": {"standardize": "none"}, "algorithm": {"rounds": FOR_EVER, "tolerance": 0.0}}
     hub.configure(
-        {"bind": addresses[0], "neighbors": [named(friend, addresses[1])], "max_neighbors": 1},
-        security={"allowed_peers": [outsider.keys.public]},
-        data=unscaled,
+        {"bind": addresses[0], "neighbors": [named(absent, addresses[1])], "max_neighbors": 2},
+        security={"allowed_peers": [guest.keys.public, outsider.keys.public]},
+        **settings,
     )
-    for machine, address in zip(machines[1:], addresses[1:], strict=True):
-        machine.configure({"bind": address, "neighbors": [named(hub, addresses[0])]}, data=unscaled)
-    outsider.start()
+    for machine, address in ((guest, addresses[2]), (outsider, addresses[3])):
+        machine.configure({"bind": address, "neighbors": [named(hub, addresses[0])]}, **settings)
     hub.start()
-    outsider.until(lambda outsider: outsider.has_said("hung up on"))
-    friend.start()
-    for machine in (hub, friend):
-        machine.wait()
-    limit = "as many neighbors as network.max_neighbors = 1 allows"
+    guest.start()
+    guest.until(lambda guest: guest.has_said("linked with agent-0"))
+    outsider.start()
+    outsider.until(lambda outsider: outsider.has_said("refused"))
+    guest.leave()
+    guest.wait()
+    outsider.until(lambda outsider: outsider.has_said("linked with agent-0"))
+    limit = "as many neighbors as network.max_neighbors = 2 allows"
     assert [line for line in hub.warnings() if limit in line] == [
         f"refused {outsider.keys.public}: there are {limit}; raise it, or name this one"
     ]
-    assert [line for line in outsider.warnings() if limit in line] == [
-        f"{hub.keys.public} refused: the agent has {limit}: raise it there, or name this one there, or another here"
+    assert outsider.warnings() == [
+        f"{hub.keys.public} refused: the agent has {limit}: raise it there, or name this one there, or another here; "
+        "trying again"
     ]
 
 

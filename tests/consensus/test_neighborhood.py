@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.consensus.effects import Effect, HangUp, Send
+from p2pnet.consensus.effects import Effect, HangUp, PutOff, Send
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import Ack, Hello, LinkId, Message, Nonce, Refuse, Reset
 from p2pnet.consensus.neighborhood import HELLO_RESEND_S, MAX_HELLO_INTERVAL_S, Identity, Neighborhood
@@ -244,15 +244,28 @@ def test_a_refusal_names_the_field_that_differs(theirs: Mapping[str, str], named
     neighborhood = hood("a")
     hello = Hello(Nonce(1, 1), None, theirs, "b", "", -1, False)
     effects = neighborhood.hello_received("b", hello, 0.0)
-    assert Send("b", Refuse(named)) in effects
+    assert effects == [Send("b", Refuse(named)), PutOff("b", f"refused b: {named}")]
     assert neighborhood.links() == []
+
+
+def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_connected() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.settle()
+    ours = pair.hoods["a"]
+    assert ours.put_off("b", "no", pair.now)[-1] == PutOff("b", "b refused: no; trying again")
+    assert ours.links() == []
+    assert ours.hellos_due(1e6) == []
+    assert ours.put_off("b", "no, again", pair.now) == []
+    ours.disconnected("b", pair.now)
+    assert [type(effect) for effect in ours.connected("b", pair.now)] == [Send]
 
 
 def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> None:
     pair = Pair()
     pair.connect()
     pair.settle()
-    assert HangUp("b", "it refused") in pair.hoods["a"].part("b", "it refused", pair.now)
+    assert HangUp("b", "it left") in pair.hoods["a"].part("b", "it left", pair.now)
     assert pair.hoods["a"].hellos_due(1e6) == []
     assert pair.hoods["a"].connected("b", 1e6) == []
 
