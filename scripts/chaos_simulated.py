@@ -335,8 +335,8 @@ class Trial:
 def network_rows(sources: Sequence[tuple[str, str, tuple[int, ...]]]) -> Iterator[Row]:
     """Neural networks: the rounds to the objective that is reached without faults in so many rounds, and 1 % more.
 
-    A non-convex objective has many valleys, and 1 % may be the next one: so the median of several trials is judged, and
-    beside it stands what a start that differs a little does without any fault.
+    A non-convex objective has many valleys, and 1 % may be the next one: so there are several trials, of which the
+    worst is judged, and beside it stands what a start that differs a little does without any fault.
     """
     for name, data, hidden in sources:
         for partition in PARTITIONS:
@@ -369,7 +369,7 @@ def network_rows(sources: Sequence[tuple[str, str, tuple[int, ...]]]) -> Iterato
                 f"{N_TRIALS} trials, objective after {N_ROUNDS} rounds without faults + 1 %: {in_words(harmed)}; "
                 f"without faults from starts 3 % off {in_words(moved)}; leak {worst_leak:.0e}"
             )
-            is_kept = float(np.median(harmed)) <= 1.3 and worst_leak <= MAX_LEAK
+            is_kept = max(harmed) <= 1.3 and worst_leak <= MAX_LEAK
             yield Row(f"{name}, {partition}: harm", figures, is_kept)
 
 

@@ -218,6 +218,22 @@ def test_lost_late_and_repeated_messages_cost_hardly_any_rounds() -> None:
     assert n_rounds[1] <= 1.3 * n_rounds[0]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_where_no_deadline_passes_losses_change_not_a_bit_of_the_model(seed: int) -> None:
+    """Whatever is lost, overtaken or repeated, every round is mixed of its own shares, up to the very last."""
+    regression = Regression(6)
+    edges = make_topology("ring", 6, np.random.default_rng(0))
+    patient = replace(QUICK, round_timeout_s=100.0, round_timeout_floor_s=100.0, silence_s=1000.0)
+    harm = Conditions(latency_s=0.01, loss_rate=0.3, duplicate_rate=0.1, max_delay_s=0.03)
+    models = []
+    for conditions in (Conditions(latency_s=0.01), harm):
+        simulation = start(regression, edges, conditions, seed, momentum=0.2, max_rounds=50, timing=patient)
+        simulation.run(until=partial(is_over, simulation))
+        models.append([machine.params for machine in simulation.machines.values()])
+    calm, harmed = models
+    np.testing.assert_array_equal(calm, harmed)
+
+
 @pytest.mark.parametrize("loss_rate", [0.0, 0.3])
 def test_agents_that_wait_for_nobody_converge_at_ten_different_speeds(loss_rate: float) -> None:
     regression = Regression(8)

@@ -6,6 +6,7 @@ parameters asked for), and the round machine sees afterwards whether that was wh
 
 from __future__ import annotations
 
+import math
 from typing import assert_never, final
 
 from p2pnet.consensus.effects import Effect, Log, PeerId, Send
@@ -105,10 +106,9 @@ class Conversation:
                 return []
             case Share():
                 return self._share_received(neighbor, link, message, now)
-            case Ack(_, sequence, stop_round):
-                link.acknowledge(sequence, now)
+            case Ack(_, sequence, stop_round, missing):
                 self._exchange.quiet.learn(stop_round, self._at.round)
-                return []
+                return [Send(neighbor.peer, share) for share in link.acknowledge(sequence, missing, now)]
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
             case Left():
@@ -144,8 +144,9 @@ class Conversation:
 
     def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[Effect]:
         self._check_size("Share.params", share.params.size)
-        is_new = link.accept(share, now)
-        link.acknowledge(share.acknowledged, now)
+        # Who waits for nobody has no use for what was lost.
+        is_new = link.accept(share, math.inf if self._timing.is_asynchronous else self._at.round, now)
+        link.acknowledge(share.acknowledged, None, now)
         if is_new and not self._exchange.is_in_measure(link, share, self._at.params):
             return self._neighborhood.part(neighbor.peer, "its numbers are beyond all measure", now)
         self._exchange.stationarity.hear(share.first_residual)
@@ -154,7 +155,7 @@ class Conversation:
         # Whoever shares round n without this agent has begun without it.
         neighbor.round = max(neighbor.round, share.round - 1)
         is_finished = self._at.phase is Phase.FINISHED
-        if is_new and not is_finished:
+        if is_new and not is_finished and link.missing is None:
             return []
         if is_finished:
             link.apply(share.round)
@@ -163,7 +164,7 @@ class Conversation:
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
         is_first = neighbor.finished_sequence is None
         neighbor.finished_sequence, neighbor.round = message.sequence, message.round
-        link.acknowledge(message.acknowledged, now)
+        link.acknowledge(message.acknowledged, None, now)
         self._exchange.quiet.learn(message.round, self._at.round)
         is_answered = is_first and self._at.phase is Phase.FINISHED
         return [self.finished(neighbor, link, now)] if is_answered else []
@@ -194,9 +195,7 @@ class Conversation:
         for neighbor, link in self._neighborhood.open():
             if not neighbor.is_connected:
                 continue
-            share = link.resend(now)
-            if share is not None:
-                effects.append(Send(neighbor.peer, share))
+            effects += [Send(neighbor.peer, share) for share in link.resend(now)]
             if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._exchange.quiet.stop_round)))
             if neighbor.resend_at is None or now < neighbor.resend_at:

@@ -158,9 +158,9 @@ class Exchange:
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
                 link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_returned else None
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
-                link.newest = self._share(link, round_, given, proximal_weight)
-                link.timer.sent(link.sequence, now)
-                effects.append(Send(neighbor.peer, link.newest))
+                share = self._share(link, round_, given, proximal_weight)
+                link.keep(share, now)
+                effects.append(Send(neighbor.peer, share))
                 continue
             link.mass_flow = None
             if link.owes_acknowledgement or self.quiet.stop_round >= 0:
@@ -193,8 +193,9 @@ class Exchange:
     def is_waiting(self, round_: int) -> bool:
         """Whether an awaited share of this round, or a later one, is still to come."""
         for neighbor, link in self._neighborhood.open():
-            is_awaited = link.newest_round < round_ and neighbor.peer in self._awaited
-            if is_awaited and neighbor.is_connected and neighbor.is_ready and neighbor.finished_sequence is None:
+            last = neighbor.finished_sequence
+            is_awaited = neighbor.peer in self._awaited and (last is None or not link.has_all(last))
+            if is_awaited and neighbor.is_connected and neighbor.is_ready and not link.has_come(round_):
                 return True
         return False
 

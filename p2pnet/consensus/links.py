@@ -54,12 +54,14 @@ class Link:
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
+        self.missing: int | None = None
+        """The sequence number before the newest received, where that share has not come and is still of use."""
         self.n_unreturned = 0
         """Shares given since the last that came."""
         self.newest_round = -1
         """The latest round that a share has come from."""
-        self.newest: Share | None = None
-        """The last share sent, for sending again byte for byte."""
+        self._unconfirmed: list[Share] = []
+        """Of the last two shares sent those not confirmed, for sending again byte for byte."""
         self.latest: Share | None = None
         """The last share applied."""
         self.mass_flow: Array | None = None
@@ -99,49 +101,84 @@ class Link:
         self._sent_by[self.sequence] = self.sent
         return self.acknowledged, relative
 
-    def acknowledge(self, sequence: int, now: float) -> None:
-        if not self.acknowledged < sequence <= self.sequence:
-            return
+    def keep(self, share: Share, now: float) -> None:
+        """Note that this share goes out now, and keep it until it is confirmed."""
+        self._unconfirmed = [*self._unconfirmed[-1:], share]
+        self.timer.sent(share.sequence, now)
+
+    def acknowledge(self, sequence: int, missing: int | None, now: float) -> list[Share]:
+        """Take the shares up to `sequence` for confirmed, but for a missing one, which is returned where that is news:
+        it is to be sent again at once.
+        """
+        if not self.acknowledged <= sequence <= self.sequence:
+            return []
+        is_news = sequence > self.acknowledged
         self.acknowledged = sequence
-        self.timer.acknowledged(sequence, self.is_settled, now)
+        self._unconfirmed = [s for s in self._unconfirmed if s.sequence > sequence or s.sequence == missing]
+        self.timer.acknowledged(sequence, not self._unconfirmed, now)
         if self.precision < 64:
             self._sent_by = {later: total for later, total in self._sent_by.items() if later >= sequence}
+        return [share for share in self._unconfirmed if is_news and share.sequence == missing]
 
-    def resend(self, now: float) -> Share | None:
-        """The newest share, if it is time to send it again."""
-        if self.newest is None or self.timer.due_at is None or now < self.timer.due_at:
-            return None
-        self.timer.sent(self.newest.sequence, now)
-        return self.newest
+    def resend(self, now: float) -> list[Share]:
+        """The unconfirmed shares, if it is time to send them again."""
+        if not self._unconfirmed or self.timer.due_at is None or now < self.timer.due_at:
+            return []
+        self.timer.sent(self._unconfirmed[-1].sequence, now)
+        return self._unconfirmed
 
     # Receiving.
 
-    def accept(self, share: Share, now: float) -> bool:
-        """Keep a share until its round is mixed; False for one that came before."""
-        if share.sequence <= self.newest_received:
+    def accept(self, share: Share, round_: float, now: float) -> bool:
+        """Keep a share until its round is mixed; False for one that came before, or too late. `round_` is the round to
+        be mixed next: of earlier ones nothing is missing any more.
+        """
+        is_late = share.sequence == self.missing
+        if share.sequence <= self.newest_received and not is_late:
             return False
         if share.total.shape != self.received.shape:
             raise ProtocolError(
                 f"Share.total: {share.total.size} numbers instead of {self.received.size}; "
                 "the sender trains a model of another size"
             )
-        if share.round < self.newest_round:
-            raise ProtocolError(f"Share.round: {share.round} after a share of round {self.newest_round}")
+        if (share.round > self.newest_round) if is_late else (share.round < self.newest_round):
+            place = "before" if is_late else "after"
+            raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
         base = self._received_by.get(share.base)
         if base is None or len(self._received_by) > MAX_BASES:
             raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
         is_whole = share.precision == 64 and share.base == 0
         total: Array = share.total.astype(np.float64, copy=False) if is_whole else base + share.total
+        if is_late:
+            self.missing = None
+            self._waiting.insert(-1, (share, total))
+        else:
+            is_gap = share.sequence > self.newest_received + 1 and share.round > round_
+            self.missing = share.sequence - 1 if is_gap else None
+            self.newest_received = share.sequence
+            self.newest_round = share.round
+            self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
         if share.precision < 64:
-            self._received_by = {later: kept for later, kept in self._received_by.items() if later >= share.base}
             self._received_by[share.sequence] = total
-        self.newest_received = share.sequence
+            if self.missing is None:
+                oldest = self._waiting[-1][0].base
+                self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
         if self.acknowledgement_due_at is None:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
-        self.newest_round = share.round
         self.n_unreturned = 0
-        self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
         return True
+
+    def has_come(self, round_: int) -> bool:
+        """Whether the share of a round is here; or a later one and nothing is missing before it."""
+        if self.newest_round < round_:
+            return False
+        if self.missing is None or (self.latest is not None and self.latest.round >= round_):
+            return True
+        return any(share.round == round_ for share, _ in self._waiting)
+
+    def has_all(self, sequence: int) -> bool:
+        """Whether all shares up to this one have come that are still of use."""
+        return self.newest_received >= sequence and self.missing is None
 
     def imbalance(self) -> float:
         """‖received − sent‖ with the newest share that has come: the mass that the link has moved in all."""
@@ -169,6 +206,8 @@ class Link:
         if not due:
             return False
         self._waiting = self._waiting[len(due) :]
+        if not self._waiting:
+            self.missing = None
         self.latest, self.received = due[-1]
         return True
 

@@ -81,5 +81,5 @@ class Liveness:
 
 
 def acknowledgement(link: Link, stop_round: int) -> Ack:
-    """Everything that has come over the link, and that this end is alive."""
-    return Ack(link.link_id, link.tell_received(), stop_round)
+    """Everything that has come over the link, what is missing, and that this end is alive."""
+    return Ack(link.link_id, link.tell_received(), stop_round, link.missing)

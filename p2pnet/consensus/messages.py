@@ -10,7 +10,7 @@ not fit is a ProtocolError that says what did not.
     2     Refuse     why there will be no link between us
     3     Ready      I have my neighbors; my degree in the coming round
     4     Share      one round's parameters and the running total of mass sent over the link
-    5     Ack        I have your share of this sequence number
+    5     Ack        I have your share of this sequence number, and miss the one before
     6     Reset      I know nothing of the link you used
     7     Finished   my training has ended with this round; I go on serving
     8     Left       I leave on purpose, and my data with me
@@ -130,6 +130,8 @@ class Ack:
     sequence: int
     stop_round: int = -1
     """As in a share: word of the end goes round also where no share may be sent for want of acknowledgements."""
+    missing: int | None = None
+    """The share before that one, where it has not come: to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,10 @@ def _read_count(value: object) -> int:
     return value
 
 
+def _read_optional_count(value: object) -> int | None:
+    return None if value is None else _read_count(value)
+
+
 def _read_flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ProtocolError("neither true nor false")
@@ -391,6 +397,7 @@ _READERS: Mapping[str, Any] = {
     "degree": _read_count,
     "next_degree": _read_count,
     "sequence": _read_count,
+    "missing": _read_optional_count,
     "acknowledged": _read_count,
     "base": _read_count,
     "precision": _read_precision,

@@ -381,5 +381,5 @@ class RoundMachine:
 
 def _is_served(neighbor: Neighbor, link: Link) -> bool:
     """Whether both ends have all of each other's shares, and both have ended."""
-    has_all = neighbor.finished_sequence is not None and link.newest_received >= neighbor.finished_sequence
+    has_all = neighbor.finished_sequence is not None and link.has_all(neighbor.finished_sequence)
     return (has_all and link.is_settled) or not neighbor.is_connected

@@ -49,23 +49,21 @@ PRESETS: Mapping[str, Timing] = {
         round_timeout_floor_s=2.0,
         state_timeout_s=5.0,
         resend_s=2.0,
-        resend_floor_s=0.5,
         redial_grace_s=5.0,
         silence_s=30.0,
         suspect_limit_s=60.0,
     ),
     "lossy": Timing(
-        round_timeout_floor_s=2.0,
+        round_timeout_floor_s=6.0,
         state_timeout_s=10.0,
-        resend_s=4.0,
-        resend_floor_s=1.0,
+        resend_s=2.0,
         redial_grace_s=15.0,
         silence_s=60.0,
         suspect_limit_s=120.0,
     ),
 }
-"""What differs from network to network. On one that loses every fifth packet good connections stall for seconds, and a
-new one may need several attempts.
+"""What differs from network to network. On one that loses every fifth packet good connections stall for seconds, a new
+one may need several attempts, and a round had better wait for what is sent again than go on without it.
 """
 
 MAX_RESEND_INTERVAL_S = 8.0
@@ -108,10 +106,11 @@ MAX_BACK_OFF = 4
 
 @final
 class ResendTimer:
-    """When the newest share of a link is to be sent again: after the usual time of an acknowledgement, then after twice
-    that time, and so on; and how many transmissions are on their way meanwhile.
+    """When unconfirmed shares of a link are to be sent again: after the usual time of an acknowledgement, then after
+    twice that time, and so on; and how many are on their way meanwhile.
 
-    As in RFC 6298, section 3, an acknowledgement counts as an observation only if what it confirms was sent once.
+    As in RFC 6298, section 3, an acknowledgement counts as an observation only where nothing was sent twice. Where
+    something was, the next wait is still half as long as the last.
     """
 
     def __init__(self, timing: Timing) -> None:
@@ -130,20 +129,19 @@ class ResendTimer:
 
     def acknowledged(self, sequence: int, is_settled: bool, now: float) -> None:
         """Shares up to `sequence` are confirmed; `is_settled` when nothing is left to confirm."""
-        times = [time for confirmed, time in self._in_flight if confirmed == sequence]
-        if len(times) == 1:
-            self._timeout.observe(now - times[0])
+        times = dict(self._in_flight)
+        is_clear = len(times) == len(self._in_flight)
+        if is_clear and sequence in times:
+            self._timeout.observe(now - times[sequence])
+        self._back_off = 1 if is_clear else max(1, self._back_off // 2)
         self._in_flight = [(later, time) for later, time in self._in_flight if later > sequence]
-        self._back_off = 1
         if is_settled:
             self.due_at = None
 
     def n_in_flight(self, now: float) -> int:
-        """Transmissions neither confirmed nor old enough to be given up."""
-        if not self._in_flight:
-            return 0
+        """Shares neither confirmed nor sent so long ago that they are given up."""
         timeout_s = self._timeout.timeout_s
-        return sum(now < time + timeout_s for _, time in self._in_flight)
+        return len({sequence for sequence, time in self._in_flight if now < time + timeout_s})
 
     def hurry(self, now: float) -> None:
         """Send again at once what is still unconfirmed: the way to the neighbor is open again."""

@@ -76,9 +76,9 @@ def lie(simulation: Simulation, message: Message) -> None:
 
 def last_share(simulation: Simulation) -> Share:
     """What the liar would say next, were it honest."""
-    share = link_to(simulation, "liar", "a").newest
-    assert share is not None
-    return replace(share, sequence=link_to(simulation, "a", "liar").newest_received + 1, round=share.round + 1)
+    link = link_to(simulation, "a", "liar")
+    assert link.latest is not None
+    return replace(link.latest, sequence=link.newest_received + 1, round=link.newest_round + 1)
 
 
 def honest(simulation: Simulation) -> list[RoundMachine]:

@@ -96,7 +96,7 @@ class AnySchedule(RuleBasedStateMachine):
         """Any message under way comes next; keeping it makes a duplicate or, for ever, a late one."""
         index = data.draw(st.integers(0, len(self.in_transit) - 1))
         (sender, receiver), share = self.in_transit[index] if is_kept else self.in_transit.pop(index)
-        self.links[receiver, sender].accept(share, 0.0)
+        self.links[receiver, sender].accept(share, -1, 0.0)
 
     @precondition(lambda self: self.in_transit)
     @rule(data=st.data())
@@ -137,17 +137,45 @@ TestAnySchedule = AnySchedule.TestCase
 def test_a_lost_share_is_made_good_by_the_next() -> None:
     sender, receiver = new_link(), new_link()
     sender.give(np.full(4, 1.0))
-    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))), 0.0)
+    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))), 0, 0.0)
     receiver.apply(0)
     np.testing.assert_array_equal(receiver.received, np.full(4, 3.0))
 
 
-def test_repeated_and_overtaken_shares_are_not_accepted() -> None:
+def test_repeated_shares_and_those_that_come_too_late_are_not_accepted() -> None:
     sender, receiver = new_link(), new_link()
-    older, newer = (share_of(sender, sender.give(np.ones(4))) for _ in range(2))
-    assert receiver.accept(newer, 0.0)
-    assert not receiver.accept(newer, 0.0)
-    assert not receiver.accept(older, 0.0)
+    older, newer = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4))
+    assert receiver.accept(newer, 4, 0.0)
+    assert not receiver.accept(newer, 4, 0.0)
+    assert not receiver.accept(older, 4, 0.0)
+
+
+@pytest.mark.parametrize("precision", [64, 32])
+def test_a_share_that_was_overtaken_is_missing_until_it_comes_and_takes_its_place(precision: int) -> None:
+    sender, receiver = new_link(precision=precision), new_link(precision=precision)
+    first, second, third = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4, 5))
+    assert receiver.accept(first, 3, 0.0)
+    assert receiver.apply(3)
+    assert receiver.accept(third, 4, 0.0)
+    assert (receiver.missing, receiver.has_come(4), receiver.has_all(3)) == (2, False, False)
+    assert receiver.accept(second, 4, 0.0)
+    assert (receiver.missing, receiver.has_come(4), receiver.has_all(3)) == (None, True, True)
+    assert not receiver.accept(second, 4, 0.0)
+    for round_ in (4, 5):
+        assert receiver.apply(round_)
+        assert receiver.latest is not None
+        assert receiver.latest.round == round_
+        np.testing.assert_array_equal(receiver.received, np.full(4, round_ - 2.0))
+
+
+def test_who_mixes_without_what_is_missing_misses_it_no_longer() -> None:
+    sender, receiver = new_link(), new_link()
+    older, newer = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4))
+    receiver.accept(newer, 3, 0.0)
+    assert receiver.apply(3)
+    assert receiver.has_come(4)
+    assert not receiver.accept(older, 3, 0.0)
+    np.testing.assert_array_equal(receiver.received, np.full(4, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -160,16 +188,16 @@ def test_repeated_and_overtaken_shares_are_not_accepted() -> None:
 )
 def test_a_share_that_cannot_be_is_refused_and_changes_nothing(wrong: dict[str, Any], said: str) -> None:
     sender, receiver = new_link(), new_link()
-    receiver.accept(share_of(sender, sender.give(np.ones(4)), round_=3), 0.0)
+    receiver.accept(share_of(sender, sender.give(np.ones(4)), round_=3), 3, 0.0)
     with pytest.raises(ProtocolError, match=said):
-        receiver.accept(replace(share_of(sender, sender.give(np.ones(4)), round_=4), **wrong), 0.0)
+        receiver.accept(replace(share_of(sender, sender.give(np.ones(4)), round_=4), **wrong), 3, 0.0)
     assert (receiver.newest_received, receiver.newest_round) == (1, 3)
 
 
 def test_early_shares_wait_for_their_round() -> None:
     sender, receiver = new_link(), new_link()
     for round_ in (3, 4):
-        receiver.accept(share_of(sender, sender.give(np.ones(4)), round_), 0.0)
+        receiver.accept(share_of(sender, sender.give(np.ones(4)), round_), 3, 0.0)
     assert receiver.newest_round == 4
     assert receiver.apply(3)
     assert receiver.latest is not None
@@ -179,7 +207,7 @@ def test_early_shares_wait_for_their_round() -> None:
 
 def test_a_later_share_stands_in_for_one_that_is_missing() -> None:
     sender, receiver = new_link(), new_link()
-    receiver.accept(share_of(sender, sender.give(np.ones(4)), 3), 0.0)
+    receiver.accept(share_of(sender, sender.give(np.ones(4)), 3), 2, 0.0)
     assert receiver.apply(2)
     assert not receiver.apply(3)
     assert receiver.latest is not None
@@ -189,15 +217,16 @@ def test_a_later_share_stands_in_for_one_that_is_missing() -> None:
 def test_an_acknowledgement_of_what_was_never_sent_is_not_believed() -> None:
     link = new_link()
     link.give(np.ones(4))
-    link.acknowledge(5, 0.0)
+    link.acknowledge(5, None, 0.0)
     assert not link.is_settled
-    link.acknowledge(1, 0.0)
+    link.acknowledge(1, None, 0.0)
     assert link.is_settled
 
 
-def send(link: Link, now: float) -> None:
-    link.newest = share_of(link, link.give(np.ones(4)))
-    link.timer.sent(link.sequence, now)
+def send(link: Link, now: float) -> Share:
+    share = share_of(link, link.give(np.ones(4)))
+    link.keep(share, now)
+    return share
 
 
 def test_two_shares_may_be_under_way() -> None:
@@ -206,7 +235,7 @@ def test_two_shares_may_be_under_way() -> None:
         assert link.is_window_open(0.0)
         send(link, 0.0)
     assert not link.is_window_open(0.0)
-    link.acknowledge(1, 0.1)
+    link.acknowledge(1, None, 0.1)
     assert link.is_window_open(0.1)
 
 
@@ -219,43 +248,88 @@ def test_shares_that_must_be_lost_make_room_for_new_ones_but_not_without_end() -
     assert link.sequence == MAX_UNACKNOWLEDGED
 
 
-def test_the_newest_share_is_sent_again_as_it_was_ever_more_seldom_until_it_is_confirmed() -> None:
+def test_shares_are_sent_again_as_they_were_ever_more_seldom_until_they_are_confirmed() -> None:
     link = new_link()
-    send(link, 0.0)
+    shares = [send(link, 0.0), send(link, 0.0)]
     times = []
     for tenth in range(200):
-        if (share := link.resend(tenth / 10)) is not None:
-            assert share is link.newest
+        if again := link.resend(tenth / 10):
+            assert again == shares
             times.append(tenth / 10)
     assert times[:3] == [1.0, 3.0, 7.0]
-    link.acknowledge(1, 20.0)
-    assert link.resend(1000.0) is None
+    link.acknowledge(1, None, 20.0)
+    assert link.resend(1000.0) == shares[1:]
+    link.acknowledge(2, None, 1000.0)
+    assert link.resend(2000.0) == []
+
+
+def test_what_the_other_end_misses_is_sent_again_at_once_and_then_until_it_has_come() -> None:
+    link = new_link()
+    lost, _ = send(link, 0.0), send(link, 0.1)
+    assert link.acknowledge(2, 1, 0.2) == [lost]
+    assert link.acknowledge(2, 1, 0.3) == []
+    assert link.resend(10.0) == [lost]
+    link.acknowledge(2, None, 10.1)
+    assert link.resend(100.0) == []
+
+
+def test_what_is_missing_is_sent_again_only_if_it_is_still_kept() -> None:
+    link = new_link()
+    for _ in range(3):
+        send(link, 0.0)
+    assert link.acknowledge(3, 1, 0.1) == []
+    assert link.resend(100.0) == []
 
 
 def test_the_wait_for_an_acknowledgement_adapts_to_what_they_take() -> None:
     link = new_link()
     for k in range(50):
         send(link, float(k))
-        link.acknowledge(link.sequence, k + 0.5)
+        link.acknowledge(link.sequence, None, k + 0.5)
     send(link, 100.0)
     assert link.timer.due_at == pytest.approx(100.5, abs=0.01)
+
+
+def test_after_many_repetitions_the_next_wait_is_half_as_long_as_the_last() -> None:
+    link = new_link()
+    send(link, 0.0)
+    for now in (1.0, 3.0, 7.0):
+        assert link.resend(now)
+    link.acknowledge(1, None, 10.0)
+    send(link, 10.0)
+    assert link.timer.due_at == 12.0
+
+
+def test_an_acknowledgement_of_what_may_have_been_sent_twice_says_nothing_of_the_time_that_it_took() -> None:
+    """The older share's came late because it was lost on its way: what brought it answers the repetition."""
+    link = new_link()
+    for k in range(50):
+        send(link, float(k))
+        link.acknowledge(link.sequence, None, k + 0.5)
+    send(link, 100.0)
+    send(link, 100.1)
+    link.resend(102.0)
+    link.acknowledge(51, None, 104.0)
+    link.acknowledge(52, None, 104.0)
+    send(link, 200.0)
+    assert link.timer.due_at == pytest.approx(200.5, abs=0.01)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4))))
 def test_what_is_rounded_away_stays_with_the_sender(schedule: list[tuple[bool, bool, list[float]]]) -> None:
     """Whichever shares and acknowledgements are lost, both ends' books agree to the last bit on what has arrived."""
     sender, receiver = new_link(precision=32), new_link(precision=32)
+    newest = None
     for now, (is_delivered, is_confirmed, mass) in enumerate(schedule):
         if sender.is_window_open(100.0 * now):
-            send_of = sender.give(np.array(mass))
-            sender.newest = share_of(sender, send_of)
-            sender.timer.sent(sender.sequence, 100.0 * now)
-        if is_delivered and sender.newest is not None:
-            receiver.accept(sender.newest, 0.0)
+            newest = share_of(sender, sender.give(np.array(mass)))
+            sender.keep(newest, 100.0 * now)
+        if is_delivered and newest is not None:
+            receiver.accept(newest, 0, 0.0)
             receiver.apply(0)
             np.testing.assert_array_equal(receiver.received, sender.sent)
         if is_confirmed:
-            sender.acknowledge(receiver.newest_received, 100.0 * now)
+            sender.acknowledge(receiver.newest_received, None, 100.0 * now)
 
 
 finite = st.floats(-1e3, 1e3)

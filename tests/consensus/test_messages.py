@@ -48,6 +48,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "tuple[str, ...]": st.lists(texts, max_size=5, unique=True).map(tuple),
     "bool": st.booleans(),
     "int": counts,
+    "int | None": st.none() | counts,
     "precision": st.just(64),
     "float": st.floats(0, 1e300),
     "Array": vectors,

@@ -16,6 +16,7 @@ from p2pnet.consensus.effects import Effect, Evaluate, Evaluated, Event, LeaveRe
 from p2pnet.consensus.messages import LinkId, Nonce
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.learner import Learner, Observation
 from p2pnet.simulation import Conditions, Simulation
@@ -150,6 +151,21 @@ def test_a_lost_share(scribe: Scribe) -> None:
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
     scribe.check("lost-share")
+
+
+def test_a_share_that_the_next_one_overtakes(scribe: Scribe) -> None:
+    """Ann's share of round 1 is lost, her next one is not: bob asks for what he misses, and mixes each in its round."""
+    simulation = pair(max_rounds=3)
+    ann = simulation.machines["ann"]
+    simulation.run(until=lambda: ann.round == 1)
+    scribe.note("ann's next share is lost")
+    simulation.cut([("ann", "bob")])
+    simulation.run(until=lambda: ann.phase is Phase.EXCHANGING)
+    scribe.note("everything arrives again")
+    simulation.heal()
+    simulation.run(until=lambda: simulation.is_over, deadline=60.0)
+    assert simulation.is_over
+    scribe.check("overtaken-share")
 
 
 def test_an_agent_crashes_and_returns(scribe: Scribe) -> None:

@@ -43,7 +43,7 @@ def test_lost_late_and_repeated_messages_change_nothing_in_the_end() -> None:
 
 @pytest.mark.parametrize("topology", ["matching", "one-peer-exponential"])
 def test_who_is_rounds_ahead_leaves_nobody_behind_whom_it_was_not_to_meet(topology: str) -> None:
-    summary = simulate(replace(LINEAR, topology=topology, delay_rounds=3.0, rounds=100)).summary
+    summary = simulate(replace(LINEAR, topology=topology, delay_rounds=2.0, rounds=100)).summary
     assert summary.rounds_lost == 0
 
 
