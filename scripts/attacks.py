@@ -129,7 +129,7 @@ def send_foreign_version(target: Target) -> None:
     with insider(target) as mole:
         mole.hear_hello()
         mole.socket.send_multipart([msgpack.packb([99, 1, "hello from the future"])])
-        mole.hear()
+        time.sleep(0.5)
 
 
 def send_oversized_frame(target: Target) -> None:

@@ -126,7 +126,6 @@ class Daemon:
         self._is_closed = False
         self._n_dropped = 0
         self._n_refused = 0
-        self._told_version: set[PeerId] = set()
         self._line_budget = LineBudget()
 
     @property
@@ -251,10 +250,11 @@ class Daemon:
             effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
-            self._log_cause(peer, logging.WARNING, f"dropped a message from {peer}: {error}")
-            if isinstance(error, ForeignVersionError) and peer not in self._told_version:
-                self._told_version.add(peer)
-                self._transport.send(peer, encode(Refuse(str(error))))
+            if isinstance(error, ForeignVersionError):
+                # Neither can read what the other says, so that no words of ours would help there.
+                self._perform([PutOff(peer, f"{peer} speaks another {error}; install the same p2pnet on both")])
+            else:
+                self._log_cause(peer, logging.WARNING, f"dropped a message from {peer}: {error}")
             return
         for effect in effects:
             if isinstance(effect, Log):
