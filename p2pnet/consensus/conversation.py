@@ -189,7 +189,7 @@ class Conversation:
 
     def repeat(self, now: float) -> list[Effect]:
         """Say again what has not been answered: Hello until there is a link, Ready until the first share comes, then
-        the newest share, byte for byte, until it is acknowledged, and Finished until the end.
+        the last shares, byte for byte, until they are acknowledged, and Finished until the end.
         """
         effects = self._neighborhood.hellos_due(now)
         for neighbor, link in self._neighborhood.open():

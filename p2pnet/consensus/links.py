@@ -4,6 +4,9 @@ Each end of a link keeps the total it `sent` to the other and the total it `rece
 running total, never a difference, so that a lost one is made good by the next, and a repeated or late one changes
 nothing. Closing a link at both ends makes it as if it had never been.
 
+Though nothing is lost with it, a share that the next one has overtaken is worth waiting for: rounds mixed of their own
+shares are those of NEXT. It is *missing* until it comes, or its round is mixed without it.
+
 Where shares are rounded on the wire, the books are kept on what the other end will read: what is rounded away stays
 with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
 share which the receiver has acknowledged, the *base*.
@@ -25,7 +28,7 @@ MAX_IN_FLIGHT = 2
 stale models."""
 
 MAX_UNACKNOWLEDGED = 6
-"""Shares that may be unconfirmed at all, the lost ones with them; then the newest is repeated."""
+"""Shares that may be unconfirmed at all, the lost ones with them; then the last ones are repeated."""
 
 ACKNOWLEDGEMENT_DELAY_S = 0.05
 """How long an acknowledgement waits for a share that takes it along: shorter than anybody waits to send again."""
@@ -133,23 +136,14 @@ class Link:
         """Keep a share until its round is mixed; False for one that came before, or too late. `round_` is the round to
         be mixed next: of earlier ones nothing is missing any more.
         """
-        is_late = share.sequence == self.missing
-        if share.sequence <= self.newest_received and not is_late:
+        is_overtaken = share.sequence == self.missing
+        if share.sequence <= self.newest_received and not is_overtaken:
             return False
-        if share.total.shape != self.received.shape:
-            raise ProtocolError(
-                f"Share.total: {share.total.size} numbers instead of {self.received.size}; "
-                "the sender trains a model of another size"
-            )
-        if (share.round > self.newest_round) if is_late else (share.round < self.newest_round):
-            place = "before" if is_late else "after"
+        if (share.round > self.newest_round) if is_overtaken else (share.round < self.newest_round):
+            place = "before" if is_overtaken else "after"
             raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
-        base = self._received_by.get(share.base)
-        if base is None or len(self._received_by) > MAX_BASES:
-            raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
-        is_whole = share.precision == 64 and share.base == 0
-        total: Array = share.total.astype(np.float64, copy=False) if is_whole else base + share.total
-        if is_late:
+        total = self._whole_total(share)
+        if is_overtaken:
             self.missing = None
             self._waiting.insert(-1, (share, total))
         else:
@@ -159,14 +153,34 @@ class Link:
             self.newest_round = share.round
             self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
         if share.precision < 64:
-            self._received_by[share.sequence] = total
-            if self.missing is None:
-                oldest = self._waiting[-1][0].base
-                self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
+            self._keep_as_base(share.sequence, total)
         if self.acknowledgement_due_at is None:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
         self.n_unreturned = 0
         return True
+
+    def _whole_total(self, share: Share) -> Array:
+        """The share's total, with that of its base; ProtocolError where it has none or is of another size."""
+        if share.total.shape != self.received.shape:
+            raise ProtocolError(
+                f"Share.total: {share.total.size} numbers instead of {self.received.size}; "
+                "the sender trains a model of another size"
+            )
+        base = self._received_by.get(share.base)
+        if base is None or len(self._received_by) > MAX_BASES:
+            raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
+        is_whole = share.precision == 64 and share.base == 0
+        total: Array = share.total.astype(np.float64, copy=False) if is_whole else base + share.total
+        return total
+
+    def _keep_as_base(self, sequence: int, total: Array) -> None:
+        """Keep a total that later shares may be relative to; those before the newest share's base are done with, but
+        not while a share is missing whose base may be older.
+        """
+        self._received_by[sequence] = total
+        if self.missing is None:
+            oldest = self._waiting[-1][0].base
+            self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
 
     def has_come(self, round_: int) -> bool:
         """Whether the share of a round is here; or a later one and nothing is missing before it."""
