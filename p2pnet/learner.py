@@ -65,6 +65,9 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
+        """Have the local step of this round end with what it has; the one method for any thread at any time."""
+
     def feasible(self, params: Array) -> Array:
         """The nearest parameters at which the penalty is finite, prox_r with a step of 0, since mixing may leave a box;
         without a penalty of that kind the parameters themselves.
@@ -94,6 +97,7 @@ class NextLearner(Learner):
         self._params: Array | None = None
         self._loss = np.nan
         self._disagreement = 0.0
+        self._cut_short_in = -1
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         params = self.feasible(self._in_model_precision(effect.params))
@@ -124,11 +128,14 @@ class NextLearner(Learner):
             is_direction_exact=effect.is_complete,
             disagreement=self._disagreement,
             scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
-            should_stop=lambda: self._clock() >= deadline,
+            should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
         )
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def cut_short(self, round_: int) -> None:
+        self._cut_short_in = round_
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

@@ -17,6 +17,7 @@ from p2pnet.agenda import Agenda
 from p2pnet.consensus.conservation import conservation_error
 from p2pnet.consensus.effects import (
     Close,
+    CutLocalStepShort,
     DeadlineReached,
     Effect,
     Evaluate,
@@ -228,6 +229,8 @@ class Simulation:
                     self.log.append((self.now, peer, text))
                 case Close():
                     self._hang_up(peer)
+                case CutLocalStepShort(round_):
+                    self._learners[peer].cut_short(round_)
                 case HangUp() | PutOff() | Finish():
                     pass
         self._unalarmed[peer] = None

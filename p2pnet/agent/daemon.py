@@ -42,6 +42,7 @@ from p2pnet.agent.unreached import Unreached
 from p2pnet.agent.worker import Worker
 from p2pnet.consensus.effects import (
     Close,
+    CutLocalStepShort,
     DeadlineReached,
     Effect,
     Evaluate,
@@ -288,6 +289,9 @@ class Daemon:
                 case RunLocalStep() if self._training is not None:
                     self._records.begin()
                     self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
+                case CutLocalStepShort(round_) if self._training is not None:
+                    self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
+                    self._training.learner.cut_short(round_)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
                     self._tell(self._neighbors.reject(peer))

@@ -397,8 +397,9 @@ class AlgorithmSettings(Section):
     local_step_s: float | None = Field(
         default=None,
         gt=0,
-        description="Longest time that a local step's solver may take, in seconds; it then gives what it has, so that "
-        "a slow device does less instead of holding up the others. Default: no limit.",
+        description="Longest time that a local step's solver may take, in seconds; it then gives what it has, "
+        "as it does in any case when neighbors have waited for it for half of a round's deadline. Default: no other "
+        "limit.",
         examples=[0.5],
     )
     solver_tolerance: float = Field(

@@ -139,6 +139,13 @@ class RunLocalStep:
 
 
 @dataclass(frozen=True, slots=True)
+class CutLocalStepShort:
+    """Have the local step that is being computed end with what it has: neighbors wait for it."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """Make what is to be trained, by what the survey has found if there was one."""
 
@@ -165,4 +172,6 @@ class Log:
     text: str
 
 
-Effect: TypeAlias = Send | HangUp | PutOff | Prepare | Evaluate | RunLocalStep | Finish | Close | Log
+Effect: TypeAlias = (
+    Send | HangUp | PutOff | Prepare | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Log
+)

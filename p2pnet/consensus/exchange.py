@@ -199,6 +199,14 @@ class Exchange:
                 return True
         return False
 
+    def is_waited_for(self, round_: int) -> bool:
+        """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
+        return any(
+            link.newest_round >= round_ and self._mixing.meets(neighbor.peer, round_)
+            for neighbor, link in self._neighborhood.open()
+            if neighbor.is_connected
+        )
+
     def mix(self, round_: int) -> Mixture:
         """Apply the shares that are there, in the order of the neighbors' ids."""
         mixed = self._own_proposal.copy()

@@ -28,6 +28,7 @@ from p2pnet.consensus.conversation import Conversation
 from p2pnet.consensus.effects import (
     AwayRequested,
     Close,
+    CutLocalStepShort,
     DeadlineReached,
     Effect,
     Evaluate,
@@ -66,6 +67,10 @@ PATIENT_ROUNDS = 5
 """The first rounds, in which the longest wait is allowed: links may still be opening elsewhere, and what an agent would
 learn without its neighbors meanwhile, of its own samples alone, may lead all of them to a worse model.
 """
+
+PATIENCE_WITH_A_STEP = 0.5
+"""For so long, in parts of a round's deadline, may the first neighbor that is done with its step wait for this agent's,
+before the solver is stopped: then what there is still comes in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,8 @@ class RoundMachine:
         )
         self._conversation = Conversation(self._at, self._neighborhood, self._exchange, self._gathering, timing)
         self._deadline: float | None = None
-        """Of the phase: exchanging goes on without what is missing, pausing and finished end."""
+        """Of the phase: stepping is cut short, exchanging goes on without what is missing, pausing and finished end."""
+        self._is_cut_short = False
         self.n_rounds_lost = 0
         """Rounds mixed without a share of every neighbor."""
         self._disagreement = 0.0
@@ -226,6 +232,12 @@ class RoundMachine:
             case Phase.GATHERING if not self._exchange.tracker.is_empty:
                 effects, may_begin = self._gathering.gather(now)
                 return effects + self._begin_round(now) if may_begin else effects
+            case Phase.STEPPING if is_late:
+                self._deadline, self._is_cut_short = None, True
+                return [CutLocalStepShort(self._at.round)]
+            case Phase.STEPPING if self._deadline is None and self._is_holding_up():
+                self._deadline = now + PATIENCE_WITH_A_STEP * self._timeout.timeout_s
+                return []
             case Phase.PAUSING if is_late:
                 return self._share(now)
             case Phase.EXCHANGING:
@@ -235,6 +247,11 @@ class RoundMachine:
                 return [Close()]
             case _:
                 return []
+
+    def _is_holding_up(self) -> bool:
+        """Whether the local step is one that a neighbor waits for, and is not about to end."""
+        is_waited_for = not self._timing.is_asynchronous and self._exchange.is_waited_for(self._at.round)
+        return is_waited_for and not self._is_cut_short
 
     def _note_what_is_told(self, effects: list[Effect], now: float) -> None:
         for effect in effects:
@@ -276,7 +293,7 @@ class RoundMachine:
             return self._finish(now)
         if not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
-        self._at.phase = Phase.STEPPING
+        self._at.phase, self._is_cut_short = Phase.STEPPING, False
         is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()

@@ -103,8 +103,8 @@ class LocalOptimizer:
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
         false: a share was missing, a link closed). The weight is doubled until the agent's true cost decreases as
-        foretold. `disagreement` is the distance to the farthest neighbor, `scale` what the agent's own cost counts
-        (see `surrogates`).
+        foretold; where there is no time for that the agent stays at `params`. `disagreement` is the distance to the
+        farthest neighbor, `scale` what the agent's own cost counts (see `surrogates`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
@@ -120,6 +120,7 @@ class LocalOptimizer:
                 self.rule.observe(curvature, is_blind=is_blind)
         tolerance = self._tolerance(residual)
         n_iterations = 0
+        v = params
         for _ in range(MAX_REJECTIONS):
             problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight, scale)
             solution = self._response_solver.solve(
@@ -129,10 +130,12 @@ class LocalOptimizer:
                 should_stop=should_stop,
             )
             n_iterations += solution.n_iterations
-            if self._decreases(problem, solution.best_response) or should_stop():
+            if self._decreases(problem, solution.best_response):
+                v = solution.best_response
                 break
             self.rule.reject()
-        v = solution.best_response
+            if should_stop():
+                break
         previous = None if self._past is None else self._past.params
         proposal = self._step_sizes.proposal(params, v, previous, disagreement)
         if not np.isfinite(self.penalty.value(proposal)):

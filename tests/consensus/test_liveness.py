@@ -1,5 +1,7 @@
 """Who is taken for gone, how long the others wait for whom, and whose silence is really one's own sleep."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,7 @@ class Square(Learner):
 
     def __init__(self, target: float) -> None:
         self.target = target
+        self.cut_short_in: list[int] = []
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         return Evaluated(effect.round, effect.params - self.target, 1.0)
@@ -43,14 +46,21 @@ class Square(Learner):
         residual = float(np.abs(effect.direction).item())
         return LocalStepDone(effect.round, effect.params - 0.3 * effect.direction, residual, 1.0)
 
+    def cut_short(self, round_: int) -> None:
+        self.cut_short_in.append(round_)
+
 
 def ring(n_agents: int, tolerance: float = 0.0) -> Simulation:
+    return ring_of([Square(float(k)) for k in range(n_agents)], tolerance)
+
+
+def ring_of(learners: list[Square], tolerance: float = 0.0, timing: Timing = TIMING) -> Simulation:
     simulation = Simulation(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
-    names = [f"agent-{k}" for k in range(n_agents)]
-    settings = RoundSettings(10**6, expected_neighbors=2, max_diameter=2, tolerance=tolerance, timing=TIMING)
-    for k, name in enumerate(names):
-        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), Square(float(k)))
-    simulation.connect([(names[k], names[(k + 1) % n_agents]) for k in range(n_agents)])
+    names = [f"agent-{k}" for k in range(len(learners))]
+    settings = RoundSettings(10**6, expected_neighbors=2, max_diameter=2, tolerance=tolerance, timing=timing)
+    for name, learner in zip(names, learners, strict=True):
+        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), learner)
+    simulation.connect([(names[k], names[(k + 1) % len(names)]) for k in range(len(names))])
     return simulation
 
 
@@ -77,6 +87,33 @@ def test_a_neighbor_that_says_nothing_costs_one_deadline(watched: str) -> None:
         ("agent-1", "waited 1.0 s in vain for agent-0; going on without it"),
         ("agent-4", "waited 1.0 s in vain for agent-0; going on without it"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "timing", "is_cut_short"),
+    [
+        (3.0, TIMING, True),
+        (0.4 * DEADLINE_S, TIMING, False),
+        (3.0, replace(TIMING, round_timeout_s=0.0), False),
+    ],
+)
+def test_the_step_of_a_slow_agent_is_cut_short_once_while_its_neighbors_still_wait_for_it(
+    step_s: float, timing: Timing, is_cut_short: bool
+) -> None:
+    """Where nobody waits for anybody it takes its time."""
+    learners = [Square(float(k)) for k in range(3)]
+    simulation = ring_of(learners, timing=timing)
+    simulation.conditions = replace(
+        simulation.conditions, local_step_s=lambda name: step_s if name == "agent-0" else 0.01
+    )
+    slow = simulation.machines["agent-0"]
+    simulation.run(until=lambda: slow.phase is Phase.STEPPING)
+    begun_at = simulation.now
+    simulation.run(until=lambda: bool(learners[0].cut_short_in) or slow.phase is not Phase.STEPPING)
+    if is_cut_short:
+        assert begun_at + DEADLINE_S / 2 < simulation.now < begun_at + DEADLINE_S
+        simulation.run(until=lambda: slow.phase is not Phase.STEPPING)
+    assert [learner.cut_short_in for learner in learners] == [[0] if is_cut_short else [], [], []]
 
 
 def test_it_is_waited_for_again_once_it_is_heard_of() -> None:
