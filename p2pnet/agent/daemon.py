@@ -159,7 +159,6 @@ class Daemon:
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
             self._transport.close(CLOSE_LINGER_S)
-            self._records.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
@@ -302,7 +301,7 @@ class Daemon:
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
-                    self._save_model()
+                    self._try_to_save_model()
                 case Close():
                     self._is_closed = True
                 case Log(_, text):
@@ -330,6 +329,13 @@ class Daemon:
         if self._training is not None and self._machine.rounds is not None:
             params = self._training.learner.feasible(self._machine.rounds.params)
             self._records.save_model(params.astype(np.float64, copy=False), self._training.description)
+
+    def _try_to_save_model(self) -> None:
+        """Early, in case that the process is killed while it takes leave; then there may be room."""
+        try:
+            self._save_model()
+        except TrainingError as error:
+            self._log.warning("%s; trying once more at the end", error)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

@@ -21,7 +21,7 @@ def open_log(settings: LogSettings, agent: str) -> logging.Logger:
     """The agent's log, to its file or to standard error."""
     try:
         handler: logging.Handler = (
-            logging.FileHandler(settings.file, encoding="utf-8") if settings.file else logging.StreamHandler(sys.stderr)
+            _LogFile(settings.file, encoding="utf-8") if settings.file else logging.StreamHandler(sys.stderr)
         )
     except OSError as error:
         raise ConfigError(f"log.file {settings.file}: cannot be written: {error.strerror}") from error
@@ -70,6 +70,22 @@ class LineBudget:
         allowance.lines -= 1
         n_withheld, allowance.n_withheld = allowance.n_withheld, 0
         return n_withheld
+
+
+@final
+class _LogFile(logging.FileHandler):
+    """A file that lines are missing from while it cannot be written, which is said once."""
+
+    _is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._is_told:
+            self._is_told = True
+            words = f"log.file {self.baseFilename}: cannot be written: {error.strerror}; lines are missing there"
+            sys.stderr.write(f"p2pnet: {words} until there is room\n")
 
 
 class _TextFormatter(logging.Formatter):

@@ -13,6 +13,7 @@ from p2pnet.agent.transport import Transport
 from p2pnet.consensus.messages import Array
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine
+from p2pnet.errors import TrainingError
 
 
 @final
@@ -26,6 +27,8 @@ class Records:
         self._clock = clock
         self._history = state.open_history()
         self._first: RoundRecord | None = None
+        self._has_begun = False
+        self._is_told_of_missing_rows = False
         self._is_model_saved = False
 
     def keep(self, record: RoundRecord) -> None:
@@ -36,19 +39,22 @@ class Records:
         if self._first is not None:
             self._log.info("joins the training in round %d", record.round)
             self._first = None
-        self._history.append(record)
+        self._append(record)
         self._log.debug("round %d: objective %.6g", record.round, record.objective_local)
 
     def begin(self) -> None:
         """The first local step of the training begins."""
         if self._first is not None:
             self._log.info("training begins")
-            self._history.append(replace(self._first, time_s=self._clock()))
+            self._append(replace(self._first, time_s=self._clock()))
             self._first = None
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run."""
-        if self._history.has_rows and not self._is_model_saved:
+        """TrainingError where it cannot be written; a second call tries again, one after it is saved does nothing.
+
+        Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
+        """
+        if self._has_begun and not self._is_model_saved:
             self._state.save_model(params, description)
             self._is_model_saved = True
 
@@ -78,5 +84,12 @@ class Records:
             )
         )
 
-    def close(self) -> None:
-        self._history.close()
+    def _append(self, record: RoundRecord) -> None:
+        """A row that cannot be written is no reason to end the training."""
+        self._has_begun = True
+        try:
+            self._history.append(record)
+        except TrainingError as error:
+            if not self._is_told_of_missing_rows:
+                self._log.warning("%s; training goes on, without a row for each round", error)
+            self._is_told_of_missing_rows = True

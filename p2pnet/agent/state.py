@@ -11,6 +11,7 @@ books.npz      what was moved over each link, for auditing the network as a whol
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import io
@@ -18,8 +19,9 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from io import FileIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -136,10 +138,13 @@ class StateDirectory:
 
     def open_history(self) -> History:
         """Begin the history of this run beside that of the one before, and forget how that ended."""
-        (self.path / "result.json").unlink(missing_ok=True)
         history = self.path / "history.csv"
-        if _has_rows(history):
-            history.replace(self.path / "history.previous.csv")
+        try:
+            (self.path / "result.json").unlink(missing_ok=True)
+            if _has_rows(history):
+                history.replace(self.path / "history.previous.csv")
+        except OSError as error:
+            raise _not_written(self.path, error) from error
         return History(history)
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
@@ -175,33 +180,48 @@ class StateDirectory:
 
 
 class History:
-    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written."""
+    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written.
+
+    The file is opened anew for each row, so that one that was removed meanwhile, with its directory or without, is
+    there again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.has_rows = False
         try:
-            self._file = path.open("w", newline="", buffering=1)
+            path.write_bytes(_HEADER)
         except OSError as error:
             raise _not_written(path, error) from error
-        self._writer = csv.writer(self._file)
-        self._write(_COLUMNS)
 
     def append(self, record: RoundRecord) -> None:
-        self._write([getattr(record, name) for name in _COLUMNS])
-        self.has_rows = True
-
-    def _write(self, row: list[Any]) -> None:
+        """TrainingError where the row cannot be written; then no part of it is."""
+        row = _csv_line([getattr(record, name) for name in _COLUMNS])
         try:
-            self._writer.writerow(row)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab", buffering=0) as file:
+                size_bytes = file.tell()
+                try:
+                    _write_all(file, row if size_bytes else _HEADER + row)
+                except OSError:
+                    file.truncate(size_bytes)
+                    raise
         except OSError as error:
             raise _not_written(self._path, error) from error
 
-    def close(self) -> None:
-        self._file.close()
+
+def _csv_line(values: Sequence[Any]) -> bytes:
+    """Names and numbers need no quotes."""
+    return (",".join(map(str, values)) + "\r\n").encode()
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """A disk that is nearly full takes a part; only the next write says why."""
+    while content:
+        content = content[file.write(content) :]
 
 
 _COLUMNS = [field.name for field in fields(RoundRecord)]
+_HEADER = _csv_line(_COLUMNS)
 _INTEGERS = {"round", "bytes_sent"}
 
 
@@ -232,15 +252,21 @@ def _has_rows(history: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as it was or whole and on disk, whenever power fails; TrainingError where it cannot be."""
+    """The file is either as it was or whole and on disk, whenever power fails; TrainingError where it cannot be.
+
+    Its directory is made again where it was removed: what has been trained is worth more than knowing why.
+    """
     draft = path.with_name(f".{path.name}.draft")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()  # it takes up room
         raise _not_written(path, error) from error
 
 

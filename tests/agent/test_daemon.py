@@ -286,6 +286,20 @@ def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[Agent, Agent]) -> 
     assert "Traceback" not in agent.log
 
 
+def test_a_model_that_cannot_be_saved_is_tried_again_at_the_end_and_the_neighbor_ends_as_usual(
+    pair: tuple[Agent, Agent],
+) -> None:
+    agent, other = pair
+    (agent.directory / "model.npz").mkdir()
+    for one in pair:
+        one.run("algorithm.rounds=30", "network.round_pace_s=0")
+    assert [one.exit_code() for one in pair] == [1, 0]
+    assert agent.log.splitlines()[-2].endswith("trying once more at the end")
+    assert agent.log.splitlines()[-1].startswith(f"p2pnet: {agent.directory / 'model.npz'}: cannot be written")
+    assert "lost" not in other.log
+    assert "may come back" not in other.log
+
+
 def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_that_it_had(
     pair: tuple[Agent, Agent],
 ) -> None:

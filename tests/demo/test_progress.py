@@ -19,7 +19,6 @@ def test_the_latest_row_is_followed_as_the_file_grows(tmp_path: Path) -> None:
     for record in RECORDS[3:]:
         history.append(record)
     assert tail.follow() == RECORDS[4]
-    history.close()
 
 
 def test_a_row_counts_when_it_is_whole(tmp_path: Path) -> None:
@@ -27,7 +26,6 @@ def test_a_row_counts_when_it_is_whole(tmp_path: Path) -> None:
     history = History(whole)
     for record in RECORDS[:2]:
         history.append(record)
-    history.close()
     content = whole.read_bytes()
     header_end = content.index(b"\n") + 1
     first_end = content.index(b"\n", header_end) + 1
@@ -44,7 +42,6 @@ def test_a_row_counts_when_it_is_whole(tmp_path: Path) -> None:
 def test_progress_names_every_agent_also_those_that_have_not_begun(tmp_path: Path) -> None:
     history = History(tmp_path / "b.csv")
     history.append(RECORDS[0])
-    history.close()
     follower = Follower([("a", tmp_path / "a.csv"), ("b", tmp_path / "b.csv")])
 
     assert follower.progress() == [AgentProgress("a", None), AgentProgress("b", RECORDS[0])]
