@@ -31,7 +31,7 @@ class Display(ABC):
 
     @abstractmethod
     def finish(self, progress: Sequence[AgentProgress]) -> None:
-        """All agents have finished."""
+        """All agents have finished, or gone."""
 
     def __exit__(self, *failure: object) -> None:
         return None
@@ -55,10 +55,17 @@ class PlainLines(Display):
         self._metric_name = metric_name
         self._max_rounds = max_rounds
         self._round = -1
+        self._gone: set[str] = set()
         print(headline, file=stream, flush=True)
 
     def show(self, progress: Sequence[AgentProgress]) -> None:
-        latest = [agent.latest for agent in progress if agent.latest is not None]
+        for agent in progress:
+            if agent.gone_because is not None and agent.name not in self._gone:
+                self._gone.add(agent.name)
+                print(
+                    f"{agent.name} has gone: {agent.gone_because}; the others train on", file=self._stream, flush=True
+                )
+        latest = [agent.latest for agent in _present(progress) if agent.latest is not None]
         round_ = _round_of_all(progress)
         if round_ is None or round_ == self._round:
             return
@@ -119,8 +126,10 @@ class LiveTable(Display):
         table.add_column("agent")
         for header in ("round", "objective", f"test {self._metric_name}", "disagreement", "sent"):
             table.add_column(header, justify="right", min_width=len(header))
+        table.add_column("", no_wrap=True)
         for agent in progress:
-            table.add_row(agent.name, *_cells(agent))
+            gone = "" if agent.gone_because is None else f"gone: {agent.gone_because}"
+            table.add_row(agent.name, *_cells(agent), gone, style="dim" if gone else None)
         seconds = time.monotonic() - self._start
         status = Table.grid(padding=(0, 2, 0, 0))
         bar = ProgressBar(total=1.0, completed=part_done, width=30, complete_style="blue", finished_style="green")
@@ -128,10 +137,16 @@ class LiveTable(Display):
         return Group(Text(self._headline, style="bold"), "", table, "", status, "")
 
 
+def _present(progress: Sequence[AgentProgress]) -> list[AgentProgress]:
+    """The agents that have not gone."""
+    return [agent for agent in progress if agent.gone_because is None]
+
+
 def _round_of_all(progress: Sequence[AgentProgress]) -> int | None:
-    """The round that all agents have reached; None before all have begun."""
-    rounds = [agent.latest.round for agent in progress if agent.latest is not None]
-    return min(rounds) if len(rounds) == len(progress) else None
+    """The round that all agents have reached that are there; None before all of them have begun."""
+    present = _present(progress)
+    rounds = [agent.latest.round for agent in present if agent.latest is not None]
+    return min(rounds, default=None) if len(rounds) == len(present) else None
 
 
 def _cells(agent: AgentProgress) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import secrets
 import shutil
-import signal
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,6 +42,24 @@ LOWEST_PORT, HIGHEST_PORT = 15_000, 30_000
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an agent did not finish."""
+
+    cause: str
+    is_its_own: bool
+    """Whether it ended by an error of its own: nobody has killed it or told it to leave."""
+    last_words: str | None = None
+    """the last line of its log"""
+
+    def __str__(self) -> str:
+        if not self.is_its_own:
+            return self.cause
+        if self.last_words is None:
+            return f"{self.cause}, with nothing in its log"
+        return f"{self.cause}; its log ends with: {self.last_words}"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentFiles:
     """One agent's directory."""
 
@@ -61,18 +78,17 @@ class AgentFiles:
     def history(self) -> Path:
         return self.directory / "history.csv"
 
-    def failure(self, exit_code: int) -> str | None:
+    def failure(self, exit_code: int) -> Failure | None:
         """Why the agent did not finish, whose process ended with `exit_code` (−n: by signal n); None if it did."""
+        if exit_code < 0:
+            return Failure(f"killed by signal {-exit_code}", is_its_own=False)
         if exit_code == 0 and (self.directory / "result.json").exists():
             reason = StateDirectory(self.directory).load_result().stopped_because
-            return reason if reason == TOLD_TO_LEAVE else None
-        if exit_code < 0:
-            how = f"ended by signal {-exit_code} ({signal.strsignal(-exit_code)})"
-        else:
-            how = f"exit code {exit_code}" if exit_code else "exit code 0, but it left no result"
+            return Failure(reason, is_its_own=False) if reason == TOLD_TO_LEAVE else None
+        cause = f"exit code {exit_code}" if exit_code else "exit code 0, but it left no result"
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = next((line.strip() for line in reversed(lines) if line.strip()), None)
-        return f"{how}; its log ends with: {last}" if last else f"{how}, with nothing in its log"
+        last_words = next((line.strip() for line in reversed(lines) if line.strip()), None)
+        return Failure(cause, is_its_own=True, last_words=last_words)
 
     def outcome(self) -> AgentOutcome:
         """What the agent left when it had finished."""

@@ -1,4 +1,4 @@
-"""Processes that end together: started at once, watched, and all stopped when one fails or the launcher has to go."""
+"""Processes of one launcher: started at once, watched, and those that still run stopped when the launcher has to go."""
 
 from __future__ import annotations
 

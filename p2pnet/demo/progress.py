@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -13,10 +13,13 @@ from p2pnet.agent.state import RoundRecord, parse_history_row
 
 @dataclass(frozen=True, slots=True)
 class AgentProgress:
-    """The latest row of one agent; None before its training has begun."""
+    """How far one agent is."""
 
     name: str
     latest: RoundRecord | None
+    """the latest row of its history; None before its training has begun"""
+    gone_because: str | None = None
+    """why it will not finish; None for all others"""
 
 
 @final
@@ -56,5 +59,6 @@ class Follower:
     def __init__(self, histories: Sequence[tuple[str, Path]]) -> None:
         self._tails = [(name, HistoryTail(path)) for name, path in histories]
 
-    def progress(self) -> list[AgentProgress]:
-        return [AgentProgress(name, tail.follow()) for name, tail in self._tails]
+    def progress(self, gone: Mapping[str, str]) -> list[AgentProgress]:
+        """With the causes for which agents have gone, by name."""
+        return [AgentProgress(name, tail.follow(), gone.get(name)) for name, tail in self._tails]

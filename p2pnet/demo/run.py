@@ -18,7 +18,7 @@ from p2pnet.demo.display import make_display
 from p2pnet.demo.fleet import AgentFiles, clear_directory, write_fleet
 from p2pnet.demo.options import DemoOptions
 from p2pnet.demo.processes import ProcessGroup, agent_command
-from p2pnet.demo.progress import Follower
+from p2pnet.demo.progress import Follower, HistoryTail
 from p2pnet.errors import TrainingError
 from p2pnet.report.baselines import train_baselines
 from p2pnet.report.files import write_report
@@ -32,7 +32,11 @@ BASELINES_TIME_LIMIT_S = 120.0
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run the agents, compare, report; the exit code. TrainingError names the agent that failed, if one did."""
+    """Run the agents, compare, report; the exit code.
+
+    Agents that are killed, or that fail in the middle of training, are left out of the report. TrainingError names an
+    agent that failed before its training had begun, or says that no agent has finished.
+    """
     # The interpreter's start was all computing, so that it can be told from the time computed for so far.
     started_at = time.monotonic() - time.process_time()
     with _signals_as_exits():
@@ -49,16 +53,18 @@ def run_demo(options: DemoOptions) -> int:
         )
         with _directory(options) as directory:
             agents = write_fleet(options, workload, directory)
-            _train(options, workload, agents)
+            missing = _train(options, workload, agents)
             seconds_total = time.monotonic() - started_at
-            network = NetworkOutcome(tuple(agent.outcome() for agent in agents), seconds_total)
+            outcomes = tuple(agent.outcome() for agent in agents if agent.name not in missing)
+            network = NetworkOutcome(outcomes, seconds_total, missing)
             _report(options, workload, network)
     return 0
 
 
-def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> None:
-    """Start all agents and watch until all have finished; TrainingError as soon as one has failed."""
+def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> dict[str, str]:
+    """Start all agents and watch until all have ended; why those are missing that did not finish, by name."""
     files_of = {agent.name: agent for agent in agents}
+    missing: dict[str, str] = {}
     with ProcessGroup() as processes:
         for agent in agents:
             processes.start(agent.name, agent_command(agent.config), agent.log)
@@ -69,13 +75,22 @@ def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -
             while processes.n_running:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 for ended in processes.take_exits():
-                    reason = files_of[ended.name].failure(ended.code)
-                    if reason is not None:
-                        raise TrainingError(f"{ended.name} failed: {reason}; the others were stopped")
+                    agent = files_of[ended.name]
+                    failure = agent.failure(ended.code)
+                    if failure is None:
+                        continue
+                    # What cannot even begin is to be mended; what has begun goes on without it.
+                    if failure.is_its_own and HistoryTail(agent.history).follow() is None:
+                        raise TrainingError(f"{agent.name} failed: {failure}; the others were stopped")
+                    missing[agent.name] = str(failure)
                 if time.monotonic() >= next_show:
-                    display.show(follower.progress())
+                    display.show(follower.progress(missing))
                     next_show = time.monotonic() + display.period_s
-            display.finish(follower.progress())
+            if len(missing) == len(agents):
+                causes = ", ".join(f"{name} ({cause})" for name, cause in missing.items())
+                raise TrainingError(f"no agent has finished: {causes}")
+            display.finish(follower.progress(missing))
+    return missing
 
 
 def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +33,8 @@ class NetworkOutcome:
     agents: tuple[AgentOutcome, ...]
     seconds_total: float
     """from the command's start until every agent was done"""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """agents that did not finish, of which nothing else is here, and why"""
 
     @property
     def followed(self) -> list[AgentOutcome]:

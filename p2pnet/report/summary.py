@@ -26,6 +26,8 @@ class Summary:
     agents: int
     agents_judged: int
     """whose models the test metrics and objectives are of: all, or of many agents some evenly spread"""
+    agents_missing: dict[str, str]
+    """that did not finish, and are not among `agents`: why, by name; objectives are over their samples too"""
     topology: str
     data: str
     partition: PartitionName
@@ -78,6 +80,7 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
     return Summary(
         agents=len(results),
         agents_judged=len(judged),
+        agents_missing=dict(network.missing),
         topology=workload.topology,
         data=workload.data,
         partition=workload.partition,

@@ -57,8 +57,20 @@ def print_findings(summary: Summary, costs: Sequence[str], stream: TextIO) -> No
     console.print()
     console.print(table)
     console.print()
-    for line in [*(verdict(summary) if is_compared else ()), *sparsity(summary), *costs]:
+    for line in [*missing(summary), *(verdict(summary) if is_compared else ()), *sparsity(summary), *costs]:
         console.print(line)
+
+
+def missing(summary: Summary) -> list[str]:
+    """Who is not among the agents that all else is about, if anybody is."""
+    if not summary.agents_missing:
+        return []
+    who = ", ".join(f"{name} ({cause})" for name, cause in summary.agents_missing.items())
+    n_agents = summary.agents + len(summary.agents_missing)
+    return [
+        f"Missing: {who}. The network is those that finished, {summary.agents} of {n_agents} agents, judged on the "
+        f"samples of all {n_agents}."
+    ]
 
 
 def sparsity(summary: Summary) -> list[str]:

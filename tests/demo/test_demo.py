@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,10 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from p2pnet.agent.security import load_keys
+from p2pnet.cli import main
 from p2pnet.config import ModelSettings, ObjectiveSettings, read_settings
 from p2pnet.datasets import load_dataset
+from p2pnet.demo.fleet import free_ports
 from p2pnet.problem import make_problem
 
 TIMEOUT_S = 60.0
@@ -181,7 +185,7 @@ def test_the_next_demo_replaces_the_report_of_an_earlier_one(report: Path) -> No
 
 @dataclass(frozen=True, slots=True)
 class RunningDemo:
-    """A demo that would take minutes, its agents in training."""
+    """A demo whose agents are in training; it would take minutes."""
 
     process: "subprocess.Popen[str]"
     directory: Path
@@ -196,8 +200,14 @@ class RunningDemo:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningDemo]:
-    options = "--agents 3 --data breast-cancer --hidden 4 --pace 0.1 --rounds 5000"
+def n_rounds() -> int:
+    """Of the demo that runs."""
+    return 5000
+
+
+@pytest.fixture
+def running(tmp_path: Path, n_rounds: int) -> Iterator[RunningDemo]:
+    options = f"--agents 3 --data breast-cancer --hidden 4 --pace 0.1 --rounds {n_rounds} --json"
     command = demo_command(*options.split(), "--report", str(tmp_path))
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -229,20 +239,47 @@ def test_a_demo_that_is_stopped_stops_its_agents(running: RunningDemo, number: s
         assert (running.directory / name / "model.npz").exists(), "told in time, an agent saves its model"
 
 
-def test_a_killed_agent_ends_the_demo_which_says_so(running: RunningDemo) -> None:
-    os.kill(running.agents["agent-2"], signal.SIGKILL)
+@pytest.mark.parametrize("n_rounds", [60])
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGKILL, "killed by signal 9"), (signal.SIGTERM, "told to leave")]
+)
+def test_without_one_agent_the_others_train_on(running: RunningDemo, number: signal.Signals, cause: str) -> None:
+    os.kill(running.agents["agent-2"], number)
+    output, errors = running.process.communicate(timeout=TIMEOUT_S)
+
+    assert running.process.returncode == 0, errors
+    assert f"agent-2 has gone: {cause}; the others train on\n" in errors
+    summary = json.loads(output)
+    assert summary == json.loads((running.directory / "summary.json").read_text())
+    assert (summary["agents"], summary["agents_missing"]) == (2, {"agent-2": cause})
+    assert set(summary["stopped_because"].split(", ")) <= {"all rounds done", "converged"}
+    assert summary["test_metric_worst"] > 0.9
+    assert summary["conservation_error"] <= 1e-9
+    with (running.directory / "history.csv").open(newline="") as file:
+        assert {row["agent"] for row in csv.DictReader(file)} == {"agent-1", "agent-3"}
+
+
+def test_a_demo_all_of_whose_agents_are_killed_is_an_error(running: RunningDemo) -> None:
+    for process_id in running.agents.values():
+        os.kill(process_id, signal.SIGKILL)
     code, errors = running.end()
 
     assert code == 1
-    assert errors.splitlines()[-1].startswith("p2pnet: agent-2 failed: ended by signal 9 (Killed); its log ends with: ")
-    assert "Traceback" not in errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("p2pnet: no agent has finished: agent-")
+    assert last.count("killed by signal 9") == 3
 
 
-def test_an_agent_that_is_told_to_leave_ends_the_demo_too(running: RunningDemo) -> None:
-    os.kill(running.agents["agent-3"], signal.SIGTERM)
+def test_an_agent_that_cannot_begin_ends_the_demo_which_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [*free_ports(2), taken.getsockname()[1]]
+        monkeypatch.setattr("p2pnet.demo.fleet.free_ports", lambda _: ports)
+        result = CliRunner().invoke(main, ["demo", "--agents", "3", "--data", "breast-cancer", "--hidden", "4"])
 
-    code, errors = running.end()
-    assert (code, errors.splitlines()[-1]) == (1, "p2pnet: agent-3 failed: told to leave; the others were stopped")
+    assert result.exit_code == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("p2pnet: agent-3 failed: exit code 69; its log ends with: ")
+    assert last.endswith("; the others were stopped")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from typing import final
 
 from p2pnet.agent.state import RoundRecord
@@ -19,6 +20,11 @@ def progress(*rounds: int | None) -> list[AgentProgress]:
         )
         for k, at in enumerate(rounds, start=1)
     ]
+
+
+def without(k: int, frame: list[AgentProgress]) -> list[AgentProgress]:
+    """The same when the agent in place k has been killed."""
+    return [*frame[:k], replace(frame[k], gone_because="killed by signal 9"), *frame[k + 1 :]]
 
 
 def shown(display: Display, stream: io.StringIO, *frames: list[AgentProgress]) -> list[str]:
@@ -42,6 +48,38 @@ def test_lines_begin_when_all_agents_train_and_come_once_a_round() -> None:
         "headline",
         "round 6 of at most 50: objective 0.75, worst accuracy 0.700, disagreement 2.0e-03, 4.5 kB sent",
     ]
+
+
+def test_lines_say_once_who_has_gone_and_go_on_about_the_others() -> None:
+    stream = io.StringIO()
+    display = PlainLines(stream, "headline", "accuracy", 50)
+    frames = [
+        progress(5, 5),
+        without(1, progress(5, 5)),
+        without(1, progress(8, 5)),
+        without(0, without(1, progress(8, 5))),
+    ]
+    lines = shown(display, stream, *frames)
+
+    assert [line.partition(":")[0] for line in lines] == [
+        "headline",
+        "round 5 of at most 50",
+        "agent-2 has gone",
+        "round 8 of at most 50",
+        "agent-1 has gone",
+    ]
+    assert lines[2] == "agent-2 has gone: killed by signal 9; the others train on"
+    assert lines[3].endswith("objective 0.5, worst accuracy 0.800, disagreement 2.0e-03, 1.5 kB sent")
+
+
+def test_the_table_keeps_the_row_of_an_agent_that_has_gone() -> None:
+    stream = Terminal()
+    frame = shown(LiveTable(stream, "headline", "R²", 50), stream, without(0, progress(4, 12)))[-8:]
+
+    assert any("round 12 of at most 50" in line for line in frame)
+    (row,) = (line for line in frame if "agent-1" in line)
+    assert "0.5000" in row
+    assert "gone: killed by signal 9" in row
 
 
 def test_the_table_has_one_row_an_agent_and_a_bar() -> None:

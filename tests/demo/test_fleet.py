@@ -1,10 +1,11 @@
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from p2pnet.agent.state import Result, StateDirectory
-from p2pnet.demo.fleet import AgentFiles, free_ports
+from p2pnet.demo.fleet import AgentFiles, Failure, free_ports
 
 RESULT = Result("agent-1", "key", 3, "converged", 10, 10, 50.0, 0, {})
 
@@ -29,15 +30,23 @@ def test_an_agent_that_ended_well_with_a_result_has_finished(agent: AgentFiles) 
 
 def test_a_failure_ends_with_the_agents_last_words(agent: AgentFiles) -> None:
     agent.log.write_text("INFO listening\nERROR cannot bind\n\n")
-    assert agent.failure(69) == "exit code 69; its log ends with: ERROR cannot bind"
-    assert agent.failure(-11) == "ended by signal 11 (Segmentation fault); its log ends with: ERROR cannot bind"
+    failure = agent.failure(69)
+    assert failure == Failure("exit code 69", is_its_own=True, last_words="ERROR cannot bind")
+    assert str(failure) == "exit code 69; its log ends with: ERROR cannot bind"
+
+
+def test_who_is_killed_or_told_to_leave_has_not_failed_by_an_error_of_its_own(agent: AgentFiles) -> None:
+    StateDirectory(agent.directory).save_result(replace(RESULT, stopped_because="told to leave"))
+    assert agent.failure(-9) == Failure("killed by signal 9", is_its_own=False)
+    assert agent.failure(0) == Failure("told to leave", is_its_own=False)
+    assert str(agent.failure(-9)) == "killed by signal 9"
 
 
 def test_a_failure_without_last_words_is_told_as_well(agent: AgentFiles) -> None:
     agent.log.write_text("")
-    assert agent.failure(1) == "exit code 1, with nothing in its log"
+    assert str(agent.failure(1)) == "exit code 1, with nothing in its log"
 
 
 def test_an_agent_that_ended_well_without_a_result_has_not_finished(agent: AgentFiles) -> None:
     agent.log.write_text("INFO listening\n")
-    assert agent.failure(0) == "exit code 0, but it left no result; its log ends with: INFO listening"
+    assert str(agent.failure(0)) == "exit code 0, but it left no result; its log ends with: INFO listening"

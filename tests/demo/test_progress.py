@@ -44,4 +44,6 @@ def test_progress_names_every_agent_also_those_that_have_not_begun(tmp_path: Pat
     history.append(RECORDS[0])
     follower = Follower([("a", tmp_path / "a.csv"), ("b", tmp_path / "b.csv")])
 
-    assert follower.progress() == [AgentProgress("a", None), AgentProgress("b", RECORDS[0])]
+    assert follower.progress({}) == [AgentProgress("a", None), AgentProgress("b", RECORDS[0])]
+    gone = follower.progress({"b": "killed by signal 9"})
+    assert gone == [AgentProgress("a", None), AgentProgress("b", RECORDS[0], "killed by signal 9")]

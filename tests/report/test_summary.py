@@ -14,7 +14,7 @@ from p2pnet.report.baselines import Baselines, Trained
 from p2pnet.report.history import COLUMNS, write_history
 from p2pnet.report.outcome import AgentOutcome, NetworkOutcome
 from p2pnet.report.summary import Summary, disagreement, summarize, summary_json
-from p2pnet.report.words import in_bytes, print_summary, verdict
+from p2pnet.report.words import in_bytes, missing, print_summary, verdict
 from p2pnet.workload import Workload, make_workload
 
 
@@ -124,6 +124,20 @@ def test_the_printed_comparison_holds_each_model(summary: Summary) -> None:
     print_summary(summary, stream)
     for words in ("all samples in one place", "worst agent", "mean of agents", "alone", "8 rounds", "2.0 kB"):
         assert words in stream.getvalue()
+
+
+def test_who_is_missing_is_said_and_whose_samples_count(
+    workload: Workload, network: NetworkOutcome, summary: Summary
+) -> None:
+    rest = replace(network, agents=network.agents[:1], missing={"agent-2": "killed by signal 9"})
+    left = summarize(workload, rest, None)
+
+    assert left.objective_worst == workload.problem.objective(network.agents[0].params, _cost(workload))
+    assert missing(summary) == []
+    assert missing(left) == [
+        "Missing: agent-2 (killed by signal 9). The network is those that finished, 1 of 2 agents, judged on the "
+        "samples of all 2."
+    ]
 
 
 @pytest.mark.parametrize(
