@@ -62,9 +62,7 @@ class PlainLines(Display):
         for agent in progress:
             if agent.gone_because is not None and agent.name not in self._gone:
                 self._gone.add(agent.name)
-                print(
-                    f"{agent.name} has gone: {agent.gone_because}; the others train on", file=self._stream, flush=True
-                )
+                print(_farewell(agent), file=self._stream, flush=True)
         latest = [agent.latest for agent in _present(progress) if agent.latest is not None]
         round_ = _round_of_all(progress)
         if round_ is None or round_ == self._round:
@@ -126,15 +124,18 @@ class LiveTable(Display):
         table.add_column("agent")
         for header in ("round", "objective", f"test {self._metric_name}", "disagreement", "sent"):
             table.add_column(header, justify="right", min_width=len(header))
-        table.add_column("", no_wrap=True)
         for agent in progress:
-            gone = "" if agent.gone_because is None else f"gone: {agent.gone_because}"
-            table.add_row(agent.name, *_cells(agent), gone, style="dim" if gone else None)
+            table.add_row(agent.name, *_cells(agent), style=None if agent.gone_because is None else "dim")
         seconds = time.monotonic() - self._start
         status = Table.grid(padding=(0, 2, 0, 0))
         bar = ProgressBar(total=1.0, completed=part_done, width=30, complete_style="blue", finished_style="green")
         status.add_row(bar, words, Text(f"{seconds:.1f} s", style="dim"))
-        return Group(Text(self._headline, style="bold"), "", table, "", status, "")
+        gone = [Text(_farewell(agent)) for agent in progress if agent.gone_because is not None]
+        return Group(Text(self._headline, style="bold"), "", table, *gone, "", status, "")
+
+
+def _farewell(agent: AgentProgress) -> str:
+    return f"{agent.name} has gone: {agent.gone_because}; the others train on"
 
 
 def _present(progress: Sequence[AgentProgress]) -> list[AgentProgress]:

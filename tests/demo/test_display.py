@@ -74,12 +74,12 @@ def test_lines_say_once_who_has_gone_and_go_on_about_the_others() -> None:
 
 def test_the_table_keeps_the_row_of_an_agent_that_has_gone() -> None:
     stream = Terminal()
-    frame = shown(LiveTable(stream, "headline", "R²", 50), stream, without(0, progress(4, 12)))[-8:]
+    frame = shown(LiveTable(stream, "headline", "R²", 50), stream, without(0, progress(4, 12)))[-9:]
 
     assert any("round 12 of at most 50" in line for line in frame)
-    (row,) = (line for line in frame if "agent-1" in line)
+    row, farewell = (line for line in frame if "agent-1" in line)
     assert "0.5000" in row
-    assert "gone: killed by signal 9" in row
+    assert farewell.strip() == "agent-1 has gone: killed by signal 9; the others train on"
 
 
 def test_the_table_has_one_row_an_agent_and_a_bar() -> None:
