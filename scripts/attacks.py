@@ -254,6 +254,7 @@ def make_share(link: LinkId, total: np.ndarray, params: np.ndarray, sequence: in
         first_residual=0.0,
         quiet=0,
         stop_round=-1,
+        is_held=False,
         total=total,
         params=params,
     )

@@ -400,6 +400,35 @@ def test_nobody_ends_while_a_neighbor_is_missed_and_everybody_does_when_it_is_ba
     assert len({machine.round for machine in simulation.machines.values()}) == 1
 
 
+@pytest.mark.parametrize("n_crashed", [1, 4])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("away_s", [0.3, 3.0])
+def test_who_goes_and_returns_once_the_last_round_is_named_changes_neither_it_nor_the_model(
+    n_crashed: int, part: float, away_s: float
+) -> None:
+    """Those who have come to rest stay where they are, the end waits for those who return, and they are told."""
+    regression = Regression(6)
+    edges = make_topology("ring", 6, np.random.default_rng(0))
+    timing = replace(QUICK, round_pace_s=0.1)
+    changes = {"tolerance": 1e-3, "max_diameter": 6, "timing": timing, "momentum": 0.2}
+    simulation = start(regression, edges, Conditions(latency_s=0.02), **changes)
+    everyone = simulation.machines.values()
+    simulation.run(until=lambda: all(machine.last_round < 10**6 for machine in everyone))
+    (last_round,) = {machine.last_round for machine in everyone}
+    n_left = last_round - max(machine.round for machine in everyone)
+    simulation.run(deadline=simulation.now + part * n_left * timing.round_pace_s)
+    crashed = regression.names[:n_crashed]
+    for name in crashed:
+        simulation.crash(name)
+    simulation.run(deadline=simulation.now + away_s)
+    for name in crashed:
+        simulation.add(name, machine(name, incarnation=2, expected_neighbors=2, **changes), regression.learner(name))
+    simulation.run(until=partial(is_over, simulation), deadline=simulation.now + 100.0)
+    assert simulation.is_over
+    assert {machine.round for machine in simulation.machines.values()} == {last_round}
+    assert is_within(regression, simulation, 5e-3)
+
+
 def test_nobody_ends_while_a_link_is_still_being_opened() -> None:
     """Two that have long agreed wait for the third, whose Hellos are lost, as long as for one that has vanished."""
     regression = Regression(3)

@@ -83,6 +83,11 @@ class Exchange:
         self._weights = Weights({}, {})
         self._awaited: set[PeerId] = set()
         self._links_before: list[Link] | None = None
+        self._links_given: list[Link] | None = None
+        self.is_held = False
+        """Whether nobody steps any more, since somebody has gone or come after the last round was named: what has come
+        to rest is to end as it is. Word of it goes with the shares whose mass would disturb the others' directions.
+        """
         self._given_at = 0.0
 
     def mass(self) -> Array:
@@ -149,6 +154,9 @@ class Exchange:
         self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
         self.announced_degree = len(taking_part)
         self.quiet.begin_round(is_quiet)
+        links, before = self._neighborhood.links(), self._links_given
+        self._links_given = links
+        self.is_held |= self.quiet.stop_round >= 0 and before is not None and links != before
         mass = self.mass()
         momentum = momentum_in(round_, self._momentum)
         effects: list[Effect] = []
@@ -181,6 +189,7 @@ class Exchange:
             first_residual=self.stationarity.first_residual,
             quiet=self.quiet.count,
             stop_round=self.quiet.stop_round,
+            is_held=self.is_held,
             total=total,
             params=self._proposal,
         )
@@ -219,6 +228,7 @@ class Exchange:
             is_new = link.apply(round_)
             share = link.latest
             if share is not None:
+                self.is_held |= share.is_held and self.quiet.stop_round >= 0
                 counts.append(share.quiet)
                 neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
             elif neighbor.peer in self._weights.taken or not neighbor.is_ready:

@@ -120,6 +120,8 @@ class Share:
     quiet: int
     stop_round: int
     """The round everybody ends with; -1 while none is known."""
+    is_held: bool
+    """Whether somebody has gone or come since that round was named: then nobody steps any more."""
     total: WireArray = field(repr=False)
     params: WireArray = field(repr=False)
 
@@ -388,6 +390,7 @@ _READERS: Mapping[str, Any] = {
     "echo": _read_optional_nonce,
     "fingerprint": _read_texts,
     "is_confirmed": _read_flag,
+    "is_held": _read_flag,
     "name": _read_text,
     "address": _read_text,
     "reason": _read_text,

@@ -241,19 +241,22 @@ class Neighborhood:
         return logs
 
     def miss(self, peer: PeerId, until: float, reason: str, now: float) -> Log:
-        """Close the link of one that is gone, and expect it back until then if it took part in the rounds."""
+        """Close the link of one that is gone; expect it back until then if it took part in the rounds, and has not
+        ended.
+        """
         neighbor = self._enter(peer)
-        absent_until = until if neighbor.is_ready else neighbor.absent_until
+        is_expected = neighbor.is_ready and neighbor.finished_sequence is None
+        absent_until = until if is_expected else neighbor.absent_until
         log = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return log
 
     def absent(self, now: float) -> list[str]:
-        """The names of those whose return, or the opening of whose link, is waited for."""
+        """The names of those whose return, or the opening of whose link, is waited for; not of those who have ended."""
         return [
             neighbor.name or neighbor.peer
             for neighbor in self
-            if (neighbor.link is not None and not neighbor.is_connected)
+            if (neighbor.link is not None and not neighbor.is_connected and neighbor.finished_sequence is None)
             or (neighbor.absent_until is not None and now < neighbor.absent_until)
             or (self._awaits_hello(neighbor) and now < neighbor.opens_by)
         ]

@@ -68,6 +68,9 @@ PATIENT_ROUNDS = 5
 learn without its neighbors meanwhile, of its own samples alone, may lead all of them to a worse model.
 """
 
+VIGIL_S = 1.0
+"""How often one that has ended looks whether somebody who has vanished is still expected."""
+
 PATIENCE_WITH_A_STEP = 0.5
 """For so long, in parts of a round's deadline, may the first neighbor that is done with its step wait for this agent's,
 before the solver is stopped: then what there is still comes in time."""
@@ -243,8 +246,7 @@ class RoundMachine:
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
             case Phase.FINISHED if is_late or all(_is_served(*pair) for pair in self._neighborhood.open()):
-                self._at.phase = Phase.CLOSED
-                return [Close()]
+                return self._close(now)
             case _:
                 return []
 
@@ -266,7 +268,9 @@ class RoundMachine:
     def _join(self, state: State, now: float) -> list[Effect]:
         """Go on from the parameters of a neighbor whose training runs already."""
         self._exchange.quiet.trust(state.stop_round)
+        self._exchange.is_held = state.stop_round >= 0
         self._at.params, self._at.round = state.params, state.round
+        self._neighborhood.round = state.round
         self._at.phase = Phase.EVALUATING
         return [*self._gathering.announce(now), self._evaluate()]
 
@@ -291,7 +295,7 @@ class RoundMachine:
             self._exchange.quiet.trust(max(ended_with, self._at.round))
         if self._at.round >= self.last_round:
             return self._finish(now)
-        if not is_step_round(self._at.round, self._settings.exchanges):
+        if self._exchange.is_held or not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
         is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
@@ -380,7 +384,7 @@ class RoundMachine:
     # The end.
 
     def _finish(self, now: float) -> list[Effect]:
-        self._at.phase = Phase.FINISHED
+        self._at.phase, self._is_held_up = Phase.FINISHED, False
         self._at.params = with_zeros_of(self._step.params, self._at.params)
         self._deadline = now + self._timing.finish_timeout_s
         reason = "converged" if self._at.round < self._settings.max_rounds else "all rounds done"
@@ -389,6 +393,17 @@ class RoundMachine:
             link.apply(link.newest_round)
             effects.append(self._conversation.finished(neighbor, link, now))
         return effects
+
+    def _close(self, now: float) -> list[Effect]:
+        """The end, unless somebody has vanished who would have to be told how it ended."""
+        if absent := self._neighborhood.absent(now):
+            self._deadline = now + VIGIL_S
+            if self._is_held_up:
+                return []
+            self._is_held_up = True
+            return [Log(False, f"training has ended; staying on for a while: {', '.join(absent)} may come back")]
+        self._at.phase = Phase.CLOSED
+        return [Close()]
 
     def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[Effect]:
         effects = self._conversation.take_leave(farewell, now)

@@ -34,6 +34,7 @@ def share_of(link: Link, given: tuple[int, WireArray], round_: int = 0) -> Share
         first_residual=0.0,
         quiet=0,
         stop_round=-1,
+        is_held=False,
         total=given[1],
         params=np.zeros(N_PARAMS),
     )

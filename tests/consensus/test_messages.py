@@ -202,12 +202,12 @@ def test_another_version_is_told_from_garbage_and_nothing_behind_it_is_read() ->
 
 
 def share(total: Array) -> Share:
-    return Share(LINK, 1, 0, 0, 64, 0, 2, 0.1, 0.0, 0, -1, total, np.zeros(2))
+    return Share(LINK, 1, 0, 0, 64, 0, 2, 0.1, 0.0, 0, -1, False, total, np.zeros(2))
 
 
 def test_a_share_of_low_precision_takes_half_the_bytes_and_says_so() -> None:
     total, params = (np.array([1 / 3, 1e-20, 7.0], dtype=np.float32) for _ in range(2))
-    frames = as_received(Share(LINK, 2, 0, 1, 32, 0, 2, 0.1, 0.0, 0, -1, total, params))
+    frames = as_received(Share(LINK, 2, 0, 1, 32, 0, 2, 0.1, 0.0, 0, -1, False, total, params))
     assert [len(frame) for frame in frames[1:]] == [12, 12]
     decoded = decode(frames)
     assert isinstance(decoded, Share)

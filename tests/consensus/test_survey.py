@@ -456,7 +456,7 @@ def test_a_census_is_answered_until_both_say_the_same() -> None:
 def test_words_over_links_of_the_survey_are_not_taken_for_the_trainings() -> None:
     machine = training(FOUND)
     link = LinkId(Nonce(4, 1), Nonce(1, 1))
-    share = Share(link, 1, 0, 0, 64, 0, 1, 0.0, 1.0, 0, -1, np.zeros(4), np.zeros(2))
+    share = Share(link, 1, 0, 0, 64, 0, 1, 0.0, 1.0, 0, -1, False, np.zeros(4), np.zeros(2))
     before = machine.rounds.round if machine.rounds else None
     assert [type(message).__name__ for message in told(machine.handle(MessageReceived(BOB, share), 1.0))] == ["Reset"]
     assert (machine.rounds.round if machine.rounds else None) == before

@@ -33,6 +33,7 @@ UNTOLD = {
     "precision",
     "disagreement",
     "first_residual",
+    "is_held",
     "is_warning",
 }
 

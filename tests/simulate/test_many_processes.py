@@ -61,6 +61,7 @@ def test_what_is_handed_over_keeps_its_order_whatever_it_is() -> None:
             first_residual=1.0,
             quiet=0,
             stop_round=-1,
+            is_held=False,
             total=np.full(4, float(k)),
             params=np.full(2, -float(k)),
         )
