@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
+from p2pnet.consensus.doubles import Doubles
 from p2pnet.consensus.effects import Effect, HangUp, Log, PeerId, PutOff, Send
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import MAX_TEXT_LENGTH, Hello, LinkId, Nonce, Refuse, Reset
@@ -110,6 +111,7 @@ class Neighborhood:
         self._suspect_limit_s = suspect_limit_s
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
+        self._doubles = Doubles()
         self.round = -1
         """The round told in Hellos; -1 before training has begun."""
         self.n_opened = 0
@@ -171,11 +173,11 @@ class Neighborhood:
             self._enter(peer).is_parted = True
             return refused
         neighbor = self._enter(peer)
+        effects = self._doubles.hello_received(peer, hello, now)
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
-            return []
+            return effects
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
         neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None
-        effects: list[Effect] = []
         is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
         if is_news:
             is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
