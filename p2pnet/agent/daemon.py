@@ -118,7 +118,7 @@ class Daemon:
         self._discovery = discovery
         self._unreached = Unreached()
         self._backoff = Backoff(SystemRandom().uniform)
-        self._rejections = Rejections(log)
+        self._rejections = Rejections(machine.identity.peer, log)
         self._records = Records(state, log, time.time)
         self._log = log
         self._worker = Worker[_Answer](transport.wake)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from p2pnet.agent.inquiry import Answered, Unanswered, inquire, resolve
+from p2pnet.agent.hosts import resolve
+from p2pnet.agent.inquiry import Answered, Unanswered, inquire
 from p2pnet.agent.portrait import SelfPortrait
 from p2pnet.agent.security import KeyPair
 from p2pnet.agent.transport import Address, DialProblem, PeerId

@@ -19,7 +19,8 @@ from pathlib import Path
 from p2pnet.agent.check import counted
 from p2pnet.agent.diagnosis import Examination, Finding, Outcome, Target
 from p2pnet.agent.discovery import LanAgent, LanDiscovery, training_digest
-from p2pnet.agent.inquiry import Unanswered, inquire, resolve
+from p2pnet.agent.hosts import resolve
+from p2pnet.agent.inquiry import Unanswered, inquire
 from p2pnet.agent.preparation import Preparation, prepare
 from p2pnet.agent.security import KeyPair, load_keys
 from p2pnet.agent.state import StateDirectory

@@ -6,7 +6,6 @@ the two may have for training is not touched.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic, time
@@ -94,9 +93,3 @@ def _judge(frames: Sequence[memoryview], round_trip_s: float, asked_at_s: float)
     except ProtocolError:
         return Unanswered(None, is_tcp_connected=True)
     return Answered(portrait, round_trip_s, portrait.time_s - (asked_at_s + round_trip_s / 2))
-
-
-def resolve(host: str) -> list[str]:
-    """The numeric addresses of a host; OSError or UnicodeError where the name does not resolve."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))

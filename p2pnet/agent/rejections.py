@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import final
 
-from p2pnet.agent.transport import Address, Refusal, Rejected
+from p2pnet.agent.transport import Address, PeerId, Refusal, Rejected
 from p2pnet.errors import TransportError
 
 MAX_REMEMBERED = 1000
@@ -18,13 +18,18 @@ _ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_
 class Rejections:
     """Those that were refused, with the cause."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, own_key: PeerId, log: logging.Logger) -> None:
+        self._own_key = own_key
         self._log = log
         self._told: dict[tuple[str, Refusal], None] = {}
         """whom and what a person was told of, oldest first"""
 
     def tell(self, rejected: Rejected) -> None:
         """Warn of it the first time; all later ones are counted by the transport and shown to who debugs."""
+        if rejected.peer == self._own_key:
+            # No other has this agent's key, and none of its settings can be meant: this is how doctor finds it.
+            self._log.info("asked with its own key whether it listens, as p2pnet doctor does")
+            return
         whom = rejected.peer or rejected.address or "a stranger"
         # Each connection of a stranger comes from another port.
         cause = (rejected.peer or _host(whom), rejected.refusal)

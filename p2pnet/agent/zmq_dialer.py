@@ -5,10 +5,8 @@ refused connection, and that nothing queued for a connection that has ended is e
 """
 
 import errno
-import ipaddress
 import queue
 import random
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from time import monotonic
 
 import zmq
 
+from p2pnet.agent.hosts import is_numeric, resolve
 from p2pnet.agent.security import KeyPair
 from p2pnet.agent.transport import Address, DialProblem, Frame, PeerId, Refusal, TransportLimits
 from p2pnet.agent.zmq_connection import (
@@ -49,17 +48,17 @@ class Resolver:
 
     def start(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
         """Put the host's numeric addresses into `answers` when they are known; none when it does not resolve."""
-        if _is_numeric(host):
+        if is_numeric(host):
             answers.put([host])
             return
         threading.Thread(target=self._resolve, args=(host, answers), name="resolve", daemon=True).start()
 
     def _resolve(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            hosts = resolve(host)
         except (OSError, UnicodeError):
-            found = []
-        answers.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
+            hosts = []
+        answers.put(hosts)
         self._wake()
 
 
@@ -293,11 +292,3 @@ def _parse(addresses: Sequence[str]) -> tuple[Address, ...]:
     if not addresses:
         raise TransportError("there is no address to dial: give at least one")
     return tuple(Address.parse(address) for address in addresses)
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

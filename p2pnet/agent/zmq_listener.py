@@ -7,6 +7,7 @@ bears all three, so the dialer's greeting ties them together.
 
 import errno
 import math
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -14,6 +15,7 @@ from time import monotonic
 import zmq
 from zmq.utils import z85
 
+from p2pnet.agent.hosts import resolve
 from p2pnet.agent.security import KeyPair
 from p2pnet.agent.transport import Address, Frame, PeerId, Refusal, TransportLimits
 from p2pnet.agent.zmq_connection import (
@@ -136,9 +138,10 @@ class Listener:
     def bind(self, text: str) -> str:
         """Listen at the address and return it with its port; TransportError naming the address and the reason."""
         address = Address.parse(text)
-        self.router.ipv6 = ":" in address.host
+        place = _numeric(address)
+        self.router.ipv6 = ":" in place.host
         try:
-            self.router.bind(str(address))
+            self.router.bind(str(place))
         except zmq.ZMQError as error:
             reason = _BIND_REASONS.get(error.errno or 0, error.strerror or "unknown reason")
             raise TransportError(
@@ -274,3 +277,14 @@ class Listener:
         if not connection.is_stranger:
             self._by_routing_id.pop(connection.routing_id, None)
             self._observer.closed(connection)
+
+
+def _numeric(address: Address) -> Address:
+    """The same by number, of IPv4 where the host has one; as it is where the host has no name of its own."""
+    if address.host in {"*", *(name for _, name in socket.if_nameindex())}:
+        return address
+    try:
+        hosts = resolve(address.host)
+    except (OSError, UnicodeError):
+        return address
+    return Address(min(hosts, key=lambda host: ":" in host), address.port)

@@ -379,6 +379,7 @@ def test_neither_this_machines_agent_nor_the_one_that_is_asked_is_disturbed(tmp_
             assert "in round " in result.output
         for text, n_before in zip((log.read_text(), other_log.read_text()), n_linked, strict=True):
             assert text.count("linked with") == n_before
+            assert "WARNING" not in text
             assert "closed the link" not in text
         assert "was started; restart it" in one.ask("--set", "network.bind=tcp://127.0.0.1:1").output
 

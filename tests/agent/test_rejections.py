@@ -8,11 +8,12 @@ from p2pnet.agent.rejections import MAX_REMEMBERED, Rejections
 from p2pnet.agent.transport import Refusal, Rejected
 
 MOLE = "m" * 40
+OWN_KEY = "k" * 40
 
 
 @pytest.fixture
 def rejections() -> Rejections:
-    return Rejections(logging.getLogger("test"))
+    return Rejections(OWN_KEY, logging.getLogger("test"))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -55,3 +56,13 @@ def test_made_up_keys_do_not_fill_the_memory(rejections: Rejections, caplog: pyt
     for k in [*range(MAX_REMEMBERED + 1), 0]:  # the first has been forgotten
         rejections.tell(Rejected(Refusal.KEY_NOT_ALLOWED, f"{k:040}", None, 0))
     assert len(warnings(caplog)) == MAX_REMEMBERED + 2
+
+
+def test_doctor_beside_its_agent_is_no_reason_to_let_anybody_in(
+    rejections: Rejections, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rejections.tell(Rejected(Refusal.KEY_NOT_ALLOWED, OWN_KEY, "127.0.0.1", 0))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", "asked with its own key whether it listens, as p2pnet doctor does")
+    ]

@@ -16,6 +16,7 @@ import pytest
 import zmq
 
 from p2pnet.agent import zmq_dialer
+from p2pnet.agent.hosts import resolve
 from p2pnet.agent.inquiry import Answered, Unanswered, inquire
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.security import KeyPair, generate_keys
@@ -257,6 +258,24 @@ def test_addresses_may_be_ipv6_names_or_all_interfaces(town: Town, bind: str) ->
     assert bob.port != 0
     alice.transport.dial(bob.peer, f"{host}:{bob.port}")
     town.until(lambda: is_connected(alice, bob) and is_connected(bob, alice))
+
+
+def test_a_host_name_may_stand_for_an_address_of_ipv6_only(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    monkeypatch.setattr("p2pnet.agent.zmq_listener.resolve", lambda host: {"six.test": ["::1"]}[host])
+    bob = town.add(bind=("six.test:0",))
+    assert bob.address == f"tcp://[::1]:{bob.port}"
+    alice = town.add(bind=())
+    alice.transport.dial(bob.peer, bob.address)
+    town.until(lambda: is_connected(alice, bob))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%lo"])
+def test_a_numeric_address_resolves_to_itself_with_its_scope(host: str) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    assert resolve(host) == [host]
 
 
 def test_the_addresses_of_a_peer_are_tried_in_turn_until_one_answers(town: Town) -> None:
