@@ -354,6 +354,36 @@ def test_without_conserving_links_lost_messages_lead_astray(monkeypatch: pytest.
     assert not regression.error(simulation, regression.names) < 1e-2
 
 
+@pytest.mark.parametrize("loss_rate", [0.0, 0.3])
+def test_agents_that_wait_for_nobody_do_not_run_ahead_of_the_messages(loss_rate: float) -> None:
+    """Their steps take no time at all, a message takes some: they go on when anything has come, or after a while."""
+    regression = Regression(8)
+    edges = make_topology("ring", 8, np.random.default_rng(0))
+    conditions = Conditions(latency_s=0.01, loss_rate=loss_rate)
+    simulation = start(regression, edges, conditions, timing=replace(QUICK, round_timeout_s=0.0))
+    run_rounds(simulation, 3000)
+    assert regression.error(simulation, regression.names) < 1e-6
+
+
+def test_where_agents_meet_one_at_a_time_one_that_is_cut_off_costs_one_deadline() -> None:
+    regression = Regression(4)
+    names = tuple(regression.names)
+    simulation = Simulation(Conditions(latency_s=0.01), np.random.default_rng(0), Witness())
+    timing = replace(QUICK, round_timeout_floor_s=1.0, silence_s=30.0)
+    for name in names:
+        mixing = OnePeerExponential(name, names)
+        simulation.add(
+            name, machine(name, expected_neighbors=3, mixing=mixing, timing=timing), regression.learner(name)
+        )
+    simulation.connect([(j, k) for j in names for k in names if j < k])
+    run_rounds(simulation, 20)
+    simulation.cut([(names[0], name) for name in names[1:]])
+    others = [simulation.machines[name] for name in names[1:]]
+    before = min(other.round for other in others)
+    simulation.run(deadline=simulation.now + 5.0)
+    assert min(other.round for other in others) - before > 100
+
+
 # The end.
 
 
@@ -410,7 +440,7 @@ def test_who_goes_and_returns_once_the_last_round_is_named_changes_neither_it_no
     regression = Regression(6)
     edges = make_topology("ring", 6, np.random.default_rng(0))
     timing = replace(QUICK, round_pace_s=0.1)
-    changes = {"tolerance": 1e-3, "max_diameter": 6, "timing": timing, "momentum": 0.2}
+    changes: dict[str, Any] = {"tolerance": 1e-3, "max_diameter": 6, "timing": timing, "momentum": 0.2}
     simulation = start(regression, edges, Conditions(latency_s=0.02), **changes)
     everyone = simulation.machines.values()
     simulation.run(until=lambda: all(machine.last_round < 10**6 for machine in everyone))

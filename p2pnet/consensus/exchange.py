@@ -137,8 +137,11 @@ class Exchange:
         size = norm(share.params)
         return size <= MAX_RATIO or size <= MAX_RATIO * norm(params)
 
-    def give(self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float) -> list[Effect]:
-        """Give every neighbor that takes part its share, all from the same y.
+    def give(
+        self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float, heard_since: float
+    ) -> list[Effect]:
+        """Give every neighbor that takes part its share, all from the same y. Whoever has said something since the time
+        given last is there.
 
         One that gives nothing back for long gets parameters only, lest all mass gathers there and directions freeze.
         """
@@ -147,8 +150,10 @@ class Exchange:
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         awaited = [n for n, _ in taking_part if n.peer in self._weights.taken]
-        # With nobody prompt around, waiting for the late still beats running ahead alone.
-        self._awaited = {n.peer for n in awaited if not n.is_lagging} or {n.peer for n in awaited}
+        self._awaited = {n.peer for n in awaited if not n.is_lagging}
+        if not any(n.last_heard_at >= heard_since and not n.is_lagging for n, _ in taking_part):
+            # With nobody prompt around, waiting for the late still beats running ahead alone.
+            self._awaited = {n.peer for n in awaited}
         self._given_at = now
         self._own_proposal = proposal
         self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
@@ -207,6 +212,11 @@ class Exchange:
             if is_awaited and neighbor.is_connected and neighbor.is_ready and not link.has_come(round_):
                 return True
         return False
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a share of anybody has come since the last mixing."""
+        return any(link.has_news for _, link in self._neighborhood.open())
 
     def is_waited_for(self, round_: int) -> bool:
         """Whether the share of a neighbor that is to have one of this agent in this round has come already."""

@@ -190,6 +190,11 @@ class Link:
             return True
         return any(share.round == round_ for share, _ in self._waiting)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether a share has come that is not yet applied."""
+        return bool(self._waiting)
+
     def has_all(self, sequence: int) -> bool:
         """Whether all shares up to this one have come that are still of use."""
         return self.newest_received >= sequence and self.missing is None

@@ -347,15 +347,24 @@ class RoundMachine:
             effects.append(Log(False, f"at rest, but training does not end yet: {', '.join(absent)} may come back"))
         self._is_held_up = bool(absent) and (self._is_held_up or is_quiet)
         is_quiet = is_quiet and not absent
-        effects += self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now)
+        heard_since = now - self._patience_s
+        effects += self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now, heard_since)
         self._at.phase = Phase.EXCHANGING
         self._shared_at = now
-        self._deadline = now + self._timeout.timeout_s
+        self._deadline = now + self._patience_s
         return effects + self._mix_if_due(is_late=False, now=now)
+
+    @property
+    def _patience_s(self) -> float:
+        """How long to wait for the shares of this round; where nobody waits for anybody, for any share at all."""
+        return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
         # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
-        is_waiting = self._exchange.is_waiting(self._at.round) or self._exchange.is_alone
+        if self._timing.is_asynchronous:
+            is_waiting = not self._exchange.has_news
+        else:
+            is_waiting = self._exchange.is_waiting(self._at.round) or self._exchange.is_alone
         if is_waiting and not is_late:
             return []
         waited_s = now - self._shared_at

@@ -13,7 +13,7 @@ class Timing:
 
     round_timeout_s: float = 10.0
     """The longest that a round waits for a neighbor; what is waited in fact adapts to what has been seen. With zero
-    nobody waits for anybody: the asynchronous mode.
+    nobody waits for anybody, the asynchronous mode: an agent goes on with what has come as soon as anything has.
     """
     round_timeout_floor_s: float = 1.0
     """The shortest: a busy machine may pause a process for this long without anything being wrong."""
