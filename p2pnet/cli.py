@@ -203,7 +203,7 @@ def demo(hidden: str, **options: Any) -> None:
     multiple=True,
     metavar="iid|sorted|FROM:TO",
     help="Of the data: shards at random (iid, the default), or sorted by target so that each agent sees a part of the "
-    "labels only. Of the network: cut in halves from one round to another, as in 50:100. May be given for each.",
+    "labels only. Of the network: cut in halves from one round to another, as in 50:100. Once each.",
 )
 @_training_options(pace="in virtual time")
 @click.option(
@@ -269,10 +269,18 @@ def demo(hidden: str, **options: Any) -> None:
     show_default=True,
     help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more.",
 )
-@click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost.")
+@click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost, up to 0.95.")
 @click.option("--duplicate-rate", default=0.0, metavar="P", help="Chance of each message to come twice.")
-@click.option("--delay-rounds", default=0.0, metavar="K", help="Most rounds that a message may take longer.")
-@click.option("--churn", default=0.0, metavar="P", help="Chance of each agent to crash in a round; it returns empty.")
+@click.option(
+    "--delay-rounds", default=0.0, metavar="K", help="Most rounds that a message may take longer, up to 1000."
+)
+@click.option(
+    "--churn",
+    default=0.0,
+    metavar="P",
+    help="Chance of each agent to crash in a round; it returns empty. Two agents always stay, and in the last 50 "
+    "rounds nobody crashes.",
+)
 @click.option(
     "--speeds",
     type=click.Path(path_type=Path, dir_okay=False),

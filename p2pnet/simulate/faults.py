@@ -19,6 +19,16 @@ ROUND_S = 0.1
 """Latency of a network with faults: without any, a round would take about that long."""
 ROUNDS_DOWN = 25
 """How long an agent that has crashed is gone: long enough for its neighbors to close their links with it."""
+CALM_ROUNDS = 2 * ROUNDS_DOWN
+"""So many before the end nobody crashes any more: nobody is to be away when the others end."""
+MAX_LOSS_RATE = 0.95
+"""With more, agents take each other for gone before anything has come through."""
+MAX_DELAY_ROUNDS = 1000.0
+"""Far beyond what an agent waits for: later messages are as good as lost."""
+MIN_ALIVE = 2
+"""So many agents never crash at one time."""
+STANDSTILL_S = 1000.0
+"""Virtual time without any round after which there will be none: agents give up waiting for each other long before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,28 @@ class Faults:
     """of each agent; one of speed 1 takes a round for a local step, one of speed 0.1 ten; without any no time at all"""
     is_asynchronous: bool = False
     """nobody waits for anybody; a round takes at least what a local step does"""
+
+    def __str__(self) -> str:
+        """As they are asked for on the command line."""
+        rates = {
+            "--loss-rate": self.loss_rate,
+            "--duplicate-rate": self.duplicate_rate,
+            "--delay-rounds": self.delay_rounds,
+            "--churn": self.churn,
+        }
+        words = [f"{option} {rate:g}" for option, rate in rates.items() if rate]
+        if self.cut is not None:
+            words.append("--partition {}:{}".format(*self.cut))
+        if self.speeds:
+            words.append("--speeds")
+        if self.is_asynchronous:
+            words.append("--asynchronous")
+        return ", ".join(words)
+
+    def patience_s(self, pace_s: float) -> float:
+        """Virtual time without any round, of at least `pace_s`, after which the network stands still for good."""
+        slowest_step_s = ROUND_S / min(self.speeds, default=np.inf)
+        return STANDSTILL_S + 10 * (self.delay_rounds * ROUND_S + slowest_step_s + pace_s)
 
     def conditions(self, names: Sequence[str]) -> Conditions:
         durations = {name: ROUND_S / speed for name, speed in zip(names, self.speeds, strict=False)}
@@ -98,15 +130,18 @@ class Ordeal:
         """In lives that have ended."""
         self._links_opened_before = 0
 
-    def run(self, deadline: float) -> list[Moment]:
-        """A record of every round's time until all agents have closed, or nothing happens any more."""
+    def run(self, deadline: float, patience_s: float) -> list[Moment]:
+        """A record of every round's time until all agents have closed, or no new round has begun for `patience_s`."""
         simulation = self._simulation
         record: list[Moment] = []
-        while not self._is_over and simulation.now < deadline:
+        newest_round, begun_at = 0, simulation.now
+        while not self._is_over and simulation.now < min(begun_at + patience_s, deadline):
             simulation.run(until=lambda: simulation.is_over, deadline=simulation.now + ROUND_S)
             self._crash_and_return()
             self._cut_and_heal()
             record.append(self._moment())
+            if record[-1].round > newest_round:
+                newest_round, begun_at = record[-1].round, simulation.now
         return record
 
     @property
@@ -117,15 +152,14 @@ class Ordeal:
 
     def _crash_and_return(self) -> None:
         machines = self._simulation.machines
-        # Nobody is to be away when the others end.
-        is_ending = any(machine.last_round - machine.round < 2 * ROUNDS_DOWN for machine in machines.values())
+        is_ending = any(machine.last_round - machine.round < CALM_ROUNDS for machine in machines.values())
         for name in self._names:
             if name in self._back_at:
                 if self._simulation.now >= self._back_at[name] or is_ending:
                     del self._back_at[name]
                     self._incarnations[name] += 1
                     self._start(name, self._incarnations[name])
-            elif not is_ending and len(machines) > 2 and self._rng.random() < self._faults.churn:
+            elif not is_ending and len(machines) > MIN_ALIVE and self._rng.random() < self._faults.churn:
                 self._rounds_lost_before += machines[name].n_rounds_lost
                 self._links_opened_before += machines[name].neighborhood.n_opened
                 self._simulation.crash(name)

@@ -135,7 +135,7 @@ def train_network(plan: Plan, n_processes: int) -> Trained:
         part = _Part(plan, range(n_agents))
         chance = np.random.default_rng([plan.seed, 1])
         ordeal = Ordeal(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
-        record = ordeal.run(DEADLINE_S)
+        record = ordeal.run(DEADLINE_S, plan.faults.patience_s(plan.protocol.pace_s))
         return Trained(part.trained(), peak_rss_mb(), record)
     bounds = np.linspace(0, n_agents, n_processes + 1).astype(int).tolist()
     place = {name: k for k, name in enumerate(plan.names)}
@@ -195,7 +195,7 @@ class _Part:
         )
         recorder = self._recorders[name]
         if incarnation > 1:
-            recorder.learner = self._plan.make_learner(k)
+            recorder.begin_again(self._plan.make_learner(k))
         machine = RoundMachine(Identity(name, name, incarnation, {}), settings, self._plan.params)
         self.simulation.add(name, machine, recorder)
 
@@ -204,10 +204,15 @@ class _Part:
         return [self._trained(name, recorder) for name, recorder in self._recorders.items()]
 
     def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
-        machine = self.simulation.machines[name]
-        if machine.phase is not Phase.CLOSED:
+        machine = self.simulation.machines.get(name)
+        if machine is None or machine.phase is not Phase.CLOSED:
+            state = "gone" if machine is None else f"still {machine.phase.value} in round {machine.round}"
+            faults = self._plan.faults
+            if faults is None:
+                raise TrainingError(f"{name}: {state} when nothing happened any more")
             raise TrainingError(
-                f"{name}: still {machine.phase.value} in round {machine.round} when nothing happened any more"
+                f"{name}: {state} when the others had ended, or no round had begun for long: the faults keep the "
+                f"agents apart ({faults}); ask for less"
             )
         is_converged = machine.round < self._plan.protocol.rounds
         n_bytes = self.simulation.bytes_sent[name]

@@ -15,7 +15,14 @@ from p2pnet.datasets import NAMED_DATASETS
 from p2pnet.errors import ConfigError
 from p2pnet.options import TrainingOptions, require, require_term
 from p2pnet.partition import PartitionName
-from p2pnet.simulate.faults import Faults, read_speeds
+from p2pnet.simulate.faults import (
+    CALM_ROUNDS,
+    MAX_DELAY_ROUNDS,
+    MAX_LOSS_RATE,
+    MIN_ALIVE,
+    Faults,
+    read_speeds,
+)
 from p2pnet.simulate.processes import can_fork, n_cores
 from p2pnet.synthetic import PREFIX, parse_synthetic
 from p2pnet.topology import is_fixed
@@ -104,13 +111,21 @@ class SimulateOptions(TrainingOptions):
             require(count >= 1, name, count, "must be at least 1")
         require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
         require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
-        for name, rate in {"--loss-rate": self.loss_rate, "--duplicate-rate": self.duplicate_rate}.items():
+        for name, rate in {"--duplicate-rate": self.duplicate_rate, "--churn": self.churn}.items():
             require(0 <= rate < 1, name, rate, "must be a chance: 0 or more, below 1")
-        require(0 <= self.churn < 1, "--churn", self.churn, "must be a chance: 0 or more, below 1")
-        require(0 <= self.delay_rounds < math.inf, "--delay-rounds", self.delay_rounds, "must be 0 or more")
+        for name, amount, most in (
+            ("--loss-rate", self.loss_rate, MAX_LOSS_RATE),
+            ("--delay-rounds", self.delay_rounds, MAX_DELAY_ROUNDS),
+        ):
+            require(0 <= amount <= most, name, amount, f"must be from 0 to {most:g}")
+        if self.churn > 0.0:
+            require(self.agents > MIN_ALIVE, "--churn", self.churn, f"needs more agents: {MIN_ALIVE} always stay")
+            reason = f"needs more rounds: in the last {CALM_ROUNDS} nobody crashes"
+            require(self.rounds > CALM_ROUNDS, "--churn", self.churn, reason)
         if self.cut is not None:
             first, last = self.cut
             require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
+            require(first < self.rounds, "--partition", f"{first}:{last}", f"begins after the last of {self.rounds}")
         require(self.processes_used <= self.agents, "--processes", self.processes, "must not be more than agents")
         if self.processes_used > 1:
             require(can_fork(), "--processes", self.processes, "must be 1 on this system, which cannot fork")
@@ -172,16 +187,18 @@ class SimulateOptions(TrainingOptions):
 
 def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, int] | None]:
     """How the data is cut up, and between which rounds the network is; ConfigError for what is neither."""
-    partition: PartitionName = "iid"
-    cut = None
+    partitions: list[PartitionName] = []
+    cuts: list[tuple[int, int]] = []
     for text in texts:
         if text in get_args(PartitionName):
-            partition = cast(PartitionName, text)
+            partitions.append(cast(PartitionName, text))
         elif match := re.fullmatch(r"(\d{1,9}):(\d{1,9})", text):
-            cut = (int(match[1]), int(match[2]))
+            cuts.append((int(match[1]), int(match[2])))
         else:
             raise ConfigError(f"--partition {text}: must be iid, sorted, or FROM:TO, the rounds of a cut network")
-    return partition, cut
+        require(len(partitions) <= 1, "--partition", text, "the data is cut up in one way; leave the other out")
+        require(len(cuts) <= 1, "--partition", text, "the network is cut once; leave the other out")
+    return partitions[0] if partitions else "iid", cuts[0] if cuts else None
 
 
 def _number(text: str) -> float:

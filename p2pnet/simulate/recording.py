@@ -31,6 +31,8 @@ class Recorder(Learner):
 
     def __init__(self, learner: Learner, *, is_followed: bool, rounds_kept: Container[int] = ()) -> None:
         self.learner = learner
+        self._n_iterations_before = 0
+        """Of the agent's earlier lives."""
         self.history: list[RoundRecord] = []
         self.trail: Trail = {}
         """The parameters of an agent that is followed, in the rounds that are kept."""
@@ -42,6 +44,11 @@ class Recorder(Learner):
         """Sent by the agent so far."""
         self._is_followed = is_followed
         self._rounds_kept = rounds_kept
+
+    def begin_again(self, learner: Learner) -> None:
+        """The agent has crashed and returns with a new learner."""
+        self._n_iterations_before += self.learner.n_iterations
+        self.learner = learner
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         self._n_evaluations += 1
@@ -71,6 +78,6 @@ class Recorder(Learner):
         return self.learner.run_local_step(effect)
 
     def effort(self) -> Effort:
-        """Of a learner that was there from the beginning, or since the agent's return."""
+        """In all lives of the agent."""
         n_gradients = self._n_evaluations * self.learner.gradient_fraction
-        return Effort(self._n_steps, self.learner.n_iterations, n_gradients)
+        return Effort(self._n_steps, self._n_iterations_before + self.learner.n_iterations, n_gradients)

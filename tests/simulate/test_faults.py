@@ -1,14 +1,17 @@
 """`p2pnet simulate` on networks with faults: the same model as without, and a record of what was suffered."""
 
 import csv
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from p2pnet.cli import main
-from p2pnet.errors import ConfigError
+from p2pnet.errors import ConfigError, TrainingError
+from p2pnet.learner import NextLearner
 from p2pnet.simulate.faults import read_speeds
 from p2pnet.simulate.options import SimulateOptions, parse_partitions
 from p2pnet.simulate.run import simulate
@@ -89,7 +92,12 @@ def test_the_report_has_the_record_and_the_words_sum_it_up(tmp_path: Path) -> No
 
 def test_what_cannot_be_is_refused_with_the_options_name(tmp_path: Path) -> None:
     for changes, option in (
-        ({"loss_rate": 1.0}, "--loss-rate"),
+        ({"loss_rate": 0.96}, "--loss-rate 0.96: must be from 0 to 0.95"),
+        ({"loss_rate": math.nan}, "--loss-rate"),
+        ({"delay_rounds": 1e300}, "--delay-rounds 1e\\+300: must be from 0 to 1000"),
+        ({"churn": 0.1, "agents": 2}, "--churn 0.1: needs more agents"),
+        ({"churn": 0.1, "rounds": 50}, "--churn 0.1: needs more rounds"),
+        ({"cut": (400, 410)}, "--partition 400:410: begins after the last of 400"),
         ({"duplicate_rate": -0.1}, "--duplicate-rate"),
         ({"churn": 2.0}, "--churn"),
         ({"delay_rounds": -1.0}, "--delay-rounds"),
@@ -110,5 +118,37 @@ def test_what_cannot_be_is_refused_with_the_options_name(tmp_path: Path) -> None
 def test_partition_is_of_the_data_and_of_the_network() -> None:
     assert parse_partitions(()) == ("iid", None)
     assert parse_partitions(("sorted", "3:5")) == ("sorted", (3, 5))
-    with pytest.raises(ConfigError, match="--partition 3:"):
-        parse_partitions(("3:",))
+    for texts, said in {
+        ("3:",): "--partition 3:: must be",
+        ("3:5", "sorted", "7:9"): "--partition 7:9: the network is cut once",
+        ("iid", "sorted"): "--partition sorted: the data is cut up in one way",
+    }.items():
+        with pytest.raises(ConfigError, match=said):
+            parse_partitions(texts)
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ({"loss_rate": 0.95, "delay_rounds": 1e3}, r"still .* \(--loss-rate 0.95, --delay-rounds 1000\); ask for less"),
+        ({"agents": 2, "cut": (0, 5)}, r"agent-1: still gathering in round 0 .* \(--partition 0:5\); ask for less"),
+        ({"loss_rate": 0.8, "churn": 0.9}, r"agent-\d: .* \(--loss-rate 0.8, --churn 0.9\); ask for less"),
+    ],
+)
+def test_faults_that_keep_the_agents_apart_for_good_are_named(faults: dict[str, Any], said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        simulate(replace(LINEAR, rounds=100, **faults))
+
+
+def test_the_work_of_all_lives_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    learners: list[NextLearner] = []
+
+    def keep(self: NextLearner, *arguments: Any, **options: Any) -> None:
+        learners.append(self)
+        make(self, *arguments, **options)
+
+    make = NextLearner.__init__
+    monkeypatch.setattr(NextLearner, "__init__", keep)
+    run = simulate(replace(LINEAR, topology="full", churn=0.01, rounds=200, seed=1))
+    assert len(learners) > 6
+    assert run.summary.local_iterations == sum(learner.n_iterations for learner in learners)
