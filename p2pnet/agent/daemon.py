@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -41,6 +41,7 @@ from p2pnet.agent.transport import (
 from p2pnet.agent.unreached import Unreached
 from p2pnet.agent.worker import Worker
 from p2pnet.consensus.effects import (
+    AwayRequested,
     Close,
     CutLocalStepShort,
     DeadlineReached,
@@ -74,6 +75,11 @@ from p2pnet.consensus.stages import StagedMachine
 from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.learner import Learner
 
+FAREWELLS: Mapping[signal.Signals, LeaveRequested | AwayRequested] = {
+    signal.SIGTERM: LeaveRequested(),
+    signal.SIGINT: LeaveRequested(),
+    signal.SIGHUP: AwayRequested(),
+}
 CLOSE_LINGER_S = 0.15
 GOODBYE_TIMEOUT_S = 0.5
 """For taking back what was told the local network."""
@@ -122,8 +128,8 @@ class Daemon:
         self._records = Records(state, log, time.time)
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
-        self._stopped_because = "told to leave"
-        self._is_leaving = False
+        self._stopped_because = ""
+        self._farewell: LeaveRequested | AwayRequested | None = None
         self._is_closed = False
         self._n_dropped = 0
         self._n_refused = 0
@@ -135,8 +141,11 @@ class Daemon:
         return self._worker.is_busy
 
     def run(self) -> None:
-        """Until the machine closes; SIGTERM and SIGINT make it take leave, a second one ends the process at once."""
-        previous = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Until the machine closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while; a second signal
+        ends the process at once.
+        """
+        numbers = [number for number in FAREWELLS if signal.getsignal(number) is not signal.SIG_IGN]
+        previous = {number: signal.signal(number, self._on_signal) for number in numbers}
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
         self._log.info("listening on %s as %s", addresses, self._machine.identity.peer)
         try:
@@ -145,7 +154,8 @@ class Daemon:
             self._perform(self._machine.start(time.monotonic()))
             while not self._is_closed:
                 self._turn()
-            self._neighbors.leave()
+            if not isinstance(self._farewell, AwayRequested):
+                self._neighbors.leave()
             self._save_model()
             self._records.save_end(
                 self._machine.identity,
@@ -176,16 +186,18 @@ class Daemon:
             if answer.record is not None:
                 self._records.keep(answer.record)
             self._handle(answer.event)
-        if self._is_leaving:
-            self._log.info("told to leave; saying so to the neighbors")
-            self._handle(LeaveRequested())
+        if self._farewell is not None:
+            what = "go away for a while" if isinstance(self._farewell, AwayRequested) else "leave"
+            self._stopped_because = self._stopped_because or f"told to {what}"
+            self._log.info("told to %s; saying so to the neighbors", what)
+            self._handle(self._farewell)
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(DeadlineReached())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        if self._is_leaving:
+        if self._farewell is not None:
             os._exit(128 + number)
-        self._is_leaving = True
+        self._farewell = FAREWELLS[signal.Signals(number)]
         self._transport.wake()
 
     # What comes in.
@@ -293,7 +305,8 @@ class Daemon:
                     self._training.learner.cut_short(round_)
                 case HangUp(peer, reason):
                     self._log.info("hung up on %s: %s", peer, reason)
-                    self._tell(self._neighbors.reject(peer))
+                    until, _ = self._backoff.refused(peer, reason, time.monotonic())
+                    self._tell(self._neighbors.put_off(peer, until))
                 case PutOff(peer, reason):
                     until, is_news = self._backoff.refused(peer, reason, time.monotonic())
                     self._log_cause(peer, logging.WARNING if is_news else logging.DEBUG, reason)

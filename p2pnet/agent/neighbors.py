@@ -71,10 +71,6 @@ class Neighbors(ABC):
         """
 
     @abstractmethod
-    def reject(self, peer: PeerId) -> list[News]:
-        """The rounds will have nothing to do with this peer."""
-
-    @abstractmethod
     def put_off(self, peer: PeerId, until: float) -> list[News]:
         """The rounds have nothing to do with this peer for now; it is to be dialed again then, and not before."""
 
@@ -128,6 +124,8 @@ class NamedNeighbors(Neighbors):
         self._guests: set[PeerId] = set()
         self._dial_at: dict[PeerId, float] = {}
         """those put off"""
+        self._unexpected: set[PeerId] = set()
+        """those put off who have not been back since: they may have gone for good"""
 
     def start(self) -> list[News]:
         for peer in self._addresses:
@@ -149,6 +147,7 @@ class NamedNeighbors(Neighbors):
                 self._door.turn_away(peer)
                 return []
             self._guests.add(peer)
+        self._unexpected.discard(peer)
         return [PeerConnected(peer)]
 
     def disconnected(self, peer: PeerId) -> list[News]:
@@ -159,8 +158,8 @@ class NamedNeighbors(Neighbors):
     def dial_failed(self, failed: DialFailed) -> list[News]:  # noqa: ARG002
         return []
 
-    def is_missed(self, peer: PeerId) -> bool:  # noqa: ARG002
-        return True
+    def is_missed(self, peer: PeerId) -> bool:
+        return peer not in self._unexpected
 
     def found(self, agent: LanAgent) -> list[News]:
         if self._is_discovering and self._addresses.get(agent.peer, "") is None:
@@ -175,15 +174,11 @@ class NamedNeighbors(Neighbors):
             raise ProtocolError("it gossips, but neighbors are named here; name neighbors there too, or none here")
         return [], is_neighbor
 
-    def reject(self, peer: PeerId) -> list[News]:
-        self._dial_at.pop(peer, None)
-        self._transport.hang_up(peer)
-        return []
-
     def put_off(self, peer: PeerId, until: float) -> list[News]:
         self._transport.hang_up(peer)
         if peer in self._addresses:
             self._dial_at[peer] = until
+            self._unexpected.add(peer)
         return []
 
     def leave(self) -> None:
@@ -293,16 +288,12 @@ class GossipedNeighbors(Neighbors):
         news = self._handle(wanted.GuestsChanged(len(self._guests)))
         return [*news, PeerConnected(peer)], True
 
-    def reject(self, peer: PeerId) -> list[News]:
-        if peer in self._guests:
-            self._transport.hang_up(peer)
-            return []
-        return self._handle(wanted.NeighborRejected(peer))
-
     def put_off(self, peer: PeerId, until: float) -> list[News]:
         if peer in self._guests:
             self._put_off_until[peer] = until
-        return self.reject(peer)
+            self._transport.hang_up(peer)
+            return []
+        return self._handle(wanted.NeighborRejected(peer))
 
     def leave(self) -> None:
         self._handle(wanted.LeaveRequested())

@@ -100,7 +100,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the connection and dial no more; `reason` is for people."""
+    """End the connection, and dial again only after a while, since one side has gone or gone wrong; `reason` is for
+    people.
+    """
 
     peer: PeerId
     reason: str

@@ -253,6 +253,23 @@ def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on
     staying.until(lambda agent: agent.round > round_then)
 
 
+def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_counts_again(
+    pair: tuple[Agent, Agent],
+) -> None:
+    going, staying = pair
+    for agent in pair:
+        agent.run()
+    for agent in pair:
+        agent.until(lambda agent: agent.round > 10)
+    going.signal(signal.SIGHUP)
+    assert going.exit_code() == 0
+    assert going.state.load_result().stopped_because == "told to go away for a while"
+    staying.until(lambda agent: "closed the link with agent-1: it is away for a while" in agent.log)
+    going.run()
+    staying.until(lambda agent: agent.log.count("linked with agent-1") == 2)
+    going.until(lambda agent: agent.round > 10)
+
+
 def test_a_second_signal_ends_the_process_at_once(pair: tuple[Agent, Agent]) -> None:
     agent, _ = pair
     os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until somebody reads it: for ever

@@ -165,7 +165,7 @@ def test_whoever_has_named_this_agent_and_does_not_gossip_is_a_guest(wire: Wire,
     assert gossiped.disconnected("eve") == [PeerDisconnected("eve")]
     gossiped.connected("eve")
     gossiped.received("eve", SHARES)
-    gossiped.reject("eve")
+    gossiped.put_off("eve", 0.0)
     assert wire.hung_up == ["eve"]
     assert gossiped.disconnected("eve") == [PeerDisconnected("eve")]
 
@@ -173,7 +173,7 @@ def test_whoever_has_named_this_agent_and_does_not_gossip_is_a_guest(wire: Wire,
 def test_one_that_trains_something_else_is_hung_up_on(wire: Wire, gossiped: GossipedNeighbors) -> None:
     gossiped.connected("bob")
     gossiped.received("bob", request_of("bob"))
-    assert gossiped.reject("bob") == [PeerParted("bob")]
+    assert gossiped.put_off("bob", 0.0) == [PeerParted("bob")]
     assert wire.hung_up == ["bob"]
     gossiped.connected("bob")
     assert gossiped.received("bob", request_of("bob")) == ([], False)
