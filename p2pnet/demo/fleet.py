@@ -26,6 +26,7 @@ from p2pnet.config import (
 )
 from p2pnet.demo.options import DemoOptions
 from p2pnet.errors import ConfigError, TransportError
+from p2pnet.report.files import make_directory, writing_to
 from p2pnet.report.outcome import AgentOutcome
 from p2pnet.topology import diameter, neighbors_of
 from p2pnet.workload import Workload
@@ -98,8 +99,8 @@ class AgentFiles:
 
 def clear_directory(directory: Path) -> None:
     """Make the directory ready for a demo: new, empty, or rid of what an earlier demo left; ConfigError otherwise."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
+    with writing_to(directory):
         earlier = sorted(path for path in directory.glob("agent-*") if path.is_dir())
         if earlier and not (directory / OPTIONS_FILE).exists():
             raise ConfigError(
@@ -109,8 +110,6 @@ def clear_directory(directory: Path) -> None:
             shutil.rmtree(agent)
         for name in ("summary.json", "history.csv", "curves.png"):
             (directory / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--report {directory}: cannot be written: {error.strerror}") from error
 
 
 def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> list[AgentFiles]:

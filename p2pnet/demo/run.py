@@ -21,7 +21,7 @@ from p2pnet.demo.processes import ProcessGroup, agent_command
 from p2pnet.demo.progress import Follower, HistoryTail
 from p2pnet.errors import TrainingError
 from p2pnet.report.baselines import train_baselines
-from p2pnet.report.files import write_report
+from p2pnet.report.files import write_report, writing_to
 from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import summarize, summary_json
 from p2pnet.report.words import print_summary
@@ -52,7 +52,8 @@ def run_demo(options: DemoOptions) -> int:
             seed=options.seed,
         )
         with _directory(options) as directory:
-            agents = write_fleet(options, workload, directory)
+            with writing_to(directory):
+                agents = write_fleet(options, workload, directory)
             missing = _train(options, workload, agents)
             seconds_total = time.monotonic() - started_at
             outcomes = tuple(agent.outcome() for agent in agents if agent.name not in missing)
@@ -98,12 +99,13 @@ def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -
     click.echo("Training the same model in one place, and on each shard alone, to compare ...", err=True)
     baselines = train_baselines(workload.problem, workload.train, workload.shards, BASELINES_TIME_LIMIT_S)
     summary = summarize(workload, network, baselines)
-    if options.report is not None:
-        write_report(network, summary, options.report)
+    # Said first, so that it is not lost where the report cannot be written.
     if options.is_json:
         click.echo(summary_json(summary))
     else:
         print_summary(summary)
+    if options.report is not None:
+        write_report(network, summary, options.report)
 
 
 def headline(workload: Workload) -> str:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from p2pnet.consensus.tracker import N_SIGNS
 from p2pnet.learner import Learner
 from p2pnet.report.baselines import train_baselines
-from p2pnet.report.files import write_report
+from p2pnet.report.files import make_directory, write_report, writing_to
 from p2pnet.report.outcome import NetworkOutcome
 from p2pnet.report.summary import summary_json
 from p2pnet.simulate.faults import Moment, write_record
@@ -57,18 +57,20 @@ class Simulated:
 def run_simulation(options: SimulateOptions) -> int:
     """Simulate, compare, report; the exit code."""
     if options.report is not None:
-        options.report.mkdir(parents=True, exist_ok=True)
+        make_directory(options.report)
     simulated = simulate(options)
-    if options.report is not None:
-        write_report(simulated.network, simulated.summary, options.report)
-        if simulated.record:
-            write_record(simulated.record, options.report / "faults.csv")
+    # Said first, so that it is not lost where the report cannot be written.
     if options.is_json:
         click.echo(summary_json(simulated.summary))
     else:
         print_simulation_summary(simulated.summary)
         if simulated.record:
             click.echo(faults_in_words(simulated.summary))
+    if options.report is not None:
+        write_report(simulated.network, simulated.summary, options.report)
+        if simulated.record:
+            with writing_to(options.report):
+                write_record(simulated.record, options.report / "faults.csv")
     return 0
 
 

@@ -2,12 +2,13 @@
 
 import csv
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from p2pnet.cli import main
 from p2pnet.errors import ConfigError
@@ -165,6 +166,32 @@ def test_an_option_that_cannot_be_is_named(wrong: dict[str, object], said: str) 
 def test_a_solver_that_does_not_fit_the_penalty_is_refused_before_training(solver: str, penalty: str) -> None:
     with pytest.raises(ConfigError, match=f"solver {solver} is for .* choose auto"):
         simulate(replace(SMALL, solver=solver, penalty=penalty))  # type: ignore[arg-type]
+
+
+def simulated_into(report: Path) -> Result:
+    arguments = "simulate --agents 2 --data synthetic:regression:40:2 --hidden none --rounds 2 --no-compare --json"
+    return CliRunner().invoke(main, [*arguments.split(), "--loss-rate", "0.1", "--report", str(report)])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="these places are Linux's")
+@pytest.mark.parametrize("report", ["/proc", "/proc/x", "/dev/null", "/dev/null/x"])
+def test_a_report_where_nothing_can_be_written_is_refused_before_training(report: str) -> None:
+    result = simulated_into(Path(report))
+    assert (result.exit_code, result.stdout) == (78, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"p2pnet: {report}: cannot be written: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is full")
+@pytest.mark.parametrize("name", ["history.csv", "curves.png", "faults.csv"])
+def test_a_disk_that_is_full_costs_the_report_but_not_the_summary(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/dev/full")
+    result = simulated_into(tmp_path)
+    assert result.exit_code == 78
+    assert json.loads(result.stdout)["agents"] == 2
+    assert result.stderr.splitlines() == [
+        f"p2pnet: {tmp_path}: cannot be written: No space left on device; choose another place by --report"
+    ]
 
 
 def test_training_that_diverges_ends_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
