@@ -21,6 +21,7 @@ import zmq
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.discovery import NoDiscovery
 from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.names import Names
 from p2pnet.agent.neighbors import NamedNeighbors
 from p2pnet.agent.security import KeyPair, generate_keys
 from p2pnet.agent.state import StateDirectory, read_history
@@ -80,7 +81,7 @@ def run_daemon(place: Place, pipe: Connection) -> None:
     log = logging.getLogger("ring")
     neighbors = NamedNeighbors(transport, named, len(named), log, is_discovering=False)
     machine = StagedMachine(identity, settings, None)
-    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, log).run()
+    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, Names({}), log).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

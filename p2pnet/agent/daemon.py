@@ -22,6 +22,7 @@ from p2pnet import __version__
 from p2pnet.agent.backoff import Backoff
 from p2pnet.agent.discovery import Discovery
 from p2pnet.agent.logs import LineBudget
+from p2pnet.agent.names import Names
 from p2pnet.agent.neighbors import Neighbors, News
 from p2pnet.agent.portrait import SelfPortrait, encode_portrait
 from p2pnet.agent.records import Records
@@ -114,6 +115,7 @@ class Daemon:
         neighbors: Neighbors,
         discovery: Discovery,
         state: StateDirectory,
+        names: Names,
         log: logging.Logger,
     ) -> None:
         self._machine = machine
@@ -124,8 +126,9 @@ class Daemon:
         self._discovery = discovery
         self._unreached = Unreached()
         self._backoff = Backoff(SystemRandom().uniform)
-        self._rejections = Rejections(machine.identity.peer, log)
+        self._rejections = Rejections(machine.identity.peer, names, log)
         self._records = Records(state, log, time.time)
+        self._names = names
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
         self._stopped_because = ""
@@ -215,7 +218,7 @@ class Daemon:
             case Received(peer, frames):
                 self._receive(peer, frames)
             case Inquired(peer):
-                self._log_cause(peer, logging.INFO, f"{peer} asks who this is")
+                self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks who this is")
                 self._transport.reply(peer, encode_portrait(self._portrait(peer)))
             case Connected(peer):
                 self._unreached.reached(peer)
@@ -226,7 +229,8 @@ class Daemon:
             case DialFailed(peer, address, problem):
                 is_news = self._neighbors.is_missed(peer) and self._unreached.is_news(happening, time.monotonic())
                 level = logging.WARNING if is_news else logging.DEBUG
-                self._log.log(level, "cannot reach %s at %s: %s; trying again", peer, address, problem)
+                called = self._names.call(peer)
+                self._log.log(level, "cannot reach %s at %s: %s; trying again", called, address, problem)
                 self._tell(self._neighbors.dial_failed(happening))
             case Rejected():
                 self._rejections.tell(happening)
@@ -262,11 +266,12 @@ class Daemon:
             effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
         except ProtocolError as error:
             self._n_dropped += 1
+            called = self._names.call(peer)
             if isinstance(error, ForeignVersionError):
                 # Neither can read what the other says, so that no words of ours would help there.
-                self._perform([PutOff(peer, f"{peer} speaks another {error}; install the same p2pnet on both")])
+                self._perform([PutOff(peer, f"{called} speaks another {error}; install the same p2pnet on both")])
             else:
-                self._log_cause(peer, logging.WARNING, f"dropped a message from {peer}: {error}")
+                self._log_cause(peer, logging.WARNING, f"dropped a message from {called}: {error}")
             return
         for effect in effects:
             if isinstance(effect, Log):
@@ -304,7 +309,7 @@ class Daemon:
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._training.learner.cut_short(round_)
                 case HangUp(peer, reason):
-                    self._log.info("hung up on %s: %s", peer, reason)
+                    self._log.info("hung up on %s: %s", self._names.call(peer), reason)
                     until, _ = self._backoff.refused(peer, reason, time.monotonic())
                     self._tell(self._neighbors.put_off(peer, until))
                 case PutOff(peer, reason):

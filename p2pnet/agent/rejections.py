@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import final
 
+from p2pnet.agent.names import Names
 from p2pnet.agent.transport import Address, PeerId, Refusal, Rejected
 from p2pnet.errors import TransportError
 
@@ -18,8 +19,9 @@ _ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_
 class Rejections:
     """Those that were refused, with the cause."""
 
-    def __init__(self, own_key: PeerId, log: logging.Logger) -> None:
+    def __init__(self, own_key: PeerId, names: Names, log: logging.Logger) -> None:
         self._own_key = own_key
+        self._names = names
         self._log = log
         self._told: dict[tuple[str, Refusal], None] = {}
         """whom and what a person was told of, oldest first"""
@@ -39,7 +41,8 @@ class Rejections:
             del self._told[next(iter(self._told))]
         more = f" (and {rejected.n_unreported} more)" if rejected.n_unreported else ""
         advice = _ADVICE.get(rejected.refusal, "") if level == logging.WARNING else ""
-        self._log.log(level, "rejected %s: %s%s%s", whom, rejected.refusal, advice, more)
+        called = self._names.call(whom)
+        self._log.log(level, "rejected %s: %s%s%s", called, rejected.refusal, advice, more)
 
 
 def _host(address: str) -> str:

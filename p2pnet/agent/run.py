@@ -12,6 +12,7 @@ from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
+from p2pnet.agent.names import Names
 from p2pnet.agent.neighbors import make_neighbors
 from p2pnet.agent.preparation import Preparation, prepare, round_settings
 from p2pnet.agent.state import StateDirectory
@@ -44,7 +45,8 @@ def run_agent(settings: Settings) -> int:
         )
         discovery = _discovery(settings, preparation, transport, log)
         neighbors = make_neighbors(settings.network, preparation.allowed, identity, transport, log)
-        daemon = Daemon(machine, preparation.training, transport, neighbors, discovery, state, log)
+        names = Names.of(settings.network)
+        daemon = Daemon(machine, preparation.training, transport, neighbors, discovery, state, names, log)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
     if daemon.is_computing or discovery.is_busy:

@@ -119,7 +119,7 @@ def test_a_peer_that_cannot_be_reached_is_one_warning_however_often_it_is_tried(
     one.start()
     one.until(lambda one: one.count("cannot reach") > 4)
     assert one.warnings() == [
-        f"cannot reach {other.keys.public} at {nowhere}: the host name does not resolve; trying again"
+        f"cannot reach {other.name} ({other.keys.public}) at {nowhere}: the host name does not resolve; trying again"
     ]
 
 

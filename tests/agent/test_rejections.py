@@ -4,16 +4,18 @@ import logging
 
 import pytest
 
+from p2pnet.agent.names import Names
 from p2pnet.agent.rejections import MAX_REMEMBERED, Rejections
 from p2pnet.agent.transport import Refusal, Rejected
 
 MOLE = "m" * 40
 OWN_KEY = "k" * 40
+BOB = "b" * 40
 
 
 @pytest.fixture
 def rejections() -> Rejections:
-    return Rejections(OWN_KEY, logging.getLogger("test"))
+    return Rejections(OWN_KEY, Names({BOB: "bob"}), logging.getLogger("test"))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -66,3 +68,10 @@ def test_doctor_beside_its_agent_is_no_reason_to_let_anybody_in(
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", "asked with its own key whether it listens, as p2pnet doctor does")
     ]
+
+
+def test_who_has_a_name_in_the_settings_is_called_by_it(
+    rejections: Rejections, caplog: pytest.LogCaptureFixture
+) -> None:
+    rejections.tell(Rejected(Refusal.BROKEN_FRAME, BOB, "tcp://192.0.2.1:999", 0))
+    assert warnings(caplog) == [f"rejected bob ({BOB}): {Refusal.BROKEN_FRAME}"]

@@ -1,0 +1,26 @@
+"""What peers are called in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from p2pnet.agent.transport import PeerId
+from p2pnet.config import NetworkSettings
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that the settings give, which say more to a person than keys, but prove nothing."""
+
+    given: Mapping[PeerId, str]
+
+    @classmethod
+    def of(cls, network: NetworkSettings) -> Names:
+        return cls({neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name})
+
+    def call(self, peer: PeerId) -> str:
+        """The key, after the name where there is one."""
+        return f"{self.given[peer]} ({peer})" if peer in self.given else peer
