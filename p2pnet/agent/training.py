@@ -12,6 +12,7 @@ from p2pnet.agent.data import Samples, in_order
 from p2pnet.agent.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
 from p2pnet.config import Settings
 from p2pnet.consensus.messages import MAX_LABELS, Array, Survey, check_labels
+from p2pnet.consensus.neighborhood import SURVEY_FIELD
 from p2pnet.consensus.survey import Summary
 from p2pnet.errors import DataError, ProtocolError
 from p2pnet.learner import Learner, NextLearner, Weighting
@@ -61,7 +62,9 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Sur
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(settings.model, settings.objective, train)
     optimizer = make_optimizer(problem, settings.algorithm, train, worker_map(settings.algorithm.workers))
-    survey_name = {} if survey is None else {"survey": survey.survey}
+    scales = {}
+    if survey is not None and settings.data.standardize == "network":  # labels are compared as classes
+        scales = {SURVEY_FIELD: survey.survey}
     return Training(
         learner=NextLearner(
             optimizer,
@@ -70,7 +73,7 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Sur
             step_limit_s=math.inf if settings.algorithm.local_step_s is None else settings.algorithm.local_step_s,
         ),
         params=problem.first_params().astype(np.float64, copy=False),
-        fingerprint=fingerprint(problem, settings, train) | survey_name,
+        fingerprint=fingerprint(problem, settings, train) | scales,
         early_fingerprint=early_fingerprint(problem, settings, train),
         description={"model": problem.model.describe(), **description},
     )

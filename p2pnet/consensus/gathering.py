@@ -64,7 +64,7 @@ class Gathering:
 
     def _complain(self) -> list[Effect]:
         """Say once that nobody is there. Waiting is right: those who have finished may be started again."""
-        if self._has_complained:
+        if self._has_complained or self._neighborhood.n_refusals:
             return []
         self._has_complained = True
         text = (

@@ -177,8 +177,10 @@ class State:
 class Census:
     """What grows during a survey until all who take part say the same."""
 
+    epoch: int
+    """How often, one after the other, a link was closed: names of later epochs hold."""
     survey: str
-    """Names the survey: the least id, with its incarnation, of those who take part."""
+    """Names the survey: the least id, incarnation and epoch of those who have named it in this epoch."""
     labels: tuple[str, ...]
     """Of a classification, each once, in the order of text."""
     is_confirmed: bool
@@ -398,6 +400,7 @@ _READERS: Mapping[str, Any] = {
     "stop_round": _read_round,
     "link_id": _read_link_id,
     "degree": _read_count,
+    "epoch": _read_count,
     "next_degree": _read_count,
     "sequence": _read_count,
     "missing": _read_optional_count,

@@ -33,6 +33,27 @@ MAX_MISSED = 3
 """Rounds that a neighbor may miss in a row before nobody waits for it: few are late that often by bad luck. One that
 says nothing at all meanwhile is not waited for after the first."""
 
+SURVEY_FIELD = "survey"
+"""The field of the fingerprint that names the survey by which samples are scaled."""
+
+SURVEYED_APART = (
+    "survey: made apart, so that the two parts scale differently; stop all agents of one part, then start them again"
+)
+
+_SAME_AT_BOTH: Mapping[str, str] = {
+    "classes": "data.classes",
+    "data": "kind of target, and feature columns of the same names in the same order",
+    "exchanges": "algorithm.exchanges",
+    "gradient order": "algorithm.gradient_order",
+    "loss": "objective.loss",
+    "model": "settings in section [model]",
+    "penalty": "objective.penalty",
+    "scaling": "data.standardize",
+    "schedule": "network.schedule, and all the same neighbors",
+    "weighting": "algorithm.weighting",
+}
+"""What to see to where a field of the fingerprint differs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -116,6 +137,8 @@ class Neighborhood:
         """The round told in Hellos; -1 before training has begun."""
         self.n_opened = 0
         """Links that have been open so far."""
+        self.n_refusals = 0
+        """Answers that refused a link so far, of neighbors and of this agent."""
 
     def __iter__(self) -> Iterator[Neighbor]:
         """Neighbors in the order of their ids, so that sums over them are rounded the same way every time."""
@@ -171,6 +194,7 @@ class Neighborhood:
         """The handshake. A link confirmed by this Hello is open afterwards."""
         if refused := refusal(peer, self.identity.fingerprint, hello):
             self._enter(peer).is_parted = True
+            self.n_refusals += 1
             return refused
         neighbor = self._enter(peer)
         effects = self._doubles.hello_received(peer, hello, now)
@@ -226,6 +250,7 @@ class Neighborhood:
     def put_off(self, peer: PeerId, reason: str, now: float) -> list[Effect]:
         """Close the link with one that refuses it; once, whatever else it has said before the connection ends."""
         neighbor = self._enter(peer)
+        self.n_refusals += 1
         if neighbor.is_parted:
             return []
         logs: list[Effect] = [] if neighbor.link is None else [self.close(peer, "it refused", now)]
@@ -320,10 +345,25 @@ class Neighborhood:
 
 
 def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[Effect]:
-    """What is said to one that does not train what we do; nothing where the fingerprints agree."""
-    for name in sorted({*fingerprint, *hello.fingerprint}):
+    """What is said to one that does not train what we do, and here: one field in which the fingerprints differ, and
+    what to do about it; nothing where they agree.
+
+    A survey that differs comes first, for classes and model follow from it.
+    """
+    for name in sorted({*fingerprint, *hello.fingerprint}, key=lambda name: (name != SURVEY_FIELD, name)):
         ours, theirs = fingerprint.get(name, "absent"), hello.fingerprint.get(name, "absent")
         if ours != theirs:
-            words = f"{name}: theirs is {theirs}, ours is {ours}"
-            return [Send(peer, Refuse(words[:MAX_TEXT_LENGTH])), PutOff(peer, f"refused {hello.name}: {words}")]
+            # Whoever is refused reads it as its own words.
+            return [
+                Send(peer, Refuse(_difference(name, ours=theirs, theirs=ours)[:MAX_TEXT_LENGTH])),
+                PutOff(peer, f"refused {hello.name}: {_difference(name, ours, theirs)}"),
+            ]
     return []
+
+
+def _difference(name: str, ours: str, theirs: str) -> str:
+    """In words that a person can act on."""
+    if name == SURVEY_FIELD:
+        return SURVEYED_APART
+    same = _SAME_AT_BOTH.get(name, name)
+    return f"{name}: theirs is {theirs}, ours is {ours}; give both the same {same}"

@@ -100,7 +100,7 @@ class StagedMachine:
     def _go_on_surveying(self, survey: SurveyMachine, event: Event, now: float) -> list[Effect]:
         match event:
             case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE) != SURVEY:
-                return survey.ask(peer, now)
+                effects = survey.ask(peer, now)
             case _:
                 effects = survey.handle(event, now)
         if survey.found is None:
@@ -112,6 +112,8 @@ class StagedMachine:
 
     def _tell(self, peer: PeerId, hello: Hello) -> list[Effect]:
         refused = refusal(peer, self._fingerprint(SURVEY), hello)
+        if refused and self.rounds is not None:
+            self.rounds.neighborhood.n_refusals += 1
         if refused or self.found is None:
             return refused
         return [Send(peer, self.found)]

@@ -11,6 +11,11 @@ far from zero: δ² is at most N times the variance, for N agents with as many s
 
 The labels are a set that everybody adds to and passes on with its shares until its neighbors have said the same
 (Census). Nobody is at rest before that, so the rounds cannot end with a label on its way.
+
+So does the survey's name, which says whose samples are counted: parts of a network that lose each other must not find
+different numbers under one name. Therefore whoever closes a link gives the survey a new name, of a later epoch, and the
+name of the latest epoch, the least of that, spreads as far as links are open. A name crosses open links only; where one
+of them closes, its receiver is among those who rename, so no name is at rest in two parts that are apart.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import Array, Census, Hello, Share, Survey, check_labels
+from p2pnet.consensus.messages import Array, Census, Hello, LinkId, Share, Survey, check_labels
 from p2pnet.consensus.neighborhood import Identity
 from p2pnet.consensus.rounds import RoundMachine, RoundSettings
 from p2pnet.errors import ProtocolError
@@ -82,16 +87,22 @@ class SurveyMachine:
         """`settling_s` is how long nobody new must have come before the agent is at rest."""
         self._own = own
         self._settling_s = settling_s
-        self._n_open = 0
         self._opened_at = -np.inf
         """When a link was opened last."""
         self._rounds = RoundMachine(identity, _survey_settings(settings), _as_params(own.mean))
-        self._survey = f"{identity.peer} {identity.incarnation}"
+        self._me = f"{identity.peer} {identity.incarnation}"
+        self._epoch = 0
+        """How often, one after the other, a link was closed."""
+        self._survey = self._new_name()
+        self._open_links: frozenset[LinkId] = frozenset()
         self._labels = check_labels(tuple(sorted(own.labels)))
         self._heard: dict[PeerId, Census] = {}
         """What each neighbor said last."""
-        self._estimate: tuple[Array, Array] | None = None
-        """Mean and variance of the network, as of the last round."""
+        self._estimate: Survey | None = None
+        """As of the last round."""
+        self._at_rest: Survey | None = None
+        """As of the last round that changed nothing any more: what others count upon when they end the survey, whoever
+        comes or goes before word of that has arrived."""
         self.found: Survey | None = None
 
     @property
@@ -105,7 +116,9 @@ class SurveyMachine:
         """What is to be done about the event; ProtocolError as for rounds."""
         match event:
             case MessageReceived(peer, Census() as census):
-                return self._census_received(peer, census)
+                neighbor = self._rounds.neighborhood.find(peer)
+                # Said again until it is answered, for one that does not know yet that its link is open.
+                return self._census_received(peer, census) if neighbor is not None and neighbor.is_open else []
             case MessageReceived(_, Survey() as survey):
                 self._adopt(survey)
                 return []
@@ -118,20 +131,17 @@ class SurveyMachine:
 
     def ask(self, peer: PeerId, now: float) -> list[Effect]:
         """Say Hello to one that is past its survey, who will answer with what was found."""
-        return self._rounds.handle(PeerConnected(peer), now)
+        return self.handle(PeerConnected(peer), now)
 
     # The rounds, and what they want computed.
 
     def _carry_out(self, effects: list[Effect], now: float) -> list[Effect]:
         """Compute what the rounds want computed, and pass on the rest."""
         outward: list[Effect] = []
-        n_open = len(self._rounds.neighborhood.open())
-        if n_open > self._n_open:
-            self._opened_at = now
-        self._n_open = n_open
+        self._compare_links(now)
         while effects:
-            if self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
-                self._conclude()
+            if self.found is None and self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
+                self.found = self._at_rest
             effect, *effects = effects
             match effect:
                 case Evaluate():
@@ -144,12 +154,22 @@ class SurveyMachine:
                     outward.append(
                         Log(True, f"survey: not settled in {self.round} rounds; training with what there is")
                     )
-                    self._conclude()
+                    self.found = self._estimate
                 case Log(is_warning, text):
                     outward.append(Log(is_warning, f"survey: {text}"))
                 case _:
                     outward.append(effect)
         return outward
+
+    def _compare_links(self, now: float) -> None:
+        """Take note of links that have opened, and count those out that have closed."""
+        before = self._open_links
+        self._open_links = frozenset(link.link_id for _, link in self._rounds.neighborhood.open())
+        if self._open_links - before:
+            self._opened_at = now
+        if before - self._open_links:
+            self._epoch += 1
+            self._survey = self._new_name()
 
     def _sums_about_center(self, effect: Evaluate) -> Evaluated:
         own = self._own
@@ -162,16 +182,14 @@ class SurveyMachine:
         center = _center(effect.params)
         n_columns = len(center)
         offset, moment = effect.direction[:n_columns], effect.direction[n_columns:]
-        before = self._estimate
-        self._estimate = mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
+        mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
+        before, self._estimate = self._estimate, Survey(self._survey, self._labels, mean, variance)
         # The first residual, 1, is the scale of all later ones at every agent.
         is_judged = effect.round > 0 and self._is_agreed and now - self._opened_at >= self._settling_s
-        residual = _largest_change(before, mean, variance) if is_judged and before is not None else 1.0
+        residual = _largest_change(before, self._estimate) if is_judged and before is not None else 1.0
+        if residual <= TOLERANCE:
+            self._at_rest = self._estimate
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
-
-    def _conclude(self) -> None:
-        if self.found is None and self._estimate is not None:
-            self.found = Survey(self._survey, self._labels, *self._estimate)
 
     def _adopt(self, survey: Survey) -> None:
         if survey.mean.shape != self._own.mean.shape or survey.variance.shape != self._own.mean.shape:
@@ -182,23 +200,28 @@ class SurveyMachine:
 
     # The census.
 
+    def _new_name(self) -> str:
+        return f"{self._me}.{self._epoch}"
+
     @property
     def _is_agreed(self) -> bool:
         neighbors = self._rounds.neighborhood.open()
         return all(self._is_same(self._heard.get(neighbor.peer)) for neighbor, _ in neighbors)
 
     def _is_same(self, census: Census | None) -> bool:
-        return census is not None and (census.survey, census.labels) == (self._survey, self._labels)
+        said = None if census is None else (census.epoch, census.survey, census.labels)
+        return said == (self._epoch, self._survey, self._labels)
 
     def _tell(self, peer: PeerId) -> Iterable[Effect]:
         return [] if self._is_same(self._heard.get(peer)) else [self._census(peer)]
 
     def _census(self, peer: PeerId) -> Effect:
-        return Send(peer, Census(self._survey, self._labels, self._is_same(self._heard.get(peer))))
+        return Send(peer, Census(self._epoch, self._survey, self._labels, self._is_same(self._heard.get(peer))))
 
     def _census_received(self, peer: PeerId, census: Census) -> list[Effect]:
         self._labels = check_labels(tuple(sorted({*self._labels, *census.labels})))
-        self._survey = min(self._survey, census.survey)
+        if (-census.epoch, census.survey) < (-self._epoch, self._survey):
+            self._epoch, self._survey = census.epoch, census.survey
         self._heard[peer] = census
         return [] if census.is_confirmed else [self._census(peer)]
 
@@ -233,10 +256,10 @@ def _center(params: Array) -> Array:
     return params[: len(params) // 2]
 
 
-def _largest_change(before: tuple[Array, Array], mean: Array, variance: Array) -> float:
+def _largest_change(before: Survey, after: Survey) -> float:
     """Of any column's mean and deviation, in units of its deviation."""
-    deviation = np.sqrt(variance)
-    unit = np.maximum(deviation, NOISE / TOLERANCE * np.abs(mean))
+    deviation = np.sqrt(after.variance)
+    unit = np.maximum(deviation, NOISE / TOLERANCE * np.abs(after.mean))
     unit = np.where(unit > 0, unit, 1.0)
-    changes = np.maximum(np.abs(mean - before[0]), np.abs(deviation - np.sqrt(before[1])))
+    changes = np.maximum(np.abs(after.mean - before.mean), np.abs(deviation - np.sqrt(before.variance)))
     return float(np.max(changes / unit))

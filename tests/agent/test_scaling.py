@@ -117,6 +117,11 @@ def test_the_networks_labels_become_classes_in_their_order() -> None:
     assert trained.fingerprint["survey"] == "ann 1"
 
 
+def test_who_found_the_labels_is_nothing_to_agree_on_where_no_scales_were_found() -> None:
+    survey = Survey("ann 1", ("ant", "bee"), np.zeros(1), np.zeros(1))
+    assert "survey" not in train(settings(standardize="local"), classification("ant", "bee"), survey).fingerprint
+
+
 @pytest.mark.parametrize(
     ("labels", "what"),
     [

@@ -160,7 +160,7 @@ def with_field(message: Message, name: str, value: object) -> list[bytes]:
 
 
 LINK = LinkId(Nonce(1, 2), Nonce(3, 4))
-CENSUS = Census("a", ("ham", "spam"), is_confirmed=False)
+CENSUS = Census(0, "a", ("ham", "spam"), is_confirmed=False)
 
 
 @pytest.mark.parametrize(

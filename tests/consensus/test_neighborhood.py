@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from p2pnet.consensus.effects import Effect, HangUp, PutOff, Send
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import Ack, Hello, LinkId, Message, Nonce, Refuse, Reset
-from p2pnet.consensus.neighborhood import HELLO_RESEND_S, MAX_HELLO_INTERVAL_S, Identity, Neighborhood
+from p2pnet.consensus.neighborhood import (
+    HELLO_RESEND_S,
+    MAX_HELLO_INTERVAL_S,
+    SURVEYED_APART,
+    Identity,
+    Neighborhood,
+)
 from p2pnet.consensus.timing import ResendTimer, Timing
 
 FINGERPRINT = {"model": "mlp 2-1", "loss": "squared"}
@@ -232,20 +238,34 @@ def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "named"),
+    ("theirs", "field", "difference", "remedy"),
     [
-        ({"model": "mlp 2-4-1", "loss": "squared"}, "model: theirs is mlp 2-4-1, ours is mlp 2-1"),
-        ({"model": "mlp 2-1", "loss": "huber"}, "loss: theirs is huber, ours is squared"),
-        ({"model": "mlp 2-1"}, "loss: theirs is absent, ours is squared"),
-        ({**FINGERPRINT, "penalty": "l1"}, "penalty: theirs is l1, ours is absent"),
+        (FINGERPRINT | {"model": "mlp 2-4-1"}, "model", ("mlp 2-4-1", "mlp 2-1"), "settings in section [model]"),
+        (FINGERPRINT | {"loss": "huber"}, "loss", ("huber", "squared"), "objective.loss"),
+        ({"model": "mlp 2-1"}, "loss", ("absent", "squared"), "objective.loss"),
+        (FINGERPRINT | {"penalty": "l1"}, "penalty", ("l1", "absent"), "objective.penalty"),
+        (FINGERPRINT | {"mood": "sad"}, "mood", ("sad", "absent"), "mood"),
     ],
 )
-def test_a_refusal_names_the_field_that_differs(theirs: Mapping[str, str], named: str) -> None:
+def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to_do(
+    theirs: Mapping[str, str], field: str, difference: tuple[str, str], remedy: str
+) -> None:
     neighborhood = hood("a")
     hello = Hello(Nonce(1, 1), None, theirs, "b", "", -1, False)
     effects = neighborhood.hello_received("b", hello, 0.0)
-    assert effects == [Send("b", Refuse(named)), PutOff("b", f"refused b: {named}")]
+    here, there = difference, difference[::-1]
+    assert effects == [
+        Send("b", Refuse(f"{field}: theirs is {there[0]}, ours is {there[1]}; give both the same {remedy}")),
+        PutOff("b", f"refused b: {field}: theirs is {here[0]}, ours is {here[1]}; give both the same {remedy}"),
+    ]
     assert neighborhood.links() == []
+
+
+def test_of_parts_that_surveyed_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
+    neighborhood = hood("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
+    theirs = {**FINGERPRINT, "classes": "3", "survey": "bob 1.1"}
+    effects = neighborhood.hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
+    assert effects == [Send("b", Refuse(SURVEYED_APART)), PutOff("b", f"refused b: {SURVEYED_APART}")]
 
 
 def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_connected() -> None:

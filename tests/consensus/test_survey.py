@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from p2pnet.consensus.effects import (
     Close,
+    DeadlineReached,
     Effect,
     Evaluate,
     Evaluated,
     Event,
     LeaveRequested,
     LocalStepDone,
+    Log,
     MessageReceived,
     PeerConnected,
     Prepare,
@@ -32,6 +34,7 @@ from p2pnet.consensus.messages import (
     LinkId,
     Message,
     Nonce,
+    Ready,
     Refuse,
     Share,
     Survey,
@@ -91,7 +94,9 @@ class Agent:
         for effect in effects:
             if isinstance(effect, Prepare):
                 self.learner.survey = effect.survey
-                prepared = Prepared(self.machine.identity.fingerprint, np.ones_like(self.learner.own.mean))
+                name = effect.survey.survey if effect.survey is not None else "none"
+                fingerprint = {**self.machine.identity.fingerprint, "survey": name}
+                prepared = Prepared(fingerprint, np.ones_like(self.learner.own.mean))
                 return [*effects, *self.machine.handle(prepared, now)]
         return effects
 
@@ -195,7 +200,7 @@ def test_all_find_the_pooled_means_and_variances_and_every_label(
 
     assert_found(surveys, network.pooled())
     assert {survey.labels for survey in surveys} == {tuple(sorted({label for some in labels for label in some}))}
-    assert {survey.survey for survey in surveys} == {"agent-0 1"}
+    assert len({survey.survey for survey in surveys}) == 1
     deviation = network.pooled().std(axis=0) + RESOLUTION / 1e-9 * np.abs(network.pooled()).max(axis=0)
     for survey in surveys:
         assert (np.abs(survey.mean - surveys[0].mean) <= 1e-9 * deviation).all()
@@ -231,6 +236,20 @@ def test_without_neighbors_an_agent_finds_out_nothing_and_waits_and_may_leave() 
     said = [text for _, _, text in network.simulation.log]
     assert sum(text.startswith("survey: no neighbor has answered in 5 s; waiting on.") for text in said) == 1
     assert agent.handle(LeaveRequested(), 20.0) == [Close()]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_surveying", [True, False])
+def test_one_that_was_refused_or_has_refused_does_not_say_that_nobody_has_answered(
+    is_surveying: bool, is_told: bool
+) -> None:
+    machine = surveying() if is_surveying else training(None)
+    machine.handle(PeerConnected(BOB), 0.0)
+    machine.handle(Evaluated(0, np.zeros(7), 1.0), 0.0)
+    other = hello("survey", data="2 columns")
+    machine.handle(MessageReceived(BOB, Refuse("no") if is_told else other), 1.0)
+    effects = machine.handle(DeadlineReached(), 10.0)
+    assert not [effect for effect in effects if isinstance(effect, Log)]
 
 
 # And then they train.
@@ -343,7 +362,54 @@ def test_all_restarted_at_once_make_a_survey_of_their_own_which_has_another_name
         names.add(name)
         for agent in network.names:
             network.simulation.crash(agent)
-    assert names == {"agent-0 1", "agent-0 3"}
+    assert names == {"agent-0 1.0", "agent-0 3.0"}
+
+
+# Parts that lose each other.
+
+
+def assert_none_train_by_different_scales(network: Network) -> None:
+    """Whoever is linked in training has found the same."""
+    for agent in network.agents.values():
+        rounds, found = agent.machine.rounds, agent.machine.found
+        for neighbor, _ in rounds.neighborhood.open() if rounds is not None else []:
+            other = network.agents[neighbor.peer].machine.found
+            assert found is not None
+            assert other is not None
+            np.testing.assert_allclose(found.mean, other.mean, atol=1e-9)
+            np.testing.assert_allclose(found.variance, other.variance, rtol=1e-9)
+            assert found.labels == other.labels
+
+
+def part_and_meet_again(network: Network, round_: int, is_restarted: bool, labels: Sequence[Sequence[str]]) -> None:
+    """A path of five whose middle is cut off in a round of the survey, and comes back once all others have ended it."""
+    names = network.names
+    rest = [name for name in names if name != "agent-2"]
+    unhurried: dict[str, Any] = {"tolerance": 0.0, "max_rounds": 10_000, "timing": replace(QUICK, round_pace_s=0.1)}
+    network.start(names, labels=labels, **unhurried)
+    run_until_round(network, "agent-0", round_)
+    if is_restarted:
+        network.simulation.crash("agent-2")
+    else:
+        network.simulation.cut([("agent-1", "agent-2"), ("agent-2", "agent-3")])
+    network.run(rest)
+    if is_restarted:
+        network.start(["agent-2"], incarnation=4, labels=labels[2:3], **unhurried)
+    network.simulation.heal()
+    for _ in range(10):
+        network.simulation.run(deadline=network.simulation.now + 2.0)
+        assert_none_train_by_different_scales(network)
+    assert all(agent.machine.rounds for agent in network.agents.values())
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+@pytest.mark.parametrize("round_", [1, 8, 64])
+def test_parts_that_end_their_surveys_apart_do_not_train_together(round_: int, is_restarted: bool) -> None:
+    rng = np.random.default_rng(8)
+    network = Network(random_shards(5, 0.0, rng), make_topology("path", 5, rng), Conditions())
+    part_and_meet_again(network, round_, is_restarted, [["a"], ["b"], ["c"], ["d"], ["e"]])
+    found = {agent.machine.found.survey for agent in network.agents.values() if agent.machine.found}
+    assert len(found) == 2
 
 
 # Single messages.
@@ -362,6 +428,14 @@ def surveying() -> StagedMachine:
     machine = StagedMachine(ANN, SETTINGS, OWN)
     machine.start(0.0)
     machine.handle(PeerConnected(BOB), 0.0)
+    return machine
+
+
+def linked() -> StagedMachine:
+    """In the survey, over an open link."""
+    machine = surveying()
+    theirs = replace(hello("survey"), echo=Nonce(1, 1), is_confirmed=True)
+    machine.handle(MessageReceived(BOB, theirs), 0.5)
     return machine
 
 
@@ -398,10 +472,17 @@ def test_one_in_the_survey_asks_whoever_trains_and_takes_the_answer() -> None:
     assert machine.handle(MessageReceived(BOB, FOUND), 1.0)[-1] == Prepare(FOUND)
 
 
+def test_a_round_of_the_survey_whose_deadline_has_passed_goes_on_when_one_that_trains_says_hello() -> None:
+    machine = linked()
+    machine.handle(MessageReceived(BOB, Ready(LinkId(Nonce(5, 1), Nonce(1, 1)), 1, -1)), 1.0)
+    effects = machine.handle(MessageReceived(BOB, hello("training")), 30.0)
+    assert not [effect for effect in effects if isinstance(effect, Evaluate)]  # it is the survey that computes it
+
+
 def test_one_that_trains_answers_the_hello_of_a_survey_and_ignores_its_late_words() -> None:
     machine = training(FOUND)
     assert told(machine.handle(MessageReceived(BOB, hello("survey")), 1.0)) == [FOUND]
-    assert machine.handle(MessageReceived(BOB, Census("bob 1", ("z",), False)), 1.0) == []
+    assert machine.handle(MessageReceived(BOB, Census(0, "bob 1", ("z",), False)), 1.0) == []
     assert machine.handle(MessageReceived(BOB, replace(FOUND, labels=("z",))), 1.0) == []
     assert machine.found is FOUND
 
@@ -410,7 +491,8 @@ def test_one_that_trains_answers_the_hello_of_a_survey_and_ignores_its_late_word
 def test_a_survey_of_other_data_is_refused_in_words(survey: Survey | None) -> None:
     machine = training(survey)
     (refused,) = told(machine.handle(MessageReceived(BOB, hello("survey", data="2 columns")), 1.0))
-    assert refused == Refuse("data: theirs is 2 columns, ours is 1 column")
+    assert isinstance(refused, Refuse)
+    assert refused.reason.startswith("data: theirs is 1 column, ours is 2 columns; ")
 
 
 def test_while_it_prepares_an_agent_answers_surveys_and_forgets_nobody_who_connects() -> None:
@@ -430,27 +512,46 @@ def test_while_it_prepares_an_agent_answers_surveys_and_forgets_nobody_who_conne
         (replace(FOUND, mean=np.zeros(2)), "Survey.mean: 2 columns instead of 1"),
         (replace(FOUND, variance=np.zeros(2)), "Survey.mean"),
         (replace(FOUND, variance=np.array([-1.0])), "Survey.variance: a variance is negative"),
-        (Census("bob 1", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
+        (Census(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(message: Message, what: str) -> None:
-    machine = surveying()
+    machine = linked()
     with pytest.raises(ProtocolError, match=what):
         machine.handle(MessageReceived(BOB, message), 1.0)
     assert machine.found is None
-    (answer,) = told(machine.handle(MessageReceived(BOB, Census("bob 1", (), False)), 1.0))
-    assert answer == Census("ann 1", ("x",), is_confirmed=False)
+    (answer,) = told(machine.handle(MessageReceived(BOB, Census(0, "bob 1.0", (), False)), 1.0))
+    assert answer == Census(0, "ann 1.0", ("x",), is_confirmed=False)
 
 
 def test_a_census_is_answered_until_both_say_the_same() -> None:
-    machine = surveying()
+    machine = linked()
 
     def answer(census: Census) -> list[Message]:
         return told(machine.handle(MessageReceived(BOB, census), 1.0))
 
-    assert answer(Census("bob 1", ("y",), False)) == [Census("ann 1", ("x", "y"), False)]
-    assert answer(Census("ann 1", ("x", "y"), False)) == [Census("ann 1", ("x", "y"), True)]
-    assert answer(Census("ann 1", ("x", "y"), True)) == []
+    assert answer(Census(0, "bob 1.0", ("y",), False)) == [Census(0, "ann 1.0", ("x", "y"), False)]
+    assert answer(Census(0, "ann 1.0", ("x", "y"), False)) == [Census(0, "ann 1.0", ("x", "y"), True)]
+    assert answer(Census(0, "ann 1.0", ("x", "y"), True)) == []
+
+
+def test_a_survey_whose_link_has_closed_has_a_new_name_which_holds_against_all_earlier_ones() -> None:
+    machine = linked()
+
+    def answer(census: Census) -> list[Message]:
+        return told(machine.handle(MessageReceived(BOB, census), 2.0))
+
+    assert answer(Census(0, "abe 1.0", (), False)) == [Census(0, "abe 1.0", ("x",), False)]
+    # Bob begins anew.
+    (again,) = told(machine.handle(MessageReceived(BOB, replace(hello("survey"), nonce=Nonce(6, 1))), 1.0))
+    assert isinstance(again, Hello)
+    assert answer(Census(7, "abe 1.7", ("z",), False)) == []  # not over an open link
+    machine.handle(
+        MessageReceived(BOB, replace(hello("survey"), nonce=Nonce(6, 1), echo=again.nonce, is_confirmed=True)), 1.0
+    )
+    assert answer(Census(0, "abe 1.0", (), False)) == [Census(1, "ann 1.1", ("x",), False)]
+    assert answer(Census(1, "bob 6.1", (), False)) == [Census(1, "ann 1.1", ("x",), False)]
+    assert answer(Census(2, "cat 1.2", (), False)) == [Census(2, "cat 1.2", ("x",), False)]
 
 
 def test_words_over_links_of_the_survey_are_not_taken_for_the_trainings() -> None:
