@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from p2pnet.agent.data import Samples, load_data
+from p2pnet.agent.names import Names
 from p2pnet.agent.schedules import describe_schedule, make_mixing
 from p2pnet.agent.security import KeyPair, load_keys
 from p2pnet.agent.training import Training, make_training, most_params, summarize, survey_alone
@@ -93,6 +94,7 @@ def round_settings(settings: Settings, me: PeerId) -> RoundSettings:
         expected_neighbors=len(network.neighbors) or 1,
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
+        names=Names.of(network).given,
         precision=network.wire_bits(algorithm.tolerance),
         mixing=make_mixing(network, me),
         # What flowed in the round before came from somebody else where partners change.

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import final
 
 from p2pnet.consensus.doubles import Doubles
@@ -126,10 +127,13 @@ class Neighborhood:
         identity: Identity,
         make_link: Callable[[LinkId], Link],
         suspect_limit_s: float,
+        names: Mapping[PeerId, str] = MappingProxyType({}),
     ) -> None:
+        """`names` are what peers are called until they have said a name themselves."""
         self.identity = identity
         self._make_link = make_link
         self._suspect_limit_s = suspect_limit_s
+        self._names = names
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._doubles = Doubles()
@@ -335,7 +339,7 @@ class Neighborhood:
 
     def _enter(self, peer: PeerId) -> Neighbor:
         if peer not in self._neighbors:
-            newcomer = Neighbor(peer, self._fresh_nonce())
+            newcomer = Neighbor(peer, self._fresh_nonce(), self._names.get(peer, ""))
             self._neighbors = dict(sorted([*self._neighbors.items(), (peer, newcomer)]))
         return self._neighbors[peer]
 

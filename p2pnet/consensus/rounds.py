@@ -18,6 +18,7 @@ one round ahead has been left behind, and goes on with their round instead of re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never, final
 
@@ -41,6 +42,7 @@ from p2pnet.consensus.effects import (
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
+    PeerId,
     PeerParted,
     RunLocalStep,
     Send,
@@ -99,6 +101,8 @@ class RoundSettings:
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
     timing: Timing = field(default_factory=Timing)
+    names: Mapping[PeerId, str] = field(default_factory=dict)
+    """What neighbors are called in the log until they have said a name themselves."""
 
 
 @final
@@ -109,7 +113,7 @@ class RoundMachine:
         self._settings = settings
         self._timing = timing = settings.timing
         self._at = Standing(params)
-        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s)
+        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s, settings.names)
         self._exchange = Exchange(
             self._neighborhood,
             settings.mixing,
@@ -135,7 +139,6 @@ class RoundMachine:
         self._is_complete = True
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
-        self._is_alone = False
         self._is_held_up = False
         """Whether training goes on only because somebody is missed."""
 
@@ -298,13 +301,11 @@ class RoundMachine:
             return self._finish(now)
         if self._exchange.is_held or not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
-        effects = self._complain_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
         is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         return [
-            *effects,
             RunLocalStep(
                 self._at.round,
                 self._at.params,
@@ -313,15 +314,8 @@ class RoundMachine:
                 neighbor_weight,
                 is_complete,
                 tracker.network_size,
-            ),
+            )
         ]
-
-    def _complain_of_loneliness(self) -> list[Effect]:
-        """Say, once each time, that nobody is left to learn from: what comes then is no network's model."""
-        was_alone, self._is_alone = self._is_alone, self._exchange.is_alone
-        if was_alone or not self._is_alone:
-            return []
-        return [Log(True, "no neighbor is left; from here on this agent learns from its own samples alone")]
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[Effect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:

@@ -163,7 +163,7 @@ def test_one_that_dials_when_there_are_neighbors_enough_is_refused_with_one_warn
         f"refused {outsider.keys.public}: there are {limit}; raise it, or name this one"
     ]
     assert outsider.warnings() == [
-        f"{hub.keys.public} refused: the agent has {limit}: raise it there, or name this one there, or another here; "
+        f"{hub.name} refused: the agent has {limit}: raise it there, or name this one there, or another here; "
         "trying again"
     ]
 

@@ -281,6 +281,12 @@ def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_conn
     assert [type(effect) for effect in ours.connected("b", pair.now)] == [Send]
 
 
+def test_one_that_refuses_before_it_has_said_its_name_is_called_as_the_settings_do() -> None:
+    neighborhood = Neighborhood(Identity("a", "a", 1, {}), make_link, suspect_limit_s=20.0, names={"b": "bob"})
+    neighborhood.connected("b", 0.0)
+    assert neighborhood.put_off("b", "no", 0.0) == [PutOff("b", "bob refused: no; trying again")]
+
+
 def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> None:
     pair = Pair()
     pair.connect()
