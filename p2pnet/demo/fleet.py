@@ -31,8 +31,8 @@ from p2pnet.report.outcome import AgentOutcome
 from p2pnet.topology import diameter, neighbors_of
 from p2pnet.workload import Workload
 
-TOLD_TO_LEAVE = "told to leave"
-"""Why an agent ended that was sent a signal, in its result."""
+TOLD = "told to "
+"""How the reason begins why an agent ended that was sent a signal, in its result: to leave, or to go away."""
 
 OPTIONS_FILE = "demo.json"
 """Marks a directory as a demo's own, that the next demo may write anew."""
@@ -85,7 +85,7 @@ class AgentFiles:
             return Failure(f"killed by signal {-exit_code}", is_its_own=False)
         if exit_code == 0 and (self.directory / "result.json").exists():
             reason = StateDirectory(self.directory).load_result().stopped_because
-            return Failure(reason, is_its_own=False) if reason == TOLD_TO_LEAVE else None
+            return Failure(reason, is_its_own=False) if reason.startswith(TOLD) else None
         cause = f"exit code {exit_code}" if exit_code else "exit code 0, but it left no result"
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         last_words = next((line.strip() for line in reversed(lines) if line.strip()), None)

@@ -36,9 +36,10 @@ def test_a_failure_ends_with_the_agents_last_words(agent: AgentFiles) -> None:
 
 
 def test_who_is_killed_or_told_to_leave_has_not_failed_by_an_error_of_its_own(agent: AgentFiles) -> None:
-    StateDirectory(agent.directory).save_result(replace(RESULT, stopped_because="told to leave"))
     assert agent.failure(-9) == Failure("killed by signal 9", is_its_own=False)
-    assert agent.failure(0) == Failure("told to leave", is_its_own=False)
+    for reason in ("told to leave", "told to go away for a while"):
+        StateDirectory(agent.directory).save_result(replace(RESULT, stopped_because=reason))
+        assert agent.failure(0) == Failure(reason, is_its_own=False)
     assert str(agent.failure(-9)) == "killed by signal 9"
 
 
