@@ -30,7 +30,7 @@ from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
 from p2pnet.consensus.messages import Survey
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
 from p2pnet.consensus.stages import StagedMachine
 from p2pnet.learner import Learner, Observation
 

@@ -11,7 +11,8 @@ import numpy as np
 from chaos_table import Row
 from p2pnet.config import AlgorithmSettings
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.timing import PRESETS, Timing
 from p2pnet.learner import NextLearner
 from p2pnet.optim.arrays import Array

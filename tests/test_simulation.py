@@ -17,7 +17,8 @@ from p2pnet.consensus.effects import Evaluate, Evaluated, LeaveRequested, LocalS
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.mixing import OnePeerExponential, RandomMatching
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.consensus.tracker import Tracker

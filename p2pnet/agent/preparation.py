@@ -13,7 +13,7 @@ from p2pnet.agent.transport import PeerId, TransportLimits
 from p2pnet.agent.zmq_transport import ZmqTransport
 from p2pnet.config import NetworkSettings, Settings
 from p2pnet.consensus.messages import MAX_HEADER_BYTES, Survey
-from p2pnet.consensus.rounds import RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
 from p2pnet.consensus.survey import Summary
 from p2pnet.consensus.timing import PRESETS
 from p2pnet.consensus.tracker import N_SIGNS

@@ -18,8 +18,6 @@ one round ahead has been left behind, and goes on with their round instead of re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import assert_never, final
 
 import numpy as np
@@ -42,7 +40,6 @@ from p2pnet.consensus.effects import (
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
-    PeerId,
     PeerParted,
     RunLocalStep,
     Send,
@@ -58,11 +55,11 @@ from p2pnet.consensus.messages import (
     LinkId,
     State,
 )
-from p2pnet.consensus.mixing import MetropolisMixing, Mixing
 from p2pnet.consensus.neighborhood import Identity, Neighbor, Neighborhood
+from p2pnet.consensus.round_settings import RoundSettings
 from p2pnet.consensus.schedule import is_step_round
 from p2pnet.consensus.standing import Phase, Standing
-from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer, Timing
+from p2pnet.consensus.timing import AdaptiveTimeout, ResendTimer
 from p2pnet.consensus.tracker import signs_of
 
 PATIENT_ROUNDS = 5
@@ -76,33 +73,6 @@ VIGIL_S = 1.0
 PATIENCE_WITH_A_STEP = 0.5
 """For so long, in parts of a round's deadline, may the first neighbor that is done with its step wait for this agent's,
 before the solver is stopped: then what there is still comes in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoundSettings:
-    """What the rounds of one agent are like."""
-
-    max_rounds: int
-    exchanges: int | None = None
-    """Exchanges with the neighbors for each local step; None: few at first, more later."""
-    is_gradient_first: bool = False
-    """Whether gradients are taken at the proposal, before it is mixed, and not at what the mixing made of it."""
-    n_signs: int = 0
-    """Random signs averaged with the gradients, from which the number of agents is estimated; the same at all."""
-    momentum: float | None = None
-    """What flows between two neighbors keeps this part of what flowed in the round before; None: little, later more."""
-    expected_neighbors: int = 1
-    """Training begins once that many links are open."""
-    max_diameter: int = 32
-    """A bound on the diameter of the graph: how far word must travel before all can stop."""
-    tolerance: float = 4e-3
-    """Quiet is whose residual is below this part of the first round's, and who differs by less from its neighbors."""
-    precision: int = 64
-    """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
-    mixing: Mixing = field(default_factory=MetropolisMixing)
-    timing: Timing = field(default_factory=Timing)
-    names: Mapping[PeerId, str] = field(default_factory=dict)
-    """What neighbors are called in the log until they have said a name themselves."""
 
 
 @final

@@ -34,7 +34,8 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import Census, Hello, Survey
 from p2pnet.consensus.neighborhood import Identity, refusal
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.survey import Summary, SurveyMachine
 
 STAGE = "stage"

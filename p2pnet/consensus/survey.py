@@ -42,7 +42,8 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import Array, Census, Hello, LinkId, Share, Survey, check_labels
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.errors import ProtocolError
 
 MAX_ROUNDS = 20_000

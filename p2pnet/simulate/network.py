@@ -16,7 +16,8 @@ from p2pnet.consensus.conservation import Books
 from p2pnet.consensus.messages import Array
 from p2pnet.consensus.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.errors import TrainingError

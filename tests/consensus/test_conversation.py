@@ -20,7 +20,8 @@ from p2pnet.consensus.effects import (
 from p2pnet.consensus.links import Link
 from p2pnet.consensus.messages import Finished, Message, Ready, Share, State, StateRequest
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.learner import Learner, Observation
 from p2pnet.simulation import Conditions, Simulation

@@ -18,7 +18,8 @@ from p2pnet.consensus.effects import (
 )
 from p2pnet.consensus.messages import Ack
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.learner import Learner, Observation

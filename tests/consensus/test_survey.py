@@ -40,7 +40,8 @@ from p2pnet.consensus.messages import (
     Survey,
 )
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.stages import StagedMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.survey import Summary

@@ -15,7 +15,8 @@ import pytest
 from p2pnet.consensus.effects import Effect, Evaluate, Evaluated, Event, LeaveRequested, LocalStepDone, RunLocalStep
 from p2pnet.consensus.messages import LinkId, Nonce
 from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine, RoundSettings
+from p2pnet.consensus.round_settings import RoundSettings
+from p2pnet.consensus.rounds import RoundMachine
 from p2pnet.consensus.standing import Phase
 from p2pnet.consensus.timing import Timing
 from p2pnet.learner import Learner, Observation
