@@ -144,10 +144,11 @@ class Daemon:
         return self._worker.is_busy
 
     def run(self) -> None:
-        """Until the machine closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while; a second signal
-        ends the process at once.
+        """Until the machine closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while, unless nohup has
+        it ignored; a second signal ends the process at once.
         """
-        numbers = [number for number in FAREWELLS if signal.getsignal(number) is not signal.SIG_IGN]
+        is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        numbers = [number for number in FAREWELLS if not (is_detached and number is signal.SIGHUP)]
         previous = {number: signal.signal(number, self._on_signal) for number in numbers}
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
         self._log.info("listening on %s as %s", addresses, self._machine.identity.peer)

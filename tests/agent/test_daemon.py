@@ -257,8 +257,12 @@ def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_coun
     pair: tuple[Agent, Agent],
 ) -> None:
     going, staying = pair
-    for agent in pair:
-        agent.run()
+    handler = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, it would be so by the agents too
+    try:
+        for agent in pair:
+            agent.run()
+    finally:
+        signal.signal(signal.SIGHUP, handler)
     for agent in pair:
         agent.until(lambda agent: agent.round > 10)
     going.signal(signal.SIGHUP)
