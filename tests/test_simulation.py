@@ -665,8 +665,8 @@ class AnySchedule(RuleBasedStateMachine):
 
 TestAnySchedule = AnySchedule.TestCase
 TestAnySchedule.settings = settings(
-    max_examples=300 if IS_LONG else 8,
-    stateful_step_count=60 if IS_LONG else 15,
+    max_examples=300 if IS_LONG else 16,
+    stateful_step_count=60 if IS_LONG else 40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

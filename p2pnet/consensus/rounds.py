@@ -109,6 +109,7 @@ class RoundMachine:
         self._is_complete = True
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
+        self._is_alone = False
         self._is_held_up = False
         """Whether training goes on only because somebody is missed."""
 
@@ -271,21 +272,28 @@ class RoundMachine:
             return self._finish(now)
         if self._exchange.is_held or not is_step_round(self._at.round, self._settings.exchanges):
             return self._propose(self._at.params, now)
+        effects = self._complain_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
         is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
         tracker = self._exchange.tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
-        return [
-            RunLocalStep(
-                self._at.round,
-                self._at.params,
-                tracker.direction,
-                tracker.mean_samples,
-                neighbor_weight,
-                is_complete,
-                tracker.network_size,
-            )
-        ]
+        step = RunLocalStep(
+            self._at.round,
+            self._at.params,
+            tracker.direction,
+            tracker.mean_samples,
+            neighbor_weight,
+            is_complete,
+            tracker.network_size,
+        )
+        return [*effects, step]
+
+    def _complain_of_loneliness(self) -> list[Effect]:
+        """Say, once each time, that nobody is left to learn from: what comes then is no network's model."""
+        was_alone, self._is_alone = self._is_alone, self._exchange.is_alone
+        if was_alone or not self._is_alone:
+            return []
+        return [Log(True, "no neighbor is left; from here on this agent learns from its own samples alone")]
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[Effect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
