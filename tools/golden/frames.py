@@ -1,0 +1,143 @@
+"""Messages as plain JSON and as bytes on the wire.
+
+A message is the list of its fields in their order. A field that JSON does not have stands as an object with one entry,
+whose name says what it is: `{"nonce": [1, 2]}`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from p2pnet.agent.portrait import SelfPortrait, decode_portrait, encode_portrait
+from p2pnet.consensus import messages as rounds
+from p2pnet.consensus.messages import LinkId, Nonce
+from p2pnet.membership import messages as membership
+from p2pnet.membership.messages import Record
+from p2pnet.membership.messages import State as MemberState
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Messages that are encoded and decoded by the same functions; their classes by the kind's number."""
+
+    encode: Callable[[Any], Sequence[Any]]
+    decode: Callable[[Sequence[bytes]], Any]
+    classes: Mapping[str, type]
+
+
+LANGUAGES = (
+    Language(
+        rounds.encode,
+        rounds.decode,
+        {
+            "1": rounds.Hello,
+            "2": rounds.Refuse,
+            "3": rounds.Ready,
+            "4": rounds.Share,
+            "5": rounds.Ack,
+            "6": rounds.Reset,
+            "7": rounds.Finished,
+            "8": rounds.Left,
+            "9": rounds.StateRequest,
+            "10": rounds.State,
+            "12": rounds.Away,
+            "20": rounds.Census,
+            "21": rounds.Survey,
+        },
+    ),
+    Language(
+        lambda message: [membership.encode(message)],
+        membership.decode,
+        {
+            "64": membership.Ping,
+            "65": membership.Ack,
+            "66": membership.ProbeRequest,
+            "67": membership.Vouch,
+            "68": membership.Gossip,
+            "69": membership.NeighborRequest,
+            "70": membership.NeighborReply,
+            "71": membership.Disconnect,
+            "72": membership.Digest,
+            "73": membership.Records,
+        },
+    ),
+    Language(encode_portrait, decode_portrait, {"portrait": SelfPortrait}),
+)
+KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS}
+"""All that the two protocols know."""
+
+# Nothing below names a class of messages.
+
+LANGUAGE_OF = {kind: language for language in LANGUAGES for kind in language.classes}
+
+
+def message_of(kind: str, values: Sequence[Any]) -> Any:
+    return LANGUAGE_OF[kind].classes[kind](*map(_built, values))
+
+
+def values_of(message: Any) -> list[Any]:
+    return [_plain(getattr(message, field.name)) for field in fields(message)]
+
+
+def encode(kind: str, message: Any) -> list[str]:
+    """The frames on the wire in hexadecimal digits."""
+    return [bytes(frame).hex() for frame in LANGUAGE_OF[kind].encode(message)]
+
+
+def decode(kind: str, frames: Sequence[str]) -> Any:
+    return LANGUAGE_OF[kind].decode([bytes.fromhex(frame) for frame in frames])
+
+
+def record(stored: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """The same messages with the frames of the present code: who adds one writes its fields into the file."""
+    return {
+        kind: [
+            {"fields": each["fields"], "frames": encode(kind, message_of(kind, each["fields"]))} for each in messages
+        ]
+        for kind, messages in stored.items()
+    }
+
+
+def _built(value: Any) -> Any:
+    match value:
+        case {"nonce": numbers}:
+            return Nonce(*numbers)
+        case {"link": [mine, theirs]}:
+            return LinkId(Nonce(*mine), Nonce(*theirs))
+        case {"record": [peer, state, *others]}:
+            return Record(peer, MemberState(state), *others)
+        case {"tuple": items}:
+            return tuple(map(_built, items))
+        case {"map": texts}:
+            return texts
+        case {"bytes": digits}:
+            return bytes.fromhex(digits)
+        case {"float64": numbers}:
+            return np.array(numbers, dtype=np.float64)
+        case {"float32": numbers}:
+            return np.array(numbers, dtype=np.float32)
+        case _:
+            return value
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Nonce():
+            return {"nonce": list(value)}
+        case LinkId():
+            return {"link": [list(nonce) for nonce in value]}
+        case Record():
+            peer, state, *others = (getattr(value, field.name) for field in fields(value))
+            return {"record": [peer, int(state), *others]}
+        case tuple():
+            return {"tuple": [_plain(item) for item in value]}
+        case dict():
+            return {"map": value}
+        case bytes():
+            return {"bytes": value.hex()}
+        case np.ndarray():
+            return {value.dtype.name: value.tolist()}
+        case _:
+            return value
