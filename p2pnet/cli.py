@@ -123,7 +123,7 @@ def run(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> N
 @_settings_options
 def check(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> None:
     """Say whether AGENT_TOML, its key and its data are fit to run, without running."""
-    from p2pnet.agent.check import check_agent
+    from p2pnet.agent.diagnostics.check import check_agent
     from p2pnet.config import read_settings
 
     click.echo(f"{agent_toml}: {check_agent(read_settings(agent_toml, _flags(flags, shorthands)))}")
@@ -137,7 +137,7 @@ def doctor(agent_toml: Path, flags: tuple[str, ...], is_json: bool, **shorthands
 
     It may be run while the agent runs. Exit code 0 if nothing is wrong, else 1.
     """
-    from p2pnet.agent.doctor import as_json, as_line, examine, is_well
+    from p2pnet.agent.diagnostics.doctor import as_json, as_line, examine, is_well
 
     findings = []
     for finding in examine(agent_toml, _flags(flags, shorthands)):
@@ -156,7 +156,7 @@ def doctor(agent_toml: Path, flags: tuple[str, ...], is_json: bool, **shorthands
 @click.option("--force", is_flag=True, help="Replace a key that is there: the agent becomes another one to its peers.")
 def keygen(output: Path, force: bool) -> None:
     """Make this agent's key pair, readable by you alone, and print its public key."""
-    from p2pnet.agent.security import generate_keys, write_keys
+    from p2pnet.agent.transport.keys import generate_keys, write_keys
 
     keys = generate_keys()
     write_keys(output, keys, is_replacing=force)
@@ -180,11 +180,11 @@ def keygen(output: Path, force: bool) -> None:
 @_report_options(files="each agent's settings, log and model")
 def demo(hidden: str, **options: Any) -> None:
     """Train one network across agents on this machine, each a process with data of its own."""
-    from p2pnet.demo.options import DemoOptions
-    from p2pnet.options import parse_hidden
+    from p2pnet.experiments.demo.options import DemoOptions
+    from p2pnet.experiments.options import parse_hidden
 
     demo_options = DemoOptions(hidden=parse_hidden(hidden), **options)
-    from p2pnet.demo.run import run_demo
+    from p2pnet.experiments.demo.run import run_demo
 
     sys.exit(run_demo(demo_options))
 
@@ -292,11 +292,11 @@ def demo(hidden: str, **options: Any) -> None:
 @_report_options(files="faults.csv of a network with faults")
 def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:
     """Train one network across simulated agents, in one process and virtual time."""
-    from p2pnet.options import parse_hidden
-    from p2pnet.simulate.options import SimulateOptions, parse_partitions
+    from p2pnet.experiments.options import parse_hidden
+    from p2pnet.experiments.simulate.options import SimulateOptions, parse_partitions
 
     partition, cut = parse_partitions(partitions)
     simulate_options = SimulateOptions(hidden=parse_hidden(hidden), partition=partition, cut=cut, **options)
-    from p2pnet.simulate.run import run_simulation
+    from p2pnet.experiments.simulate.run import run_simulation
 
     sys.exit(run_simulation(simulate_options))

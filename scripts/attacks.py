@@ -12,10 +12,12 @@ import msgpack
 import numpy as np
 import zmq
 
-from p2pnet.agent.security import KeyPair, generate_keys
-from p2pnet.agent.state import Result
-from p2pnet.agent.transport import Refusal
-from p2pnet.consensus.messages import (
+from p2pnet.agent.state_directory import Result
+from p2pnet.agent.transport.base import Refusal
+from p2pnet.agent.transport.keys import KeyPair, generate_keys
+from p2pnet.protocol.messages import membership
+from p2pnet.protocol.messages.membership import Disconnect, Gossip, MemberState, Record
+from p2pnet.protocol.messages.training import (
     PROTOCOL_VERSION,
     Ack,
     Hello,
@@ -27,8 +29,6 @@ from p2pnet.consensus.messages import (
     decode,
     encode,
 )
-from p2pnet.membership import messages as membership
-from p2pnet.membership.messages import Disconnect, Gossip, Record, State
 
 LOG_PATIENCE_S = 10.0
 HUGE = 2**61
@@ -235,8 +235,14 @@ def gossip(target: Target) -> None:
     """Of the agent's own death, of members that there are not, and of states that there are not either."""
     with insider(target) as mole:
         mole.hear_hello()
-        nobody = [Record(generate_keys().public, State.ALIVE, HUGE, f"tcp://127.0.0.1:{port}") for port in range(1, 65)]
-        for message in (Gossip((Record(target.public_key, State.DEAD, HUGE),)), Gossip(tuple(nobody)), Disconnect()):
+        nobody = [
+            Record(generate_keys().public, MemberState.ALIVE, HUGE, f"tcp://127.0.0.1:{port}") for port in range(1, 65)
+        ]
+        for message in (
+            Gossip((Record(target.public_key, MemberState.DEAD, HUGE),)),
+            Gossip(tuple(nobody)),
+            Disconnect(),
+        ):
             mole.socket.send_multipart([membership.encode(message)])
         mole.socket.send_multipart([msgpack.packb([PROTOCOL_VERSION, 68, [["x", 9, 1]]])])
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.run import simulate
+from p2pnet.experiments.simulate.summary import stationarity_at
+from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.penalties import SmoothPenalty
-from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.run import simulate
-from p2pnet.simulate.summary import stationarity_at
-from p2pnet.simulate.workload import make_simulated_workload
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "kin8nm.csv"
 DEFAULTS = SimulateOptions(

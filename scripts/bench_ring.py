@@ -19,20 +19,20 @@ import numpy as np
 import zmq
 
 from p2pnet.agent.daemon import Daemon
-from p2pnet.agent.discovery import NoDiscovery
 from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.names import Names
+from p2pnet.agent.names import PeerNames
 from p2pnet.agent.neighbors import NamedNeighbors
-from p2pnet.agent.security import KeyPair, generate_keys
-from p2pnet.agent.state import StateDirectory, read_history
-from p2pnet.agent.training import Training
-from p2pnet.agent.zmq_transport import ZmqTransport
-from p2pnet.consensus.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
-from p2pnet.consensus.messages import Survey
-from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.round_settings import RoundSettings
-from p2pnet.consensus.stages import StagedMachine
-from p2pnet.learner import Learner, Observation
+from p2pnet.agent.state_directory import StateDirectory, read_history
+from p2pnet.agent.transport.discovery import NoDiscovery
+from p2pnet.agent.transport.keys import KeyPair, generate_keys
+from p2pnet.agent.transport.zmq_transport import ZmqTransport
+from p2pnet.protocol.messages.training import FeatureStatistics
+from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.session import Session
+from p2pnet.training.learner import Learner, Observation
+from p2pnet.training.training import Training
 
 LOOPBACK = "tcp://127.0.0.1:0"
 N_AGENTS = 8
@@ -55,7 +55,7 @@ class StillLearner(Learner):
         return LocalStepDone(effect.round, effect.params, 1.0, 0.1)
 
 
-def still(_: Survey | None) -> Training:
+def still(_: FeatureStatistics | None) -> Training:
     return Training(StillLearner(), np.zeros(N_PARAMS), {}, {}, {})
 
 
@@ -73,15 +73,15 @@ def run_daemon(place: Place, pipe: Connection) -> None:
     transport = ZmqTransport.open(place.keys, [LOOPBACK], place.neighbors.__contains__)
     pipe.send(transport.addresses[0])
     addresses: dict[str, str] = pipe.recv()
-    settings = RoundSettings(max_rounds=N_ROUNDS, expected_neighbors=2, tolerance=0.0, exchanges=1)
+    settings = RoundOptions(max_rounds=N_ROUNDS, expected_neighbors=2, tolerance=0.0, exchanges=1)
     state = StateDirectory(place.directory)
     state.acquire()
     identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
     named = {peer: addresses[peer] for peer in place.neighbors}
     log = logging.getLogger("ring")
     neighbors = NamedNeighbors(transport, named, len(named), log, is_discovering=False)
-    machine = StagedMachine(identity, settings, None)
-    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, Names({}), log).run()
+    machine = Session(identity, settings, None)
+    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, PeerNames({}), log).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -14,7 +14,7 @@ from typing import Any
 from chaos_processes.machine import Machine
 from chaos_processes.namespaces import Namespaces, NoNamespacesError
 from chaos_table import Row
-from p2pnet.agent.security import generate_keys
+from p2pnet.agent.transport.keys import generate_keys
 
 FILTER = """
 table inet filtered {
@@ -27,7 +27,8 @@ table inet filtered {
 
 CLOCK_AHEAD = "import time; now = time.time; time.time = lambda: now() + 7200; from p2pnet.cli import main; main()"
 OTHER_VERSION = (
-    "import p2pnet.consensus.messages as messages; messages.PROTOCOL_VERSION = 2; from p2pnet.cli import main; main()"
+    "import p2pnet.protocol.messages.training as messages; messages.PROTOCOL_VERSION = 2; "
+    "from p2pnet.cli import main; main()"
 )
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from chaos_table import Row
-from p2pnet.membership.messages import State
-from p2pnet.membership.timing import LOSSY, WAN, MembershipTiming
-from p2pnet.membership_simulation import WINDOW_S, MembershipSimulation, NetworkConditions
+from p2pnet.protocol.membership.timing import LOSSY, WAN, MembershipTiming
+from p2pnet.protocol.messages.membership import MemberState
+from p2pnet.simulation.membership_simulator import WINDOW_S, MembershipSimulator, NetworkConditions
 
 N_AGENTS = 1000
 MAX_KNOWN_S = 8.0
@@ -18,17 +18,17 @@ MAX_BYTES_PER_S = 2000.0
 MAX_CONNECTED_S = 30.0
 MAX_HAUNTED_S = 300.0
 KEY_LENGTH = 40
-LIVING = (State.ALIVE, State.SUSPECT)
+LIVING = (MemberState.ALIVE, MemberState.SUSPECT)
 
 
 def names(n_agents: int, first: int = 0) -> list[str]:
-    """Names as long as public keys."""
+    """PeerNames as long as public keys."""
     return [f"agent-{k:04d}".ljust(KEY_LENGTH, ".") for k in range(first, first + n_agents)]
 
 
-def acquainted(n_agents: int, timing: MembershipTiming, conditions: NetworkConditions) -> MembershipSimulation:
+def acquainted(n_agents: int, timing: MembershipTiming, conditions: NetworkConditions) -> MembershipSimulator:
     """Agents that know of each other, and have no neighbors yet."""
-    simulation = MembershipSimulation(timing, conditions, seed=1)
+    simulation = MembershipSimulator(timing, conditions, seed=1)
     everybody = names(n_agents)
     for name in everybody:
         simulation.add(name, everybody[:2], known=everybody)
@@ -41,17 +41,17 @@ def traffic(rates: Mapping[str, list[float]]) -> tuple[str, float]:
     return f"{statistics.fmean(every):.0f} B/s sent, worst {max(every):.0f} in any {WINDOW_S:.0f} s", max(every)
 
 
-def degrees(simulation: MembershipSimulation) -> str:
+def degrees(simulation: MembershipSimulator) -> str:
     sizes = [len(view) for view in simulation.views().values()]
     n_one_sided = len(simulation.asymmetric())
     return f"{min(sizes)} to {max(sizes)} neighbors, mean {statistics.fmean(sizes):.1f}, {n_one_sided} one-sided"
 
 
-def to_whole_window(simulation: MembershipSimulation) -> None:
+def to_whole_window(simulation: MembershipSimulator) -> None:
     simulation.run(WINDOW_S - simulation.now % WINDOW_S)
 
 
-def n_false_deaths(simulation: MembershipSimulation) -> int:
+def n_false_deaths(simulation: MembershipSimulator) -> int:
     """How often somebody held one dead that lives."""
     alive = {machine.members.me.name for machine in simulation.machines.values()}
     return sum(" died" in text and text.split()[0] in alive for _, _, text in simulation.log)
@@ -80,7 +80,7 @@ def large_rows(n_agents: int) -> Iterator[Row]:
     yield from half_rows(simulation, rng)
 
 
-def crash_row(simulation: MembershipSimulation, rng: random.Random) -> Row:
+def crash_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
     """One after the other; the time runs from the crash itself."""
     times = []
     for victim in rng.sample(sorted(simulation.machines), 5):
@@ -93,7 +93,7 @@ def crash_row(simulation: MembershipSimulation, rng: random.Random) -> Row:
     return Row(f"{len(times)} crashes, one after the other", figures, max(times) <= MAX_KNOWN_S)
 
 
-def churn_row(simulation: MembershipSimulation, rng: random.Random) -> Row:
+def churn_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
     """Every two seconds one crashes, and a new one comes that knows nobody but a seed."""
     to_whole_window(simulation)
     start = simulation.now
@@ -108,7 +108,7 @@ def churn_row(simulation: MembershipSimulation, rng: random.Random) -> Row:
     return Row(scenario, f"{words}; {degrees(simulation)}", is_whole and worst <= MAX_BYTES_PER_S)
 
 
-def half_rows(simulation: MembershipSimulation, rng: random.Random) -> Iterator[Row]:
+def half_rows(simulation: MembershipSimulator, rng: random.Random) -> Iterator[Row]:
     to_whole_window(simulation)
     crashed_at = simulation.now
     dead = rng.sample(sorted(simulation.machines), len(simulation.machines) // 2)
@@ -137,7 +137,7 @@ def half_rows(simulation: MembershipSimulation, rng: random.Random) -> Iterator[
 
 def joining_row(n_agents: int) -> Row:
     """All of them within a minute, by one seed."""
-    simulation = MembershipSimulation(WAN, NetworkConditions(), seed=3)
+    simulation = MembershipSimulator(WAN, NetworkConditions(), seed=3)
     everybody = names(n_agents)
     for name in everybody:
         simulation.add(name, everybody[:1])

@@ -10,11 +10,8 @@ import numpy as np
 
 from chaos_table import Row
 from p2pnet.config import AlgorithmSettings
-from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.round_settings import RoundSettings
-from p2pnet.consensus.rounds import RoundMachine
-from p2pnet.consensus.timing import PRESETS, Timing
-from p2pnet.learner import NextLearner
+from p2pnet.data.sharding import PartitionName
+from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_cost import LocalCost
 from p2pnet.optim.local_optimizer import LocalOptimizer
@@ -23,11 +20,14 @@ from p2pnet.optim.mlp import Mlp
 from p2pnet.optim.penalties import penalty_by_name
 from p2pnet.optim.steps import SecantWeight
 from p2pnet.optim.surrogates import PartialLinearization
-from p2pnet.partition import PartitionName
-from p2pnet.problem import make_optimizer
-from p2pnet.simulation import Conditions, Simulation
-from p2pnet.witness import Witness
-from p2pnet.workload import Workload, make_workload
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.timing import PRESETS, Timing
+from p2pnet.simulation.conservation_oracle import ConservationOracle
+from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.training.learner import NextLearner
+from p2pnet.training.problem import make_optimizer
 
 N_AGENTS = 8
 N_FEATURES = 10
@@ -96,7 +96,7 @@ class Convex:
         self._solutions[tuple(names)] = v
         return v
 
-    def error(self, simulation: Simulation, names: Sequence[str]) -> float:
+    def error(self, simulation: Simulator, names: Sequence[str]) -> float:
         """‖w − w*‖ / ‖w*‖ of the worst of these agents."""
         solution = self.solution(names)
         worst = max(float(np.linalg.norm(simulation.machines[name].params - solution)) for name in names)
@@ -109,16 +109,16 @@ class Convex:
         timing: Timing,
         exchanges: int = 2,
         precision: int = 64,
-    ) -> Simulation:
+    ) -> Simulator:
         """A network of all agents, about to start."""
-        simulation = Simulation(conditions, np.random.default_rng(0), Witness())
-        settings = RoundSettings(10**6, exchanges=exchanges, tolerance=0.0, precision=precision, timing=timing)
+        simulation = Simulator(conditions, np.random.default_rng(0), ConservationOracle())
+        settings = RoundOptions(10**6, exchanges=exchanges, tolerance=0.0, precision=precision, timing=timing)
         for k, name in enumerate(self.names):
             self.add(simulation, name, replace(settings, expected_neighbors=sum(k in edge for edge in edges)))
         simulation.connect([(self.names[j], self.names[k]) for j, k in edges])
         return simulation
 
-    def add(self, simulation: Simulation, name: str, settings: RoundSettings, incarnation: int = 1) -> None:
+    def add(self, simulation: Simulator, name: str, settings: RoundOptions, incarnation: int = 1) -> None:
         identity = Identity(name, name, incarnation, {})
         machine = RoundMachine(identity, settings, np.zeros(self.model.n_params))
         simulation.add(name, machine, self.learner(name))
@@ -136,7 +136,7 @@ def slow_to_fast(name: str) -> float:
 class Leak:
     """The worst that a simulation's witness has found at any step so far: at every tenth event, and at the end."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulator) -> None:
         self._simulation = simulation
         self._n_events = 0
         self.worst = 0.0
@@ -152,7 +152,7 @@ class Leak:
         return self.worst
 
 
-def run_until(simulation: Simulation, leak: Leak, is_reached: Callable[[], bool], max_rounds: int) -> int:
+def run_until(simulation: Simulator, leak: Leak, is_reached: Callable[[], bool], max_rounds: int) -> int:
     """The round of the furthest agent when the condition holds; `max_rounds` if it never does."""
 
     def furthest() -> int:
@@ -167,7 +167,7 @@ def run_until(simulation: Simulation, leak: Leak, is_reached: Callable[[], bool]
     return furthest()
 
 
-def rounds_to(problem: Convex, simulation: Simulation, leak: Leak, accuracy: float, max_rounds: int) -> int:
+def rounds_to(problem: Convex, simulation: Simulator, leak: Leak, accuracy: float, max_rounds: int) -> int:
     """The rounds that it takes until the worst agent is that near to the central solution."""
     return run_until(simulation, leak, lambda: problem.error(simulation, problem.names) < accuracy, max_rounds)
 
@@ -245,7 +245,7 @@ class Settling:
     """A network on a convex problem that is to come to rest again after each blow."""
 
     problem: Convex
-    simulation: Simulation
+    simulation: Simulator
     mode: str
     accuracy: float
     leak: Leak
@@ -282,7 +282,7 @@ def churn_rows() -> Iterator[Row]:
         yield settling.row("all", everyone)
         simulation.crash("agent-2")
         yield settling.row("agent-2 has crashed", [name for name in everyone if name != "agent-2"])
-        settings = RoundSettings(10**6, exchanges=1, tolerance=0.0, expected_neighbors=2, timing=timing)
+        settings = RoundOptions(10**6, exchanges=1, tolerance=0.0, expected_neighbors=2, timing=timing)
         problem.add(simulation, "agent-2", settings, incarnation=2)
         yield settling.row("agent-2 is back", everyone)
         simulation.cut([(one, other) for one in halves[0] for other in halves[1]])
@@ -298,7 +298,7 @@ class Trial:
     workload: Workload
     seed: int
 
-    def worst_objective(self, simulation: Simulation) -> float:
+    def worst_objective(self, simulation: Simulator) -> float:
         everything = self.workload.problem.local_cost(self.workload.train)
         machines = simulation.machines.values()
         return max(self.workload.problem.objective(machine.params, everything) for machine in machines)
@@ -309,19 +309,19 @@ class Trial:
         run_until(calm, Leak(calm), lambda: False, N_ROUNDS)
         return 1.01 * self.worst_objective(calm)
 
-    def rounds_to(self, target: float, simulation: Simulation, leak: Leak) -> int:
+    def rounds_to(self, target: float, simulation: Simulator, leak: Leak) -> int:
         """Twice as many at most."""
         n_rounds = 0
         while n_rounds < 2 * N_ROUNDS and (n_rounds == 0 or self.worst_objective(simulation) > target):
             n_rounds = run_until(simulation, leak, lambda: False, n_rounds + 5)
         return n_rounds
 
-    def network(self, conditions: Conditions, start_error: float = 0.0) -> Simulation:
+    def network(self, conditions: Conditions, start_error: float = 0.0) -> Simulator:
         """Agents on a ring, each with its shard of the workload; single precision on the wire, and the patience of the
         preset for networks that lose much. `start_error` is by how much, relatively, the parameters begin elsewhere.
         """
-        simulation = Simulation(conditions, np.random.default_rng(self.seed), Witness())
-        settings = RoundSettings(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
+        simulation = Simulator(conditions, np.random.default_rng(self.seed), ConservationOracle())
+        settings = RoundOptions(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
         params = self.workload.problem.first_params().astype(np.float64, copy=False)
         params = params * (1.0 + start_error * np.random.default_rng(self.seed).standard_normal(params.size))
         names = [f"agent-{k}" for k in range(self.workload.n_agents)]

@@ -30,7 +30,7 @@ SEES_THE_WORLD = {
 
 FORBIDDEN_SERIALISERS = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
-SEES_BOTH_ROOMS = {"learner.py", "agent/daemon.py", "simulate/descent.py"}
+SEES_BOTH_ROOMS = {"training/learner.py", "agent/daemon.py", "experiments/simulate/descent.py"}
 """Where mathematics and decisions are put together; no other file knows both."""
 
 
@@ -67,7 +67,7 @@ def is_within(name: str, module: str) -> bool:
 
 @pytest.mark.parametrize(
     ("room", "libraries"),
-    [("optim", {"numpy", "threadpoolctl"}), ("consensus", {"numpy", "msgpack"}), ("membership", {"msgpack"})],
+    [("optim", {"numpy", "threadpoolctl"}), ("protocol", {"numpy", "msgpack"})],
 )
 def test_a_room_without_a_world_imports_its_own_and_a_few_pure_libraries(room: str, libraries: set[str]) -> None:
     assert any(sources(room))
@@ -94,9 +94,9 @@ def test_global_randomness_is_used_nowhere() -> None:
 
 def test_mathematics_and_decisions_meet_in_named_places_only() -> None:
     for path in sources():
-        rooms = {room for room in ("optim", "consensus") for name in imports(path) if is_within(name, f"p2pnet.{room}")}
+        rooms = {room for room in ("optim", "protocol") for name in imports(path) if is_within(name, f"p2pnet.{room}")}
         place = path.relative_to(PACKAGE).as_posix()
-        assert len(rooms) < 2 or place in SEES_BOTH_ROOMS, f"{place} sees optim and consensus"
+        assert len(rooms) < 2 or place in SEES_BOTH_ROOMS, f"{place} sees optim and protocol"
 
 
 def test_sockets_are_in_the_agent_only() -> None:

@@ -8,12 +8,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from p2pnet import __version__
-from p2pnet.agent.security import load_keys
+from p2pnet.agent.transport.keys import load_keys
 from p2pnet.cli import main
 from p2pnet.config import Settings, read_settings
-from p2pnet.demo.options import DemoOptions
 from p2pnet.errors import ConfigError
-from p2pnet.options import parse_hidden
+from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.options import parse_hidden
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,9 @@ def test_run_hands_the_settings_to_the_agent_and_ends_with_its_exit_code(
 def demos(monkeypatch: pytest.MonkeyPatch) -> list[DemoOptions]:
     """The options of the demos that would have been run."""
     asked: list[DemoOptions] = []
-    monkeypatch.setitem(sys.modules, "p2pnet.demo.run", SimpleNamespace(run_demo=lambda options: asked.append(options)))
+    monkeypatch.setitem(
+        sys.modules, "p2pnet.experiments.demo.run", SimpleNamespace(run_demo=lambda options: asked.append(options))
+    )
     return asked
 
 

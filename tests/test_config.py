@@ -11,7 +11,7 @@ from p2pnet.config import (
     AgentSettings,
     DataSettings,
     ModelSettings,
-    Neighbor,
+    NeighborSettings,
     NetworkSettings,
     Settings,
     parse_penalty,
@@ -70,7 +70,7 @@ def test_flags_and_variables_hold_lists_and_tables_as_toml(tmp_path: Path) -> No
     settings = read(tmp_path, DATA, "model.hidden=[8, 4]", P2PNET_NETWORK__NEIGHBORS=neighbors)
 
     assert settings.model.hidden == (8, 4)
-    assert settings.network.neighbors == (Neighbor(address="tcp://a:1", public_key=KEY),)
+    assert settings.network.neighbors == (NeighborSettings(address="tcp://a:1", public_key=KEY),)
 
 
 def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path: Path) -> None:
@@ -176,17 +176,17 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [KEY[:-1], KEY + "0", KEY[:-1] + " ", "#####" + KEY[5:]])
 def test_a_key_that_does_not_stand_for_32_bytes_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="must be a public key"):
-        Neighbor(public_key=key)
+        NeighborSettings(public_key=key)
 
 
 def test_an_agent_that_only_dials_out_needs_the_addresses_of_its_neighbors() -> None:
     with pytest.raises(ValueError, match="every neighbor needs an address"):
-        NetworkSettings(bind="none", neighbors=(Neighbor(public_key=KEY),))
+        NetworkSettings(bind="none", neighbors=(NeighborSettings(public_key=KEY),))
 
 
 def test_no_neighbor_is_named_twice() -> None:
     with pytest.raises(ValueError, match="different public keys"):
-        NetworkSettings(neighbors=(Neighbor(public_key=KEY), Neighbor(public_key=KEY)))
+        NetworkSettings(neighbors=(NeighborSettings(public_key=KEY), NeighborSettings(public_key=KEY)))
 
 
 def test_others_dial_what_is_advertised_else_what_is_bound_with_the_host_name_for_a_wildcard(
@@ -240,7 +240,7 @@ def test_written_settings_are_read_back_the_same(tmp_path: Path) -> None:
     written = Settings(
         agent=AgentSettings(name='a "quoted" näme \\ \x7f'),
         network=NetworkSettings(
-            neighbors=(Neighbor(address="tcp://b:1", public_key=KEY, name="b"),), round_pace_s=1e-7
+            neighbors=(NeighborSettings(address="tcp://b:1", public_key=KEY, name="b"),), round_pace_s=1e-7
         ),
         data=DataSettings(source=tmp_path / "shard.npz", test_source=Path("/data/test.npz"), classes=("0", "1")),
         model=ModelSettings(hidden=()),

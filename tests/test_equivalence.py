@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from p2pnet.agent.preparation import prepare, round_settings
-from p2pnet.agent.state import StateDirectory
+from p2pnet.agent.assembly import prepare, round_settings
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings, read_settings
-from p2pnet.consensus.effects import PeerId
-from p2pnet.consensus.messages import Array
-from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.rounds import RoundMachine
-from p2pnet.demo.fleet import AgentFiles, write_fleet
-from p2pnet.demo.options import DemoOptions
-from p2pnet.demo.processes import Exit, ProcessGroup, agent_command
-from p2pnet.simulation import Conditions, Simulation
-from p2pnet.workload import make_workload
+from p2pnet.experiments.demo.fleet import AgentFiles, write_fleet
+from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.demo.processes import Exit, ProcessGroup, agent_command
+from p2pnet.experiments.workload import make_workload
+from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.rounds.effects import PeerId
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.simulation.simulator import Conditions, Simulator
 
 N_ROUNDS = 20
 PATIENCE_S = 180.0
@@ -79,7 +79,7 @@ def run_daemons(agents: list[AgentFiles]) -> dict[PeerId, Array]:
 
 def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
     """The same from the agents' own settings, all in this process and in virtual time."""
-    simulation = Simulation(Conditions(), np.random.default_rng(0))
+    simulation = Simulator(Conditions(), np.random.default_rng(0))
     with threadpool_limits(limits=1, user_api="blas"):
         for settings in agents:
             preparation = prepare(settings)

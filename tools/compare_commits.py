@@ -22,7 +22,10 @@ from typing import Any
 from golden import simulations
 
 ROOT = Path(__file__).resolve().parents[1]
-ENTRIES = [("p2pnet.simulate.run:simulate", "p2pnet.simulate.options:SimulateOptions")]
+ENTRIES = [
+    ("p2pnet.experiments.simulate.run:simulate", "p2pnet.experiments.simulate.options:SimulateOptions"),
+    ("p2pnet.simulate.run:simulate", "p2pnet.simulate.options:SimulateOptions"),
+]
 """Where a commit may have the function that simulates, and the class of its options."""
 COUNTS = (
     *("rounds", "bytes_sent_total", "messages_lost", "rounds_lost", "links_reopened"),

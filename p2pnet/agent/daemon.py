@@ -19,17 +19,14 @@ from typing import final
 import numpy as np
 
 from p2pnet import __version__
-from p2pnet.agent.backoff import Backoff
-from p2pnet.agent.discovery import Discovery
+from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
-from p2pnet.agent.names import Names
+from p2pnet.agent.names import PeerNames
 from p2pnet.agent.neighbors import Neighbors, News
-from p2pnet.agent.portrait import SelfPortrait, encode_portrait
-from p2pnet.agent.records import Records
 from p2pnet.agent.rejections import Rejections
-from p2pnet.agent.state import RoundRecord, StateDirectory
-from p2pnet.agent.training import Training
-from p2pnet.agent.transport import (
+from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.state_directory import RoundRecord, StateDirectory
+from p2pnet.agent.transport.base import (
     Connected,
     DialFailed,
     Disconnected,
@@ -39,9 +36,21 @@ from p2pnet.agent.transport import (
     Transport,
     TransportEvent,
 )
-from p2pnet.agent.unreached import Unreached
+from p2pnet.agent.transport.discovery import Discovery
+from p2pnet.agent.unreached import UnreachablePeers
 from p2pnet.agent.worker import Worker
-from p2pnet.consensus.effects import (
+from p2pnet.errors import ProtocolError, TrainingError
+from p2pnet.protocol.messages.training import (
+    PROTOCOL_VERSION,
+    FeatureStatistics,
+    ForeignVersionError,
+    Refuse,
+    Reset,
+    decode,
+    encode,
+)
+from p2pnet.protocol.peering.backoff import Backoff
+from p2pnet.protocol.rounds.effects import (
     AwayRequested,
     Close,
     CutLocalStepShort,
@@ -63,18 +72,9 @@ from p2pnet.consensus.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.consensus.messages import (
-    PROTOCOL_VERSION,
-    ForeignVersionError,
-    Refuse,
-    Reset,
-    Survey,
-    decode,
-    encode,
-)
-from p2pnet.consensus.stages import StagedMachine
-from p2pnet.errors import ProtocolError, TrainingError
-from p2pnet.learner import Learner
+from p2pnet.protocol.rounds.session import Session
+from p2pnet.training.learner import Learner
+from p2pnet.training.training import Training
 
 FAREWELLS: Mapping[signal.Signals, LeaveRequested | AwayRequested] = {
     signal.SIGTERM: LeaveRequested(),
@@ -109,13 +109,13 @@ class Daemon:
 
     def __init__(
         self,
-        machine: StagedMachine,
-        make_training: Callable[[Survey | None], Training],
+        machine: Session,
+        make_training: Callable[[FeatureStatistics | None], Training],
         transport: Transport,
         neighbors: Neighbors,
         discovery: Discovery,
         state: StateDirectory,
-        names: Names,
+        names: PeerNames,
         log: logging.Logger,
     ) -> None:
         self._machine = machine
@@ -124,10 +124,10 @@ class Daemon:
         self._transport = transport
         self._neighbors = neighbors
         self._discovery = discovery
-        self._unreached = Unreached()
+        self._unreached = UnreachablePeers()
         self._backoff = Backoff(SystemRandom().uniform)
         self._rejections = Rejections(machine.identity.peer, names, log)
-        self._records = Records(state, log, time.time)
+        self._records = RunRecorder(state, log, time.time)
         self._names = names
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
@@ -220,7 +220,7 @@ class Daemon:
                 self._receive(peer, frames)
             case Inquired(peer):
                 self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks who this is")
-                self._transport.reply(peer, encode_portrait(self._portrait(peer)))
+                self._transport.reply(peer, encode_status(self._portrait(peer)))
             case Connected(peer):
                 self._unreached.reached(peer)
                 self._tell(self._neighbors.connected(peer))
@@ -242,11 +242,11 @@ class Daemon:
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
             self._tell(self._neighbors.found(agent))
 
-    def _portrait(self, peer: PeerId) -> SelfPortrait:
+    def _portrait(self, peer: PeerId) -> NodeStatus:
         """What is told a peer that asks who this is."""
         identity, rounds = self._machine.identity, self._machine.rounds
         asking = None if rounds is None else rounds.neighborhood.find(peer)
-        return SelfPortrait(
+        return NodeStatus(
             protocol=PROTOCOL_VERSION,
             name=identity.name,
             software=__version__,
@@ -326,7 +326,7 @@ class Daemon:
                 case Log(_, text):
                     self._log.log(_level(effect), "%s", text)
 
-    def _prepare(self, survey: Survey | None) -> _Answer:
+    def _prepare(self, survey: FeatureStatistics | None) -> _Answer:
         self._training = training = self._make_training(survey)
         return _Answer(Prepared(training.fingerprint, training.params), None)
 

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from p2pnet.agent.transport import PeerId
+from p2pnet.agent.transport.base import PeerId
 from p2pnet.config import NetworkSettings
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Names:
+class PeerNames:
     """The names that the settings give, which say more to a person than keys, but prove nothing."""
 
     given: Mapping[PeerId, str]
 
     @classmethod
-    def of(cls, network: NetworkSettings) -> Names:
+    def of(cls, network: NetworkSettings) -> PeerNames:
         return cls({neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name})
 
     def call(self, peer: PeerId) -> str:

@@ -10,19 +10,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import SystemRandom
 from typing import assert_never, final
 
-from p2pnet.agent.discovery import LanAgent
 from p2pnet.agent.logs import LineBudget
-from p2pnet.agent.transport import Address, DialFailed, DialProblem, Frame, PeerId, Transport
+from p2pnet.agent.transport.base import Address, DialFailed, DialProblem, Frame, PeerId, Transport
+from p2pnet.agent.transport.discovery import LanAgent
 from p2pnet.config import NetworkSettings
-from p2pnet.consensus.effects import PeerConnected, PeerDisconnected, PeerParted
-from p2pnet.consensus.messages import Refuse
-from p2pnet.consensus.messages import encode as encode_for_rounds
-from p2pnet.consensus.neighborhood import Identity
 from p2pnet.errors import ProtocolError, TransportError
-from p2pnet.membership import effects as wanted
-from p2pnet.membership.machine import MembershipMachine
-from p2pnet.membership.messages import Record, State, decode, encode, is_membership
-from p2pnet.membership.timing import PRESETS
+from p2pnet.protocol.membership import effects as wanted
+from p2pnet.protocol.membership.machine import MembershipMachine
+from p2pnet.protocol.membership.timing import PRESETS
+from p2pnet.protocol.messages.membership import MemberState, Record, decode, encode, is_membership
+from p2pnet.protocol.messages.training import Refuse
+from p2pnet.protocol.messages.training import encode as encode_for_rounds
+from p2pnet.protocol.rounds.effects import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.protocol.rounds.neighborhood import Identity
 
 News = PeerConnected | PeerDisconnected | PeerParted
 """What the rounds are to know of their neighbors."""
@@ -80,7 +80,7 @@ class Neighbors(ABC):
 
 
 @final
-class Door:
+class AdmissionControl:
     """Where those are turned away that have dialed when there were neighbors enough; each side is told, once."""
 
     def __init__(self, transport: Transport, log: logging.Logger, max_neighbors: int) -> None:
@@ -118,7 +118,7 @@ class NamedNeighbors(Neighbors):
         self._max_neighbors = max_neighbors
         self._clock = clock
         self._is_discovering = is_discovering
-        self._door = Door(transport, log, max_neighbors)
+        self._door = AdmissionControl(transport, log, max_neighbors)
         self._found: dict[PeerId, tuple[str, ...]] = {}
         """where the local network says that those are who have no address"""
         self._guests: set[PeerId] = set()
@@ -232,7 +232,7 @@ class GossipedNeighbors(Neighbors):
         self._guests: set[PeerId] = set()
         self._put_off_until: dict[PeerId, float] = {}
         """guests and seeds; how long members are left alone the machine decides"""
-        self._door = Door(transport, log, machine.view.capacity)
+        self._door = AdmissionControl(transport, log, machine.view.capacity)
 
     def start(self) -> list[News]:
         return self._perform(self._machine.start(self._clock()))
@@ -364,7 +364,7 @@ def make_neighbors(
         addresses = {neighbor.public_key: neighbor.address for neighbor in settings.neighbors}
         is_discovering = settings.discovery != "none"
         return NamedNeighbors(transport, addresses, settings.max_neighbors, log, is_discovering=is_discovering)
-    me = Record(identity.peer, State.ALIVE, identity.incarnation, identity.address, identity.name)
+    me = Record(identity.peer, MemberState.ALIVE, identity.incarnation, identity.address, identity.name)
     seeds = {seed.public_key: seed.address for seed in settings.seeds}
     machine = MembershipMachine(
         me, seeds, allowed.__contains__, settings.max_neighbors, PRESETS[settings.preset], SystemRandom()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import final
 
-from p2pnet.agent.names import Names
-from p2pnet.agent.transport import Address, PeerId, Refusal, Rejected
+from p2pnet.agent.names import PeerNames
+from p2pnet.agent.transport.base import Address, PeerId, Refusal, Rejected
 from p2pnet.errors import TransportError
 
 MAX_REMEMBERED = 1000
@@ -19,7 +19,7 @@ _ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_
 class Rejections:
     """Those that were refused, with the cause."""
 
-    def __init__(self, own_key: PeerId, names: Names, log: logging.Logger) -> None:
+    def __init__(self, own_key: PeerId, names: PeerNames, log: logging.Logger) -> None:
         self._own_key = own_key
         self._names = names
         self._log = log

@@ -8,18 +8,18 @@ from contextlib import ExitStack
 
 from threadpoolctl import threadpool_limits
 
+from p2pnet.agent.assembly import Preparation, prepare, round_settings
 from p2pnet.agent.daemon import Daemon
-from p2pnet.agent.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
-from p2pnet.agent.names import Names
+from p2pnet.agent.names import PeerNames
 from p2pnet.agent.neighbors import make_neighbors
-from p2pnet.agent.preparation import Preparation, prepare, round_settings
-from p2pnet.agent.state import StateDirectory
-from p2pnet.agent.transport import Transport
+from p2pnet.agent.state_directory import StateDirectory
+from p2pnet.agent.transport.base import Transport
+from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.config import Settings
-from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.stages import StagedMachine
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.session import Session
 
 
 def run_agent(settings: Settings) -> int:
@@ -40,12 +40,10 @@ def run_agent(settings: Settings) -> int:
             fingerprint=preparation.fingerprint,
             address=settings.network.advertised_address or "",
         )
-        machine = StagedMachine(
-            identity, round_settings(settings, keys.public), preparation.summary, preparation.settling_s
-        )
+        machine = Session(identity, round_settings(settings, keys.public), preparation.summary, preparation.settling_s)
         discovery = _discovery(settings, preparation, transport, log)
         neighbors = make_neighbors(settings.network, preparation.allowed, identity, transport, log)
-        names = Names.of(settings.network)
+        names = PeerNames.of(settings.network)
         daemon = Daemon(machine, preparation.training, transport, neighbors, discovery, state, names, log)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from p2pnet.agent.transport import PeerId
+from p2pnet.agent.transport.base import PeerId
 from p2pnet.config import NetworkSettings
-from p2pnet.consensus.mixing import MetropolisMixing, Mixing, OnePeerExponential, RandomMatching
+from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, RandomMatching
 
 
 def make_mixing(network: NetworkSettings, me: PeerId) -> Mixing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import final
 
-from p2pnet.agent.transport import DialFailed, DialProblem, PeerId
+from p2pnet.agent.transport.base import DialFailed, DialProblem, PeerId
 
 STARTING_S = 5.0
 """Agents are not started all at once: for so long a peer that is not there yet is nothing to tell."""
@@ -20,7 +20,7 @@ class _Trouble:
 
 
 @final
-class Unreached:
+class UnreachablePeers:
     """The peers that could not be reached since they were last connected."""
 
     def __init__(self) -> None:

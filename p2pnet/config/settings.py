@@ -110,14 +110,14 @@ class AgentSettings(Section):
     )
 
 
-class Seed(Section):
+class SeedSettings(Section):
     """An agent that is dialed first, to learn of the network."""
 
     address: DialAddress = Field(description="Where the agent listens.", examples=["tcp://192.0.2.8:7070"])
     public_key: PublicKey = Field(description="The agent's public key.", examples=[_SOME_KEY])
 
 
-class Neighbor(Section):
+class NeighborSettings(Section):
     """An agent that this one exchanges shares with."""
 
     public_key: PublicKey = Field(description="The neighbor's public key.", examples=[_SOME_KEY])
@@ -136,7 +136,7 @@ class NetworkSettings(Section):
         description="Address that others dial; default: bind, with the host name in place of a wildcard.",
         examples=["tcp://192.0.2.7:7070"],
     )
-    neighbors: tuple[Neighbor, ...] = Field(
+    neighbors: tuple[NeighborSettings, ...] = Field(
         default=(),
         description="Agents to exchange shares with; one without an address dials this agent.",
         examples=[
@@ -149,7 +149,7 @@ class NetworkSettings(Section):
             ]
         ],
     )
-    seeds: tuple[Seed, ...] = Field(
+    seeds: tuple[SeedSettings, ...] = Field(
         default=(),
         description="Agents to begin with where no neighbors are named: all agents then find each other by gossip.",
         examples=[[{"address": "tcp://192.0.2.8:7070", "public_key": _SOME_KEY}]],

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from chaos_processes.wiring import Wiring
-from p2pnet.agent.state import RoundRecord, StateDirectory, read_history
+from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
 from p2pnet.config import read_settings, write_config
-from p2pnet.demo.fleet import AgentFiles, write_fleet
-from p2pnet.demo.options import DemoOptions
-from p2pnet.demo.processes import agent_command, child_environment
+from p2pnet.experiments.demo.fleet import AgentFiles, write_fleet
+from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.demo.processes import agent_command, child_environment
+from p2pnet.experiments.workload import Workload
 from p2pnet.optim.arrays import Array
-from p2pnet.workload import Workload
 
 SECONDS_BETWEEN_LOOKS = 0.02
 

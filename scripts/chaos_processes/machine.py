@@ -16,10 +16,10 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from p2pnet.agent.security import generate_keys, write_keys
-from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.agent.state_directory import StateDirectory, read_history
+from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.config import Settings, write_config
-from p2pnet.demo.processes import child_environment
+from p2pnet.experiments.demo.processes import child_environment
 from p2pnet.optim.arrays import Array
 
 PATIENCE_S = 60.0

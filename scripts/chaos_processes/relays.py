@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from chaos_processes.wiring import Wiring
-from p2pnet.demo.fleet import free_ports
+from p2pnet.experiments.demo.fleet import free_ports
 
 CHUNK_BYTES = 1400
 """About what a packet carries."""

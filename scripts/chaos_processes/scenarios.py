@@ -28,14 +28,14 @@ from chaos_processes.references import References
 from chaos_processes.relays import Relays
 from chaos_processes.wiring import Loopback, Wiring
 from chaos_table import Row
-from p2pnet.agent.security import generate_keys, load_keys
-from p2pnet.agent.state import StateDirectory
-from p2pnet.agent.transport import Address
-from p2pnet.consensus.conservation import conservation_error
-from p2pnet.consensus.timing import Timing
-from p2pnet.partition import PartitionName
-from p2pnet.problem import make_problem
-from p2pnet.workload import Workload, make_workload
+from p2pnet.agent.state_directory import StateDirectory
+from p2pnet.agent.transport.base import Address
+from p2pnet.agent.transport.keys import generate_keys, load_keys
+from p2pnet.data.sharding import PartitionName
+from p2pnet.experiments.workload import Workload, make_workload
+from p2pnet.protocol.links.conservation import conservation_error
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.training.problem import make_problem
 
 N_AGENTS = 8
 EVERYONE = range(N_AGENTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from p2pnet.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.options import SimulateOptions
 
 FILES = ("concrete", "energy", "kin8nm", "wine_quality_red")
 

@@ -10,11 +10,11 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.report.baselines import train_centrally
-from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.run import Simulated, simulate
-from p2pnet.simulate.summary import SimulationSummary
-from p2pnet.simulate.workload import make_simulated_workload
+from p2pnet.experiments.report.baselines import train_centrally
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.run import Simulated, simulate
+from p2pnet.experiments.simulate.summary import SimulationSummary
+from p2pnet.experiments.simulate.workload import make_simulated_workload
 
 STEP_SIZES = (0.1, 0.3, 1.0)
 """The grid from which gradient tracking, DGD and D-PSGD get the step size that is best for them."""

@@ -11,7 +11,7 @@ from chaos_processes.namespaces import Namespaces, NoNamespacesError
 from chaos_processes.references import References
 from chaos_processes.relays import Relays
 from chaos_processes.wiring import Loopback, Wiring
-from p2pnet.workload import Workload, make_workload
+from p2pnet.experiments.workload import Workload, make_workload
 
 N_AGENTS = 4
 EVERYONE = range(N_AGENTS)

@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from p2pnet.agent.logs import LINES_AT_ONCE, LineBudget
-from p2pnet.agent.security import generate_keys, write_keys
-from p2pnet.agent.state import StateDirectory, read_history
+from p2pnet.agent.state_directory import StateDirectory, read_history
+from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.cli import main
-from p2pnet.config import AgentSettings, Neighbor, Seed, Settings, write_config
-from p2pnet.consensus.conservation import conservation_error
-from p2pnet.demo.fleet import free_ports
-from p2pnet.demo.processes import child_environment
+from p2pnet.config import AgentSettings, NeighborSettings, SeedSettings, Settings, write_config
+from p2pnet.experiments.demo.fleet import free_ports
+from p2pnet.experiments.demo.processes import child_environment
+from p2pnet.protocol.links.conservation import conservation_error
 
 PATIENCE_S = 90.0
 FOR_EVER = 1_000_000
@@ -105,8 +105,10 @@ class Agent:
                 "agent": AgentSettings(name=self.directory.name, state_dir=Path()),
                 "network": {
                     "bind": self.address,
-                    "neighbors": [Neighbor(address=peer.address, public_key=peer.keys.public) for peer in neighbors],
-                    "seeds": [Seed(address=peer.address, public_key=peer.keys.public) for peer in seeds],
+                    "neighbors": [
+                        NeighborSettings(address=peer.address, public_key=peer.keys.public) for peer in neighbors
+                    ],
+                    "seeds": [SeedSettings(address=peer.address, public_key=peer.keys.public) for peer in seeds],
                     "round_pace_s": 0.02,
                     **network,
                 },

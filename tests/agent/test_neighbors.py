@@ -6,26 +6,26 @@ from random import Random
 
 import pytest
 
-from p2pnet.agent.discovery import LanAgent
 from p2pnet.agent.neighbors import GossipedNeighbors, NamedNeighbors, Neighbors, News
-from p2pnet.agent.transport import DialFailed, DialProblem, Frame, PeerId, Refusal, Transport, TransportEvent
-from p2pnet.consensus import messages as rounds
-from p2pnet.consensus.effects import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.agent.transport.base import DialFailed, DialProblem, Frame, PeerId, Refusal, Transport, TransportEvent
+from p2pnet.agent.transport.discovery import LanAgent
 from p2pnet.errors import ProtocolError
-from p2pnet.membership.machine import MembershipMachine
-from p2pnet.membership.messages import (
+from p2pnet.protocol.membership.machine import MembershipMachine
+from p2pnet.protocol.membership.timing import LAN
+from p2pnet.protocol.messages import training as rounds
+from p2pnet.protocol.messages.membership import (
     Disconnect,
     Gossip,
+    MemberState,
     Message,
     NeighborReply,
     NeighborRequest,
     Record,
-    State,
     decode,
     encode,
     is_membership,
 )
-from p2pnet.membership.timing import LAN
+from p2pnet.protocol.rounds.effects import PeerConnected, PeerDisconnected, PeerParted
 
 SHARES = [bytes(frame) for frame in rounds.encode(rounds.Refuse("any message of the rounds"))]
 
@@ -105,7 +105,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def gossiped(wire: Wire, clock: Clock) -> GossipedNeighbors:
-    me = Record("me", State.ALIVE, 1, "tcp://192.0.2.1:7070", "me")
+    me = Record("me", MemberState.ALIVE, 1, "tcp://192.0.2.1:7070", "me")
     seeds = {"ann": "tcp://ann:7070"}
     machine = MembershipMachine(me, seeds, lambda peer: peer != "stranger", 4, LAN, Random(0))  # noqa: S311
     neighbors = GossipedNeighbors(machine, wire, seeds, logging.getLogger("test"), clock)
@@ -114,12 +114,12 @@ def gossiped(wire: Wire, clock: Clock) -> GossipedNeighbors:
 
 
 def request_of(peer: PeerId) -> list[bytes]:
-    record = Record(peer, State.ALIVE, 1, f"tcp://{peer}:7070", peer)
+    record = Record(peer, MemberState.ALIVE, 1, f"tcp://{peer}:7070", peer)
     return [encode(NeighborRequest(record, False))]
 
 
 def accepted_by(peer: PeerId) -> list[bytes]:
-    return [encode(NeighborReply(Record(peer, State.ALIVE, 1, f"tcp://{peer}:7070", peer), True))]
+    return [encode(NeighborReply(Record(peer, MemberState.ALIVE, 1, f"tcp://{peer}:7070", peer), True))]
 
 
 def test_a_seed_is_a_neighbor_once_it_has_agreed(wire: Wire, gossiped: GossipedNeighbors) -> None:
@@ -153,7 +153,7 @@ def test_one_that_is_let_go_is_no_neighbor(gossiped: GossipedNeighbors) -> None:
 
 def test_a_member_that_is_no_neighbor_has_no_word_in_the_rounds(gossiped: GossipedNeighbors) -> None:
     gossiped.connected("ann")
-    gossiped.received("ann", [encode(Gossip((Record("cat", State.ALIVE, 1, "tcp://cat:7070", "cat"),)))])
+    gossiped.received("ann", [encode(Gossip((Record("cat", MemberState.ALIVE, 1, "tcp://cat:7070", "cat"),)))])
     gossiped.connected("cat")
     assert gossiped.received("cat", SHARES) == ([], False)
 
@@ -182,8 +182,8 @@ def test_one_that_trains_something_else_is_hung_up_on(wire: Wire, gossiped: Goss
 def test_a_bad_address_is_not_dialed(wire: Wire, clock: Clock, gossiped: GossipedNeighbors) -> None:
     gossiped.connected("ann")
     gossiped.received("ann", accepted_by("ann"))
-    gossiped.received("ann", [encode(Gossip((Record("cat", State.ALIVE, 1, "no address", "cat"),)))])
-    gossiped.received("ann", [encode(Gossip((Record("stranger", State.ALIVE, 1, "tcp://b:1", "b"),)))])
+    gossiped.received("ann", [encode(Gossip((Record("cat", MemberState.ALIVE, 1, "no address", "cat"),)))])
+    gossiped.received("ann", [encode(Gossip((Record("stranger", MemberState.ALIVE, 1, "tcp://b:1", "b"),)))])
     clock.pass_time(gossiped, 10.0)
     assert wire.dialed.keys() == {"ann"}
 

@@ -11,7 +11,7 @@ import pytest
 from chaos_processes.machine import Machine, errors_to_central
 from chaos_processes.namespaces import Namespaces, NoNamespacesError
 from chaos_processes.relays import Relays
-from p2pnet.demo.fleet import free_ports
+from p2pnet.experiments.demo.fleet import free_ports
 
 ACCURACY = 1e-4
 FOR_EVER = 1_000_000

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from p2pnet.agent.names import Names
+from p2pnet.agent.names import PeerNames
 from p2pnet.agent.rejections import MAX_REMEMBERED, Rejections
-from p2pnet.agent.transport import Refusal, Rejected
+from p2pnet.agent.transport.base import Refusal, Rejected
 
 MOLE = "m" * 40
 OWN_KEY = "k" * 40
@@ -15,7 +15,7 @@ BOB = "b" * 40
 
 @pytest.fixture
 def rejections() -> Rejections:
-    return Rejections(OWN_KEY, Names({BOB: "bob"}), logging.getLogger("test"))
+    return Rejections(OWN_KEY, PeerNames({BOB: "bob"}), logging.getLogger("test"))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from chaos_processes.machine import Machine, errors_to_central
 from p2pnet.agent.schedules import describe_schedule, make_mixing
-from p2pnet.agent.security import generate_keys
+from p2pnet.agent.transport.keys import generate_keys
 from p2pnet.config import NetworkSettings
-from p2pnet.demo.fleet import free_ports
+from p2pnet.experiments.demo.fleet import free_ports
 
 N_AGENTS = 4
 SCHEDULES = ["one-peer-exponential", "matching"]

@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from sklearn.datasets import load_wine
 
-from p2pnet.agent.data import Samples, load_data
-from p2pnet.agent.scaling import moments, scaling_by
-from p2pnet.agent.security import KeyPair, generate_keys, write_keys
-from p2pnet.config import AgentSettings, Neighbor, Settings, read_settings, write_config
-from p2pnet.demo.fleet import free_ports
-from p2pnet.demo.processes import Exit, ProcessGroup, agent_command
-from p2pnet.problem import make_problem
-from p2pnet.report.baselines import train_centrally
+from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
+from p2pnet.config import AgentSettings, NeighborSettings, Settings, read_settings, write_config
+from p2pnet.data.reading import Samples, load_data
+from p2pnet.data.scaling import moments, scaling_by
+from p2pnet.experiments.demo.fleet import free_ports
+from p2pnet.experiments.demo.processes import Exit, ProcessGroup, agent_command
+from p2pnet.experiments.report.baselines import train_centrally
+from p2pnet.training.problem import make_problem
 
 PATIENCE_S = 120.0
 OFFSET = 1e3
@@ -56,7 +56,9 @@ class Agent:
                 "agent": AgentSettings(name=self.name, state_dir=Path()),
                 "network": {
                     "bind": self.address,
-                    "neighbors": [Neighbor(address=peer.address, public_key=peer.keys.public) for peer in neighbors],
+                    "neighbors": [
+                        NeighborSettings(address=peer.address, public_key=peer.keys.public) for peer in neighbors
+                    ],
                     "round_pace_s": 0.05 if algorithm else 0.0,
                     "start_timeout_s": 3.0,
                 },

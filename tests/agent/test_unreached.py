@@ -2,8 +2,8 @@
 
 import pytest
 
-from p2pnet.agent.transport import DialFailed, DialProblem
-from p2pnet.agent.unreached import STARTING_S, Unreached
+from p2pnet.agent.transport.base import DialFailed, DialProblem
+from p2pnet.agent.unreached import STARTING_S, UnreachablePeers
 
 ADDRESS = "tcp://192.0.2.1:7070"
 
@@ -14,19 +14,19 @@ def failed(problem: DialProblem, peer: str = "a") -> DialFailed:
 
 @pytest.mark.parametrize("problem", [DialProblem.NAME_NOT_FOUND, DialProblem.NOT_ALLOWED, DialProblem.NOT_THE_PEER])
 def test_what_waiting_does_not_mend_is_told_at_once_and_once(problem: DialProblem) -> None:
-    unreached = Unreached()
+    unreached = UnreachablePeers()
     assert [unreached.is_news(failed(problem), now) for now in (0.0, 1.0, 1000.0)] == [True, False, False]
 
 
 @pytest.mark.parametrize("problem", [DialProblem.REFUSED, DialProblem.TIMED_OUT])
 def test_a_peer_that_may_still_be_starting_is_told_of_a_little_later(problem: DialProblem) -> None:
-    unreached = Unreached()
+    unreached = UnreachablePeers()
     times = (7.0, 6.9 + STARTING_S, 7.0 + STARTING_S, 8.0 + STARTING_S)
     assert [unreached.is_news(failed(problem), now) for now in times] == [False, False, True, False]
 
 
 def test_another_cause_and_another_peer_are_news_and_everything_is_after_a_connection() -> None:
-    unreached = Unreached()
+    unreached = UnreachablePeers()
     assert unreached.is_news(failed(DialProblem.NOT_ALLOWED), 0.0)
     assert unreached.is_news(failed(DialProblem.NAME_NOT_FOUND), 1.0)
     assert unreached.is_news(failed(DialProblem.NOT_ALLOWED, "b"), 1.0)

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from p2pnet.agent.portrait import SelfPortrait, decode_portrait, encode_portrait
-from p2pnet.consensus import messages as rounds
-from p2pnet.consensus.messages import LinkId, Nonce
-from p2pnet.membership import messages as membership
-from p2pnet.membership.messages import Record
-from p2pnet.membership.messages import State as MemberState
+from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
+from p2pnet.protocol.messages import membership
+from p2pnet.protocol.messages import training as rounds
+from p2pnet.protocol.messages.membership import MemberState, Record
+from p2pnet.protocol.messages.training import LinkId, Nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,10 @@ LANGUAGES = (
             "7": rounds.Finished,
             "8": rounds.Left,
             "9": rounds.StateRequest,
-            "10": rounds.State,
+            "10": rounds.StateReply,
             "12": rounds.Away,
-            "20": rounds.Census,
-            "21": rounds.Survey,
+            "20": rounds.LabelSet,
+            "21": rounds.FeatureStatistics,
         },
     ),
     Language(
@@ -52,7 +51,7 @@ LANGUAGES = (
         membership.decode,
         {
             "64": membership.Ping,
-            "65": membership.Ack,
+            "65": membership.Pong,
             "66": membership.ProbeRequest,
             "67": membership.Vouch,
             "68": membership.Gossip,
@@ -60,10 +59,10 @@ LANGUAGES = (
             "70": membership.NeighborReply,
             "71": membership.Disconnect,
             "72": membership.Digest,
-            "73": membership.Records,
+            "73": membership.MemberRecords,
         },
     ),
-    Language(encode_portrait, decode_portrait, {"portrait": SelfPortrait}),
+    Language(encode_status, decode_status, {"portrait": NodeStatus}),
 )
 KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS}
 """All that the two protocols know."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from golden import simulations, surveys
-from p2pnet.simulate.options import SimulateOptions
-from p2pnet.simulate.run import simulate
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.run import simulate
 
 FIGURES = (
     *("rounds", "stopped_because", "bytes_sent_total", "messages_lost", "rounds_lost", "links_reopened"),

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from p2pnet import errors
-from p2pnet.agent.state import StateDirectory
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.cli import main
 from p2pnet.config import Settings
 

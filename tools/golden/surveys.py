@@ -4,14 +4,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from p2pnet.consensus.neighborhood import Identity
-from p2pnet.consensus.round_settings import RoundSettings
-from p2pnet.consensus.rounds import RoundMachine
-from p2pnet.consensus.survey import Summary, SurveyMachine
-from p2pnet.consensus.timing import Timing
-from p2pnet.learner import Learner
-from p2pnet.simulation import Conditions, Simulation
-from p2pnet.topology import make_topology
+from p2pnet.experiments.topology import make_topology
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.training.learner import Learner
 
 WITHOUT_FAULTS = "ring"
 WITH_FAULTS = "full, loss and delays, one crashes and returns"
@@ -57,8 +57,8 @@ class _Network:
         names = list(self.shards)
         edges = make_topology(graph, n_agents, rng)
         self.n_neighbors = {name: sum(k in edge for edge in edges) for k, name in enumerate(names)}
-        self.machines: dict[str, SurveyMachine] = {}
-        self.simulation = Simulation(conditions, np.random.default_rng(0))
+        self.machines: dict[str, StatisticsMachine] = {}
+        self.simulation = Simulator(conditions, np.random.default_rng(0))
         self.simulation.connect((names[j], names[k]) for j, k in edges)
         for name in names:
             self.start(name, incarnation=1)
@@ -66,9 +66,9 @@ class _Network:
     def start(self, name: str, incarnation: int) -> None:
         samples = self.shards[name]
         labels = tuple("αβγδεζ"[k] for k in (len(samples) // 30, len(samples) // 30 + 1))
-        own = Summary(len(samples), samples.mean(axis=0), samples.var(axis=0), labels)
-        settings = RoundSettings(max_rounds=500, timing=_QUICK, expected_neighbors=self.n_neighbors[name])
-        machine = SurveyMachine(Identity(name, name, incarnation, {"data": "3 columns"}), settings, own, 0.0)
+        own = LocalStatistics(len(samples), samples.mean(axis=0), samples.var(axis=0), labels)
+        settings = RoundOptions(max_rounds=500, timing=_QUICK, expected_neighbors=self.n_neighbors[name])
+        machine = StatisticsMachine(Identity(name, name, incarnation, {"data": "3 columns"}), settings, own, 0.0)
         self.machines[name] = machine
         # It has all that the simulation asks of a machine, and computes what it wants computed by itself.
         self.simulation.add(name, cast(RoundMachine, machine), cast(Learner, None))

@@ -1,0 +1,49 @@
+"""What can be found wrong with an agent before it runs."""
+
+import numpy as np
+
+from p2pnet.agent.assembly import Preparation, prepare
+from p2pnet.agent.daemon import require_finite
+from p2pnet.agent.logs import check_log
+from p2pnet.agent.state_directory import StateDirectory
+from p2pnet.config import Settings
+from p2pnet.protocol.rounds.effects import Evaluate, RunLocalStep
+from p2pnet.training.training import survey_alone
+
+
+def check_agent(settings: Settings) -> str:
+    """One line on what the agent would train, and as whom; any P2pnetError that running it would begin with.
+
+    Everything that a run begins with is tried, up to the first local step, and nothing is left behind.
+    """
+    check_log(settings.log)
+    preparation = prepare(settings)
+    StateDirectory(settings.agent.state_dir).check()
+    preparation.open_transport(settings.network.bind).close(0.0)
+    _try_a_local_step(preparation)
+    train, test = preparation.train, preparation.test
+    # Other agents may have labels that this one has not.
+    least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
+    task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
+    return (
+        f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), "
+        f"{counted(len(preparation.addresses), 'peer')} named, {train.n_samples} training and "
+        f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
+        f"{task} with loss {settings.objective.loss_for(train.task)}"
+    )
+
+
+def counted(number: int, what: str) -> str:
+    """The number with its noun, in the plural where it is not 1."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _try_a_local_step(preparation: Preparation) -> None:
+    """Begin with the first parameters as if there were no other agents; a model's own faults show here."""
+    training = preparation.training(survey_alone(preparation.summary))
+    learner, params = training.learner, training.params
+    evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
+    learner.observe()
+    direction = evaluated.gradient_sum / evaluated.n_samples
+    with np.errstate(all="ignore"):
+        learner.run_local_step(RunLocalStep(0, params, direction, evaluated.n_samples, 0.0, is_complete=True))

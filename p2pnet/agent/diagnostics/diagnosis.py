@@ -1,0 +1,196 @@
+"""What asking an agent has come to, in words: why it cannot be reached, or why it would not train with us."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from p2pnet.agent.diagnostics.status import NodeStatus
+from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
+from p2pnet.agent.transport.base import Address, DialProblem, PeerId
+from p2pnet.agent.transport.hosts import resolve
+from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.protocol.messages.training import PROTOCOL_VERSION
+
+MAX_CLOCK_DIFFERENCE_S = 120.0
+_TCP_TIMEOUT_S = 4.0  # Linux takes three seconds to find out that a machine of its own network is not there
+_ZMTP_SIGNATURE = (b"\xff", b"\x7f")  # its first and its tenth byte
+
+
+class Outcome(StrEnum):
+    FINE = "fine"
+    WRONG = "wrong"
+    DOUBTFUL = "doubtful"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has found."""
+
+    outcome: Outcome
+    subject: str
+    """what was looked at: a section of the settings, or an agent"""
+    words: str
+    """what is so, and what to do about it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An agent to ask, and the addresses to ask it at."""
+
+    name: str
+    peer: PeerId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is to be asked with, and what the answers are held against."""
+
+    keys: KeyPair
+    fingerprint: Mapping[str, str] | None
+    """None where the data cannot be read"""
+    incarnation: int
+
+    def findings(self, target: Target) -> list[Finding]:
+        """All there is to say about one agent."""
+        reached, answer = self._reach(target)
+        if answer is None:
+            return [reached]
+        return [reached, *self._compared(target.name, answer)]
+
+    def _reach(self, target: Target) -> tuple[Finding, Answered | None]:
+        """The finding at the first address that answers, else that of the first address."""
+        failures = []
+        for address in target.addresses:
+            finding, answer = self._ask(target, address)
+            if answer is not None:
+                return finding, answer
+            failures.append(finding)
+        return failures[0], None
+
+    def _ask(self, target: Target, address: str) -> tuple[Finding, Answered | None]:
+        where = Address.parse(address)
+        try:
+            hosts = resolve(where.host)
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a host name"
+            words = f"the name {where.host} does not resolve ({reason}): correct it, or give an address in numbers"
+            return Finding(Outcome.WRONG, target.name, words), None
+        reasons = []
+        for host in hosts:
+            place = Address(host, where.port)
+            answer = inquire(self.keys, target.peer, place)
+            if isinstance(answer, Answered):
+                return Finding(Outcome.FINE, target.name, _in_touch(answer, place)), answer
+            reasons.append(f"{place}: {_why_unanswered(answer, place, self.keys.public)}")
+        return Finding(Outcome.WRONG, target.name, "; ".join(reasons)), None
+
+    def _compared(self, name: str, answer: Answered) -> Iterator[Finding]:
+        portrait = answer.portrait
+        if portrait.protocol != PROTOCOL_VERSION:
+            yield Finding(
+                Outcome.WRONG,
+                name,
+                f"speaks version {portrait.protocol} of the protocol (p2pnet {portrait.software}), and this machine "
+                f"{PROTOCOL_VERSION}: install the same p2pnet on both",
+            )
+        elif self.fingerprint is not None:
+            differences = _differences(self.fingerprint, portrait)
+            if differences:
+                words = "; ".join(differences)
+                yield Finding(Outcome.WRONG, name, f"trains something else: {words}: make both settings the same")
+        if portrait.known_incarnation > self.incarnation:
+            yield Finding(
+                Outcome.WRONG,
+                name,
+                f"remembers this agent from {_moment(portrait.known_incarnation)}, after what this machine would begin "
+                f"with, {_moment(self.incarnation)}, and takes it for the past: the clock was set back, or the state "
+                "directory was lost; set the clock, or restart that agent, which forgets",
+            )
+        if abs(answer.clock_ahead_s) > MAX_CLOCK_DIFFERENCE_S:
+            yield Finding(
+                Outcome.DOUBTFUL,
+                name,
+                f"its clock is {_duration(abs(answer.clock_ahead_s))} "
+                f"{'ahead of' if answer.clock_ahead_s > 0 else 'behind'} this machine's: training does not compare "
+                "clocks, but an agent whose clock is set back may be taken for its own past after a restart, and logs "
+                "do not fit together; set both clocks by NTP",
+            )
+
+
+def _in_touch(answer: Answered, where: Address) -> str:
+    portrait = answer.portrait
+    doing = "its training has not begun" if portrait.round < 0 else f"in round {portrait.round}"
+    return f"{portrait.name} answers at {where} in {1000 * answer.round_trip_s:.1f} ms; {doing}"
+
+
+def _why_unanswered(answer: Unanswered, where: Address, own_key: PeerId) -> str:
+    match answer.problem:
+        case DialProblem.NOT_ALLOWED:
+            return (
+                "it does not allow our key: put it into its security.allowed_peers or among its neighbors, and restart "
+                f"it: '{own_key}'"
+            )
+        case DialProblem.NOT_THE_PEER:
+            return _who_else_is_there(where)
+        case None:
+            return "it holds its key and then says nothing: it is too busy, or its p2pnet is too old to answer"
+        case _ if answer.is_tcp_connected:
+            return "it takes the connection and then says nothing: that program has been stopped, or hangs"
+        case _:
+            return _why_no_connection(where)
+
+
+def _who_else_is_there(where: Address) -> str:
+    """Those that speak ZeroMQ's protocol say so at once."""
+    try:
+        with socket.create_connection((where.host, where.port), _TCP_TIMEOUT_S) as stream:
+            stream.settimeout(_TCP_TIMEOUT_S)
+            first = stream.recv(10)
+    except OSError:
+        first = b""
+    if (first[:1], first[9:10]) == _ZMTP_SIGNATURE:
+        return "another agent answers there, or this one has a new key: correct the address, or ask for its public key"
+    return "a program answers there that is no agent: correct the address"
+
+
+def _why_no_connection(where: Address) -> str:
+    """The reason in the words of the operating system, which ZeroMQ keeps to itself."""
+    try:
+        socket.create_connection((where.host, where.port), _TCP_TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return f"the machine is there, and port {where.port} is closed: start the agent there, or correct the port"
+    except TimeoutError:
+        return (
+            "no answer in time: that machine is off, the address is another's, or a firewall drops what goes to port "
+            f"{where.port}"
+        )
+    except OSError as error:
+        return f"there is no way to that machine ({error.strerror}): see to this machine's network, or the address"
+    return "it was not there a moment ago, and is now: look again"
+
+
+def _differences(ours: Mapping[str, str], portrait: NodeStatus) -> list[str]:
+    theirs = portrait.fingerprint
+    return [
+        f"{name}: theirs is {theirs.get(name, 'absent')}, ours is {ours.get(name, 'absent')}"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def _moment(incarnation: int) -> str:
+    """An incarnation is the second in which it began, unless it is one that the clock did not give."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(incarnation, 2**35)))
+
+
+def _duration(seconds: float) -> str:
+    for unit, length_s in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if round(seconds) >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,95 @@
+"""One question, who are you and what do you train, and its answer: what `p2pnet doctor` asks and every agent answers.
+
+Question and answer travel over a connection of their own, which the other agent takes for nothing else: the one that
+the two may have for training is not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic, time
+
+import zmq
+
+from p2pnet.agent.diagnostics.status import MAX_STATUS_BYTES, NodeStatus, decode_status
+from p2pnet.agent.transport.base import Address, DialProblem, PeerId, TransportLimits
+from p2pnet.agent.transport.connection import Context, SocketSet
+from p2pnet.agent.transport.dialer import DialedConnection
+from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.errors import ProtocolError
+
+QUESTION = (b"", b"p2pnet?")
+LIMITS = TransportLimits(
+    max_frames=1, max_message_bytes=MAX_STATUS_BYTES, connect_timeout_s=3.0, handshake_timeout_s=3.0
+)
+ANSWER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The portrait, and how it came."""
+
+    portrait: NodeStatus
+    round_trip_s: float
+    clock_ahead_s: float
+    """how much the other clock is ahead of ours, if the way there took as long as the way back"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Where the inquiry ended."""
+
+    problem: DialProblem | None
+    """None where the other side proved its key, and then said nothing, or nothing that can be read"""
+    is_tcp_connected: bool
+
+
+def inquire(keys: KeyPair, peer: PeerId, address: Address) -> Answered | Unanswered:
+    """Ask the agent with that public key at that numeric address; it takes at most some seconds."""
+    context: Context = zmq.Context()
+    connection = DialedConnection(context, keys, LIMITS, peer, address, is_greeting=False)
+    try:
+        return _await(connection)
+    finally:
+        connection.close()
+        context.term()
+
+
+def _await(connection: DialedConnection) -> Answered | Unanswered:
+    sockets = SocketSet()
+    answers: list[Answered | Unanswered] = []
+    asked_at, asked_at_s = 0.0, 0.0
+
+    def follow() -> None:
+        nonlocal asked_at, asked_at_s
+        was_open = connection.is_open
+        connection.follow()
+        if connection.is_open and not was_open:
+            asked_at, asked_at_s = monotonic(), time()
+            connection.send(QUESTION, sum(map(len, QUESTION)))
+
+    def receive() -> None:
+        for message in connection.reader.read(1):
+            frames = [frame.buffer for frame in message.frames]
+            answers.append(_judge(frames, monotonic() - asked_at, asked_at_s))
+
+    sockets.add(connection.socket, receive)
+    sockets.add(connection.monitor.socket, follow)
+    give_up_at = monotonic() + LIMITS.connect_timeout_s + LIMITS.handshake_timeout_s + ANSWER_TIMEOUT_S
+    while not answers and connection.ended_at is None and monotonic() < give_up_at:
+        sockets.wait(max(0.0, give_up_at - monotonic()))
+        if connection.is_open:
+            give_up_at = connection.opened_at + ANSWER_TIMEOUT_S
+    if answers:
+        return answers[0]
+    problem = None if connection.is_open else connection.problem or DialProblem.TIMED_OUT
+    return Unanswered(problem, is_tcp_connected=connection.stream is not None)
+
+
+def _judge(frames: Sequence[memoryview], round_trip_s: float, asked_at_s: float) -> Answered | Unanswered:
+    try:
+        portrait = decode_status(frames)
+    except ProtocolError:
+        return Unanswered(None, is_tcp_connected=True)
+    return Answered(portrait, round_trip_s, portrait.time_s - (asked_at_s + round_trip_s / 2))

@@ -1,0 +1,95 @@
+"""What a run leaves in its state directory: its history, the model, the books, and how it ended."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, final
+
+from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory
+from p2pnet.agent.transport.base import Transport
+from p2pnet.errors import TrainingError
+from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighborhood import Identity
+
+
+@final
+class RunRecorder:
+    """Written as the run goes on, so that little is lost when power fails."""
+
+    def __init__(self, state: StateDirectory, log: logging.Logger, clock: Callable[[], float]) -> None:
+        """`clock` shows the seconds since the epoch."""
+        self._state = state
+        self._log = log
+        self._clock = clock
+        self._history = state.open_history()
+        self._first: RoundRecord | None = None
+        self._has_begun = False
+        self._is_told_of_missing_rows = False
+        self._is_model_saved = False
+
+    def keep(self, record: RoundRecord) -> None:
+        """A row of history for the round."""
+        if record.round == 0:
+            self._first = record  # its time is that of the start of training, still to come
+            return
+        if self._first is not None:
+            self._log.info("joins the training in round %d", record.round)
+            self._first = None
+        self._append(record)
+        self._log.debug("round %d: objective %.6g", record.round, record.objective_local)
+
+    def begin(self) -> None:
+        """The first local step of the training begins."""
+        if self._first is not None:
+            self._log.info("training begins")
+            self._append(replace(self._first, time_s=self._clock()))
+            self._first = None
+
+    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
+        """TrainingError where it cannot be written; a second call tries again, one after it is saved does nothing.
+
+        Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
+        """
+        if self._has_begun and not self._is_model_saved:
+            self._state.save_model(params, description)
+            self._is_model_saved = True
+
+    def save_end(
+        self,
+        identity: Identity,
+        rounds: RoundMachine | None,
+        stopped_because: str,
+        transport: Transport,
+        n_messages_dropped: int,
+        n_messages_refused: int,
+    ) -> None:
+        if rounds is not None:
+            self._state.save_books(rounds.books())
+        self._state.save_result(
+            Result(
+                agent=identity.name,
+                public_key=identity.peer,
+                rounds=0 if rounds is None else rounds.round,
+                stopped_because=stopped_because,
+                bytes_sent=transport.bytes_sent,
+                bytes_received=transport.bytes_received,
+                peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                n_messages_dropped=n_messages_dropped,
+                n_rejected={str(refusal): n for refusal, n in transport.n_rejected.items()},
+                n_messages_refused=n_messages_refused,
+            )
+        )
+
+    def _append(self, record: RoundRecord) -> None:
+        """A row that cannot be written is no reason to end the training."""
+        self._has_begun = True
+        try:
+            self._history.append(record)
+        except TrainingError as error:
+            if not self._is_told_of_missing_rows:
+                self._log.warning("%s; training goes on, without a row for each round", error)
+            self._is_told_of_missing_rows = True

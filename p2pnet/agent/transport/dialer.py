@@ -1,0 +1,294 @@
+"""The dialing side: one peer's addresses, tried again and again with growing pauses, one DEALER for each attempt.
+
+A fresh socket for each attempt, instead of ZeroMQ's own reconnection, means that a refused handshake backs off like a
+refused connection, and that nothing queued for a connection that has ended is ever delivered by a later one.
+"""
+
+import errno
+import queue
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import zmq
+
+from p2pnet.agent.transport.base import Address, DialProblem, Frame, PeerId, Refusal, TransportLimits
+from p2pnet.agent.transport.connection import (
+    LAST_WORDS_S,
+    Connection,
+    Context,
+    MessageReader,
+    Monitor,
+    Observer,
+    SocketSet,
+    TcpStream,
+    configure,
+    send_message,
+)
+from p2pnet.agent.transport.hosts import is_numeric, resolve
+from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.errors import TransportError
+
+_N_MONITOR_EVENTS = 16
+_N_FRAMES = 256
+_STEADY_S = 5.0  # a connection that lived this long was good: the pauses begin anew
+_NOT_ALLOWED_STATUS = 400
+# One socket serves one connection. When it ends, ZeroMQ discards what has arrived unread if reconnection is forbidden
+# (-1), and with IMMEDIATE as well, so reconnection is only put off, and the socket closed before.
+_NEVER_MS = 24 * 3600 * 1000
+
+
+class Resolver:
+    """Host names into numeric addresses, on threads of their own: the loop never waits for a name server."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def start(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
+        """Put the host's numeric addresses into `answers` when they are known; none when it does not resolve."""
+        if is_numeric(host):
+            answers.put([host])
+            return
+        threading.Thread(target=self._resolve, args=(host, answers), name="resolve", daemon=True).start()
+
+    def _resolve(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
+        try:
+            hosts = resolve(host)
+        except (OSError, UnicodeError):
+            hosts = []
+        answers.put(hosts)
+        self._wake()
+
+
+class DialedConnection(Connection):
+    """One attempt, and the connection that it becomes once the peer has proved its key."""
+
+    def __init__(
+        self,
+        context: Context,
+        keys: KeyPair,
+        limits: TransportLimits,
+        peer: PeerId,
+        address: Address,
+        *,
+        is_greeting: bool = True,
+    ) -> None:
+        """Who does not greet has to ask something, as soon as the connection is open."""
+        super().__init__(peer, None)
+        self.is_open = False
+        self.opened_at = self.started_at = monotonic()
+        self.problem: DialProblem | None = None
+        self.refusal: Refusal | None = None
+        self._limits = limits
+        self.socket = context.socket(zmq.DEALER)
+        configure(self.socket, keys, limits)
+        self.socket.curve_serverkey = peer.encode("ascii")
+        self.socket.reconnect_ivl = _NEVER_MS
+        self.socket.connect_timeout = round(limits.connect_timeout_s * 1000)
+        self.socket.ipv6 = ":" in address.host
+        self.reader = MessageReader(self.socket, limits, is_router=False)
+        self.monitor = Monitor(context, self.socket)
+        self.socket.connect(str(address))
+        if is_greeting:
+            send_message(self.socket, [b""], 0)  # leaves first, as soon as the handshake is done
+
+    def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
+        is_usable = self.is_open and self.ended_at is None
+        return is_usable and send_message(self.socket, frames, n_bytes)
+
+    def follow(self) -> None:
+        """Follow the monitor through connection, handshake and end."""
+        for event, value in self.monitor.read(_N_MONITOR_EVENTS):
+            if event == zmq.EVENT_CONNECTED:
+                self.stream = TcpStream.of(value)
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.is_open = True
+                self.opened_at = monotonic()
+                self.start_counting()
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _NOT_ALLOWED_STATUS:
+                self.problem = DialProblem.NOT_ALLOWED
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value == errno.EAGAIN:
+                self.problem = DialProblem.TIMED_OUT
+            elif event in {zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED}:
+                self._end(is_refused=event == zmq.EVENT_CLOSED)
+
+    def close(self, linger_ms: int = 0) -> None:
+        """End the connection; what is queued still has `linger_ms` to leave."""
+        self.monitor.close()
+        self.socket.close(linger_ms if self.is_open else 0)
+        if self.stream:
+            self.stream.close()
+
+    def _end(self, is_refused: bool) -> None:
+        self.ended_at = monotonic()
+        if self.is_open:
+            if self.stream and self.stream.is_open_at_peer():
+                self.refusal = Refusal.BROKEN_FRAME
+        elif is_refused:
+            is_late = monotonic() - self.started_at >= self._limits.connect_timeout_s
+            self.problem = DialProblem.TIMED_OUT if is_late else DialProblem.REFUSED
+        else:
+            self.problem = self.problem or DialProblem.NOT_THE_PEER
+
+
+@dataclass(frozen=True, slots=True)
+class DialingContext:
+    """What all dialers of one transport share."""
+
+    context: Context
+    sockets: SocketSet
+    keys: KeyPair
+    limits: TransportLimits
+    resolver: Resolver
+
+
+class Dialer:
+    """Keeps one peer dialed: resolve, connect, shake hands, and after an end or a failure again.
+
+    While it is paused (the peer has dialed us) nothing new is tried.
+    """
+
+    def __init__(self, shared: DialingContext, observer: Observer, peer: PeerId, addresses: Sequence[str]) -> None:
+        self.peer = peer
+        self.is_paused = False
+        self._places = _parse(addresses)
+        self._shared = shared
+        self._observer = observer
+        self._connection: DialedConnection | None = None
+        self._answers: queue.SimpleQueue[list[str]] | None = None
+        self._n_attempts = 0
+        self._n_failures = 0
+        self._next_at = monotonic()
+        self._random = random.SystemRandom()
+
+    @property
+    def connection(self) -> DialedConnection | None:
+        """The connection once it can be used."""
+        return self._connection if self._connection and self._connection.is_open else None
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `advance` has something to do by itself."""
+        if self._connection:
+            ended_at = self._connection.ended_at
+            return None if ended_at is None else ended_at + LAST_WORDS_S
+        is_waiting = not self.is_paused and self._answers is None
+        return self._next_at if is_waiting else None
+
+    def redirect(self, addresses: Sequence[str]) -> None:
+        """Dial there from now on; an open connection stays."""
+        places = _parse(addresses)
+        if places != self._places:
+            self._places = places
+            self._answers = None
+            self._n_attempts = 0
+            if self.connection is None:
+                self.release(0)
+            self._n_failures = 0
+            self._next_at = monotonic()
+
+    def resume(self) -> None:
+        """Dial again, at once, if it was paused."""
+        if self.is_paused:
+            self.is_paused = False
+            self._next_at = monotonic()
+
+    def release(self, linger_ms: int) -> None:
+        """Close the connection or attempt, if any, without a report; the next attempt follows unless paused."""
+        connection, self._connection = self._connection, None
+        if connection:
+            self._shared.sockets.remove(connection.socket)
+            self._shared.sockets.remove(connection.monitor.socket)
+            connection.close(linger_ms)
+
+    def advance(self, now: float) -> None:
+        """Take leave of a connection that has ended, or start the attempt that is due."""
+        connection = self._connection
+        if connection:
+            if connection.ended_at is not None and now >= connection.ended_at + LAST_WORDS_S:
+                self._receive()
+                self._finish(connection)
+            return
+        if self.is_paused:
+            return
+        if self._answers is None and now >= self._next_at:
+            self._answers = queue.SimpleQueue()
+            self._shared.resolver.start(self._place.host, self._answers)
+        if self._answers is not None and not self._answers.empty():
+            hosts = self._answers.get()
+            self._answers = None
+            if hosts:
+                self._attempt(hosts[self._n_attempts // len(self._places) % len(hosts)])
+            else:
+                self._fail(DialProblem.NAME_NOT_FOUND)
+
+    def check(self) -> None:
+        """End a connection over which a message comes that does not end."""
+        connection = self.connection
+        if connection and connection.is_sending_without_end(self._shared.limits):
+            connection.refusal = Refusal.ENDLESS_MESSAGE
+            self._finish(connection)
+
+    @property
+    def _place(self) -> Address:
+        """Where the attempt under way goes, or the next one."""
+        return self._places[self._n_attempts % len(self._places)]
+
+    def _attempt(self, host: str) -> None:
+        shared = self._shared
+        where = Address(host, self._place.port)
+        connection = DialedConnection(shared.context, shared.keys, shared.limits, self.peer, where)
+        self._connection = connection
+        shared.sockets.add(connection.socket, self._receive)
+        shared.sockets.add(connection.monitor.socket, self._follow)
+
+    def _receive(self) -> None:
+        connection = self._connection
+        if connection:
+            for message in connection.reader.read(_N_FRAMES):
+                connection.n_messages += 1
+                self._observer.received(self.peer, connection, message)
+
+    def _follow(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        was_open = connection.is_open
+        connection.follow()
+        if connection.is_open and not was_open:
+            self._observer.opened(connection)
+
+    def _finish(self, connection: DialedConnection) -> None:
+        """Report a connection or attempt that has ended, and plan the next."""
+        self.release(0)
+        if not connection.is_open:
+            self._fail(connection.problem or DialProblem.NOT_THE_PEER)
+            return
+        if monotonic() - connection.opened_at >= _STEADY_S:
+            self._n_failures = 0
+        self._plan()
+        if connection.refusal:
+            address = connection.stream.address if connection.stream else None
+            self._observer.rejected(connection.refusal, self.peer, address)
+        self._observer.closed(connection)
+
+    def _fail(self, problem: DialProblem) -> None:
+        address = str(self._place)
+        self._n_attempts += 1
+        self._plan()
+        self._observer.dial_failed(self.peer, address, problem)
+
+    def _plan(self) -> None:
+        """The next attempt after a pause that doubles with each failure, and differs between agents."""
+        limits = self._shared.limits
+        pause_s = min(limits.retry_max_s, limits.retry_min_s * 2.0 ** min(self._n_failures, 30))
+        self._n_failures += 1
+        self._next_at = monotonic() + pause_s * self._random.uniform(0.5, 1.0)
+
+
+def _parse(addresses: Sequence[str]) -> tuple[Address, ...]:
+    if not addresses:
+        raise TransportError("there is no address to dial: give at least one")
+    return tuple(Address.parse(address) for address in addresses)

@@ -1,0 +1,213 @@
+"""One connection for each pair of peers, whoever dialed: which one is used, which one closes, what the daemon hears.
+
+Both sides follow the same rule without a word between them. When each has dialed the other, the connection dialed by
+the lower key stays; the dialer of the other one closes it, but only after a grace in which both are read, so that
+nothing that was under way is lost. Whoever has been dialed does not dial.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from p2pnet.agent.transport.base import (
+    Connected,
+    DialFailed,
+    DialProblem,
+    Disconnected,
+    Frame,
+    Inquired,
+    PeerId,
+    Received,
+    Refusal,
+    Rejected,
+    TransportEvent,
+)
+from p2pnet.agent.transport.connection import Connection, Message, Observer
+from p2pnet.agent.transport.dialer import Dialer
+
+_GRACE_S = 1.0
+_REPORT_INTERVAL_S = 1.0
+
+
+@dataclass(slots=True)
+class _Peer:
+    dialer: Dialer | None = None
+    accepted: Connection | None = None
+    is_connected: bool = False
+    retire_at: float | None = None  # when the connection that we have dialed gives way to the accepted one
+
+
+class PeerTable(Observer):
+    """The connections of each peer, and the events that they amount to."""
+
+    def __init__(self, key: PeerId) -> None:
+        self._key = key
+        self._peers: dict[PeerId, _Peer] = {}
+        self._inquirers: dict[PeerId, Connection] = {}
+        """the connections of those that wait for a reply"""
+        self._leaving: list[tuple[float, Connection]] = []
+        self._events: list[TransportEvent] = []
+        self._n_unreported: Counter[Refusal] = Counter()
+        self._reported_at: dict[Refusal, float] = {}
+        self.n_rejected: Counter[Refusal] = Counter()
+        self.n_bytes_received = 0
+
+    def route(self, peer: PeerId) -> Connection | None:
+        """The connection to send over."""
+        entry = self._peers.get(peer)
+        return self._route(peer, entry) if entry else None
+
+    def take_events(self) -> list[TransportEvent]:
+        """The events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def has_events(self) -> bool:
+        return bool(self._events)
+
+    def dial(self, peer: PeerId, addresses: Sequence[str], make_dialer: Callable[[PeerId], Dialer]) -> None:
+        """Keep the peer dialed at the addresses."""
+        entry = self._peers.get(peer)
+        if entry and entry.dialer:
+            entry.dialer.redirect(addresses)
+        else:
+            dialer = make_dialer(peer)
+            entry = self._peers.setdefault(peer, _Peer())
+            entry.dialer = dialer
+        self._settle(peer, entry)
+
+    def hang_up(self, peer: PeerId) -> None:
+        """Dial no more, and let the connections leave after the grace."""
+        entry = self._peers.get(peer)
+        if entry is None:
+            return
+        if entry.dialer:
+            entry.dialer.release(round(_GRACE_S * 1000))
+        if entry.accepted:
+            self._leave(entry.accepted)
+        entry.dialer = entry.accepted = None
+        self._settle(peer, entry)
+
+    def reply(self, peer: PeerId, frames: Sequence[Frame], n_bytes: int) -> bool:
+        """Answer the peer's last inquiry; False when it has gone, or has its answer."""
+        connection = self._inquirers.pop(peer, None)
+        return connection is not None and connection.send(frames, n_bytes)
+
+    def advance(self, now: float) -> None:
+        """Do what is due: dial, retire, break off."""
+        for entry in list(self._peers.values()):
+            if entry.dialer:
+                if entry.retire_at is not None and now >= entry.retire_at:
+                    entry.retire_at = None
+                    entry.dialer.release(round(_GRACE_S * 1000))
+                entry.dialer.advance(now)
+        while self._leaving and now >= self._leaving[0][0]:
+            self._leaving.pop(0)[1].close()
+
+    def next_deadline(self) -> float:
+        """When `advance` is due."""
+        deadlines = [deadline for deadline, _ in self._leaving[:1]]
+        for entry in self._peers.values():
+            if entry.dialer:
+                deadlines += [at for at in (entry.dialer.next_deadline, entry.retire_at) if at is not None]
+        return min(deadlines, default=float("inf"))
+
+    def check(self) -> None:
+        """Look after the dialed connections, now and then."""
+        for entry in list(self._peers.values()):
+            if entry.dialer:
+                entry.dialer.check()
+
+    def close(self, linger_ms: int) -> None:
+        """Close the dialed connections; what is queued still has `linger_ms` to leave."""
+        for entry in self._peers.values():
+            if entry.dialer:
+                entry.dialer.release(linger_ms)
+        self._peers.clear()
+
+    def opened(self, connection: Connection) -> None:
+        entry = self._peers.setdefault(connection.peer, _Peer())
+        if not self._is_dialed(connection, entry):
+            if entry.accepted:  # the peer has come again before its old connection was seen to end
+                self._leave(entry.accepted)
+                entry.accepted = None
+                self._announce(connection.peer, entry)
+            entry.accepted = connection
+        self._settle(connection.peer, entry)
+
+    def inquired(self, connection: Connection, message: Message) -> None:
+        self.n_bytes_received += message.n_bytes
+        self._leave(connection)
+        self._inquirers[connection.peer] = connection
+        self._events.append(Inquired(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
+
+    def closed(self, connection: Connection) -> None:
+        if self._inquirers.get(connection.peer) is connection:
+            del self._inquirers[connection.peer]
+        entry = self._peers.get(connection.peer)
+        if entry is None:
+            return
+        if entry.accepted is connection:
+            entry.accepted = None
+        self._settle(connection.peer, entry)
+
+    def received(self, peer: PeerId, connection: Connection | None, message: Message) -> None:
+        self.n_bytes_received += message.n_bytes
+        if connection and not self._is_ours(connection):
+            return
+        if message.refusal:
+            address = connection.stream.address if connection and connection.stream else None
+            self.rejected(message.refusal, peer, address)
+        elif not message.is_greeting:
+            self._events.append(Received(peer, tuple([frame.buffer for frame in message.frames])))
+
+    def rejected(self, refusal: Refusal, peer: PeerId | None, address: str | None) -> None:
+        """Count it, and report one of a kind a second: strangers choose how often this happens."""
+        self.n_rejected[refusal] += 1
+        now = monotonic()
+        if now - self._reported_at.get(refusal, float("-inf")) < _REPORT_INTERVAL_S:
+            self._n_unreported[refusal] += 1
+            return
+        self._reported_at[refusal] = now
+        self._events.append(Rejected(refusal, peer, address, self._n_unreported.pop(refusal, 0)))
+
+    def dial_failed(self, peer: PeerId, address: str, problem: DialProblem) -> None:
+        self._events.append(DialFailed(peer, address, problem))
+
+    def _route(self, peer: PeerId, entry: _Peer) -> Connection | None:
+        dialed = entry.dialer.connection if entry.dialer else None
+        if dialed and entry.accepted:
+            return dialed if self._key < peer else entry.accepted
+        return dialed or entry.accepted
+
+    def _is_dialed(self, connection: Connection, entry: _Peer) -> bool:
+        return entry.dialer is not None and entry.dialer.connection is connection
+
+    def _is_ours(self, connection: Connection) -> bool:
+        entry = self._peers.get(connection.peer)
+        return entry is not None and (entry.accepted is connection or self._is_dialed(connection, entry))
+
+    def _leave(self, connection: Connection) -> None:
+        self._leaving.append((monotonic() + _GRACE_S, connection))
+
+    def _settle(self, peer: PeerId, entry: _Peer) -> None:
+        """Bring the dialer in line with the connections that there are, and announce what has changed."""
+        if entry.dialer is None or entry.accepted is None:
+            entry.retire_at = None
+            if entry.dialer:
+                entry.dialer.resume()
+        else:
+            entry.dialer.is_paused = True
+            if self._key > peer and entry.dialer.connection and entry.retire_at is None:
+                entry.retire_at = monotonic() + _GRACE_S
+        self._announce(peer, entry)
+        if not (entry.dialer or entry.accepted):
+            del self._peers[peer]
+
+    def _announce(self, peer: PeerId, entry: _Peer) -> None:
+        is_connected = self._route(peer, entry) is not None
+        if is_connected != entry.is_connected:
+            entry.is_connected = is_connected
+            self._events.append(Connected(peer) if is_connected else Disconnected(peer))

@@ -1,0 +1,118 @@
+"""The data sets that the demo and the simulation cut into shards: scikit-learn's small ones, or a file of one's own.
+
+scikit-learn's files are read as they lie in its package: importing it takes over a second, reading them a few
+hundredths.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.data.reading import Samples, read_samples
+from p2pnet.data.scaling import moments, scaling_by
+from p2pnet.errors import DataError
+
+TEST_FRACTION = 0.2
+
+
+def load_dataset(
+    data: str, target: str | None, task: Literal["auto", "regression", "classification"], seed: int
+) -> tuple[Samples, Samples]:
+    """(training, test) samples of a named data set, or of a .csv or .npz file split by `seed` and standardised."""
+    if data in NAMED_DATASETS:
+        return load_named(data)
+    source = Path(data)
+    if source.suffix.lower() not in (".csv", ".npz"):
+        raise DataError(f"{data}: is neither a .csv or .npz file nor one of {', '.join(NAMED_DATASETS)}")
+    samples = read_samples(source, target, task)
+    if len(np.unique(samples.Y)) < 2:
+        raise DataError(f"{data}, column {samples.target_name!r}: has one value only; there is nothing to learn")
+    try:
+        train, test = samples.split(TEST_FRACTION, np.random.default_rng(seed))
+    except DataError as error:
+        raise DataError(f"{data}: {error}") from error
+    return standardize(train, test)
+
+
+def load_named(name: str) -> tuple[Samples, Samples]:
+    """(training, test) samples of digits, breast-cancer, diabetes, wine or iris.
+
+    The split is scikit-learn's `train_test_split(test_size=0.2, random_state=0)`, stratified for classification.
+    Digits are divided by 16, their largest value; the others are standardised.
+    """
+    rng = np.random.RandomState(0)  # the older generator is part of the data sets' definition
+    train, test = NAMED_DATASETS[name](_sklearn_files()).split(TEST_FRACTION, rng)
+    return (train, test) if name == "digits" else standardize(train, test)
+
+
+def standardize(train: Samples, test: Samples) -> tuple[Samples, Samples]:
+    """Both with (x − mean) / deviation for every feature, by the training samples' mean and deviation.
+
+    The targets of a regression are treated alike. Columns that do not vary become 0.
+    """
+    mean, variance = moments(train, is_target_scaled=train.task == "regression")
+    scaling = scaling_by(mean, variance, train.n_features)
+    return scaling.apply(train), scaling.apply(test)
+
+
+def _digits(files: Path) -> Samples:
+    table = _table(files / "digits.csv.gz", delimiter=",")
+    return _classification(table[:, :-1] / 16, table[:, -1], tuple("0123456789"), "digit")
+
+
+def _breast_cancer(files: Path) -> Samples:
+    table = _table(files / "breast_cancer.csv", delimiter=",", skiprows=1)
+    return _classification(table[:, :-1], table[:, -1], ("malignant", "benign"), "diagnosis")
+
+
+def _wine(files: Path) -> Samples:
+    table = _table(files / "wine_data.csv", delimiter=",", skiprows=1)
+    return _classification(table[:, :-1], table[:, -1], ("class_0", "class_1", "class_2"), "cultivar")
+
+
+def _iris(files: Path) -> Samples:
+    table = _table(files / "iris.csv", delimiter=",", skiprows=1)
+    return _classification(table[:, :-1], table[:, -1], ("setosa", "versicolor", "virginica"), "species")
+
+
+def _diabetes(files: Path) -> Samples:
+    X = _table(files / "diabetes_data_raw.csv.gz")
+    y = _table(files / "diabetes_target.csv.gz")
+    return Samples(X, y.reshape(-1, 1), "regression", (), _names(X), "progression")
+
+
+NAMED_DATASETS: Mapping[str, Callable[[Path], Samples]] = {
+    "digits": _digits,
+    "breast-cancer": _breast_cancer,
+    "diabetes": _diabetes,
+    "wine": _wine,
+    "iris": _iris,
+}
+
+
+def _classification(
+    X: NDArray[np.float64], y: NDArray[np.float64], classes: tuple[str, ...], target_name: str
+) -> Samples:
+    return Samples(X, y.astype(np.intp), "classification", classes, _names(X), target_name)
+
+
+def _names(X: NDArray[np.float64]) -> tuple[str, ...]:
+    return tuple(f"x{column + 1}" for column in range(X.shape[1]))
+
+
+def _sklearn_files() -> Path:
+    package = importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("this data set comes with scikit-learn, which is not installed: pip install scikit-learn")
+    return Path(package.origin).parent / "datasets" / "data"
+
+
+def _table(file: Path, delimiter: str | None = None, skiprows: int = 0) -> NDArray[np.float64]:
+    try:
+        return np.loadtxt(file, delimiter=delimiter, skiprows=skiprows)
+    except OSError as error:
+        raise DataError(f"{file}: this scikit-learn lacks the file; pip install --upgrade scikit-learn") from error

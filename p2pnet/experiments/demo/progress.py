@@ -1,0 +1,64 @@
+"""How far the agents are, read from the histories that they write."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from p2pnet.agent.state_directory import RoundRecord, parse_history_row
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProgress:
+    """How far one agent is."""
+
+    name: str
+    latest: RoundRecord | None
+    """the latest row of its history; None before its training has begun"""
+    gone_because: str | None = None
+    """why it will not finish; None for all others"""
+
+
+@final
+class HistoryTail:
+    """The latest row of a history.csv that grows; only what is new is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._is_header_read = False
+        self.latest: RoundRecord | None = None
+
+    def follow(self) -> RoundRecord | None:
+        """The latest whole row by now."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._position)
+                text = file.read()
+        except FileNotFoundError:
+            return None
+        whole = text[: text.rfind(b"\n") + 1]
+        self._position += len(whole)
+        lines = whole.decode().splitlines()
+        if lines and not self._is_header_read:
+            self._is_header_read = True
+            del lines[0]
+        if lines:
+            (row,) = csv.reader(lines[-1:])
+            self.latest = parse_history_row(row)
+        return self.latest
+
+
+@final
+class Follower:
+    """The progress of all agents."""
+
+    def __init__(self, histories: Sequence[tuple[str, Path]]) -> None:
+        self._tails = [(name, HistoryTail(path)) for name, path in histories]
+
+    def progress(self, gone: Mapping[str, str]) -> list[AgentProgress]:
+        """With the causes for which agents have gone, by name."""
+        return [AgentProgress(name, tail.follow(), gone.get(name)) for name, tail in self._tails]

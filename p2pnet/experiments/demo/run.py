@@ -1,0 +1,147 @@
+"""The demo from beginning to end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from p2pnet.errors import TrainingError
+from p2pnet.experiments.demo.display import make_display
+from p2pnet.experiments.demo.fleet import AgentFiles, clear_directory, write_fleet
+from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.demo.processes import ProcessGroup, agent_command
+from p2pnet.experiments.demo.progress import Follower, HistoryTail
+from p2pnet.experiments.report.baselines import train_baselines
+from p2pnet.experiments.report.files import write_report, writing_to
+from p2pnet.experiments.report.outcome import NetworkOutcome
+from p2pnet.experiments.report.summary import summarize, summary_json
+from p2pnet.experiments.report.text import print_summary
+from p2pnet.experiments.workload import Workload, make_workload
+
+SECONDS_BETWEEN_LOOKS = 0.03
+BASELINES_TIME_LIMIT_S = 120.0
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run the agents, compare, report; the exit code.
+
+    Agents that are killed, or that fail in the middle of training, are left out of the report. TrainingError names an
+    agent that failed before its training had begun, or says that no agent has finished.
+    """
+    # The interpreter's start was all computing, so that it can be told from the time computed for so far.
+    started_at = time.monotonic() - time.process_time()
+    with _signals_as_exits():
+        workload = make_workload(
+            n_agents=options.agents,
+            topology=options.topology,
+            data=options.data,
+            target=options.target,
+            task=options.task,
+            partition=options.partition,
+            hidden=options.hidden,
+            penalty=options.penalty,
+            seed=options.seed,
+        )
+        with _directory(options) as directory:
+            with writing_to(directory):
+                agents = write_fleet(options, workload, directory)
+            missing = _train(options, workload, agents)
+            seconds_total = time.monotonic() - started_at
+            outcomes = tuple(agent.outcome() for agent in agents if agent.name not in missing)
+            network = NetworkOutcome(outcomes, seconds_total, missing)
+            _report(options, workload, network)
+    return 0
+
+
+def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> dict[str, str]:
+    """Start all agents and watch until all have ended; why those are missing that did not finish, by name."""
+    files_of = {agent.name: agent for agent in agents}
+    missing: dict[str, str] = {}
+    with ProcessGroup() as processes:
+        for agent in agents:
+            processes.start(agent.name, agent_command(agent.config), agent.log)
+        follower = Follower([(agent.name, agent.history) for agent in agents])
+        metric_name = workload.problem.metric_name
+        with make_display(sys.stderr, headline(workload), metric_name, options.rounds) as display:
+            next_show = 0.0
+            while processes.n_running:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                for ended in processes.take_exits():
+                    agent = files_of[ended.name]
+                    failure = agent.failure(ended.code)
+                    if failure is None:
+                        continue
+                    # What cannot even begin is to be mended; what has begun goes on without it.
+                    if failure.is_its_own and HistoryTail(agent.history).follow() is None:
+                        raise TrainingError(f"{agent.name} failed: {failure}; the others were stopped")
+                    missing[agent.name] = str(failure)
+                if time.monotonic() >= next_show:
+                    display.show(follower.progress(missing))
+                    next_show = time.monotonic() + display.period_s
+            if len(missing) == len(agents):
+                causes = ", ".join(f"{name} ({cause})" for name, cause in missing.items())
+                raise TrainingError(f"no agent has finished: {causes}")
+            display.finish(follower.progress(missing))
+    return missing
+
+
+def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -> None:
+    """Compare with the baselines, and show and keep what is asked for."""
+    click.echo("Training the same model in one place, and on each shard alone, to compare ...", err=True)
+    baselines = train_baselines(workload.problem, workload.train, workload.shards, BASELINES_TIME_LIMIT_S)
+    summary = summarize(workload, network, baselines)
+    # Said first, so that it is not lost where the report cannot be written.
+    if options.is_json:
+        click.echo(summary_json(summary))
+    else:
+        print_summary(summary)
+    if options.report is not None:
+        write_report(network, summary, options.report)
+
+
+def headline(workload: Workload) -> str:
+    """What is trained by whom, in one line."""
+    n_rows = [shard.n_samples for shard in workload.shards]
+    rows = f"{min(n_rows)}" if min(n_rows) == max(n_rows) else f"{min(n_rows)} to {max(n_rows)}"
+    return (
+        f"{workload.n_agents} agents ({workload.topology}), {rows} samples of {workload.data} each "
+        f"({workload.partition}), train one {workload.problem.model.describe()}"
+    )
+
+
+@contextlib.contextmanager
+def _directory(options: DemoOptions) -> Iterator[Path]:
+    """Where the agents' directories go: into the report, or away in the end."""
+    if options.report is not None:
+        clear_directory(options.report)
+        yield options.report.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="p2pnet-demo-") as directory:
+        yield Path(directory)
+
+
+@contextlib.contextmanager
+def _signals_as_exits() -> Iterator[None]:
+    """SIGINT and SIGTERM end the demo in good order, with the exit code that shells give them (130, 143)."""
+
+    def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+        raise SystemExit(128 + number)
+
+    previous = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit:
+        click.echo("\np2pnet: stopped, and all agents with it", err=True)
+        raise
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,80 @@
+"""What a person can ask of the demo and of the simulation alike."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from p2pnet.config.terms import parse_penalty
+from p2pnet.data.sharding import PartitionName
+from p2pnet.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions(ABC):
+    """Who trains what on which samples, for how long, and what is reported of it."""
+
+    agents: int = 8
+    topology: str = "ring"
+    data: str = "digits"
+    """a named data set, or the path of a .csv or .npz file"""
+    target: str | None = None
+    task: Literal["auto", "regression", "classification"] = "auto"
+    partition: PartitionName = "iid"
+    hidden: tuple[int, ...] = (32,)
+    penalty: str = "l2:1e-3"
+    rounds: int = 500
+    pace_s: float = 0.0
+    seed: int = 0
+    report: Path | None = None
+    is_json: bool = False
+
+    @abstractmethod
+    def __post_init__(self) -> None:
+        """Check all."""
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether the samples are a person's own."""
+        return Path(self.data).suffix.lower() in (".csv", ".npz")
+
+    def check_training(self) -> None:
+        """ConfigError that names the first option which is wrong, whatever trains; graphs and data sets are not among
+        them.
+        """
+        if not self.is_of_file:
+            require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
+            require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
+        require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
+        require_term("--penalty", self.penalty, parse_penalty)
+        require(self.rounds >= 1, "--rounds", self.rounds, "must be at least 1")
+        require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
+        require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")
+
+
+def parse_hidden(text: str) -> tuple[int, ...]:
+    """Widths of the hidden layers from text such as 32, 64,32 or none."""
+    if text == "none":
+        return ()
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--hidden {text}: must be widths as in 32 or 64,32, or none for a linear model") from None
+
+
+def require(is_right: bool, option: str, value: object, what: str) -> None:
+    """ConfigError where the option's value is not right."""
+    if not is_right:
+        raise ConfigError(f"{option} {value}: {what}")
+
+
+def require_term(option: str, text: str, parse: Callable[[str], object]) -> None:
+    """ConfigError where the text cannot be parsed."""
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{option} {text}: {error}") from None

@@ -1,0 +1,51 @@
+"""What a run leaves, however its agents were run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.agent.state_directory import Result, RoundRecord
+from p2pnet.protocol.links.conservation import AgentLedger
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOutcome:
+    """What one agent has at the end."""
+
+    result: Result
+    params: NDArray[np.float64] = field(repr=False)
+    history: Sequence[RoundRecord] = field(repr=False)
+    books: AgentLedger = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.result.agent
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOutcome:
+    """What the network has at the end, agent by agent."""
+
+    agents: tuple[AgentOutcome, ...]
+    seconds_total: float
+    """from the command's start until every agent was done"""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """agents that did not finish, of which nothing else is here, and why"""
+
+    @property
+    def followed(self) -> list[AgentOutcome]:
+        """The agents whose history was kept: all, where they are not too many."""
+        return [agent for agent in self.agents if agent.history]
+
+    @property
+    def started_at(self) -> float:
+        """When the first agent began to train, seconds since the epoch; in a simulation, in virtual time."""
+        return min(agent.history[0].time_s for agent in self.followed)
+
+    @property
+    def seconds_training(self) -> float:
+        return max(agent.history[-1].time_s for agent in self.followed) - self.started_at

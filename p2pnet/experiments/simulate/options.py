@@ -1,0 +1,208 @@
+"""What a person can ask of the simulation: the demo's options, and what only one process can try."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, final, get_args
+
+from p2pnet.config import ActivationName, AlgorithmSettings, LossName, NetworkSettings, SolverName
+from p2pnet.config.terms import parse_step_rule
+from p2pnet.data.datasets import NAMED_DATASETS
+from p2pnet.data.sharding import PartitionName
+from p2pnet.data.synthetic import PREFIX, parse_synthetic
+from p2pnet.errors import ConfigError
+from p2pnet.experiments.options import TrainingOptions, require, require_term
+from p2pnet.experiments.topology import is_fixed
+from p2pnet.simulation.faults import (
+    CALM_ROUNDS,
+    MAX_DELAY_ROUNDS,
+    MAX_LOSS_RATE,
+    MIN_ALIVE,
+    Faults,
+    read_speeds,
+)
+from p2pnet.simulation.processes import can_fork, n_cores
+
+AlgorithmName = Literal["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]
+MAX_AGENTS = 10_000
+MANY_AGENTS = 100
+"""From here on processes gain more than it costs to start them."""
+MAX_AGENTS_FULL = 500
+"""More would have over a hundred thousand links, with several vectors at each end."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions(TrainingOptions):
+    """The simulation's options, checked; ConfigError names the first that is wrong.
+
+    A graph is one of `topology.FIXED` or `topology.CHANGING`, or the path of a file with edges; data may be
+    synthetic:… as well.
+    """
+
+    activation: ActivationName = "tanh"
+    loss: Literal["auto", LossName] = "auto"
+    tolerance: float | None = None
+    """of the residual, relative to the first round's; None: an agent's own"""
+    algorithm: AlgorithmName = "next"
+    surrogate: Literal["partial", "full"] = "partial"
+    step_rule: str = "secant"
+    weighting: Literal["proxy", "own", "paper"] = "proxy"
+    curvature_samples: int | None = None
+    solver: SolverName = "auto"
+    gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"
+    exchanges: int | None = None
+    """exchanges for each local step; None: an agent's own for next, 1 for the others"""
+    step_size: float = 0.1
+    """of gradient-tracking, dgd and dpsgd"""
+    batch_size: int = 32
+    """samples of one step of dpsgd"""
+    blocks: int = 1
+    workers: int = 1
+    processes: int | None = None
+    """that share the agents; None: one for each core, where agents are many"""
+    is_float32: bool = False
+    wire: Literal["auto", "float64", "float32"] = "auto"
+    """numbers in messages; auto: float32 where they are computed so, else an agent's own"""
+    loss_rate: float = 0.0
+    """chance of each message to be lost"""
+    duplicate_rate: float = 0.0
+    """chance of each message to come twice"""
+    delay_rounds: float = 0.0
+    """most rounds that a message may take longer"""
+    churn: float = 0.0
+    """chance of each agent to crash in a round"""
+    cut: tuple[int, int] | None = None
+    """rounds between which the network is cut in halves"""
+    speeds: Path | None = None
+    """file with a speed for each agent"""
+    is_asynchronous: bool = False
+    """whether nobody waits for anybody"""
+    is_compared: bool = True
+    """whether the same model is trained centrally and alone as well"""
+
+    def __post_init__(self) -> None:
+        require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
+        if self.topology == "full":
+            require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
+        if self.topology.startswith("random:"):
+            probability = _number(self.topology.partition(":")[2])
+            require(0 < probability <= 1, "--topology", self.topology, "must have a probability above 0, at most 1")
+        if self.data.startswith(PREFIX):
+            parse_synthetic(self.data)
+        else:
+            known = ", ".join((*NAMED_DATASETS, "synthetic:..."))
+            is_known = self.is_of_file or self.data in NAMED_DATASETS
+            require(is_known, "--data", self.data, f"must be one of {known}, or a file that ends in .csv or .npz")
+        self.check_training()
+        require_term("--step-rule", self.step_rule, parse_step_rule)
+        for name, count in {
+            "--exchanges": 1 if self.exchanges is None else self.exchanges,
+            "--curvature-samples": 1 if self.curvature_samples is None else self.curvature_samples,
+            "--batch-size": self.batch_size,
+            "--blocks": self.blocks,
+            "--workers": self.workers,
+            "--processes": self.processes_used,
+        }.items():
+            require(count >= 1, name, count, "must be at least 1")
+        require(0 <= self.tolerance_used < 1, "--tolerance", self.tolerance, "must be 0 or more, below 1")
+        require(0 < self.step_size < math.inf, "--step-size", self.step_size, "must be above 0")
+        for name, rate in {"--duplicate-rate": self.duplicate_rate, "--churn": self.churn}.items():
+            require(0 <= rate < 1, name, rate, "must be a chance: 0 or more, below 1")
+        for name, amount, most in (
+            ("--loss-rate", self.loss_rate, MAX_LOSS_RATE),
+            ("--delay-rounds", self.delay_rounds, MAX_DELAY_ROUNDS),
+        ):
+            require(0 <= amount <= most, name, amount, f"must be from 0 to {most:g}")
+        if self.churn > 0.0:
+            require(self.agents > MIN_ALIVE, "--churn", self.churn, f"needs more agents: {MIN_ALIVE} always stay")
+            reason = f"needs more rounds: in the last {CALM_ROUNDS} nobody crashes"
+            require(self.rounds > CALM_ROUNDS, "--churn", self.churn, reason)
+        if self.cut is not None:
+            first, last = self.cut
+            require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
+            require(first < self.rounds, "--partition", f"{first}:{last}", f"begins after the last of {self.rounds}")
+        require(self.processes_used <= self.agents, "--processes", self.processes, "must not be more than agents")
+        if self.processes_used > 1:
+            require(can_fork(), "--processes", self.processes, "must be 1 on this system, which cannot fork")
+            reason = "must be 1 without a network, with faults, and on graphs that change"
+            require(self.is_in_step, "--processes", self.processes, reason)
+        if self.algorithm in ("alone", "central"):
+            require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
+
+    @property
+    def exchanges_used(self) -> int | None:
+        """Exchanges for each local step; None: few at first, more later."""
+        return self.exchanges or (AlgorithmSettings().exchanges if self.algorithm == "next" else 1)
+
+    @property
+    def tolerance_used(self) -> float:
+        """The residual at which training has come to rest, relative to the first round's."""
+        return AlgorithmSettings().tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def processes_used(self) -> int:
+        """Processes that share the agents; the outcome is the same for any number."""
+        if self.processes is not None:
+            return self.processes
+        is_worth_it = self.agents >= MANY_AGENTS and self.is_in_step and can_fork()
+        return n_cores() if is_worth_it else 1
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether each agent waits for all its neighbors in each round: then it does not matter in which order those
+        things happen that happen at one time.
+        """
+        return self.algorithm not in ("alone", "central") and self.faults is None and is_fixed(self.topology)
+
+    @property
+    def wire_bits(self) -> int:
+        """Bits of a number in a message."""
+        is_chosen = self.is_float32 and self.wire == "auto"
+        return 32 if is_chosen else NetworkSettings(precision=self.wire).wire_bits(self.tolerance_used)
+
+    @property
+    def faults(self) -> Faults | None:
+        """What the network is made to suffer; None where all is well."""
+        faults = Faults(
+            loss_rate=self.loss_rate,
+            duplicate_rate=self.duplicate_rate,
+            delay_rounds=self.delay_rounds,
+            churn=self.churn,
+            cut=self.cut,
+            speeds=read_speeds(self.speeds, self.agents) if self.speeds is not None else (),
+            is_asynchronous=self.is_asynchronous,
+        )
+        return None if faults == Faults() else faults
+
+    @property
+    def surrogate_used(self) -> str:
+        """What the local steps are made of."""
+        return self.surrogate if self.algorithm in ("next", "alone", "central") else "full"
+
+
+def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, int] | None]:
+    """How the data is cut up, and between which rounds the network is; ConfigError for what is neither."""
+    partitions: list[PartitionName] = []
+    cuts: list[tuple[int, int]] = []
+    for text in texts:
+        if text in get_args(PartitionName):
+            partitions.append(cast(PartitionName, text))
+        elif match := re.fullmatch(r"(\d{1,9}):(\d{1,9})", text):
+            cuts.append((int(match[1]), int(match[2])))
+        else:
+            raise ConfigError(f"--partition {text}: must be iid, sorted, or FROM:TO, the rounds of a cut network")
+        require(len(partitions) <= 1, "--partition", text, "the data is cut up in one way; leave the other out")
+        require(len(cuts) <= 1, "--partition", text, "the network is cut once; leave the other out")
+    return partitions[0] if partitions else "iid", cuts[0] if cuts else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

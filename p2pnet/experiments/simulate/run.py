@@ -1,0 +1,156 @@
+"""The simulation from beginning to end."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from p2pnet.experiments.report.baselines import train_baselines
+from p2pnet.experiments.report.files import make_directory, write_report, writing_to
+from p2pnet.experiments.report.outcome import NetworkOutcome
+from p2pnet.experiments.report.summary import summary_json
+from p2pnet.experiments.simulate.learners import learner_maker
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.solo import train_solo
+from p2pnet.experiments.simulate.summary import (
+    SimulationSummary,
+    faults_in_words,
+    print_simulation_summary,
+    summarize_simulation,
+)
+from p2pnet.experiments.simulate.workload import make_simulated_workload
+from p2pnet.experiments.topology import make_graphs
+from p2pnet.experiments.workload import Workload
+from p2pnet.protocol.links.tracker import N_SIGNS
+from p2pnet.simulation.faults import NetworkSnapshot, write_record
+from p2pnet.simulation.network import Graphs, Plan, Protocol, Trained, names_of, peak_rss_mb, train_network
+from p2pnet.simulation.recording import ParameterTrace, Recorder
+from p2pnet.training.learner import Learner
+
+BASELINES_TIME_LIMIT_S = 120.0
+MAX_SHARDS_ALONE = 32
+"""Shards that a model is trained on alone, to compare."""
+MAX_FOLLOWED = 100
+"""Agents whose history is kept, and whose models are judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """All that a simulation leaves."""
+
+    workload: Workload
+    network: NetworkOutcome
+    summary: SimulationSummary
+    trails: Mapping[str, ParameterTrace]
+    """for each agent that was followed, its parameters at the beginning of the rounds that were asked for"""
+    record: Sequence[NetworkSnapshot]
+    """of a network with faults"""
+
+
+def run_simulation(options: SimulateOptions) -> int:
+    """Simulate, compare, report; the exit code."""
+    if options.report is not None:
+        make_directory(options.report)
+    simulated = simulate(options)
+    # Said first, so that it is not lost where the report cannot be written.
+    if options.is_json:
+        click.echo(summary_json(simulated.summary))
+    else:
+        print_simulation_summary(simulated.summary)
+        if simulated.record:
+            click.echo(faults_in_words(simulated.summary))
+    if options.report is not None:
+        write_report(simulated.network, simulated.summary, options.report)
+        if simulated.record:
+            with writing_to(options.report):
+                write_record(simulated.record, options.report / "faults.csv")
+    return 0
+
+
+def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simulated:
+    """One run with these options."""
+    started_at = time.monotonic()
+    rng = np.random.default_rng(options.seed)
+    graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
+    workload = make_simulated_workload(options, graphs.edges)
+    with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
+        trained = _train(options, workload, graphs, rounds_kept)
+    network = NetworkOutcome(tuple(agent.outcome for agent in trained.agents), time.monotonic() - started_at)
+    baselines = None
+    if options.is_compared:
+        n_alone = min(options.agents, MAX_SHARDS_ALONE)
+        alone = [workload.shards[k] for k in np.linspace(0, options.agents - 1, n_alone).astype(int)]
+        baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
+    with _without_overflow_warnings():
+        summary = summarize_simulation(options, workload, network, baselines, trained)
+    trails = {agent.outcome.name: agent.trail for agent in trained.agents if agent.outcome.history}
+    return Simulated(workload, network, summary, trails, trained.record)
+
+
+@contextmanager
+def _without_cycle_collector() -> Iterator[None]:
+    """Nothing that comes and goes in a simulation refers to itself in a circle, and with many agents looking for such
+    things takes a good part of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _without_overflow_warnings() -> np.errstate:
+    """Some methods diverge when their step size is too long: the summary says so, in one line."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]) -> Trained:
+    params = workload.problem.first_params().astype(np.float64, copy=False)
+    make_learner = learner_maker(options, workload)
+    is_central = options.algorithm == "central"
+    shards = (workload.train,) if is_central else workload.shards
+    # Many agents are not all followed, which would take longer than to train them.
+    is_followed = set(np.linspace(0, len(shards) - 1, min(len(shards), MAX_FOLLOWED)).astype(int).tolist())
+
+    def make_recorder(k: int, learner: Learner) -> Recorder:
+        return Recorder(learner, is_followed=k in is_followed, rounds_kept=rounds_kept)
+
+    if options.algorithm in ("alone", "central"):
+        names = ["central"] if is_central else names_of(options.agents)
+        recorders = [make_recorder(k, make_learner(k, shard)) for k, shard in enumerate(shards)]
+        agents = [
+            train_solo(name, recorder, params, options.rounds, options.tolerance_used)
+            for name, recorder in zip(names, recorders, strict=True)
+        ]
+        return Trained(agents, peak_rss_mb())
+    is_next = options.algorithm == "next"
+    protocol = Protocol(
+        rounds=options.rounds,
+        exchanges=options.exchanges_used,
+        tolerance=options.tolerance_used,
+        # Between neighbors that change there is no flow to go on with; and the plain methods have none.
+        momentum=None if is_next and not graphs.is_changing else 0.0,
+        is_gradient_first=options.gradient_order == "before-mixing",
+        n_signs=N_SIGNS if options.weighting == "paper" else 0,
+        precision=options.wire_bits,
+        pace_s=options.pace_s,
+    )
+    plan = Plan(
+        graphs=graphs,
+        protocol=protocol,
+        faults=options.faults,
+        params=params,
+        make_learner=lambda k: make_learner(k, shards[k]),
+        make_recorder=make_recorder,
+        seed=options.seed,
+    )
+    return train_network(plan, options.processes_used)

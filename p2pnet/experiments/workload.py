@@ -1,0 +1,73 @@
+"""What a network of agents on one machine trains together: samples cut into shards, a graph, one problem.
+
+The same workload is run by the demo over processes, and by whoever else wants it run in another way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from p2pnet.config import ModelSettings, ObjectiveSettings
+from p2pnet.data.datasets import load_dataset
+from p2pnet.data.reading import Samples
+from p2pnet.data.sharding import PartitionName, shard_indices
+from p2pnet.experiments.topology import Edge, make_topology
+from p2pnet.training.problem import Problem, make_problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The samples, the graph and the problem of N agents."""
+
+    data: str
+    """as it was asked for: a name or a file"""
+    train: Samples
+    """the samples of all agents"""
+    test: Samples
+    """samples that nobody trains on; every agent's model is judged by the same"""
+    shards: tuple[Samples, ...]
+    """`train`, cut: the samples of each agent"""
+    partition: PartitionName
+    topology: str
+    edges: tuple[Edge, ...]
+    model: ModelSettings
+    objective: ObjectiveSettings
+    problem: Problem
+
+    @property
+    def n_agents(self) -> int:
+        return len(self.shards)
+
+
+def make_workload(
+    *,
+    n_agents: int,
+    topology: str,
+    data: str,
+    target: str | None,
+    task: Literal["auto", "regression", "classification"],
+    partition: PartitionName,
+    hidden: tuple[int, ...],
+    penalty: str,
+    seed: int,
+) -> Workload:
+    """The workload of these options; DataError or ConfigError where they and the data do not go together."""
+    train, test = load_dataset(data, target, task, seed)
+    rows_of = shard_indices(train.Y, n_agents, partition, seed)
+    model = ModelSettings(hidden=hidden, seed=seed)
+    objective = ObjectiveSettings(penalty=penalty)
+    return Workload(
+        data=data,
+        train=train,
+        test=test,
+        shards=tuple(train.take(rows) for rows in rows_of),
+        partition=partition,
+        topology=topology,
+        edges=tuple(make_topology(topology, n_agents, np.random.default_rng(seed))),
+        model=model,
+        objective=objective,
+        problem=make_problem(model, objective, train),
+    )

@@ -1,0 +1,109 @@
+"""The network average that agents track over conserving links.
+
+Each agent k owns a vector x_k = (n_k ∇mean_k, n_k, 1): its gradient sum, its number of samples, and the weight of one
+agent. The tracker is computed from the books of its links, never accumulated:
+
+    y_k = x_k + Σ_links (received − sent)
+
+so that Σ_k y_k + mass in flight = Σ_k x_k whatever is lost, repeated, late or closed. In the fault-free case this is
+the tracking of Di Lorenzo and Scutari (2016, arXiv 1602.00591, eq. 12), in the form of running sums (Hadjicostis,
+Vaidya and Domínguez-García 2016).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import final
+
+import numpy as np
+
+from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.messages.training import Array
+
+N_SIGNS = 128
+"""Estimates the number of agents to an eighth or so."""
+
+
+@final
+class Tracker:
+    """The running estimate of the network's mean gradient and mean number of samples."""
+
+    def __init__(self, n_params: int, signs: Array | None = None) -> None:
+        self._n_params = n_params
+        self._signs = np.zeros(0) if signs is None else signs
+        self._own: Array = np.zeros(n_params + len(self._signs) + 2)
+        self._estimate: Array | None = None
+        self.largest_own = 0.0
+        """The largest norm that the own vector has ever had."""
+
+    @property
+    def own(self) -> Array:
+        """x, (n_params + number of signs + 2,): the agent's own term of the network's sum."""
+        return self._own
+
+    def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
+        self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
+        self.largest_own = max(self.largest_own, norm(self._own))
+
+    def mass(self, links: Iterable[Link]) -> Array:
+        """The mass present, y = x + Σ (received − sent), of x's shape.
+
+        Links in a fixed order give the same rounding every time.
+        """
+        mass = self._own.copy()
+        for link in links:
+            mass += link.received
+            mass -= link.sent
+        return mass
+
+    def update(self, links: Iterable[Link]) -> None:
+        """Renew the estimate from the mass y present, whose last entry is the weight p:
+
+            ŷ = y / p  where p ≥ 1,  else  y + (1 − p) ŷ_previous.
+
+        Loss and unequal speeds leave an agent with less or more than its fair mass. Dividing by a small weight would
+        amplify noise without bound; filling up with the previous estimate has the same fixed point and does not.
+        """
+        mass = self.mass(links)
+        weight = mass[-1]
+        previous = self._own[:-1] if self._estimate is None else self._estimate
+        self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no estimate yet."""
+        return self._estimate is None
+
+    @property
+    def estimate(self) -> Array:
+        """ŷ: mean gradient sum, mean signs, and mean number of samples per agent."""
+        return self._own[:-1] if self._estimate is None else self._estimate
+
+    @property
+    def mean_samples(self) -> float:
+        """n̂: samples per agent, averaged over the network."""
+        return float(self.estimate[-1])
+
+    @property
+    def direction(self) -> Array:
+        """(n_params,): estimate of the gradient of the network's mean loss, Σ_k n_k ∇mean_k / Σ_k n_k."""
+        direction: Array = self.estimate[: self._n_params] / self.estimate[-1]
+        return direction
+
+    @property
+    def network_size(self) -> float:
+        """N̂ = m / ‖mean of the agents' m signs‖², 1 without signs: the mean of N independent signs has variance 1/N.
+
+        Its relative error is about √(2/m). It follows whoever comes and goes, for a closed link takes along what it
+        has brought.
+        """
+        mean = self.estimate[self._n_params : -1]
+        return len(mean) / max(float(mean @ mean), 1e-12 * len(mean)) if len(mean) else 1.0
+
+
+def signs_of(peer: str, n_signs: int) -> Array:
+    """The m signs, ±1, of one agent: the bits of a hash of its name."""
+    digest = hashlib.shake_128(peer.encode()).digest(-(-n_signs // 8))
+    bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8))[:n_signs]
+    return 2.0 * bits.astype(np.float64) - 1.0

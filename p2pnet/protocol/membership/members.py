@@ -1,0 +1,258 @@
+"""The members of the network, as one agent knows them.
+
+Whatever is said of a member is a record. Of two records the one with the greater (incarnation, state) holds, alive <
+suspect < dead < left, whichever came first; so all agents that have heard the same hold the same, in whatever order it
+came (SWIM, Das et al. 2002, section 4.2). Only a member itself takes a new incarnation: that is how it refutes.
+
+    alive → suspect     a neighbor hears nothing from it
+    suspect → dead      it has not refuted in time; or at once, where a closed connection is refused anew
+    alive, suspect → left     it has said so
+    suspect, dead, left → alive     it speaks, with a newer incarnation
+
+The dead and those that left are remembered for a while, so that old news does not bring them back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import final
+
+from p2pnet.protocol.membership.timing import N_CONFIRMATIONS, MembershipTiming, suspicion_timeout_s
+from p2pnet.protocol.messages.membership import BUCKET_BYTES, N_BUCKETS, MemberState, PeerId, Record
+
+NOBODY: PeerId = ""
+"""The accuser of a member that cannot be reached: anybody would find the same."""
+
+
+class Change(Enum):
+    """What a record has changed."""
+
+    JOINED = "joined"
+    RENEWED = "has a new address or incarnation"
+    REFUTED = "is alive after all"
+    SUSPECTED = "is suspected"
+    CONFIRMED = "is suspected by another one"
+    DIED = "died"
+    LEFT = "left"
+
+
+@final
+@dataclass(slots=True)
+class Member:
+    """One member, as this agent knows it."""
+
+    peer: PeerId
+    state: MemberState
+    incarnation: int
+    address: str
+    name: str
+    since: float
+    """When it came into its state."""
+    accusers: set[PeerId] = field(default_factory=set)
+    refuted_at: float = float("-inf")
+    """When it last said that it is alive after all."""
+
+    @property
+    def is_living(self) -> bool:
+        return self.state <= MemberState.SUSPECT
+
+    @property
+    def record(self) -> Record:
+        if self.state is MemberState.ALIVE:
+            return Record(self.peer, self.state, self.incarnation, self.address, self.name)
+        if self.state is MemberState.SUSPECT:
+            # Those who do not know the member yet need its address as well.
+            return Record(self.peer, self.state, self.incarnation, self.address, self.name, min(self.accusers))
+        return Record(self.peer, self.state, self.incarnation)
+
+
+@final
+class Members:
+    """The table of all other members, and this agent's own record."""
+
+    def __init__(self, me: Record, is_allowed: Callable[[PeerId], bool], timing: MembershipTiming) -> None:
+        self.me = me
+        self._is_allowed = is_allowed
+        self._timing = timing
+        self._members: dict[PeerId, Member] = {}
+        self._suspects: dict[PeerId, Member] = {}
+        self._gone: dict[PeerId, Member] = {}
+        self._buckets: list[dict[PeerId, Member]] = [{} for _ in range(N_BUCKETS)]
+        self._hashes = [0] * N_BUCKETS
+        """Of each bucket: the hashes of those living in it, combined by exclusive or."""
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    @property
+    def n_living(self) -> int:
+        """How many there are, as far as this agent knows, itself included."""
+        return 1 + len(self._members) - len(self._gone)
+
+    @property
+    def states(self) -> Mapping[PeerId, MemberState]:
+        """The state of everybody else."""
+        return {member.peer: member.state for member in self}
+
+    def find(self, peer: PeerId) -> Member | None:
+        return self._members.get(peer)
+
+    def merge(self, record: Record, now: float) -> Change | None:
+        """Take in what is said of another member; None where it is no news."""
+        member = self._members.get(record.peer)
+        if member is None:
+            return self._enter(record, now)
+        if record.precedence == (member.incarnation, member.state):
+            return self._confirm(member, record)
+        if record.precedence < (member.incarnation, member.state):
+            return None
+        before = member.state
+        self._note(member, is_added=False)
+        member.state, member.incarnation = record.state, record.incarnation
+        member.address, member.name = record.address or member.address, record.name or member.name
+        if record.state is MemberState.ALIVE:
+            member.address = record.address
+        if record.state != before or record.state is MemberState.SUSPECT:
+            member.since = now
+        member.accusers = {record.accuser} if record.state is MemberState.SUSPECT else set()
+        self._note(member, is_added=True)
+        change = _change(before, record.state)
+        if change is Change.REFUTED:
+            member.refuted_at = now
+        return change
+
+    def accuse(self, peer: PeerId) -> Record | None:
+        """The record by which this agent suspects a silent neighbor; None for one that does not count as living."""
+        member = self._members.get(peer)
+        return None if member is None or not member.is_living else _suspicion(member, self.me.peer)
+
+    def miss(self, peer: PeerId, now: float) -> Record | None:
+        """The record by which somebody suspects a member that cannot be reached where it says that it listens.
+
+        Many may find the same for the same reason, so it is nobody in particular who accuses. One that has refuted
+        not long ago is alive, and can merely not be reached from everywhere.
+        """
+        member = self._members.get(peer)
+        is_known = member is not None and now < member.refuted_at + self._timing.forget_s
+        return (
+            None if member is None or member.state is not MemberState.ALIVE or is_known else _suspicion(member, NOBODY)
+        )
+
+    def refute(self, record: Record) -> bool:
+        """Take a newer incarnation if the record, of this agent itself, does not hold: it says that it is not alive, or
+        stems from an earlier life.
+        """
+        is_of_old = record.precedence == self.me.precedence and record.address != self.me.address
+        if record.precedence <= self.me.precedence and not is_of_old:
+            return False
+        self.me = replace(self.me, incarnation=record.incarnation + 1)
+        return True
+
+    def condemned(self, now: float) -> list[Record]:
+        """The records of those suspects whose time is over: they are dead.
+
+        That is for their accusers to say. Others say it only after twice the time: what they have missed may be the
+        refutation.
+        """
+        return [
+            Record(member.peer, MemberState.DEAD, member.incarnation)
+            for member in self._suspects.values()
+            if now >= member.since + self._patience_s(member)
+        ]
+
+    def _patience_s(self, member: Member) -> float:
+        timeout_s = suspicion_timeout_s(self._timing, self.n_living, len(member.accusers) - 1)
+        return timeout_s if member.accusers & {self.me.peer, NOBODY} else 2 * timeout_s
+
+    def forget(self, now: float) -> None:
+        """Keep nothing of those that have been gone for long."""
+        while self._gone:
+            member = next(iter(self._gone.values()))  # who has been gone longest
+            if now < member.since + self._timing.forget_s:
+                return
+            del self._members[member.peer], self._gone[member.peer], self._buckets[_bucket_of(member.peer)][member.peer]
+
+    def grant(self, slept_s: float) -> None:
+        """Time in which this agent slept does not count against suspects."""
+        for member in self._suspects.values():
+            member.since += slept_s
+
+    # What two agents compare.
+
+    def digest(self) -> bytes:
+        """For each bucket of members a hash of who is living in it, and how; the agent itself included."""
+        hashes = list(self._hashes)
+        hashes[_bucket_of(self.me.peer)] ^= _hash(self.me.peer, self.me.incarnation, self.me.state)
+        return b"".join(value.to_bytes(BUCKET_BYTES, "big") for value in hashes)
+
+    def in_bucket(self, bucket: int) -> list[Record]:
+        """All that is known of the members in a bucket, the dead as well."""
+        records = [member.record for member in self._buckets[bucket].values()]
+        return [*records, self.me] if _bucket_of(self.me.peer) == bucket else records
+
+    def _enter(self, record: Record, now: float) -> Change | None:
+        # Of those never heard of, it is no use to remember that they are dead: the word would never die out.
+        if record.state > MemberState.SUSPECT or record.peer == self.me.peer or not self._is_allowed(record.peer):
+            return None
+        accusers = {record.accuser} if record.state is MemberState.SUSPECT else set()
+        member = Member(
+            record.peer, record.state, record.incarnation, record.address, record.name, since=now, accusers=accusers
+        )
+        self._members[record.peer] = self._buckets[_bucket_of(record.peer)][record.peer] = member
+        self._note(member, is_added=True)
+        return Change.JOINED
+
+    def _confirm(self, member: Member, record: Record) -> Change | None:
+        is_news = record.state is MemberState.SUSPECT and record.accuser not in member.accusers
+        if not is_news or len(member.accusers) > N_CONFIRMATIONS:
+            return None
+        member.accusers.add(record.accuser)
+        return Change.CONFIRMED
+
+    def _note(self, member: Member, *, is_added: bool) -> None:
+        """Keep in step what follows from the table: the suspects, the gone, and the hashes of the living."""
+        if member.is_living:
+            self._hashes[_bucket_of(member.peer)] ^= _hash(member.peer, member.incarnation, member.state)
+        for table, is_in in ((self._suspects, member.state is MemberState.SUSPECT), (self._gone, not member.is_living)):
+            if is_in and is_added:
+                table[member.peer] = member
+            elif is_in:
+                del table[member.peer]
+
+
+def _bucket_of(peer: PeerId) -> int:
+    return hashlib.blake2b(peer.encode(), digest_size=1).digest()[0] % N_BUCKETS
+
+
+def _hash(peer: PeerId, incarnation: int, state: MemberState) -> int:
+    text = f"{incarnation}/{int(state)}/{peer}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=BUCKET_BYTES).digest(), "big")
+
+
+def _suspicion(member: Member, accuser: PeerId) -> Record:
+    return Record(member.peer, MemberState.SUSPECT, member.incarnation, member.address, member.name, accuser)
+
+
+def differing_buckets(mine: bytes, theirs: bytes) -> list[int]:
+    """The buckets in which two digests differ."""
+    return [
+        bucket
+        for bucket in range(N_BUCKETS)
+        if mine[bucket * BUCKET_BYTES : (bucket + 1) * BUCKET_BYTES]
+        != theirs[bucket * BUCKET_BYTES : (bucket + 1) * BUCKET_BYTES]
+    ]
+
+
+def _change(before: MemberState, after: MemberState) -> Change:
+    if after is MemberState.DEAD:
+        return Change.DIED
+    if after is MemberState.LEFT:
+        return Change.LEFT
+    if before > MemberState.SUSPECT:
+        return Change.JOINED
+    if after is MemberState.SUSPECT:
+        return Change.SUSPECTED
+    return Change.REFUTED if before is MemberState.SUSPECT else Change.RENEWED

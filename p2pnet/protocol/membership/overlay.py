@@ -1,0 +1,334 @@
+"""Who becomes whose neighbor: a small active view, symmetric, that keeps the graph of the living connected.
+
+HyParView (Leitão, Pereira and Rodrigues 2007) keeps two views, and fills the passive one by random walks and shuffles.
+Here everybody knows all members anyway, so the passive view is the table of members itself: a larger and fresher
+choice, from which candidates are drawn uniformly. It is always the one who seeks that dials, so an agent that can only
+dial out finds neighbors like any other, and two such agents are never chosen for each other.
+
+    A → B   NeighborRequest          A has fewer neighbors than it wants
+    B → A   NeighborReply(accepted)  B has room, or A has no neighbor at all and B lets another one go
+    B → C   Disconnect               the one that was let go seeks in its turn
+    A → B   Ping(is_neighbor)        both keep each other in their views; whoever does not says Disconnect
+
+Besides, each agent now and then looks up one member that is not its neighbor. One whose neighbors have all died with it
+is found out so; a seed that was not there at first is found; and two halves of a network that was cut come together
+again, for whoever is held dead and answers is asked to be a neighbor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import final
+
+from p2pnet.protocol.membership.effects import CloseLink, Dial, DialProblem, Effect, HangUp, OpenLink, Randomness, Send
+from p2pnet.protocol.membership.gossip import Allowance
+from p2pnet.protocol.membership.members import Members
+from p2pnet.protocol.membership.timing import MembershipTiming
+from p2pnet.protocol.membership.views import ActiveView, Contact, Purpose
+from p2pnet.protocol.messages.membership import (
+    Digest,
+    Disconnect,
+    MemberState,
+    NeighborReply,
+    NeighborRequest,
+    PeerId,
+    Ping,
+    ProbeRequest,
+    Record,
+    Vouch,
+)
+
+ASK_AGAIN_S = 1.0
+"""After this a question without an answer is asked again."""
+SEED_RETRY_S = 1.0
+"""How soon a seed is dialed again by an agent that has no neighbor."""
+REJECTED_S = 600.0
+"""How long one is left alone with which there is nothing to train."""
+N_DECLINED_BEFORE_URGENT = 2
+MIN_HINTS = 2
+MAX_HINTS = 8
+"""How many other members one is told of that is turned away, as much as there is to spend."""
+HINT_BYTES = 100
+
+
+@final
+class Overlay:
+    """The active view of one agent, and how it is kept up."""
+
+    def __init__(
+        self,
+        members: Members,
+        view: ActiveView,
+        seeds: Mapping[PeerId, str],
+        allowance: Allowance,
+        timing: MembershipTiming,
+        rng: Randomness,
+    ) -> None:
+        self._members = members
+        self._view = view
+        self._seeds = {peer: address for peer, address in seeds.items() if peer != members.me.peer}
+        self._allowance = allowance
+        self._timing = timing
+        self._rng = rng
+        self._connected: dict[PeerId, float] = {}
+        """Everybody that is connected, with the time since when."""
+        self._contacts: dict[PeerId, Contact] = {}
+        self._avoided_until: dict[PeerId, float] = {}
+        """Those that are not to be asked for a while."""
+        self._rejected_until: dict[PeerId, float] = {}
+        """Those that may not be neighbors even if they ask."""
+        self._n_declined = 0
+        """How often this agent has been turned away since it last had a neighbor."""
+        self._random_probe_at: float | None = None
+
+    # What comes.
+
+    def connected(self, peer: PeerId, now: float) -> list[Effect]:
+        self._connected[peer] = now
+        neighbor = self._view.find(peer)
+        if neighbor is not None:
+            neighbor.disconnected_at, neighbor.heard_at, neighbor.is_refused = None, now, False
+        contact = self._contacts.get(peer)
+        return self._ask(contact, now) if contact is not None else []
+
+    def disconnected(self, peer: PeerId, now: float) -> list[Effect]:
+        """Dial a neighbor anew that has not gone on purpose: whether it is there, only that can tell."""
+        self._connected.pop(peer, None)
+        contact = self._contacts.get(peer)
+        if contact is not None:
+            contact.asked_at = None
+        neighbor = self._view.find(peer)
+        if neighbor is None:
+            return []
+        neighbor.disconnected_at = now
+        address = self.address_of(peer)
+        return [Dial(peer, address)] if address else []
+
+    def dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[Effect]:
+        """Give up a contact, unless there is nobody else to ask; note of a neighbor that its process has gone."""
+        neighbor = self._view.find(peer)
+        if neighbor is not None:
+            neighbor.is_refused = neighbor.disconnected_at is not None and problem is DialProblem.REFUSED
+        contact = self._contacts.get(peer)
+        if contact is None or (contact.purpose is Purpose.ASK and not self._candidates(now)):
+            return []
+        return self._drop_contact(peer, now)
+
+    def request_received(self, peer: PeerId, request: NeighborRequest, now: float) -> list[Effect]:
+        """Take the peer in where there is room, or where it has nobody else and is in need."""
+        is_welcome = peer in self._view or not self._view.is_full or request.is_urgent
+        if not is_welcome or self._is_rejected(peer, now):
+            return [Send(peer, NeighborReply(self._members.me, False, self._hints(peer)))]
+        effects = self._make_room(peer, now)
+        effects.append(Send(peer, NeighborReply(self._members.me, True)))
+        return effects + self._admit(peer, now)
+
+    def reply_received(self, peer: PeerId, reply: NeighborReply, now: float) -> list[Effect]:
+        contact = self._contacts.get(peer)
+        if contact is None or contact.purpose is not Purpose.ASK:
+            return [] if peer in self._view or not reply.is_accepted else self._say_no(peer)
+        if not reply.is_accepted:
+            self._n_declined += 1
+            return self._drop_contact(peer, now)
+        return self._make_room(peer, now) + self._admit(peer, now)
+
+    def ping_received(self, peer: PeerId, ping: Ping, now: float) -> list[Effect]:
+        """See to it that both ends hold the same of each other."""
+        if not ping.is_neighbor or peer in self._view:
+            return []
+        contact = self._contacts.get(peer)
+        is_asked = contact is not None and contact.purpose is Purpose.ASK
+        is_sought = len(self._view) < self._view.n_wanted and not self._is_rejected(peer, now)
+        if is_asked or is_sought:  # its answer was lost, or this agent forgot its neighbors in a restart
+            return self._make_room(peer, now) + self._admit(peer, now)
+        return self._say_no(peer)
+
+    def disconnect_received(self, peer: PeerId, now: float) -> list[Effect]:
+        effects = self._drop_contact(peer, now) if peer in self._contacts else []
+        return effects + self.dismiss(peer, now, is_told=False) if peer in self._view else effects
+
+    def answer_received(self, peer: PeerId, now: float) -> list[Effect]:
+        """The peer has shown that it is there: who visited or probed it needs no more."""
+        contact = self._contacts.get(peer)
+        if contact is None or contact.purpose is Purpose.ASK:
+            return []
+        is_asker_there = contact.asker in self._connected
+        vouch: list[Effect] = [Send(contact.asker, Vouch(peer))] if contact.asker and is_asker_there else []
+        return vouch + self._drop_contact(peer, now)
+
+    def probe(self, asker: PeerId, request: ProbeRequest, now: float) -> list[Effect]:
+        """Look for somebody on another agent's behalf, where that is possible from here."""
+        target = request.target
+        neighbor = self._view.find(target)
+        if neighbor is not None and now - neighbor.heard_at < self._timing.probe_interval_s:
+            return [Send(asker, Vouch(target))]
+        is_reachable = target in self._connected or self.address_of(target)
+        if target in self._contacts or target in self._view or not is_reachable or target == self._members.me.peer:
+            return []
+        return self._contact(Purpose.PROBE, target, now, asker=asker)
+
+    # What is due.
+
+    def tick(self, now: float) -> list[Effect]:
+        if self._random_probe_at is None:
+            self._random_probe_at = now + self._rng.random() * self._timing.random_probe_interval_s
+        effects = self._give_up_contacts(now)
+        effects += self._seek(now)
+        if now >= self._random_probe_at:
+            self._random_probe_at = now + (0.5 + self._rng.random()) * self._timing.random_probe_interval_s
+            effects += self._probe_random_member(now)
+        return effects
+
+    def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_gone: bool = False) -> list[Effect]:
+        """End being neighbors."""
+        self._view.remove(peer)
+        self._avoid(peer, now)
+        farewell: list[Effect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
+        return [*farewell, CloseLink(peer, is_gone), HangUp(peer)]
+
+    def reject(self, peer: PeerId, now: float) -> list[Effect]:
+        """Leave alone one with which there is nothing to train."""
+        effects = self.dismiss(peer, now, is_told=True) if peer in self._view else []
+        self._avoided_until[peer] = self._rejected_until[peer] = now + REJECTED_S
+        return effects
+
+    def is_contact(self, peer: PeerId) -> bool:
+        """Whether the peer is being dialed, or has been, without being a neighbor."""
+        return peer in self._contacts
+
+    def forgive(self, peer: PeerId) -> None:
+        """It has begun anew, and may train something else now."""
+        if self._rejected_until.pop(peer, None) is not None:
+            self._avoided_until.pop(peer, None)
+
+    def add_seed(self, peer: PeerId, address: str) -> None:
+        if peer != self._members.me.peer:
+            self._seeds[peer] = address
+
+    def address_of(self, peer: PeerId) -> str:
+        """Where the peer can be dialed, empty if nobody knows."""
+        member = self._members.find(peer)
+        return (member.address if member is not None else "") or self._seeds.get(peer, "")
+
+    # How it is done.
+
+    def _seek(self, now: float) -> list[Effect]:
+        """Ask members to be neighbors while there are fewer than wanted."""
+        n_asked = sum(contact.purpose is Purpose.ASK for contact in self._contacts.values())
+        n_missing = self._view.n_wanted - len(self._view) - n_asked
+        if n_missing <= 0:
+            return []
+        candidates = self._candidates(now)
+        is_urgent = not len(self._view) and self._n_declined >= N_DECLINED_BEFORE_URGENT
+        effects: list[Effect] = []
+        for peer in self._rng.sample(candidates, min(n_missing, len(candidates))):
+            effects += self._contact(Purpose.ASK, peer, now, is_urgent=is_urgent)
+        return effects
+
+    def _candidates(self, now: float) -> list[PeerId]:
+        """Whom to ask: the living, seeds never heard of, and as a last hope those held dead."""
+        living = {member.peer for member in self._members if member.state is MemberState.ALIVE}
+        seeds = {peer for peer in self._seeds if self._members.find(peer) is None or not len(self._view)}
+        return sorted(peer for peer in living | seeds if self._is_candidate(peer, now))
+
+    def _is_candidate(self, peer: PeerId, now: float) -> bool:
+        return (
+            peer not in self._view
+            and peer not in self._contacts
+            and self._avoided_until.get(peer, 0.0) <= now
+            and (peer in self._connected or bool(self.address_of(peer)))
+        )
+
+    def _probe_random_member(self, now: float) -> list[Effect]:
+        """Look up one member that is no neighbor; one held dead, or a seed never heard of, is asked to be one."""
+        living = {member.peer for member in self._members if member.state is MemberState.ALIVE}
+        missing = {
+            member.peer for member in self._members if member.state is MemberState.DEAD
+        } | self._seeds.keys() - living
+        purposes = [(Purpose.RANDOM_PROBE, living), (Purpose.ASK, missing)]
+        for purpose, peers in self._rng.sample(purposes, len(purposes)):
+            pool = sorted(
+                peer
+                for peer in peers
+                if peer not in self._view and peer not in self._contacts and self.address_of(peer)
+            )
+            if pool:
+                (peer,) = self._rng.sample(pool, 1)
+                return self._contact(purpose, peer, now, is_urgent=purpose is Purpose.ASK)
+        return []
+
+    def _contact(
+        self, purpose: Purpose, peer: PeerId, now: float, *, is_urgent: bool = False, asker: PeerId = ""
+    ) -> list[Effect]:
+        contact = Contact(peer, purpose, now + self._timing.contact_timeout_s, is_urgent, asker)
+        self._contacts[peer] = contact
+        if peer in self._connected:
+            return self._ask(contact, now)
+        return [Dial(peer, self.address_of(peer))]
+
+    def _ask(self, contact: Contact, now: float) -> list[Effect]:
+        contact.asked_at = now
+        match contact.purpose:
+            case Purpose.ASK:
+                return [Send(contact.peer, NeighborRequest(self._members.me, contact.is_urgent))]
+            case Purpose.RANDOM_PROBE:
+                return [Send(contact.peer, Digest(self._members.digest()))]
+            case Purpose.PROBE:
+                return [Send(contact.peer, Ping(0, is_neighbor=False))]
+
+    def _give_up_contacts(self, now: float) -> list[Effect]:
+        """Ask again where no answer came, give up after a while, and end connections that serve nothing."""
+        effects: list[Effect] = []
+        for contact in tuple(self._contacts.values()):
+            if now >= contact.until:
+                effects += self._drop_contact(contact.peer, now)
+            elif contact.asked_at is not None and now >= contact.asked_at + ASK_AGAIN_S:
+                effects += self._ask(contact, now)
+        for peer, since in tuple(self._connected.items()):
+            is_idle = peer not in self._view and peer not in self._contacts
+            if is_idle and now >= since + 2 * self._timing.contact_timeout_s:
+                self._connected[peer] = now
+                effects.append(HangUp(peer))
+        self._avoided_until = {peer: until for peer, until in self._avoided_until.items() if until > now}
+        return effects
+
+    def _drop_contact(self, peer: PeerId, now: float) -> list[Effect]:
+        del self._contacts[peer]
+        self._avoid(peer, now)
+        return [] if peer in self._view else [HangUp(peer)]
+
+    def _avoid(self, peer: PeerId, now: float) -> None:
+        is_last_hope = peer in self._seeds and not len(self._view)
+        until = now + (SEED_RETRY_S if is_last_hope else self._timing.avoid_s)
+        self._avoided_until[peer] = max(until, self._avoided_until.get(peer, 0.0))
+
+    def _make_room(self, peer: PeerId, now: float) -> list[Effect]:
+        """Let one neighbor go if there are as many as may be, and the peer is to be one more."""
+        if peer in self._view or not self._view.is_full:
+            return []
+        (other,) = self._rng.sample(sorted(neighbor.peer for neighbor in self._view), 1)
+        return self.dismiss(other, now, is_told=True)
+
+    def _admit(self, peer: PeerId, now: float) -> list[Effect]:
+        """Be neighbors. What was to be found out by a contact is known now."""
+        self._contacts.pop(peer, None)
+        self._avoided_until.pop(peer, None)
+        self._n_declined = 0
+        if peer in self._view:
+            return []
+        self._view.add(peer, now)
+        return [OpenLink(peer)]
+
+    def _is_rejected(self, peer: PeerId, now: float) -> bool:
+        return self._rejected_until.get(peer, now) > now
+
+    @staticmethod
+    def _say_no(peer: PeerId) -> list[Effect]:
+        return [Send(peer, Disconnect())]
+
+    def _hints(self, peer: PeerId) -> tuple[Record, ...]:
+        """A few of the living whom the peer may dial."""
+        known = [member.record for member in self._members if member.state is MemberState.ALIVE and member.address]
+        others = [record for record in known if record.peer != peer]
+        n_affordable = int(self._allowance.n_bytes / HINT_BYTES)
+        return tuple(self._rng.sample(others, min(max(n_affordable, MIN_HINTS), MAX_HINTS, len(others))))

@@ -1,0 +1,102 @@
+"""The beginning: waiting for the neighbors, or taking the parameters of those whose training runs already."""
+
+from __future__ import annotations
+
+from typing import final
+
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
+from p2pnet.protocol.rounds.effects import Effect, Log, PeerId, Send
+from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.neighborhood import Neighbor, Neighborhood
+from p2pnet.protocol.rounds.timing import Timing
+
+
+@final
+class Bootstrap:
+    """What an agent does before its first round.
+
+    It announces itself once as many links are open as it expects, or its patience is at an end, and begins once all
+    neighbors have announced themselves too. Where a neighbor is in its rounds already, its parameters are asked for
+    instead; whoever does not answer in time is asked again after all others.
+    """
+
+    def __init__(self, neighborhood: Neighborhood, exchange: Exchange, timing: Timing, expected_neighbors: int) -> None:
+        self._neighborhood = neighborhood
+        self._exchange = exchange
+        self._timing = timing
+        self._expected_neighbors = expected_neighbors
+        self._start_by = float("inf")
+        self._asked: list[PeerId] = []
+        """Who was asked for its parameters, the last one last."""
+        self._is_asking = False
+        """Whether the last one may still answer."""
+        self.state: StateReply | None = None
+        """The answer of the one that was asked last, once it has come."""
+        self.has_announced = False
+        self.deadline: float | None = None
+        self._has_complained = False
+
+    def begin(self, now: float) -> None:
+        """From now on the agent is able to start; until then it only makes itself known."""
+        self.deadline = self._start_by = now + self._timing.start_timeout_s
+
+    def gather(self, now: float) -> tuple[list[Effect], bool]:
+        """What to say now, and whether to begin with the first round."""
+        is_late = self.deadline is not None and now >= self.deadline
+        neighbors = self._neighborhood.open()
+        running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
+        if running:
+            return self._ask(running, is_late, now), False
+        # The links over which somebody was asked have closed, and its answer comes no more.
+        self._is_asking = False
+        self.deadline = self._start_by
+        is_late = now >= self._start_by
+        effects: list[Effect] = []
+        if not self.has_announced and (len(neighbors) >= self._expected_neighbors or (is_late and neighbors)):
+            effects = self.announce(now)
+        if self.has_announced and neighbors and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
+            return effects, True
+        if is_late:
+            self.deadline = self._start_by = now + self._timing.start_timeout_s
+            effects += self._complain()
+        return effects, False
+
+    def _complain(self) -> list[Effect]:
+        """Say once that nobody is there. Waiting is right: those who have finished may be started again."""
+        if self._has_complained or self._neighborhood.n_refusals:
+            return []
+        self._has_complained = True
+        text = (
+            f"no neighbor has answered in {self._timing.start_timeout_s:g} s; waiting on. Start the others, again if "
+            "they have finished without this agent, or stop it"
+        )
+        return [Log(True, text)]
+
+    def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[Effect]:
+        if self._is_asking and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
+            return []
+        self._is_asking = True
+        rank = {peer: place for place, peer in enumerate(self._asked)}
+        neighbor, link = min(running, key=lambda pair: rank.get(pair[0].peer, -1))
+        self._asked = [peer for peer in self._asked if peer != neighbor.peer] + [neighbor.peer]
+        self.deadline = now + self._timing.state_timeout_s
+        return [Send(neighbor.peer, StateRequest(link.link_id))]
+
+    def state_received(self, peer: PeerId, state: StateReply) -> None:
+        """Keep it if it is an answer; others have not been asked, or come too late."""
+        if self._asked and self._asked[-1] == peer:
+            self.state = state
+
+    def announce(self, now: float) -> list[Effect]:
+        """Tell the neighbors that this agent takes part from now on."""
+        self.has_announced = True
+        neighbors = self._neighborhood.open()
+        self._exchange.announced_degree = len(neighbors)
+        return [self.ready(neighbor, link, now) for neighbor, link in neighbors]
+
+    def ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+        """To be said again until the neighbor's first share comes."""
+        neighbor.resend_at = now + self._timing.resend_s
+        degree = max(self._exchange.announced_degree, 1)
+        return Send(neighbor.peer, Ready(link.link_id, degree, self._neighborhood.round))

@@ -1,0 +1,292 @@
+"""One exchange with the neighbors: what an agent gives in a round, and what it makes of what it is given.
+
+With z the agent's parameters after its local step, y the tracker, c the mixing weights of the round:
+
+    to each neighbor j:  z and s_j = (1 + β) c_jk y + β s_j⁻       mass moves over the conserving link
+    from each of them:   d_j = (1 + β) c_kj (z_j − z) + β d_j⁻
+    w⁺ = z + Σ_j d_j
+    y⁺ = y − Σ_j s_j + received + x⁺ − x                           x⁺ the agent's own vector at w⁺
+
+s_j⁻ and d_j⁻ being those of the round before. Without the momentum β this is NEXT (Di Lorenzo and Scutari 2016,
+algorithm 1) whenever nothing is lost. What flows over a link keeps some of its direction from round to round, as in
+the second-order diffusion of Muthukrishnan, Ghosh and Schultz (1998): the mean of neither w nor y feels it, since what
+leaves one end enters the other, and disagreement dies out in far fewer rounds.
+
+Where neighbor j's share is missing its next one stands in if that is there already, else its last one while that is
+recent, else the agent's own z; and the link begins again without momentum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
+from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.messages.training import Array, Share, WireArray
+from p2pnet.protocol.rounds.effects import Effect, PeerId, Send
+from p2pnet.protocol.rounds.liveness import acknowledgement
+from p2pnet.protocol.rounds.mixing import Mixing, Weights
+from p2pnet.protocol.rounds.neighborhood import MAX_MISSED, Neighbor, Neighborhood
+from p2pnet.protocol.rounds.schedule import momentum_in
+from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
+
+MAX_RATIO = 1e12
+"""Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
+
+NEARLY_NOTHING = 1e-3
+"""Beside the largest parameter, where the local step says that it should be 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The outcome of a round's exchange."""
+
+    params: Array = field(repr=False)
+    disagreement: float
+    """max_j ‖z_j − z‖ / (1 + ‖w⁺‖)"""
+    is_complete: bool
+    """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
+    given_up: tuple[Neighbor, ...] = field(repr=False)
+    """Those who were waited for and are so no longer, until they keep up again."""
+
+
+@final
+class Exchange:
+    """The numbers of one agent's exchanges: its tracker, the weights of the round, and who is waited for."""
+
+    def __init__(
+        self,
+        neighborhood: Neighborhood,
+        mixing: Mixing,
+        n_params: int,
+        signs: Array,
+        *,
+        precision: int,
+        momentum: float | None,
+        max_diameter: int,
+        tolerance: float,
+    ) -> None:
+        self._neighborhood = neighborhood
+        self._mixing = mixing
+        self._precision = precision
+        self._momentum = momentum
+        self.tracker = Tracker(n_params, signs)
+        self.stationarity = Stationarity(tolerance)
+        self.quiet = TerminationDetector(max_diameter)
+        self.announced_degree = 0
+        """The degree that neighbors were told to reckon with in the coming round."""
+        self._proposal: WireArray = np.zeros(n_params)
+        self._own_proposal: Array = np.zeros(n_params)
+        self._weights = Weights({}, {})
+        self._awaited: set[PeerId] = set()
+        self._links_before: list[Link] | None = None
+        self._links_given: list[Link] | None = None
+        self.is_held = False
+        """Whether nobody steps any more, since somebody has gone or come after the last round was named: what has come
+        to rest is to end as it is. Word of it goes with the shares whose mass would disturb the others' directions.
+        """
+        self._given_at = 0.0
+
+    def mass(self) -> Array:
+        """y, (n_params + 2,): the mass present at this agent."""
+        return self.tracker.mass(self._neighborhood.links())
+
+    def evaluated(self, gradient_sum: Array, n_samples: float) -> None:
+        """Take in the agent's own gradient at its present parameters, and renew the estimate of the network's."""
+        self.tracker.replace_own(gradient_sum, n_samples)
+        self.renew_estimate()
+
+    def compare_links(self) -> bool:
+        """Whether the links are those of the call before: one that opens or closes moves the tracker as well."""
+        before, self._links_before = self._links_before, self._neighborhood.links()
+        return before is None or before == self._links_before
+
+    def renew_estimate(self) -> None:
+        self.tracker.update(self._neighborhood.links())
+
+    def largest_proximal_weight(self) -> float:
+        """Of those that neighbors announced; 0 where none did."""
+        return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
+
+    def next_round(self, round_: int, max_rounds: int) -> int:
+        """The round after this one; or that of a neighbor who has gone on without this agent, in a round in which they
+        were to meet. A share of a round that there is not says nothing.
+        """
+        following = round_ + 1
+        for neighbor, link in self._neighborhood.open():
+            ahead = link.newest_round
+            if following < ahead < max_rounds and self._were_to_meet(neighbor.peer, range(round_ + 1, ahead)):
+                following = ahead
+        return following
+
+    def _were_to_meet(self, peer: PeerId, rounds: range) -> bool:
+        return any(self._mixing.meets(peer, round_) for round_ in rounds)
+
+    def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
+        """Whether a share that has come is of a size that can be honest: the mass that the link has moved in all
+
+            ‖received − sent‖ ≤ 1e12 max(1, ‖x‖),    ‖z_j‖ ≤ 1e12 max(1, ‖w‖).
+
+        Far larger numbers come of a fault, and would drown those of everybody else in their rounding.
+        """
+        if link.imbalance() > MAX_RATIO * max(1.0, self.tracker.largest_own):
+            return False
+        size = norm(share.params)
+        return size <= MAX_RATIO or size <= MAX_RATIO * norm(params)
+
+    def give(
+        self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float, heard_since: float
+    ) -> list[Effect]:
+        """Give every neighbor that takes part its share, all from the same y. Whoever has said something since the time
+        given last is there.
+
+        One that gives nothing back for long gets parameters only, lest all mass gathers there and directions freeze.
+        """
+        taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
+        # Who came after the last announcement is counted, lest the weights add up to more than one.
+        degree = max(self.announced_degree, len(taking_part))
+        self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
+        awaited = [n for n, _ in taking_part if n.peer in self._weights.taken]
+        self._awaited = {n.peer for n in awaited if not n.is_lagging}
+        if not any(n.last_heard_at >= heard_since and not n.is_lagging for n, _ in taking_part):
+            # With nobody prompt around, waiting for the late still beats running ahead alone.
+            self._awaited = {n.peer for n in awaited}
+        self._given_at = now
+        self._own_proposal = proposal
+        self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
+        self.announced_degree = len(taking_part)
+        self.quiet.begin_round(is_quiet)
+        links, before = self._neighborhood.links(), self._links_given
+        self._links_given = links
+        self.is_held |= self.quiet.stop_round >= 0 and before is not None and links != before
+        mass = self.mass()
+        momentum = momentum_in(round_, self._momentum)
+        effects: list[Effect] = []
+        for neighbor, link in taking_part:
+            weight = self._weights.given.get(neighbor.peer)
+            if weight is not None and link.is_window_open(now):
+                is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
+                link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_returned else None
+                given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
+                share = self._share(link, round_, given, proximal_weight)
+                link.keep(share, now)
+                effects.append(Send(neighbor.peer, share))
+                continue
+            link.mass_flow = None
+            if link.owes_acknowledgement or self.quiet.stop_round >= 0:
+                effects.append(Send(neighbor.peer, acknowledgement(link, self.quiet.stop_round)))
+        return effects
+
+    def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
+        base, total = link.give(mass)
+        return Share(
+            link_id=link.link_id,
+            sequence=link.sequence,
+            acknowledged=link.tell_received(),
+            base=base,
+            precision=self._precision,
+            round=round_,
+            next_degree=self.announced_degree,
+            proximal_weight=proximal_weight,
+            first_residual=self.stationarity.first_residual,
+            quiet=self.quiet.count,
+            stop_round=self.quiet.stop_round,
+            is_held=self.is_held,
+            total=total,
+            params=self._proposal,
+        )
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody is there that takes part in the rounds."""
+        return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
+
+    def is_waiting(self, round_: int) -> bool:
+        """Whether an awaited share of this round, or a later one, is still to come."""
+        for neighbor, link in self._neighborhood.open():
+            last = neighbor.finished_sequence
+            is_awaited = neighbor.peer in self._awaited and (last is None or not link.has_all(last))
+            if is_awaited and neighbor.is_connected and neighbor.is_ready and not link.has_come(round_):
+                return True
+        return False
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a share of anybody has come since the last mixing."""
+        return any(link.has_news for _, link in self._neighborhood.open())
+
+    def is_waited_for(self, round_: int) -> bool:
+        """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
+        return any(
+            link.newest_round >= round_ and self._mixing.meets(neighbor.peer, round_)
+            for neighbor, link in self._neighborhood.open()
+            if neighbor.is_connected
+        )
+
+    def mix(self, round_: int) -> Mixture:
+        """Apply the shares that are there, in the order of the neighbors' ids."""
+        mixed = self._own_proposal.copy()
+        momentum = momentum_in(round_, self._momentum)
+        farthest = 0.0
+        is_complete = True
+        counts: list[int] = []
+        given_up: list[Neighbor] = []
+        for neighbor, link in self._neighborhood.open():
+            is_new = link.apply(round_)
+            share = link.latest
+            if share is not None:
+                self.is_held |= share.is_held and self.quiet.stop_round >= 0
+                counts.append(share.quiet)
+                neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
+            elif neighbor.peer in self._weights.taken or not neighbor.is_ready:
+                counts.append(0)
+            if neighbor.peer not in self._weights.taken:
+                link.params_flow = None
+                continue
+            if share is None or share.round != round_:
+                link.mass_flow = link.params_flow = None
+            was_lagging = neighbor.is_lagging
+            self._count_missed(neighbor, link, round_)
+            if neighbor.is_lagging and not was_lagging and neighbor.is_connected:
+                given_up.append(neighbor)
+            if share is None or (share.round < round_ - MAX_MISSED and not is_new):
+                is_complete = False
+                continue
+            # Both in the precision of the wire, so that equal parameters differ by nothing.
+            difference = (share.params - self._proposal).astype(np.float64, copy=False)
+            link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
+            mixed += link.params_flow
+            farthest = max(farthest, norm(difference))
+        self.quiet.end_round(round_, counts)
+        disagreement = farthest / (1.0 + norm(mixed))
+        return Mixture(mixed, disagreement, is_complete, tuple(given_up))
+
+    def _count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
+        """One that has said nothing at all since the shares went out is stopped or cut off, and not late by bad luck:
+        one deadline for it is enough.
+        """
+        if link.newest_round < round_ and neighbor.last_heard_at <= self._given_at:
+            neighbor.n_missed = MAX_MISSED
+        elif link.newest_round >= round_ - 1:
+            neighbor.n_missed = 0
+        else:
+            neighbor.n_missed += 1
+
+
+def with_zeros_of(step: Array, params: Array) -> Array:
+    """`params` with 0 where the agent's last local step had 0 and next to nothing is left: what every agent sets to 0
+    again and again comes back in the exchanges between, smaller and smaller, from the momentum of flows.
+    """
+    is_nothing = np.abs(params) <= NEARLY_NOTHING * np.abs(params).max(initial=0.0)
+    return np.where((step == 0.0) & is_nothing, 0.0, params)
+
+
+def _flow(weight: float, difference: Array, previous: Array | None, momentum: float) -> Array:
+    """What flows over a link in this round, with momentum where the link was whole in the round before."""
+    flow: Array = ((1.0 + momentum) * weight) * difference
+    if previous is not None:
+        flow += momentum * previous
+    return flow

@@ -1,0 +1,219 @@
+"""What a simulated network is made to suffer, and the record of how it stands it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from p2pnet.errors import ConfigError
+from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.simulator import Conditions, Simulator
+
+ROUND_S = 0.1
+"""Latency of a network with faults: without any, a round would take about that long."""
+ROUNDS_DOWN = 25
+"""How long an agent that has crashed is gone: long enough for its neighbors to close their links with it."""
+CALM_ROUNDS = 2 * ROUNDS_DOWN
+"""So many before the end nobody crashes any more: nobody is to be away when the others end."""
+MAX_LOSS_RATE = 0.95
+"""With more, agents take each other for gone before anything has come through."""
+MAX_DELAY_ROUNDS = 1000.0
+"""Far beyond what an agent waits for: later messages are as good as lost."""
+MIN_ALIVE = 2
+"""So many agents never crash at one time."""
+STANDSTILL_S = 1000.0
+"""Virtual time without any round after which there will be none: agents give up waiting for each other long before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How bad the network is. Rounds are of time: `ROUND_S`, however long those of the agents take."""
+
+    loss_rate: float = 0.0
+    duplicate_rate: float = 0.0
+    delay_rounds: float = 0.0
+    """each message takes up to so many rounds longer"""
+    churn: float = 0.0
+    """chance of each agent to crash in a round; it returns empty after `ROUNDS_DOWN`"""
+    cut: tuple[int, int] | None = None
+    """the agents' rounds between which the network is cut in halves"""
+    speeds: tuple[float, ...] = ()
+    """of each agent; one of speed 1 takes a round for a local step, one of speed 0.1 ten; without any no time at all"""
+    is_asynchronous: bool = False
+    """nobody waits for anybody; a round takes at least what a local step does"""
+
+    def __str__(self) -> str:
+        """As they are asked for on the command line."""
+        rates = {
+            "--loss-rate": self.loss_rate,
+            "--duplicate-rate": self.duplicate_rate,
+            "--delay-rounds": self.delay_rounds,
+            "--churn": self.churn,
+        }
+        words = [f"{option} {rate:g}" for option, rate in rates.items() if rate]
+        if self.cut is not None:
+            words.append("--partition {}:{}".format(*self.cut))
+        if self.speeds:
+            words.append("--speeds")
+        if self.is_asynchronous:
+            words.append("--asynchronous")
+        return ", ".join(words)
+
+    def patience_s(self, pace_s: float) -> float:
+        """Virtual time without any round, of at least `pace_s`, after which the network stands still for good."""
+        slowest_step_s = ROUND_S / min(self.speeds, default=np.inf)
+        return STANDSTILL_S + 10 * (self.delay_rounds * ROUND_S + slowest_step_s + pace_s)
+
+    def conditions(self, names: Sequence[str]) -> Conditions:
+        durations = {name: ROUND_S / speed for name, speed in zip(names, self.speeds, strict=False)}
+        return Conditions(
+            latency_s=ROUND_S,
+            loss_rate=self.loss_rate,
+            duplicate_rate=self.duplicate_rate,
+            max_delay_s=self.delay_rounds * ROUND_S,
+            local_step_s=durations.__getitem__ if durations else None,
+        )
+
+    def timing(self, k: int, pace_s: float) -> Timing:
+        """Of agent k, whose rounds are to take at least `pace_s`."""
+        if not self.is_asynchronous:
+            return Timing(round_pace_s=pace_s)
+        return Timing(round_timeout_s=0.0, round_pace_s=max(pace_s, ROUND_S / (self.speeds[k] if self.speeds else 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSnapshot:
+    """How the network stands at one time."""
+
+    seconds: float
+    round: int
+    """of the agent that is furthest"""
+    agents: int
+    """alive"""
+    messages_lost: int
+    rounds_lost: int
+    """mixed without a share of every neighbor, by all agents together"""
+    links_reopened: int
+    conservation_error: float
+
+
+@final
+class FaultInjector:
+    """Runs a simulation with a witness to its end, crashing and cutting as the faults say."""
+
+    def __init__(
+        self,
+        faults: Faults,
+        simulation: Simulator,
+        start: Callable[[str, int], None],
+        names: Sequence[str],
+        n_edges: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """`start` adds an agent by name and incarnation to the simulation."""
+        self._faults = faults
+        self._simulation = simulation
+        self._start = start
+        self._names = names
+        self._n_edges = n_edges
+        self._rng = rng
+        self._incarnations = dict.fromkeys(names, 1)
+        self._back_at: dict[str, float] = {}
+        self._is_cut = False
+        self._rounds_lost_before = 0
+        """In lives that have ended."""
+        self._links_opened_before = 0
+
+    def run(self, deadline: float, patience_s: float) -> list[NetworkSnapshot]:
+        """A record of every round's time until all agents have closed, or no new round has begun for `patience_s`."""
+        simulation = self._simulation
+        record: list[NetworkSnapshot] = []
+        newest_round, begun_at = 0, simulation.now
+        while not self._is_over and simulation.now < min(begun_at + patience_s, deadline):
+            simulation.run(until=lambda: simulation.is_over, deadline=simulation.now + ROUND_S)
+            self._crash_and_return()
+            self._cut_and_heal()
+            record.append(self._moment())
+            if record[-1].round > newest_round:
+                newest_round, begun_at = record[-1].round, simulation.now
+        return record
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether all have closed, but for those that have come back too late to find anybody."""
+        phases = {machine.phase for machine in self._simulation.machines.values()}
+        return Phase.CLOSED in phases and phases <= {Phase.CLOSED, Phase.BOOTSTRAPPING}
+
+    def _crash_and_return(self) -> None:
+        machines = self._simulation.machines
+        is_ending = any(machine.last_round - machine.round < CALM_ROUNDS for machine in machines.values())
+        for name in self._names:
+            if name in self._back_at:
+                if self._simulation.now >= self._back_at[name] or is_ending:
+                    del self._back_at[name]
+                    self._incarnations[name] += 1
+                    self._start(name, self._incarnations[name])
+            elif not is_ending and len(machines) > MIN_ALIVE and self._rng.random() < self._faults.churn:
+                self._rounds_lost_before += machines[name].n_rounds_lost
+                self._links_opened_before += machines[name].neighborhood.n_opened
+                self._simulation.crash(name)
+                self._back_at[name] = self._simulation.now + ROUNDS_DOWN * ROUND_S
+
+    def _cut_and_heal(self) -> None:
+        if self._faults.cut is None:
+            return
+        rounds = [machine.round for machine in self._simulation.machines.values()]
+        if not self._is_cut and min(rounds) >= self._faults.cut[0] and max(rounds) < self._faults.cut[1]:
+            self._is_cut = True
+            half = len(self._names) // 2
+            self._simulation.cut((one, other) for one in self._names[:half] for other in self._names[half:])
+        elif self._is_cut and max(rounds) >= self._faults.cut[1]:
+            self._is_cut = False
+            self._simulation.heal()
+
+    def _moment(self) -> NetworkSnapshot:
+        machines = self._simulation.machines.values()
+        n_opened = self._links_opened_before + sum(machine.neighborhood.n_opened for machine in machines)
+        return NetworkSnapshot(
+            seconds=self._simulation.now,
+            round=max(machine.round for machine in machines),
+            agents=len(machines),
+            messages_lost=self._simulation.n_lost,
+            rounds_lost=self._rounds_lost_before + sum(machine.n_rounds_lost for machine in machines),
+            links_reopened=max(n_opened // 2 - self._n_edges, 0),
+            conservation_error=self._simulation.conservation_error(),
+        )
+
+
+def read_speeds(path: Path, n_agents: int) -> tuple[float, ...]:
+    """The speeds in a file, a number above 0 on a line for each agent; ConfigError where it has others."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--speeds {path}: cannot be read ({error})") from error
+    speeds = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            speed = float(line)
+        except ValueError:
+            speed = np.nan
+        if not 0 < speed < np.inf:
+            raise ConfigError(f"--speeds {path}: line {number}: {line[:20]!r} is no number above 0")
+        speeds.append(speed)
+    if len(speeds) != n_agents:
+        raise ConfigError(f"--speeds {path}: {len(speeds)} lines for {n_agents} agents; give one for each")
+    return tuple(speeds)
+
+
+def write_record(record: Sequence[NetworkSnapshot], path: Path) -> None:
+    """faults.csv: one line for every round's time."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(NetworkSnapshot)])
+        writer.writeheader()
+        writer.writerows(asdict(moment) for moment in record)

@@ -1,0 +1,249 @@
+"""The agents of a simulation: a machine and a learner each, joined by a graph's edges, run until all have ended."""
+
+from __future__ import annotations
+
+import resource
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from p2pnet.agent.state_directory import Result
+from p2pnet.errors import TrainingError
+from p2pnet.experiments.report.outcome import AgentOutcome
+from p2pnet.experiments.topology import Edge, diameter_bound, neighbors_of, union
+from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
+from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.conservation_oracle import ConservationOracle
+from p2pnet.simulation.faults import FaultInjector, Faults, NetworkSnapshot
+from p2pnet.simulation.processes import Meet, in_processes, run_with_others
+from p2pnet.simulation.recording import ParameterTrace, Recorder, WorkCounters
+from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.training.learner import Learner
+
+DEADLINE_S = 1e7
+"""Virtual time after which a network that has not ended never will."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """Who is whose neighbor: the graphs that the rounds take in turn, one where it stays the same."""
+
+    name: str
+    n_agents: int
+    in_turn: Sequence[Sequence[Edge]]
+
+    @property
+    def edges(self) -> list[Edge]:
+        return union(self.in_turn)
+
+    @property
+    def is_changing(self) -> bool:
+        return len(self.in_turn) > 1
+
+    @property
+    def max_diameter(self) -> int:
+        """A bound on the rounds that word takes from any agent to any other."""
+        return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
+
+    def mixings(self, names: Sequence[str]) -> list[Mixing]:
+        """Each agent's rule for its weights; one-peer exponential graphs are directed, with weight ½."""
+        if not self.is_changing:
+            return [MetropolisMixing()] * self.n_agents
+        if self.name == "one-peer-exponential":
+            members = tuple(names)
+            return [OnePeerExponential(name, members) for name in names]
+        neighbors_in = [neighbors_of(graph, self.n_agents) for graph in self.in_turn]
+        return [
+            ScheduledMetropolis([{names[j]: len(around[j]) for j in around[k]} for around in neighbors_in])
+            for k in range(self.n_agents)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """How the agents exchange."""
+
+    rounds: int
+    exchanges: int | None
+    tolerance: float
+    momentum: float | None
+    is_gradient_first: bool = False
+    n_signs: int = 0
+    precision: int = 64
+    pace_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedAgent:
+    """What became of one agent."""
+
+    outcome: AgentOutcome
+    effort: WorkCounters
+    trail: ParameterTrace
+    """its parameters at the beginning of the rounds that were asked for"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What became of a network."""
+
+    agents: Sequence[TrainedAgent]
+    peak_rss_mb: float
+    """of all processes together"""
+    record: Sequence[NetworkSnapshot] = ()
+    """of a network with faults"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a network's agents need to begin, and to begin again."""
+
+    graphs: Graphs
+    protocol: Protocol
+    faults: Faults | None
+    params: Array
+    """with which all begin"""
+    make_learner: Callable[[int], Learner]
+    make_recorder: Callable[[int, Learner], Recorder]
+    seed: int
+
+    @property
+    def names(self) -> list[str]:
+        return names_of(self.graphs.n_agents)
+
+
+def names_of(n_agents: int) -> list[str]:
+    return [f"agent-{k + 1}" for k in range(n_agents)]
+
+
+def train_network(plan: Plan, n_processes: int) -> Trained:
+    """Run the agents to their end, in so many processes; TrainingError if they do not end.
+
+    The number of processes changes nothing but the time. With faults it must be 1: their chance is one for all.
+    """
+    n_agents = plan.graphs.n_agents
+    if plan.faults is not None:
+        part = _Part(plan, range(n_agents))
+        chance = np.random.default_rng([plan.seed, 1])
+        ordeal = FaultInjector(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
+        record = ordeal.run(DEADLINE_S, plan.faults.patience_s(plan.protocol.pace_s))
+        return Trained(part.trained(), peak_rss_mb(), record)
+    bounds = np.linspace(0, n_agents, n_processes + 1).astype(int).tolist()
+    place = {name: k for k, name in enumerate(plan.names)}
+
+    def part_of(name: str) -> int:
+        return bisect_right(bounds, place[name]) - 1
+
+    def train_part(k: int, meet: Meet) -> tuple[list[TrainedAgent], float]:
+        part = _Part(plan, range(bounds[k], bounds[k + 1]))
+        run_with_others(part.simulation, meet, part_of, n_processes, DEADLINE_S)
+        return part.trained(), peak_rss_mb()
+
+    parts = in_processes(n_processes, train_part)
+    return Trained([agent for agents, _ in parts for agent in agents], sum(memory_mb for _, memory_mb in parts))
+
+
+@final
+class _Part:
+    """Some of the agents of a network, about to start; all others are elsewhere."""
+
+    def __init__(self, plan: Plan, places: range) -> None:
+        self._plan = plan
+        self._names = names = plan.names
+        self._place = {name: k for k, name in enumerate(names)}
+        self._neighbors = neighbors_of(plan.graphs.edges, len(names))
+        self._max_diameter = plan.graphs.max_diameter
+        self._mixings = plan.graphs.mixings(names)
+        self._recorders: dict[str, Recorder] = {}
+        conditions = Conditions() if plan.faults is None else plan.faults.conditions(names)
+        witness = None if plan.faults is None else ConservationOracle(plan.protocol.n_signs)
+        elsewhere = frozenset(names).difference(names[k] for k in places)
+        self.simulation = Simulator(conditions, np.random.default_rng(plan.seed), witness, elsewhere)
+        for k in places:
+            recorder = plan.make_recorder(k, plan.make_learner(k))
+            recorder.clock = lambda: self.simulation.now
+            recorder.bytes_sent = partial(self.simulation.bytes_sent.__getitem__, names[k])
+            self._recorders[names[k]] = recorder
+            self.start(names[k], 1)
+        edges = [(j, k) for j, k in plan.graphs.edges if j in places or k in places]
+        self.simulation.connect((names[j], names[k]) for j, k in edges)
+
+    def start(self, name: str, incarnation: int) -> None:
+        """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
+        k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults
+        settings = RoundOptions(
+            max_rounds=protocol.rounds,
+            exchanges=protocol.exchanges,
+            is_gradient_first=protocol.is_gradient_first,
+            n_signs=protocol.n_signs,
+            momentum=protocol.momentum,
+            expected_neighbors=len(self._neighbors[k]),
+            max_diameter=self._max_diameter,
+            tolerance=protocol.tolerance,
+            precision=protocol.precision,
+            mixing=self._mixings[k],
+            timing=Timing(round_pace_s=protocol.pace_s) if faults is None else faults.timing(k, protocol.pace_s),
+        )
+        recorder = self._recorders[name]
+        if incarnation > 1:
+            recorder.begin_again(self._plan.make_learner(k))
+        machine = RoundMachine(Identity(name, name, incarnation, {}), settings, self._plan.params)
+        self.simulation.add(name, machine, recorder)
+
+    def trained(self) -> list[TrainedAgent]:
+        """What has become of the agents; TrainingError if one has not come to its end."""
+        return [self._trained(name, recorder) for name, recorder in self._recorders.items()]
+
+    def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
+        machine = self.simulation.machines.get(name)
+        if machine is None or machine.phase is not Phase.CLOSED:
+            state = "gone" if machine is None else f"still {machine.phase.value} in round {machine.round}"
+            faults = self._plan.faults
+            if faults is None:
+                raise TrainingError(f"{name}: {state} when nothing happened any more")
+            raise TrainingError(
+                f"{name}: {state} when the others had ended, or no round had begun for long: the faults keep the "
+                f"agents apart ({faults}); ask for less"
+            )
+        is_converged = machine.round < self._plan.protocol.rounds
+        n_bytes = self.simulation.bytes_sent[name]
+        return trained_agent(name, machine.params, machine.round, is_converged, machine.books(), recorder, n_bytes)
+
+
+def trained_agent(
+    name: str,
+    params: Array,
+    n_rounds: int,
+    is_converged: bool,
+    books: AgentLedger,
+    recorder: Recorder,
+    bytes_sent: int = 0,
+) -> TrainedAgent:
+    result = Result(
+        agent=name,
+        public_key="",
+        rounds=n_rounds,
+        stopped_because="converged" if is_converged else "all rounds done",
+        bytes_sent=bytes_sent,
+        bytes_received=0,
+        peak_rss_mb=peak_rss_mb(),
+        n_messages_dropped=0,
+        n_rejected={},
+    )
+    params = recorder.learner.feasible(params).astype(np.float64, copy=False)
+    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), books), recorder.effort(), recorder.trail)
+
+
+def peak_rss_mb() -> float:
+    """Of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,83 @@
+"""What a simulated agent computes, written down and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import TypeAlias, final
+
+from p2pnet.agent.state_directory import RoundRecord
+from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.training.learner import Learner, Observation
+
+ParameterTrace: TypeAlias = dict[int, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkCounters:
+    """What one agent has done."""
+
+    n_steps: int
+    n_iterations: int
+    """of solvers"""
+    n_gradients: float
+    """over all of its samples"""
+
+
+@final
+class Recorder(Learner):
+    """Passes everything on to a learner, and keeps the history of an agent that is followed."""
+
+    def __init__(self, learner: Learner, *, is_followed: bool, rounds_kept: Container[int] = ()) -> None:
+        self.learner = learner
+        self._n_iterations_before = 0
+        """Of the agent's earlier lives."""
+        self.history: list[RoundRecord] = []
+        self.trail: ParameterTrace = {}
+        """The parameters of an agent that is followed, in the rounds that are kept."""
+        self._n_evaluations = 0
+        self._n_steps = 0
+        self.clock: Callable[[], float] = float
+        """Virtual time, seconds."""
+        self.bytes_sent: Callable[[], int] = int
+        """Sent by the agent so far."""
+        self._is_followed = is_followed
+        self._rounds_kept = rounds_kept
+
+    def begin_again(self, learner: Learner) -> None:
+        """The agent has crashed and returns with a new learner."""
+        self._n_iterations_before += self.learner.n_iterations
+        self.learner = learner
+
+    def evaluate(self, effect: Evaluate) -> Evaluated:
+        self._n_evaluations += 1
+        evaluated = self.learner.evaluate(effect)
+        if self._is_followed:
+            if effect.round in self._rounds_kept:
+                self.trail[effect.round] = effect.params
+            seen = self.learner.observe()
+            self.history.append(
+                RoundRecord(
+                    effect.round,
+                    self.clock(),
+                    seen.objective_local,
+                    seen.test_metric,
+                    effect.disagreement,
+                    seen.proximal_weight,
+                    self.bytes_sent(),
+                )
+            )
+        return evaluated
+
+    def observe(self) -> Observation:
+        return self.learner.observe()
+
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        self._n_steps += 1
+        return self.learner.run_local_step(effect)
+
+    def effort(self) -> WorkCounters:
+        """In all lives of the agent."""
+        n_gradients = self._n_evaluations * self.learner.gradient_fraction
+        return WorkCounters(self._n_steps, self._n_iterations_before + self.learner.n_iterations, n_gradients)

@@ -1,0 +1,144 @@
+"""Where decisions and mathematics meet: answers to what the round machine wants computed."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import final
+
+import numpy as np
+
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a person wants to follow of one agent, at the parameters evaluated last."""
+
+    objective_local: float
+    """mean loss over the agent's own samples, plus the penalty"""
+    test_metric: float
+    proximal_weight: float
+
+
+@final
+class Weighting(Enum):
+    """What the curvature of an agent's own mean loss counts in its local model of the network's."""
+
+    PROXY = "proxy"
+    """1: the network's mean loss is taken to bend as the agent's own does"""
+    OWN = "own"
+    """n_k / n̄: the agent's own term of the network's objective"""
+    PAPER = "paper"
+    """n_k / (n̄ N): the same as the paper scales it, all other agents' terms being linear"""
+
+    def scale(self, n_samples: float, effect: RunLocalStep) -> float:
+        match self:
+            case Weighting.PROXY:
+                return 1.0
+            case Weighting.OWN:
+                return n_samples / effect.mean_samples
+            case Weighting.PAPER:
+                return n_samples / (effect.mean_samples * effect.network_size)
+
+
+class Learner(ABC):
+    """One agent's mathematics; its methods are called one after the other, from whichever thread."""
+
+    n_iterations: int = 0
+    """iterations of solvers in all local steps so far"""
+    gradient_fraction: float = 1.0
+    """part of the agent's samples that `evaluate` goes through"""
+
+    @abstractmethod
+    def evaluate(self, effect: Evaluate) -> Evaluated: ...
+
+    @abstractmethod
+    def observe(self) -> Observation: ...
+
+    @abstractmethod
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
+
+    def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
+        """Have the local step of this round end with what it has; the one method for any thread at any time."""
+
+    def feasible(self, params: Array) -> Array:
+        """The nearest parameters at which the penalty is finite, prox_r with a step of 0, since mixing may leave a box;
+        without a penalty of that kind the parameters themselves.
+        """
+        return params
+
+
+@final
+class NextLearner(Learner):
+    """NEXT: convex surrogates of the agent's own cost, solved locally."""
+
+    def __init__(
+        self,
+        optimizer: LocalOptimizer,
+        test_metric: Callable[[Array], float],
+        weighting: Weighting = Weighting.PROXY,
+        step_limit_s: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """The solver of a local step stops after `step_limit_s` of the clock's time, with what it has."""
+        self.optimizer = optimizer
+        self._step_limit_s = step_limit_s
+        self._clock = clock
+        self._weighting = weighting
+        self._test_metric = test_metric
+        self._given: Array | None = None
+        self._params: Array | None = None
+        self._loss = np.nan
+        self._disagreement = 0.0
+        self._cut_short_in = -1
+
+    def evaluate(self, effect: Evaluate) -> Evaluated:
+        params = self.feasible(self._in_model_precision(effect.params))
+        local_model = self.optimizer.evaluate(params)
+        self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
+        self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
+        n_samples = self.optimizer.cost.n_samples
+        gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
+        return Evaluated(effect.round, gradient_sum, n_samples)
+
+    def observe(self) -> Observation:
+        weight = self.optimizer.rule.weight
+        if self._params is None:
+            return Observation(np.nan, np.nan, weight)
+        objective = self._loss + self.optimizer.penalty.value(self._params)
+        return Observation(objective, self._test_metric(self._params), weight)
+
+    def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        if self._params is not None and effect.params is self._given:
+            params = self._params
+        else:
+            params = self._in_model_precision(effect.params)
+        deadline = self._clock() + self._step_limit_s
+        step = self.optimizer.step(
+            params,
+            self._in_model_precision(effect.direction),
+            neighbor_weight=effect.neighbor_proximal_weight,
+            is_direction_exact=effect.is_complete,
+            disagreement=self._disagreement,
+            scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
+            should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
+        )
+        self.n_iterations += step.n_iterations
+        proposal = step.proposal.astype(np.float64, copy=False)
+        return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def cut_short(self, round_: int) -> None:
+        self._cut_short_in = round_
+
+    def feasible(self, params: Array) -> Array:
+        return self.optimizer.penalty.prox(params, 0.0)
+
+    def _in_model_precision(self, vector: Array) -> Array:
+        return vector.astype(self.optimizer.cost.model.dtype, copy=False)

@@ -1,0 +1,163 @@
+"""From settings and samples to the training problem of one agent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
+from p2pnet.config.terms import StepRuleTerm, parse_penalty, parse_step_rule
+from p2pnet.data.reading import Samples
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.best_response import BestResponseSolver
+from p2pnet.optim.blocks import partition
+from p2pnet.optim.local_cost import LocalCost, Map, serial_map
+from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.losses import Loss, loss_by_name
+from p2pnet.optim.metrics import accuracy, r2_score
+from p2pnet.optim.mlp import Mlp
+from p2pnet.optim.models import Model
+from p2pnet.optim.penalties import Penalty, penalty_by_name
+from p2pnet.optim.solvers import check_solver
+from p2pnet.optim.step_sizes import DiminishingStep, FullStep, MomentumStep, StepSizeRule
+from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
+from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
+from p2pnet.optim.user_model import load_model
+
+METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What all agents of a network train: the same at each, whatever its samples."""
+
+    model: Model
+    loss: Loss
+    penalty: Penalty
+    task: Task
+    seed: int
+
+    @property
+    def metric_name(self) -> str:
+        return METRIC_NAMES[self.task]
+
+    def first_params(self) -> Array:
+        return self.model.init(np.random.default_rng(self.seed))
+
+    def local_cost(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalCost:
+        return LocalCost(
+            self.model, self.loss, samples.X, samples.Y, samples.weights, n_chunks=n_chunks, chunk_map=chunk_map
+        )
+
+    def objective(self, params: Array, cost: LocalCost) -> float:
+        """The mean loss over the samples of `cost`, plus the penalty."""
+        return cost.value(params) + self.penalty.value(params)
+
+    def n_neurons_removed(self, params: Array) -> int:
+        """Hidden neurons whose fan-in weights are all 0: they put out a constant, and could be left out."""
+        return sum(not (neuron.is_output or np.any(params[neuron.weights])) for neuron in self.model.neurons())
+
+    def metric(self, samples: Samples) -> Callable[[Array], float]:
+        """Accuracy, or R², on the samples as a function of the parameters."""
+        measure = accuracy if self.task == "classification" else r2_score
+        X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
+        return lambda params: measure(self.model.predict(params, X), samples.Y)
+
+
+def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Samples) -> Problem:
+    """The problem that the settings and the kind of the samples define."""
+    loss_name = objective.loss_for(samples.task)
+    loss = loss_by_name(loss_name, objective.huber_delta)
+    n_outputs = 1 if loss_name in ("logistic", "squared-hinge") else samples.n_outputs
+    network: Model = (
+        load_model(model.factory)
+        if model.factory
+        else Mlp((samples.n_features, *model.hidden, n_outputs), model.activation, np.dtype(model.precision))
+    )
+    term = parse_penalty(objective.penalty)
+    penalty = penalty_by_name(
+        term.name,
+        network,
+        term.strength,
+        l1_ratio=term.l1_ratio,
+        lower=term.lower,
+        upper=term.upper,
+        is_bias_penalized=objective.penalize_biases,
+    )
+    return Problem(network, loss, penalty, samples.task, model.seed)
+
+
+def worker_map(n_workers: int) -> Map:
+    """The map of a pool of so many threads, which end when nobody holds the map any more; serial for one."""
+    return ThreadPoolExecutor(n_workers, thread_name_prefix="worker").map if n_workers > 1 else serial_map
+
+
+def make_optimizer(
+    problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
+) -> LocalOptimizer:
+    """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
+    check_solver(settings.solver, problem.penalty)
+    surrogate: Surrogate = (
+        PartialLinearization(settings.curvature_samples) if settings.surrogate == "partial" else FullLinearization()
+    )
+    term = parse_step_rule(settings.step_rule)
+    weight = settings.proximal_weight if term.proximal_weight is None else term.proximal_weight
+    rule: ProximalWeightRule = SecantWeight(weight) if term.name == "secant" else ConstantWeight(weight)
+    is_in_blocks = settings.blocks > 1
+    blocks = partition(problem.model, settings.blocks) if is_in_blocks else ()
+    return LocalOptimizer(
+        # A block's solve is one thread's; samples are for the threads where there are no blocks.
+        problem.local_cost(samples, 1 if is_in_blocks else settings.workers, pool_map),
+        problem.penalty,
+        surrogate,
+        rule,
+        np.random.default_rng(problem.seed),
+        solver_tolerance=settings.solver_tolerance,
+        max_solver_iterations=settings.solver_iterations,
+        response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
+        step_sizes=_step_sizes(term),
+    )
+
+
+def _step_sizes(term: StepRuleTerm) -> StepSizeRule:
+    if term.step_size is not None:
+        return DiminishingStep(term.step_size, term.decay)
+    return MomentumStep() if term.name == "secant" else FullStep()
+
+
+def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+    """What must be equal for two agents to train together, in words, field by field."""
+    fields = {
+        "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
+        "exchanges": str(settings.algorithm.exchanges or "few, later more"),
+        "gradient order": settings.algorithm.gradient_order,
+        "loss": problem.loss.describe(),
+        "model": f"{problem.model.describe()}, seed {problem.seed}",
+        "penalty": problem.penalty.describe(),
+        "scaling": settings.data.standardize,
+        "weighting": settings.algorithm.weighting,
+    }
+    if samples.classes:
+        fields["classes"] = f"{len(samples.classes)} ({_digest(samples.classes)})"
+    return fields
+
+
+def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+    """The same before the labels have been found out, where they are not given: without what depends on them."""
+    fields = fingerprint(problem, settings, samples)
+    if samples.task == "regression" or settings.data.classes is not None:
+        return fields
+    model = settings.model
+    fields["classes"] = "as found"
+    if not model.factory:
+        layers = "-".join(map(str, model.hidden)) or "no"
+        fields["model"] = f"{layers} hidden {model.activation} {model.precision}, seed {problem.seed}"
+    return fields
+
+
+def _digest(names: tuple[str, ...]) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:8]

@@ -1,0 +1,115 @@
+"""What a run keeps where the disk is full, or where its state directory is removed: as much as there is room for."""
+
+import contextlib
+import logging
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from p2pnet.agent.logs import open_log
+from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
+from p2pnet.config import LogSettings
+from p2pnet.errors import TrainingError
+
+STARTED_AT_S = 1e9
+PARAMS = np.arange(3.0)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDirectory:
+    state = StateDirectory(tmp_path / "state")
+    state.path.mkdir()
+    return state
+
+
+@pytest.fixture
+def records(state: StateDirectory) -> RunRecorder:
+    """Of a training that has begun."""
+    records = RunRecorder(state, logging.getLogger("test"), lambda: STARTED_AT_S)
+    records.keep(row(0))
+    records.begin()
+    return records
+
+
+def row(round_: int) -> RoundRecord:
+    return RoundRecord(round_, STARTED_AT_S, 0.5, 0.25, 0.125, 1.0, 1000)
+
+
+def rounds(state: StateDirectory) -> list[int]:
+    return [record.round for record in read_history(state.path / "history.csv")]
+
+
+@contextlib.contextmanager
+def files_no_longer_than(n_bytes: int) -> Iterator[None]:
+    """Like a full disk, for this process."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_rows_that_there_is_no_room_for_are_missing_as_a_whole_and_warned_of_once(
+    state: StateDirectory, records: RunRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    size_bytes = (state.path / "history.csv").stat().st_size
+    for room_bytes in (0, 1, 20):
+        with files_no_longer_than(size_bytes + room_bytes):
+            records.keep(row(1))
+        assert (state.path / "history.csv").stat().st_size == size_bytes
+    records.keep(row(2))
+    assert rounds(state) == [0, 2]
+    warnings = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert f"{state.path / 'history.csv'}: cannot be written: File too large" in warnings[0]
+    assert "training goes on" in warnings[0]
+
+
+def test_the_model_is_saved_though_no_row_of_history_could_be(state: StateDirectory) -> None:
+    records = RunRecorder(state, logging.getLogger("test"), lambda: STARTED_AT_S)
+    (state.path / "history.csv").unlink()
+    (state.path / "history.csv").mkdir()
+    records.keep(row(0))
+    records.begin()
+    records.save_model(PARAMS, {})
+    np.testing.assert_array_equal(state.load_params(), PARAMS)
+
+
+def test_a_model_that_there_is_no_room_for_can_be_tried_again_and_leaves_nothing_behind(
+    state: StateDirectory, records: RunRecorder
+) -> None:
+    before = sorted(state.path.iterdir())
+    with files_no_longer_than(100), pytest.raises(TrainingError, match=r"model\.npz: cannot be written"):
+        records.save_model(PARAMS, {})
+    assert sorted(state.path.iterdir()) == before
+    records.save_model(PARAMS, {})
+    np.testing.assert_array_equal(state.load_params(), PARAMS)
+
+
+def test_a_state_directory_that_is_removed_is_made_again(state: StateDirectory, records: RunRecorder) -> None:
+    shutil.rmtree(state.path)
+    records.keep(row(1))
+    assert rounds(state) == [1]
+    shutil.rmtree(state.path)
+    records.save_model(PARAMS, {})
+    np.testing.assert_array_equal(state.load_params(), PARAMS)
+
+
+def test_a_log_on_a_full_disk_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    log = open_log(LogSettings(file=Path("/dev/full")), "ann")
+    for _ in range(3000):
+        log.info("a line")
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "p2pnet: log.file /dev/full: cannot be written: No space left on device; "
+        "lines are missing there until there is room\n"
+    )
+    for handler in log.handlers:
+        with contextlib.suppress(OSError):
+            handler.close()

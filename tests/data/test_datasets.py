@@ -1,0 +1,89 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from p2pnet.data.datasets import load_dataset, load_named
+from p2pnet.errors import DataError
+
+
+def test_digits_are_scikit_learns_divided_by_16_in_its_own_split() -> None:
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.2, random_state=0, stratify=y)
+    train, test = load_named("digits")
+
+    np.testing.assert_array_equal(train.X, X_train)
+    np.testing.assert_array_equal(test.X, X_test)
+    np.testing.assert_array_equal(train.Y, y_train)
+    np.testing.assert_array_equal(test.Y, y_test)
+    assert train.classes == tuple("0123456789")
+
+
+def test_breast_cancer_is_scikit_learns_standardised_in_its_own_split() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0, stratify=y)
+    scaler = StandardScaler().fit(X_train)
+    train, test = load_named("breast-cancer")
+
+    np.testing.assert_allclose(train.X, scaler.transform(X_train), atol=1e-12)
+    np.testing.assert_allclose(test.X, scaler.transform(X_test), atol=1e-12)
+    np.testing.assert_array_equal(train.Y, y_train)
+    np.testing.assert_array_equal(test.Y, y_test)
+    assert train.classes == tuple(load_breast_cancer().target_names)
+
+
+def test_diabetes_is_scikit_learns_standardised_in_its_own_split() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y[:, np.newaxis], test_size=0.2, random_state=0)
+    X_scaler, y_scaler = StandardScaler().fit(X_train), StandardScaler().fit(y_train)
+    train, test = load_named("diabetes")
+
+    np.testing.assert_allclose(train.X, X_scaler.transform(X_train), atol=1e-10)
+    np.testing.assert_allclose(test.X, X_scaler.transform(X_test), atol=1e-10)
+    np.testing.assert_allclose(train.Y, y_scaler.transform(y_train), atol=1e-10)
+    np.testing.assert_allclose(test.Y, y_scaler.transform(y_test), atol=1e-10)
+
+
+def test_scikit_learn_is_never_imported_for_its_data() -> None:
+    program = (
+        "import sys; from p2pnet.data.datasets import load_named; load_named('digits'); print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(DataError, match="pip install scikit-learn"):
+        load_named("digits")
+
+
+def test_a_file_is_split_by_the_seed_and_standardised_by_its_training_part(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{row % 7},5,{3 * row + 0.5}\n" for row in range(50))
+    (tmp_path / "data.csv").write_text("a,b,constant,y\n" + rows)
+    train, test = load_dataset(str(tmp_path / "data.csv"), None, "auto", seed=0)
+
+    assert (train.n_samples, test.n_samples) == (40, 10)
+    np.testing.assert_allclose(train.X.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(train.X.std(axis=0), [1, 1, 0], atol=1e-12)
+    np.testing.assert_allclose([train.Y.mean(), train.Y.std()], [0, 1], atol=1e-12)
+    np.testing.assert_array_equal(test.X[:, 2], 0)
+    assert not np.array_equal(load_dataset(str(tmp_path / "data.csv"), None, "auto", seed=1)[0].X, train.X)
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "message"),
+    [
+        ("x,y\n1,2\n2,2\n", "regression", "has one value only"),
+        ("x,y\n1,a\n2,a\n", "auto", "has one value only"),
+    ],
+)
+def test_a_target_that_never_changes_is_refused(tmp_path: Path, text: str, task: str, message: str) -> None:
+    (tmp_path / "data.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_dataset(str(tmp_path / "data.csv"), None, task, seed=0)  # type: ignore[arg-type]

@@ -1,0 +1,81 @@
+"""Every way to set the algorithm comes to the same solution of a convex problem."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.run import simulate
+
+CONVEX = SimulateOptions(
+    agents=6,
+    topology="random:0.6",
+    data="synthetic:classification:300:5:3",
+    partition="sorted",
+    hidden=(),
+    penalty="l2:1e-2",
+    rounds=600,
+    tolerance=5e-7,
+    is_compared=False,
+)
+
+
+@pytest.fixture(scope="module")
+def least_objective() -> float:
+    return simulate(replace(CONVEX, algorithm="central", tolerance=1e-10)).summary.objective_at_mean
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"surrogate": "full"},
+        {"weighting": "own"},
+        {"weighting": "paper"},
+        {"curvature_samples": 10},
+        {"solver": "direct"},
+        {"solver": "cg-jacobi"},
+        {"solver": "accelerated-proximal-gradient"},
+        {"solver": "proximal-newton", "penalty": "elastic-net:1e-2:0"},
+        {"step_rule": "constant:0.3", "exchanges": 2},
+        {"step_rule": "diminishing:1:0.01", "exchanges": 2},
+        {"gradient_order": "before-mixing"},
+        {"gradient_order": "before-mixing", "exchanges": 3},
+        {"gradient_order": "before-mixing", "topology": "one-peer-exponential"},
+        {"blocks": 3},
+        {"blocks": 2, "workers": 2},
+    ],
+    ids=str,
+)
+def test_the_network_comes_to_the_central_solution(chosen: dict[str, Any], least_objective: float) -> None:
+    """Up to a constant added to all biases, which changes no probability."""
+    summary = simulate(replace(CONVEX, **chosen)).summary
+    assert summary.stationarity < 2e-6 * summary.stationarity_first
+    assert summary.objective_worst == pytest.approx(least_objective, rel=1e-9)
+    assert summary.disagreement_max < 1e-5
+    assert summary.conservation_error < 1e-12
+
+
+def test_settings_change_the_way() -> None:
+    """Otherwise the test above would show nothing."""
+    few = replace(CONVEX, rounds=6, tolerance=0.0)
+    ways = [
+        simulate(replace(few, **chosen)).network.agents[0].params
+        for chosen in (
+            {},
+            {"surrogate": "full"},
+            {"weighting": "own", "data": "synthetic:classification:302:5:3"},
+            {"weighting": "paper"},
+            {"curvature_samples": 10},
+            {"solver": "cg"},
+            {"step_rule": "constant:1"},
+            {"step_rule": "diminishing:1:0.01"},
+            {"gradient_order": "before-mixing"},
+            {"blocks": 3},
+        )
+    ]
+    for one in range(len(ways)):
+        for other in range(one):
+            assert np.abs(ways[one] - ways[other]).max() > 1e-9, (one, other)

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from p2pnet.errors import DataError
+from p2pnet.experiments.workload import Workload, make_workload
+
+
+def digits(**options: object) -> Workload:
+    asked: dict[str, object] = {
+        "n_agents": 8,
+        "topology": "random",
+        "data": "digits",
+        "target": None,
+        "task": "auto",
+        "partition": "iid",
+        "hidden": (32,),
+        "penalty": "l2:1e-3",
+        "seed": 0,
+    }
+    return make_workload(**(asked | options))  # type: ignore[arg-type]
+
+
+def test_every_training_sample_is_in_exactly_one_shard() -> None:
+    workload = digits()
+    rows = np.concatenate([np.column_stack([shard.X, shard.Y]) for shard in workload.shards])
+
+    assert workload.n_agents == 8
+    np.testing.assert_array_equal(
+        np.sort(rows, axis=0), np.sort(np.column_stack([workload.train.X, workload.train.Y]), axis=0)
+    )
+
+
+def test_sorted_shards_hold_few_labels_but_know_all_classes() -> None:
+    shards = digits(partition="sorted").shards
+    assert max(len(np.unique(shard.Y)) for shard in shards) <= 3
+    assert {len(shard.classes) for shard in shards} == {10}
+
+
+def test_the_seed_decides_the_graph_the_shards_and_the_first_parameters() -> None:
+    one, same, other = digits(seed=1), digits(seed=1), digits(seed=2)
+
+    assert one.edges == same.edges
+    np.testing.assert_array_equal(one.shards[0].X, same.shards[0].X)
+    np.testing.assert_array_equal(one.problem.first_params(), same.problem.first_params())
+    assert one.edges != other.edges
+    assert not np.array_equal(one.shards[0].X, other.shards[0].X)
+    assert not np.array_equal(one.problem.first_params(), other.problem.first_params())
+
+
+def test_too_many_agents_for_the_samples() -> None:
+    with pytest.raises(DataError, match="too few for 2000 agents"):
+        digits(n_agents=2000)

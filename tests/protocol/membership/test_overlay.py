@@ -1,0 +1,255 @@
+"""Small networks in virtual time: everybody finds everybody, views are symmetric, and the graph holds together."""
+
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnet.protocol.membership.effects import CloseLink, Dial, Effect, Event, NeighborRejected, OpenLink
+from p2pnet.protocol.membership.timing import LAN, WAN
+from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
+from p2pnet.simulation.membership_simulator import MembershipSimulator, NetworkConditions
+
+REST_S = 40.0
+LIVING = (MemberState.ALIVE, MemberState.SUSPECT)
+
+
+def network(n_agents: int, seed: int = 0, n_dialing_out: int = 0, max_neighbors: int = 4) -> MembershipSimulator:
+    """Agents that know the first only; the last ones can only dial out."""
+    simulation = MembershipSimulator(LAN, NetworkConditions(), seed)
+    for k in range(n_agents):
+        is_dialable = k < n_agents - n_dialing_out
+        simulation.add(f"agent-{k}", ["agent-0"], is_dialable=is_dialable, max_neighbors=max_neighbors)
+    return simulation
+
+
+def is_whole(simulation: MembershipSimulator) -> bool:
+    """All know that all are alive and hang together; neighbors hold each other for such, and links are with them."""
+    n_agents = len(simulation.machines)
+    return (
+        simulation.n_components() == 1
+        and not simulation.asymmetric()
+        and all(machine.members.n_living == n_agents for machine in simulation.machines.values())
+        and all(
+            member.state is MemberState.ALIVE
+            for machine in simulation.machines.values()
+            for member in machine.members
+            if member.peer in simulation.machines
+        )
+        and {peer: view for peer, view in simulation.views().items() if view}
+        == {peer: links for peer, links in simulation.links.items() if links}
+    )
+
+
+def test_agents_that_know_one_seed_find_each_other() -> None:
+    simulation = network(12)
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+    assert all(2 <= len(view) <= 4 for view in simulation.views().values())
+
+
+def test_a_seed_may_come_last() -> None:
+    simulation = MembershipSimulator(LAN, NetworkConditions())
+    simulation.add("ann", ["seed"])
+    simulation.add("bob", ["seed"])
+    simulation.run(20.0)
+    assert simulation.views() == {"ann": set(), "bob": set()}
+    simulation.add("seed", [])
+    simulation.run(10.0)
+    assert is_whole(simulation)
+
+
+def test_two_networks_become_one_when_a_seed_that_both_know_appears() -> None:
+    simulation = MembershipSimulator(LAN, NetworkConditions())
+    for name in "abcdef":
+        simulation.add(name, ["a" if name < "d" else "d", "seed"], max_neighbors=4)
+    simulation.run(REST_S)
+    assert simulation.n_components() == 2
+    simulation.add("seed", [], max_neighbors=4)
+    simulation.run(4 * REST_S)
+    assert is_whole(simulation)
+
+
+def test_agents_that_only_dial_out_take_part_and_are_never_joined_to_each_other() -> None:
+    simulation = network(10, n_dialing_out=4)
+    outward = {f"agent-{k}" for k in range(6, 10)}
+    simulation.watch = lambda _, peer, effect: check_dial(peer, effect)
+
+    def check_dial(peer: str, effect: Event | Effect) -> None:
+        assert not (isinstance(effect, Dial) and effect.peer in outward), f"{peer} dialed {effect}"
+
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+    assert not any(view & outward for peer, view in simulation.views().items() if peer in outward)
+
+
+def test_a_crash_is_known_to_all_within_seconds() -> None:
+    simulation = network(12)
+    simulation.run(REST_S)
+    simulation.crash(["agent-5"])
+    simulation.run(4.0)
+    assert simulation.n_holding("agent-5", [MemberState.DEAD]) == 11
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+
+
+def test_an_agent_that_leaves_is_known_to_have_left() -> None:
+    simulation = network(12)
+    simulation.run(REST_S)
+    simulation.leave("agent-5")
+    simulation.run(4.0)
+    assert simulation.n_holding("agent-5", [MemberState.LEFT]) == 11
+
+
+def test_an_agent_that_restarts_without_memory_is_alive_again() -> None:
+    simulation = network(6)
+    simulation.run(REST_S)
+    simulation.crash(["agent-3"])
+    simulation.run(5.0)
+    assert simulation.n_holding("agent-3", [MemberState.DEAD]) == 5
+    simulation.add("agent-3", ["agent-0"], max_neighbors=4)
+    simulation.run(5.0)
+    assert is_whole(simulation)
+
+
+def test_one_that_restarts_at_once_is_a_neighbor_again() -> None:
+    simulation = network(4)
+    simulation.run(REST_S)
+    simulation.crash(["agent-3"])
+    simulation.add("agent-3", ["agent-0"], max_neighbors=4)
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+
+
+def test_a_short_partition_kills_nobody() -> None:
+    simulation = network(12)
+    simulation.run(REST_S)
+    n_lines = len(simulation.log)
+    simulation.partition([[f"agent-{k}" for k in range(6)], [f"agent-{k}" for k in range(6, 12)]])
+    simulation.run(LAN.silence_s - 2.0)
+    simulation.heal()
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+    assert not [line for line in simulation.log[n_lines:] if "died" in line[2]]
+
+
+def test_a_long_partition_heals() -> None:
+    simulation = network(12)
+    simulation.run(REST_S)
+    halves = [[f"agent-{k}" for k in range(6)], [f"agent-{k}" for k in range(6, 12)]]
+    simulation.partition(halves)
+    simulation.run(240.0)
+    for half in halves:
+        for peer in half:
+            living = {m.peer for m in simulation.machines[peer].members if m.state in LIVING}
+            assert living == set(half) - {peer}
+    simulation.heal()
+    simulation.run(120.0)
+    assert is_whole(simulation)
+
+
+def test_one_with_which_there_is_nothing_to_train_is_left_alone() -> None:
+    simulation = network(3)
+    simulation.run(REST_S)
+    simulation.handle("agent-1", NeighborRejected("agent-2"))
+    simulation.run(REST_S)
+    assert simulation.views() == {
+        "agent-0": {"agent-1", "agent-2"},
+        "agent-1": {"agent-0"},
+        "agent-2": {"agent-0"},
+    }
+    assert simulation.n_holding("agent-2", [MemberState.ALIVE]) == 2
+
+
+def test_hearing_of_ones_own_death_is_answered_by_a_newer_incarnation() -> None:
+    simulation = network(5)
+    simulation.run(REST_S)
+    liar = simulation.machines["agent-4"]
+    lie = Gossip((Record("agent-1", MemberState.DEAD, 1),))
+    for other in liar.view.connected:
+        simulation.tell("agent-4", other, lie)
+    simulation.run(REST_S)
+    assert is_whole(simulation)
+    assert simulation.machines["agent-1"].members.me.incarnation == 2
+
+
+def test_links_are_opened_and_closed_in_turn() -> None:
+    simulation = network(8)
+    opened: set[tuple[str, str]] = set()
+
+    def check(_: float, peer: str, happening: Event | Effect) -> None:
+        if isinstance(happening, OpenLink):
+            assert (peer, happening.peer) not in opened
+            opened.add((peer, happening.peer))
+        elif isinstance(happening, CloseLink):
+            opened.remove((peer, happening.peer))
+
+    simulation.watch = check
+    simulation.run(REST_S)
+    simulation.crash(["agent-2"])
+    opened -= {edge for edge in opened if edge[0] == "agent-2"}
+    simulation.run(REST_S)
+    assert opened == {(peer, other) for peer, view in simulation.views().items() for other in view}
+
+
+def churn(simulation: MembershipSimulator, steps: list[tuple[str, float]], rng: Random) -> None:
+    n_added = len(simulation.machines)
+    for step, pause_s in steps:
+        others = sorted(simulation.machines.keys() - {"agent-0"})
+        match step:
+            case "join":
+                simulation.add(f"agent-{n_added}", ["agent-0"], max_neighbors=4, is_dialable=rng.random() < 0.7)
+                n_added += 1
+            case "crash" if others:
+                simulation.crash([rng.choice(others)])
+            case "leave" if others:
+                simulation.leave(rng.choice(others))
+            case "cut" if others:
+                simulation.partition([simulation.machines.keys() - {others[0]}, {others[0]}])
+            case "heal":
+                simulation.heal()
+        simulation.run(pause_s)
+
+
+@settings(max_examples=10)
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.sampled_from(["join", "crash", "leave", "cut", "heal"]), st.floats(0.0, 8.0)), max_size=12),
+)
+def test_whatever_happens_views_are_symmetric_and_the_graph_connected_once_it_is_over(
+    seed: int, steps: list[tuple[str, float]]
+) -> None:
+    simulation = network(6, seed, max_neighbors=4)
+    simulation.run(5.0)
+    churn(simulation, steps, Random(seed))  # noqa: S311
+    simulation.heal()
+    simulation.run(180.0)
+    assert is_whole(simulation)
+
+
+def test_a_hundred_agents_survive_the_crash_of_half_of_them() -> None:
+    simulation = MembershipSimulator(WAN, NetworkConditions(), seed=1)
+    names = [f"agent-{k}" for k in range(100)]
+    for name in names:
+        simulation.add(name, names[:1], known=names)
+    simulation.run(15.0)
+    assert is_whole(simulation)
+    simulation.crash(["agent-50"])
+    simulation.run(5.0)
+    assert simulation.n_holding("agent-50", LIVING) == 0
+    simulation.crash(Random(0).sample(sorted(simulation.machines), 49))  # noqa: S311
+    simulation.run(20.0)
+    assert simulation.n_components() == 1
+    assert not simulation.asymmetric()
+    assert all(view <= simulation.machines.keys() for view in simulation.views().values())
+    assert max(rate for rates in simulation.rates(0.0, 40.0).values() for rate in rates) < 2000.0
+
+
+def test_where_messages_are_lost_nobody_is_held_dead() -> None:
+    simulation = MembershipSimulator(WAN, NetworkConditions(loss_rate=0.2), seed=1)
+    for k in range(20):
+        simulation.add(f"agent-{k}", ["agent-0"])
+    simulation.run(120.0)
+    assert simulation.n_components() == 1
+    assert all(machine.members.n_living == 20 for machine in simulation.machines.values())
+    assert not [text for _, _, text in simulation.log if "died" in text]

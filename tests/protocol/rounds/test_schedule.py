@@ -1,0 +1,21 @@
+"""Which rounds have a local step, and how much momentum flows have."""
+
+import pytest
+
+from p2pnet.protocol.rounds.schedule import EAGER_ROUNDS, EARLY_ROUNDS, is_step_round, momentum_in
+
+
+def test_by_default_steps_become_rarer_and_flows_keep_more() -> None:
+    steps = [round_ for round_ in range(EARLY_ROUNDS + 12) if is_step_round(round_, None)]
+    assert steps == [*range(EAGER_ROUNDS), *range(EAGER_ROUNDS, EARLY_ROUNDS, 2), *range(EARLY_ROUNDS, 72, 4)]
+    assert momentum_in(EARLY_ROUNDS - 1, None) < momentum_in(EARLY_ROUNDS, None)
+
+
+@pytest.mark.parametrize("exchanges", [1, 3, 7])
+def test_a_number_of_exchanges_holds_from_the_end_of_the_first_rounds_for_good(exchanges: int) -> None:
+    for round_ in range(10 * EARLY_ROUNDS):
+        assert is_step_round(round_, exchanges) == (round_ < EAGER_ROUNDS or round_ % exchanges == 0)
+
+
+def test_a_given_momentum_holds_in_every_round() -> None:
+    assert {momentum_in(round_, 0.1) for round_ in range(2 * EARLY_ROUNDS)} == {0.1}

@@ -1,0 +1,79 @@
+"""What stands between the round machine and the mathematics."""
+
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+import pytest
+
+from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings
+from p2pnet.data.reading import Samples
+from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.rounds.effects import Evaluate, LocalStepDone, RunLocalStep
+from p2pnet.training.learner import NextLearner
+from p2pnet.training.problem import make_optimizer, make_problem
+
+
+def learner_with(
+    step_limit_s: float, at_the_third_look: Callable[[], None] = lambda: None
+) -> tuple[NextLearner, Array]:
+    """A learner whose clock goes on by a second whenever it is read, and its first parameters."""
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.standard_normal((60, 5)), rng.integers(0, 3, 60), "classification", ("a", "b", "c"), (), "y")
+    problem = make_problem(ModelSettings(hidden=(8,)), ObjectiveSettings(), samples)
+    optimizer = make_optimizer(problem, AlgorithmSettings(solver="cg", solver_tolerance=0.0), samples)
+    looks = count()
+
+    def clock() -> float:
+        now = next(looks)
+        if now == 3:
+            at_the_third_look()
+        return float(now)
+
+    learner = NextLearner(optimizer, lambda _: 0.0, step_limit_s=step_limit_s, clock=clock)
+    return learner, problem.first_params().astype(np.float64)
+
+
+def step_of(learner: NextLearner, params: Array, round_: int = 0) -> LocalStepDone:
+    evaluated = learner.evaluate(Evaluate(round_, params, 0.0))
+    direction = evaluated.gradient_sum / evaluated.n_samples
+    return learner.run_local_step(RunLocalStep(round_, params, direction, 60.0, 0.0, is_complete=True))
+
+
+def test_a_step_stops_when_its_time_is_up_with_what_it_has() -> None:
+    learner, params = learner_with(step_limit_s=4.0)
+    done = step_of(learner, params)
+    assert learner.n_iterations == 3  # the clock is read when the time begins, and before each iteration
+    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+
+
+def test_a_step_that_is_cut_short_ends_with_what_it_has() -> None:
+    learner, params = learner_with(step_limit_s=np.inf, at_the_third_look=lambda: learner.cut_short(0))
+    done = step_of(learner, params)
+    assert learner.n_iterations == 3
+    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+
+
+def test_the_step_after_one_that_was_cut_short_is_whole() -> None:
+    learner, params = learner_with(step_limit_s=np.inf)
+    learner.cut_short(0)
+    step_of(learner, params, round_=1)
+    assert learner.n_iterations >= 20
+
+
+def test_where_time_is_up_before_a_step_is_found_that_helps_the_agent_stays_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LocalOptimizer, "_decreases", lambda *_: False)
+    learner, params = learner_with(step_limit_s=4.0)
+    weight = learner.optimizer.rule.weight
+    done = step_of(learner, params)
+    np.testing.assert_array_equal(done.params, params)
+    assert learner.optimizer.rule.weight > weight
+
+
+def test_without_a_limit_the_solver_takes_its_iterations() -> None:
+    learner, params = learner_with(step_limit_s=np.inf)
+    step_of(learner, params)
+    assert learner.n_iterations >= 20
