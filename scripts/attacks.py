@@ -15,20 +15,12 @@ import zmq
 from p2pnet.agent.state_directory import Result
 from p2pnet.agent.transport.base import Refusal
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.messages import membership
 from p2pnet.protocol.messages.membership import Disconnect, Gossip, MemberState, Record
-from p2pnet.protocol.messages.training import (
-    PROTOCOL_VERSION,
-    Ack,
-    Hello,
-    LinkId,
-    Message,
-    Nonce,
-    Ready,
-    Share,
-    decode,
-    encode,
-)
+from p2pnet.protocol.messages.training import Ack, Hello, Ready, Share
+from p2pnet.protocol.messages.wire import decode, encode
 
 LOG_PATIENCE_S = 10.0
 HUGE = 2**61

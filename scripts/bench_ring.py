@@ -17,18 +17,19 @@ from time import perf_counter
 
 import numpy as np
 import zmq
+from p2pnet.agent.neighbors import NamedNeighbors
 
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
-from p2pnet.agent.neighbors import NamedNeighbors
 from p2pnet.agent.state_directory import StateDirectory, read_history
 from p2pnet.agent.transport.discovery import NoDiscovery
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
-from p2pnet.protocol.messages.training import FeatureStatistics
-from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+from p2pnet.protocol.core.types import FeatureStatistics
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.training.learner import Learner, Observation

@@ -7,10 +7,11 @@ import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from p2pnet.simulation.membership_simulator import WINDOW_S, MembershipSimulator, NetworkConditions
+
 from chaos_table import Row
 from p2pnet.protocol.membership.timing import LOSSY, WAN, MembershipTiming
 from p2pnet.protocol.messages.membership import MemberState
-from p2pnet.simulation.membership_simulator import WINDOW_S, MembershipSimulator, NetworkConditions
 
 N_AGENTS = 1000
 MAX_KNOWN_S = 8.0

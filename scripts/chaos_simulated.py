@@ -21,11 +21,12 @@ from p2pnet.optim.penalties import penalty_by_name
 from p2pnet.optim.steps import SecantWeight
 from p2pnet.optim.surrogates import PartialLinearization
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.timing import PRESETS, Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import NextLearner
 from p2pnet.training.problem import make_optimizer
 
@@ -111,7 +112,7 @@ class Convex:
         precision: int = 64,
     ) -> Simulator:
         """A network of all agents, about to start."""
-        simulation = Simulator(conditions, np.random.default_rng(0), ConservationOracle())
+        simulation = Simulator(conditions, 0, ConservationOracle())
         settings = RoundOptions(10**6, exchanges=exchanges, tolerance=0.0, precision=precision, timing=timing)
         for k, name in enumerate(self.names):
             self.add(simulation, name, replace(settings, expected_neighbors=sum(k in edge for edge in edges)))
@@ -285,9 +286,9 @@ def churn_rows() -> Iterator[Row]:
         settings = RoundOptions(10**6, exchanges=1, tolerance=0.0, expected_neighbors=2, timing=timing)
         problem.add(simulation, "agent-2", settings, incarnation=2)
         yield settling.row("agent-2 is back", everyone)
-        simulation.cut([(one, other) for one in halves[0] for other in halves[1]])
+        simulation.network.cut([(one, other) for one in halves[0] for other in halves[1]])
         yield settling.row("cut in halves, each its own", *halves)
-        simulation.heal()
+        simulation.network.heal()
         yield settling.row("healed", everyone)
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from p2pnet.agent.assembly import prepare, round_settings
+from p2pnet.agent.assembly import prepare, round_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings, read_settings
 from p2pnet.experiments.demo.fleet import AgentFiles, write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.demo.processes import Exit, ProcessGroup, agent_command
 from p2pnet.experiments.workload import make_workload
-from p2pnet.protocol.messages.training import Array
-from p2pnet.protocol.rounds.effects import PeerId
-from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 
 N_ROUNDS = 20
 PATIENCE_S = 180.0
@@ -79,15 +79,15 @@ def run_daemons(agents: list[AgentFiles]) -> dict[PeerId, Array]:
 
 def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
     """The same from the agents' own settings, all in this process and in virtual time."""
-    simulation = Simulator(Conditions(), np.random.default_rng(0))
+    simulation = Simulator(Conditions(), 0)
     with threadpool_limits(limits=1, user_api="blas"):
         for settings in agents:
             preparation = prepare(settings)
             peer = preparation.keys.public
             training = preparation.training(survey=None)
             identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
-            machine = RoundMachine(identity, round_settings(settings, identity.peer), training.params)
-            simulation.add(peer, machine, training.learner)
+            options = round_options(settings, identity.peer)
+            simulation.add(peer, *wired_agent(identity, options, training.params, training.learner))
             simulation.connect((peer, other) for other in preparation.addresses if other in simulation.machines)
         simulation.run(until=lambda: simulation.is_over)
     assert [machine.round for machine in simulation.machines.values()] == [N_ROUNDS] * len(agents)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from random import SystemRandom
 
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.schedules import describe_schedule, make_mixing
-from p2pnet.agent.transport.base import PeerId, TransportLimits
+from p2pnet.agent.transport.base import Transport, TransportLimits
+from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.config import NetworkSettings, Settings
 from p2pnet.data.reading import Samples, load_data
 from p2pnet.errors import ConfigError
+from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
+from p2pnet.protocol.core.types import FeatureStatistics, PeerId, Randomness
 from p2pnet.protocol.links.tracker import N_SIGNS
-from p2pnet.protocol.messages.training import MAX_HEADER_BYTES, FeatureStatistics
+from p2pnet.protocol.membership.machine import MembershipMachine
+from p2pnet.protocol.membership.timing import PRESETS as MEMBERSHIP_PRESETS
+from p2pnet.protocol.messages.membership import MemberState, Record
+from p2pnet.protocol.node import Node
+from p2pnet.protocol.peering.overlay_peering import OverlayPeering
+from p2pnet.protocol.peering.peering import Peering
+from p2pnet.protocol.peering.static_peering import StaticPeering
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import PRESETS
 from p2pnet.training.training import Training, make_training, most_params, summarize, survey_alone
@@ -83,8 +97,8 @@ def prepare(settings: Settings) -> Preparation:
     )
 
 
-def round_settings(settings: Settings, me: PeerId) -> RoundOptions:
-    """The settings of the round machine of the agent with this key."""
+def round_options(settings: Settings, me: PeerId) -> RoundOptions:
+    """The options of the round machine of the agent with this key."""
     network, algorithm = settings.network, settings.algorithm
     return RoundOptions(
         max_rounds=algorithm.rounds,
@@ -107,6 +121,48 @@ def round_settings(settings: Settings, me: PeerId) -> RoundOptions:
             finish_timeout_s=network.finish_timeout_s,
         ),
     )
+
+
+def make_node(preparation: Preparation, incarnation: int) -> Node:
+    """All decisions of the agent in this life: its session, and its peering as the settings name neighbors or not."""
+    settings, keys = preparation.settings, preparation.keys
+    identity = Identity(
+        peer=keys.public,
+        name=settings.agent.name,
+        incarnation=incarnation,
+        fingerprint=preparation.fingerprint,
+        address=settings.network.advertised_address or "",
+    )
+    options = round_options(settings, keys.public)
+    session = Session(identity, options, preparation.summary, preparation.settling_s)
+    rng = SystemRandom()
+    return Node(session, _make_peering(settings.network, preparation.allowed, identity, rng), rng)
+
+
+def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
+    """How the agent finds others on the local network, and is found."""
+    settings = preparation.settings
+    if settings.network.discovery == "none":
+        return NoDiscovery()
+    name, advertise = settings.agent.name, settings.network.advertise
+    told = announcement(preparation.keys.public, name, preparation.fingerprint, advertise)
+    bind = next(iter(transport.addresses), "none")
+    is_welcome = preparation.allowed.__contains__
+    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
+
+
+def _make_peering(
+    network: NetworkSettings, allowed: Collection[PeerId], identity: Identity, rng: Randomness
+) -> Peering:
+    """The neighbors that the settings name, or where none are named, those chosen by gossip, beginning with seeds."""
+    if network.neighbors:
+        addresses = {neighbor.public_key: neighbor.address for neighbor in network.neighbors}
+        return StaticPeering(addresses, network.max_neighbors, is_discovering=network.discovery != "none")
+    me = Record(identity.peer, MemberState.ALIVE, identity.incarnation, identity.address, identity.name)
+    seeds = {seed.public_key: seed.address for seed in network.seeds}
+    timing = MEMBERSHIP_PRESETS[network.preset]
+    membership = MembershipMachine(me, seeds, allowed.__contains__, network.max_neighbors, timing, rng)
+    return OverlayPeering(membership, seeds)
 
 
 def _named_peers(network: NetworkSettings) -> dict[PeerId, str | None]:

@@ -1,4 +1,4 @@
-"""The daemon: one loop that polls the transport, feeds the round machine, and performs what it wants done.
+"""The daemon: one loop that polls the transport, feeds the node, and performs what the node wants done.
 
 Gradients and local steps that take long run on a thread of their own (`worker.py`), so that the loop always answers.
 """
@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from random import SystemRandom
 from types import FrameType
-from typing import final
+from typing import assert_never, final
 
 import numpy as np
 
@@ -22,57 +21,47 @@ from p2pnet import __version__
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.names import PeerNames
-from p2pnet.agent.neighbors import Neighbors, News
+from p2pnet.agent.notice_text import level_of, text_of
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.state_directory import RoundRecord, StateDirectory
-from p2pnet.agent.transport.base import (
-    Connected,
-    DialFailed,
-    Disconnected,
-    Inquired,
-    Received,
-    Rejected,
-    Transport,
-    TransportEvent,
-)
+from p2pnet.agent.transport.base import Inquired, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
-from p2pnet.agent.unreached import UnreachablePeers
 from p2pnet.agent.worker import Worker
 from p2pnet.errors import ProtocolError, TrainingError
-from p2pnet.protocol.messages.training import (
-    PROTOCOL_VERSION,
-    FeatureStatistics,
-    ForeignVersionError,
-    Refuse,
-    Reset,
-    decode,
-    encode,
-)
-from p2pnet.protocol.peering.backoff import Backoff
-from p2pnet.protocol.rounds.effects import (
-    AwayRequested,
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION, ForeignVersionError
+from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
-    DeadlineReached,
+    Dial,
     Effect,
     Evaluate,
-    Evaluated,
-    Event,
     Finish,
     HangUp,
-    LeaveRequested,
-    LocalStepDone,
-    Log,
-    MessageReceived,
-    PeerId,
+    Notify,
     Prepare,
-    Prepared,
-    PutOff,
     RunLocalStep,
     Send,
 )
-from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.core.events import (
+    AwayRequested,
+    DeadlineReached,
+    DialFailed,
+    Evaluated,
+    ForeignVersionReceived,
+    LeaveRequested,
+    LocalStepDone,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFound,
+    Prepared,
+)
+from p2pnet.protocol.core.notices import MessageDropped, Notice
+from p2pnet.protocol.core.types import FeatureStatistics, PeerId
+from p2pnet.protocol.messages.training import Refuse, Reset
+from p2pnet.protocol.messages.wire import decode, encode
+from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.training.learner import Learner
 from p2pnet.training.training import Training
 
@@ -105,29 +94,25 @@ def require_finite(evaluated: Evaluated) -> Evaluated:
 
 @final
 class Daemon:
-    """The loop of one agent; everything that is decided is decided by the machine."""
+    """The loop of one agent; everything that is decided is decided by the node."""
 
     def __init__(
         self,
-        machine: Session,
+        node: Node,
         make_training: Callable[[FeatureStatistics | None], Training],
         transport: Transport,
-        neighbors: Neighbors,
         discovery: Discovery,
         state: StateDirectory,
         names: PeerNames,
         log: logging.Logger,
     ) -> None:
-        self._machine = machine
+        self._node = node
         self._make_training = make_training
         self._training: Training | None = None
         self._transport = transport
-        self._neighbors = neighbors
         self._discovery = discovery
-        self._unreached = UnreachablePeers()
-        self._backoff = Backoff(SystemRandom().uniform)
-        self._rejections = Rejections(machine.identity.peer, names, log)
-        self._records = RunRecorder(state, log, time.time)
+        self._rejections = Rejections(node.identity.peer, names, log)
+        self._recorder = RunRecorder(state, log, time.time)
         self._names = names
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
@@ -144,26 +129,23 @@ class Daemon:
         return self._worker.is_busy
 
     def run(self) -> None:
-        """Until the machine closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while, unless nohup has
+        """Until the node closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while, unless nohup has
         it ignored; a second signal ends the process at once.
         """
         is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         numbers = [number for number in FAREWELLS if not (is_detached and number is signal.SIGHUP)]
         previous = {number: signal.signal(number, self._on_signal) for number in numbers}
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
-        self._log.info("listening on %s as %s", addresses, self._machine.identity.peer)
+        self._log.info("listening on %s as %s", addresses, self._node.identity.peer)
         try:
             self._discovery.start()
-            self._tell(self._neighbors.start())
-            self._perform(self._machine.start(time.monotonic()))
+            self._perform(self._node.start(time.monotonic()))
             while not self._is_closed:
                 self._turn()
-            if not isinstance(self._farewell, AwayRequested):
-                self._neighbors.leave()
             self._save_model()
-            self._records.save_end(
-                self._machine.identity,
-                self._machine.rounds,
+            self._recorder.save_end(
+                self._node.identity,
+                self._node.rounds,
                 self._stopped_because,
                 self._transport,
                 self._n_dropped,
@@ -178,17 +160,18 @@ class Daemon:
 
     def _turn(self) -> None:
         """Wait for something to happen, and see to it."""
-        deadline = self._machine.next_deadline()
-        deadlines = [at for at in (deadline, self._neighbors.next_deadline()) if at is not None]
-        timeout_s = max(min(deadlines) - time.monotonic(), 0.0) if deadlines else None
+        deadline = self._node.next_deadline()
+        timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
-        self._take_what_was_found()
-        self._tell(self._neighbors.deadline_reached())
+        for agent in self._discovery.take():
+            where = ", ".join(agent.addresses)
+            self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
+            self._handle(PeerFound(agent.peer, agent.addresses))
         while self._worker.has_answer:
             answer = self._worker.take()
             if answer.record is not None:
-                self._records.keep(answer.record)
+                self._recorder.keep(answer.record)
             self._handle(answer.event)
         if self._farewell is not None:
             what = "go away for a while" if isinstance(self._farewell, AwayRequested) else "leave"
@@ -198,7 +181,7 @@ class Daemon:
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(DeadlineReached())
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._farewell is not None:
             os._exit(128 + number)
         self._farewell = FAREWELLS[signal.Signals(number)]
@@ -206,128 +189,112 @@ class Daemon:
 
     # What comes in.
 
-    def _handle(self, event: Event | Prepared) -> None:
-        self._perform(self._machine.handle(event, time.monotonic()))
-
-    def _tell(self, news: list[News]) -> None:
-        """Let the machine know of its neighbors."""
-        for event in news:
-            self._handle(event)
+    def _handle(self, event: NodeEvent) -> None:
+        self._perform(self._node.handle(event, time.monotonic()))
 
     def _handle_transport(self, happening: TransportEvent) -> None:
         match happening:
             case Received(peer, frames):
                 self._receive(peer, frames)
             case Inquired(peer):
-                self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks who this is")
-                self._transport.reply(peer, encode_status(self._portrait(peer)))
-            case Connected(peer):
-                self._unreached.reached(peer)
-                self._tell(self._neighbors.connected(peer))
-            case Disconnected(peer):
-                self._backoff.disconnected(peer, time.monotonic())
-                self._tell(self._neighbors.disconnected(peer))
-            case DialFailed(peer, address, problem):
-                is_news = self._neighbors.is_missed(peer) and self._unreached.is_news(happening, time.monotonic())
-                level = logging.WARNING if is_news else logging.DEBUG
-                called = self._names.call(peer)
-                self._log.log(level, "cannot reach %s at %s: %s; trying again", called, address, problem)
-                self._tell(self._neighbors.dial_failed(happening))
+                self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks for our status")
+                self._transport.reply(peer, encode_status(self._status(peer)))
+            case PeerConnected() | PeerDisconnected() | DialFailed():
+                self._handle(happening)
             case Rejected():
                 self._rejections.tell(happening)
+            case _:
+                assert_never(happening)
 
-    def _take_what_was_found(self) -> None:
-        for agent in self._discovery.take():
-            where = ", ".join(agent.addresses)
-            self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
-            self._tell(self._neighbors.found(agent))
-
-    def _portrait(self, peer: PeerId) -> NodeStatus:
-        """What is told a peer that asks who this is."""
-        identity, rounds = self._machine.identity, self._machine.rounds
-        asking = None if rounds is None else rounds.neighborhood.find(peer)
+    def _status(self, peer: PeerId) -> NodeStatus:
+        """What is told a peer that asks for this agent's status."""
+        identity, rounds = self._node.identity, self._node.rounds
         return NodeStatus(
             protocol=PROTOCOL_VERSION,
             name=identity.name,
             software=__version__,
             fingerprint=identity.fingerprint,
-            round=-1 if rounds is None else rounds.neighborhood.round,
-            known_incarnation=asking.theirs.incarnation if asking and asking.theirs else -1,
+            round=-1 if rounds is None else rounds.announced_round,
+            known_incarnation=self._node.known_incarnation(peer),
             time_s=time.time(),
         )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
-        """Hand a message to the machine; one that breaks the protocol is dropped, counted and logged."""
+        """Hand a message to the node; one that cannot be read is dropped, counted and logged."""
+        effects: list[Effect]
         try:
-            news, is_for_machine = self._neighbors.received(peer, frames)
-            self._tell(news)
-            if not is_for_machine:
-                return
             message = decode(frames)
-            effects = self._machine.handle(MessageReceived(peer, message), time.monotonic())
+        except ForeignVersionError as error:
+            effects = self._node.handle(ForeignVersionReceived(peer, error.version), time.monotonic())
         except ProtocolError as error:
-            self._n_dropped += 1
-            called = self._names.call(peer)
-            if isinstance(error, ForeignVersionError):
-                # Neither can read what the other says, so that no words of ours would help there.
-                self._perform([PutOff(peer, f"{called} speaks another {error}; install the same p2pnet on both")])
-            else:
-                self._log_cause(peer, logging.WARNING, f"dropped a message from {called}: {error}")
-            return
+            effects = [Notify(MessageDropped(peer, str(error)))]
+        else:
+            effects = self._node.handle(MessageReceived(peer, message), time.monotonic())
         for effect in effects:
-            if isinstance(effect, Log):
-                self._log_cause(peer, _level(effect), effect.text)
-                continue
             if isinstance(effect, Send) and isinstance(effect.message, Refuse | Reset):
                 self._n_refused += 1
                 self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
-            self._perform([effect])
-
-    def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
-        """Log what a peer's message brought about, as long as it does not do so too often."""
-        if not self._log.isEnabledFor(level):
-            return
-        n_withheld = self._line_budget.admit(peer, time.monotonic())
-        if n_withheld is not None:
-            self._log.log(level, "%s%s", text, f" (and {n_withheld} lines more before)" if n_withheld else "")
+        self._perform(effects, cause=peer)
 
     # What is to be done.
 
-    def _perform(self, effects: list[Effect]) -> None:
+    def _perform(self, effects: list[Effect], cause: PeerId | None = None) -> None:
+        """Perform the effects, in order; `cause` is the peer whose message has brought them about."""
         for effect in effects:
             match effect:
                 case Send(peer, message):
                     if not self._transport.send(peer, encode(message)):
                         self._log.debug("%s to %s could not be sent", type(message).__name__, peer)
-                case Prepare(survey):
-                    self._worker.do("prepare", partial(self._prepare, survey))
-                case Evaluate() if self._training is not None:
-                    self._worker.do("evaluate", partial(self._evaluate, self._training.learner, effect))
-                case RunLocalStep() if self._training is not None:
-                    self._records.begin()
-                    self._worker.do("local step", partial(_run_local_step, self._training.learner, effect))
-                case CutLocalStepShort(round_) if self._training is not None:
+                case Dial(peer, addresses):
+                    self._transport.dial(peer, *addresses)
+                case HangUp(peer):
+                    self._transport.hang_up(peer)
+                case Prepare(statistics):
+                    self._worker.do("prepare", partial(self._prepare, statistics))
+                case Evaluate():
+                    self._worker.do("evaluate", partial(self._evaluate, self._learner, effect))
+                case RunLocalStep():
+                    self._recorder.begin()
+                    self._worker.do("local step", partial(_run_local_step, self._learner, effect))
+                case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
-                    self._training.learner.cut_short(round_)
-                case HangUp(peer, reason):
-                    self._log.info("hung up on %s: %s", self._names.call(peer), reason)
-                    until, _ = self._backoff.refused(peer, reason, time.monotonic())
-                    self._tell(self._neighbors.put_off(peer, until))
-                case PutOff(peer, reason):
-                    until, is_news = self._backoff.refused(peer, reason, time.monotonic())
-                    self._log_cause(peer, logging.WARNING if is_news else logging.DEBUG, reason)
-                    self._tell(self._neighbors.put_off(peer, until))
+                    self._learner.cut_short(round_)
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
                     self._try_to_save_model()
                 case Close():
                     self._is_closed = True
-                case Log(_, text):
-                    self._log.log(_level(effect), "%s", text)
+                case Notify(notice):
+                    self._tell(notice, cause)
+                case _:
+                    assert_never(effect)
 
-    def _prepare(self, survey: FeatureStatistics | None) -> _Answer:
-        self._training = training = self._make_training(survey)
+    def _tell(self, notice: Notice, cause: PeerId | None) -> None:
+        if isinstance(notice, MessageDropped):
+            self._n_dropped += 1
+        level, text = level_of(notice), text_of(notice, self._names)
+        if cause is None:
+            self._log.log(level, "%s", text)
+        else:
+            self._log_cause(cause, level, text)
+
+    def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
+        """Log what a peer has brought about, as long as it does not do so too often."""
+        if not self._log.isEnabledFor(level):
+            return
+        n_withheld = self._line_budget.admit(peer, time.monotonic())
+        if n_withheld is not None:
+            self._log.log(level, "%s%s", text, f" (and {n_withheld} lines more before)" if n_withheld else "")
+
+    @property
+    def _learner(self) -> Learner:
+        if self._training is None:
+            raise AssertionError("the node wants something computed before it has been prepared")
+        return self._training.learner
+
+    def _prepare(self, statistics: FeatureStatistics | None) -> _Answer:
+        self._training = training = self._make_training(statistics)
         return _Answer(Prepared(training.fingerprint, training.params), None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
@@ -345,9 +312,9 @@ class Daemon:
         return _Answer(evaluated, record)
 
     def _save_model(self) -> None:
-        if self._training is not None and self._machine.rounds is not None:
-            params = self._training.learner.feasible(self._machine.rounds.params)
-            self._records.save_model(params.astype(np.float64, copy=False), self._training.description)
+        if self._training is not None and self._node.rounds is not None:
+            params = self._training.learner.feasible(self._node.rounds.params)
+            self._recorder.save_model(params.astype(np.float64, copy=False), self._training.description)
 
     def _try_to_save_model(self) -> None:
         """Early, in case that the process is killed while it takes leave; then there may be room."""
@@ -359,7 +326,3 @@ class Daemon:
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:
     return _Answer(learner.run_local_step(effect), None)
-
-
-def _level(log: Log) -> int:
-    return logging.WARNING if log.is_warning else logging.INFO

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from p2pnet.agent.transport.base import PeerId
 from p2pnet.config import NetworkSettings
+from p2pnet.protocol.core.types import PeerId
 
 
 @final

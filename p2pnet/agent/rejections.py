@@ -6,8 +6,10 @@ import logging
 from typing import final
 
 from p2pnet.agent.names import PeerNames
-from p2pnet.agent.transport.base import Address, PeerId, Refusal, Rejected
+from p2pnet.agent.transport.base import Refusal, Rejected
 from p2pnet.errors import TransportError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.types import PeerId
 
 MAX_REMEMBERED = 1000
 """Anybody can make up keys; beyond this many the oldest is forgotten."""

@@ -11,9 +11,9 @@ from typing import Any, final
 from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.neighbor import Identity
 
 
 @final

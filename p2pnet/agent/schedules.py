@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from p2pnet.agent.transport.base import PeerId
 from p2pnet.config import NetworkSettings
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, RandomMatching
 
 

@@ -27,8 +27,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from p2pnet.errors import ConfigError, TrainingError
+from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
-from p2pnet.protocol.messages.training import Array, LinkId, Nonce
 
 _MAX_INCARNATION = 2**62
 

@@ -136,7 +136,7 @@ class HalfSquared(ElementwiseLoss):
     def slopes(self, predictions: Array, targets: AnyArray) -> Array:
         return predictions - targets
 
-    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:  # noqa: ARG002
+    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
         return np.ones_like(predictions)
 
 
@@ -207,7 +207,7 @@ class PoissonDeviance(ElementwiseLoss):
     def slopes(self, predictions: Array, targets: AnyArray) -> Array:
         return _exp(predictions) - targets
 
-    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:  # noqa: ARG002
+    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
         return _exp(predictions)
 
 
@@ -235,7 +235,7 @@ class Logistic(MarginLoss):
         result: Array = 0.5 * (np.tanh(0.5 * predictions) - targets)
         return result
 
-    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:  # noqa: ARG002
+    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
         half = np.tanh(0.5 * predictions)
         result: Array = 0.25 * (1.0 - half * half)
         return result

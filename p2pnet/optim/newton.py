@@ -96,7 +96,7 @@ class DampingPreconditioner(Preconditioner):
     eigenvalues that no diagonal sees.
     """
 
-    def diagonal(self, problem: SurrogateProblem, curvature: Curvature, damping: float | Array) -> float | Array:  # noqa: ARG002
+    def diagonal(self, problem: SurrogateProblem, curvature: Curvature, damping: float | Array) -> float | Array:
         return damping
 
 

@@ -80,7 +80,7 @@ class NoPenalty(SmoothPenalty):
     def describe(self) -> str:
         return "none"
 
-    def value(self, params: Array) -> float:  # noqa: ARG002
+    def value(self, params: Array) -> float:
         return 0.0
 
     def gradient(self, params: Array) -> Array:
@@ -89,10 +89,10 @@ class NoPenalty(SmoothPenalty):
     def curvature(self) -> float:
         return 0.0
 
-    def prox(self, params: Array, step: float) -> Array:  # noqa: ARG002
+    def prox(self, params: Array, step: float) -> Array:
         return params.copy()
 
-    def restricted(self, block: slice) -> Self:  # noqa: ARG002
+    def restricted(self, block: slice) -> Self:
         return self
 
 
@@ -254,7 +254,7 @@ class Box(KinkedPenalty):
     def value(self, params: Array) -> float:
         return 0.0 if self._is_inside(params) else np.inf
 
-    def prox(self, params: Array, step: float) -> Array:  # noqa: ARG002
+    def prox(self, params: Array, step: float) -> Array:
         return np.clip(params, self._lower, self._upper).astype(params.dtype, copy=False)
 
     def optimality_distance(self, params: Array, gradient: Array) -> float:

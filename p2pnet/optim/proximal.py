@@ -82,7 +82,7 @@ class ProximalStep(Solver):
 
     name = "proximal-step"
 
-    def start(self, problem: SurrogateProblem, tolerance: float) -> "_ProximalStep":  # noqa: ARG002
+    def start(self, problem: SurrogateProblem, tolerance: float) -> "_ProximalStep":
         return _ProximalStep(problem)
 
 

@@ -24,7 +24,7 @@ class StepSizeRule(ABC):
 class FullStep(StepSizeRule):
     """z = v: the proximal weight alone keeps steps short enough."""
 
-    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:  # noqa: ARG002
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:
         return best_response
 
 
@@ -38,7 +38,7 @@ class DiminishingStep(StepSizeRule):
         self._step_size = step_size
         self._decay = decay
 
-    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:  # noqa: ARG002
+    def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:
         step_size = self._step_size
         self._step_size *= 1.0 - self._decay * step_size
         return best_response if step_size == 1.0 else params + step_size * (best_response - params)

@@ -42,7 +42,7 @@ class ConstantWeight(ProximalWeightRule):
         self._weight = weight
         self.weight = weight
 
-    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:  # noqa: ARG002
+    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:
         self.weight = self._weight
 
     def follow(self, neighbor_weight: float) -> None: ...

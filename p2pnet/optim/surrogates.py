@@ -134,22 +134,22 @@ class FirstOrderModel(LocalModel):
         self.value_at_origin = value
         self.gradient_at_origin = gradient
 
-    def tangents(self, step: Array) -> Tangents:  # noqa: ARG002
+    def tangents(self, step: Array) -> Tangents:
         return ()
 
     def no_tangents(self) -> Tangents:
         return ()
 
-    def excess_at(self, tangents: Tangents) -> float:  # noqa: ARG002
+    def excess_at(self, tangents: Tangents) -> float:
         return 0.0
 
-    def slopes_at(self, tangents: Tangents) -> Tangents:  # noqa: ARG002
+    def slopes_at(self, tangents: Tangents) -> Tangents:
         return ()
 
-    def pulled_back(self, slopes: Tangents) -> Array:  # noqa: ARG002
+    def pulled_back(self, slopes: Tangents) -> Array:
         return np.zeros_like(self.gradient_at_origin)
 
-    def curvature_at(self, tangents: Tangents) -> Curvature:  # noqa: ARG002
+    def curvature_at(self, tangents: Tangents) -> Curvature:
         return _NoCurvature(self.gradient_at_origin)
 
     def restricted(self, block: slice) -> "FirstOrderModel":
@@ -306,7 +306,7 @@ class FullLinearization(Surrogate):
 
     name = "full"
 
-    def local_model(self, cost: LocalCost, params: Array, rng: np.random.Generator) -> LocalModel:  # noqa: ARG002
+    def local_model(self, cost: LocalCost, params: Array, rng: np.random.Generator) -> LocalModel:
         return FirstOrderModel(*cost.value_and_gradient(params))
 
 

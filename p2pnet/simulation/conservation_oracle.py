@@ -1,4 +1,4 @@
-"""An account of the mass in the network that does not trust anybody's books."""
+"""An account of the mass in the network that does not trust any agent's ledger."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import final
 
 import numpy as np
 
+from p2pnet.protocol.core.effects import Effect, Send
+from p2pnet.protocol.core.events import Evaluated
+from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.tracker import signs_of
-from p2pnet.protocol.messages.training import Array, LinkId, Share
-from p2pnet.protocol.rounds.effects import Evaluated, PeerId
+from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.node import NodeEvent
+from p2pnet.simulation.observer import Observer
 
 N_TOTALS_KEPT = 16
 """Of each link end; nobody can be further behind, for no more shares than that may be unacknowledged."""
 
 
 @final
-class ConservationOracle:
+class ConservationOracle(Observer):
     """Reads every gradient that goes into an agent and every share that comes out, and knows from these alone how much
     mass there must be.
     """
@@ -28,15 +32,20 @@ class ConservationOracle:
         self._own: dict[PeerId, Array] = {}
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
 
-    def see_start(self, agent: PeerId) -> None:
+    def started(self, now: float, peer: PeerId) -> None:
         """The agent begins anew, and owns nothing until it has a gradient."""
-        self._own.pop(agent, None)
+        self._own.pop(peer, None)
 
-    def see_evaluated(self, agent: PeerId, evaluated: Evaluated) -> None:
-        signs = signs_of(agent, self._n_signs)
-        self._own[agent] = np.concatenate([evaluated.gradient_sum, signs, [evaluated.n_samples, 1.0]])
+    def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
+        if isinstance(event, Evaluated):
+            signs = signs_of(peer, self._n_signs)
+            self._own[peer] = np.concatenate([event.gradient_sum, signs, [event.n_samples, 1.0]])
 
-    def see_share(self, sender: PeerId, share: Share) -> None:
+    def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
+        if isinstance(effect, Send) and isinstance(effect.message, Share):
+            self._see_share(peer, effect.message)
+
+    def _see_share(self, sender: PeerId, share: Share) -> None:
         said = self._said.setdefault((sender, share.link_id), {})
         said[share.sequence] = said[share.base] + share.total if share.base else share.total.astype(np.float64)
         said.pop(share.sequence - N_TOTALS_KEPT, None)

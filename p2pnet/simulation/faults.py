@@ -13,7 +13,8 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 
 ROUND_S = 0.1
 """Latency of a network with faults: without any, a round would take about that long."""
@@ -159,7 +160,7 @@ class FaultInjector:
                     del self._back_at[name]
                     self._incarnations[name] += 1
                     self._start(name, self._incarnations[name])
-            elif not is_ending and len(machines) > MIN_ALIVE and self._rng.random() < self._faults.churn:
+            elif not is_ending and self._simulation.n_alive > MIN_ALIVE and self._rng.random() < self._faults.churn:
                 self._rounds_lost_before += machines[name].n_rounds_lost
                 self._links_opened_before += machines[name].neighborhood.n_opened
                 self._simulation.crash(name)
@@ -172,10 +173,10 @@ class FaultInjector:
         if not self._is_cut and min(rounds) >= self._faults.cut[0] and max(rounds) < self._faults.cut[1]:
             self._is_cut = True
             half = len(self._names) // 2
-            self._simulation.cut((one, other) for one in self._names[:half] for other in self._names[half:])
+            self._simulation.network.cut((one, other) for one in self._names[:half] for other in self._names[half:])
         elif self._is_cut and max(rounds) >= self._faults.cut[1]:
             self._is_cut = False
-            self._simulation.heal()
+            self._simulation.network.heal()
 
     def _moment(self) -> NetworkSnapshot:
         machines = self._simulation.machines.values()

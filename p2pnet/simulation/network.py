@@ -15,11 +15,10 @@ from p2pnet.agent.state_directory import Result
 from p2pnet.errors import TrainingError
 from p2pnet.experiments.report.outcome import AgentOutcome
 from p2pnet.experiments.topology import Edge, diameter_bound, neighbors_of, union
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
-from p2pnet.protocol.messages.training import Array
-from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
@@ -27,7 +26,9 @@ from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.faults import FaultInjector, Faults, NetworkSnapshot
 from p2pnet.simulation.processes import Meet, in_processes, run_with_others
 from p2pnet.simulation.recording import ParameterTrace, Recorder, WorkCounters
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner
 
 DEADLINE_S = 1e7
@@ -166,9 +167,9 @@ class _Part:
         self._mixings = plan.graphs.mixings(names)
         self._recorders: dict[str, Recorder] = {}
         conditions = Conditions() if plan.faults is None else plan.faults.conditions(names)
-        witness = None if plan.faults is None else ConservationOracle(plan.protocol.n_signs)
+        oracle = None if plan.faults is None else ConservationOracle(plan.protocol.n_signs)
         elsewhere = frozenset(names).difference(names[k] for k in places)
-        self.simulation = Simulator(conditions, np.random.default_rng(plan.seed), witness, elsewhere)
+        self.simulation = Simulator(conditions, plan.seed, oracle, elsewhere)
         for k in places:
             recorder = plan.make_recorder(k, plan.make_learner(k))
             recorder.clock = lambda: self.simulation.now
@@ -181,7 +182,7 @@ class _Part:
     def start(self, name: str, incarnation: int) -> None:
         """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
         k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults
-        settings = RoundOptions(
+        options = RoundOptions(
             max_rounds=protocol.rounds,
             exchanges=protocol.exchanges,
             is_gradient_first=protocol.is_gradient_first,
@@ -197,8 +198,8 @@ class _Part:
         recorder = self._recorders[name]
         if incarnation > 1:
             recorder.begin_again(self._plan.make_learner(k))
-        machine = RoundMachine(Identity(name, name, incarnation, {}), settings, self._plan.params)
-        self.simulation.add(name, machine, recorder)
+        identity = Identity(name, name, incarnation, {})
+        self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder))
 
     def trained(self) -> list[TrainedAgent]:
         """What has become of the agents; TrainingError if one has not come to its end."""

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.errors import TrainingError
+from p2pnet.protocol.core.events import MessageReceived
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.effects import MessageReceived
 from p2pnet.simulation.simulator import Arrival, Simulator
 
 Kind = TypeVar("Kind")

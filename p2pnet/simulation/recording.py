@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias, final
 
 from p2pnet.agent.state_directory import RoundRecord
-from p2pnet.protocol.messages.training import Array
-from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import Learner, Observation
 
 ParameterTrace: TypeAlias = dict[int, Array]

@@ -1,63 +1,54 @@
-"""Many agents in one process: the real state machines over a virtual network with a virtual clock, seeded.
+"""Many agents in one process: whole nodes over a virtual network with a virtual clock, seeded.
 
-Nothing here decides anything about training. Events are taken in the order of their virtual time; what the machines
-want sent arrives after the latency that the conditions give, or not at all. What is proven here holds for the daemon,
-which runs the same machines over sockets.
+Nothing here decides anything about training. Events are taken in the order of their virtual time; what the nodes want
+sent arrives as the virtual network says. What is proven here holds for the daemon, which drives the same nodes over
+sockets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import TypeAlias, assert_never, final
 
 import numpy as np
 
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.links.conservation import conservation_error
-from p2pnet.protocol.messages.training import Message, Share, StateReply
-from p2pnet.protocol.rounds.effects import (
+from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
-    DeadlineReached,
+    Dial,
     Effect,
     Evaluate,
-    Evaluated,
-    Event,
     Finish,
     HangUp,
-    Log,
-    MessageReceived,
-    PeerConnected,
-    PeerDisconnected,
-    PeerId,
-    PutOff,
+    Notify,
+    Prepare,
     RunLocalStep,
     Send,
 )
+from p2pnet.protocol.core.events import DeadlineReached, MessageReceived, Prepared
+from p2pnet.protocol.core.notices import Notice
+from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
+from p2pnet.protocol.links.conservation import conservation_error
+from p2pnet.protocol.messages.training import Share, StateReply
+from p2pnet.protocol.messages.wire import decode, encode, is_membership_message
+from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.state import Phase
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.event_queue import EventQueue
+from p2pnet.simulation.observer import Observer
+from p2pnet.simulation.virtual_network import Conditions, Edge, Processes, VirtualNetwork
 from p2pnet.training.learner import Learner
-
-Edge: TypeAlias = tuple[PeerId, PeerId]
 
 MAX_EVENTS_AT_ONCE = 20_000
 """For each agent at one moment of virtual time; more of them are an endless loop."""
 
+Preparation: TypeAlias = Callable[[FeatureStatistics | None], tuple[Prepared, Learner]]
+"""Makes what an agent trains, by the network's feature statistics where there are any."""
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """How bad the network is, and how fast the agents are."""
-
-    latency_s: float = 0.001
-    loss_rate: float = 0.0
-    duplicate_rate: float = 0.0
-    max_delay_s: float = 0.0
-    """Each message takes up to this much longer, evenly spread; so messages overtake each other."""
-    local_step_s: Callable[[PeerId], float] | None = None
-    """How long the local step of an agent takes; no time at all where none is given."""
+_NETWORK: PeerId = ""
+"""The key of actions of the network itself in the event queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,92 +57,106 @@ class Arrival:
 
     time: float
     peer: PeerId
-    event: Event
+    event: NodeEvent
+
+
+@dataclass(slots=True)
+class _Process:
+    """One agent that runs."""
+
+    node: Node
+    prepare: Preparation
+    admits: Callable[[PeerId], bool]
+    learner: Learner | None = None
+    is_closed: bool = False
 
 
 @final
-class Simulator:
-    """N machines with their learners, joined by edges; the only source of chance is `rng`.
+class Simulator(Processes):
+    """N nodes with their learners; the only source of chance is the seed.
 
-    A witness, if there is one, sees every gradient and every share. Agents of which others are said to be `elsewhere`
-    are a part of a network: what they send to those departs, and somebody has to see to it that it arrives.
+    Agents of which others are said to be `elsewhere` are a part of a network: what they send to those departs, and
+    somebody has to see to it that it arrives.
     """
 
     def __init__(
         self,
         conditions: Conditions,
-        rng: np.random.Generator,
-        witness: ConservationOracle | None = None,
+        seed: int = 0,
+        oracle: ConservationOracle | None = None,
         elsewhere: frozenset[PeerId] = frozenset(),
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.now = 0.0
-        self.conditions = conditions
+        self.network = VirtualNetwork(conditions, seed, self)
         self.n_sent = 0
         self.n_lost = 0
         self.bytes_sent: dict[PeerId, int] = {}
-        """The arrays in each agent's messages, without their headers."""
-        self.log: list[tuple[float, PeerId, str]] = []
-        self._rng = rng
-        self._witness = witness
+        """Of each agent: the arrays in its training messages, without their headers, and all of the others."""
+        self.notices: list[tuple[float, PeerId, Notice]] = []
+        self._oracle = oracle
+        self._observers = [*observers, *([] if oracle is None else [oracle])]
         self._elsewhere = elsewhere
         self._departures: list[Arrival] = []
-        self._machines: dict[PeerId, RoundMachine] = {}
-        self._learners: dict[PeerId, Learner] = {}
-        self._neighbors: dict[PeerId, set[PeerId]] = {}
-        self._cut: set[frozenset[PeerId]] = set()
+        self._processes: dict[PeerId, _Process] = {}
         self._lives: dict[PeerId, int] = {}
         self._wake_at: dict[PeerId, float] = {}
         self._unalarmed: dict[PeerId, None] = {}
         """Agents that something has happened to since their alarm was set, in this order."""
-        self._agenda: EventQueue[PeerId, tuple[int, Event]] = EventQueue()
+        self._queue: EventQueue[PeerId, tuple[int, NodeEvent | Callable[[], None]]] = EventQueue()
         """For each agent, events and the life of the agent that they are meant for."""
 
     @property
-    def machines(self) -> Mapping[PeerId, RoundMachine]:
-        """The agents alive."""
-        return self._machines
+    def conditions(self) -> Conditions:
+        return self.network.conditions
 
-    def add(self, peer: PeerId, machine: RoundMachine, learner: Learner) -> None:
+    @conditions.setter
+    def conditions(self, conditions: Conditions) -> None:
+        self.network.conditions = conditions
+
+    @property
+    def nodes(self) -> Mapping[PeerId, Node]:
+        """The agents alive."""
+        return {peer: process.node for peer, process in self._processes.items()}
+
+    @property
+    def n_alive(self) -> int:
+        return len(self._processes)
+
+    @property
+    def machines(self) -> Mapping[PeerId, RoundMachine]:
+        """The round machines of the agents alive that have begun to train."""
+        rounds = ((peer, process.node.rounds) for peer, process in self._processes.items())
+        return {peer: machine for peer, machine in rounds if machine is not None}
+
+    # What a script says.
+
+    def add(
+        self, peer: PeerId, node: Node, prepare: Preparation, admits: Callable[[PeerId], bool] = lambda _: True
+    ) -> None:
         """Start an agent, for the first time or again."""
-        self._machines[peer] = machine
-        self._learners[peer] = learner
+        self._processes[peer] = _Process(node, prepare, admits)
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
-        if self._witness is not None:
-            self._witness.see_start(peer)
-        self._perform(peer, machine.start(self.now))
-        for edge in self._edges_of(peer):
-            self._connect(*edge)
+        for observer in self._observers:
+            observer.started(self.now, peer)
+        self._perform(peer, node.start(self.now))
+        self.network.started(peer)
 
     def connect(self, edges: Iterable[Edge]) -> None:
+        """Wire agents to each other."""
         for one, other in edges:
-            self._neighbors.setdefault(one, set()).add(other)
-            self._neighbors.setdefault(other, set()).add(one)
-            self._connect(one, other)
+            self.network.wire(one, other)
 
     def crash(self, peer: PeerId) -> None:
         """The agent is gone between two instructions; its neighbors see a closed connection."""
-        del self._machines[peer], self._learners[peer]
-        self._hang_up(peer)
-
-    def reconnect(self, one: PeerId, other: PeerId, after_s: float) -> None:
-        """The connection between two agents drops, and comes back after a while."""
-        for peer, neighbor in ((one, other), (other, one)):
-            if peer in self._machines and neighbor in self._machines:
-                self._post(0.0, peer, PeerDisconnected(neighbor))
-                self._post(after_s, peer, PeerConnected(neighbor))
-
-    def cut(self, edges: Iterable[Edge]) -> None:
-        """Drop everything sent over these edges, in silence, until `heal`."""
-        self._cut |= {frozenset(edge) for edge in edges}
-
-    def heal(self) -> None:
-        self._cut.clear()
+        del self._processes[peer]
+        self.network.ended(peer)
 
     def next_time(self) -> float | None:
         """When something happens next; None when nothing does, unless it arrives from elsewhere."""
-        return self._agenda.next_time()
+        return self._queue.next_time()
 
     def take_departures(self) -> list[Arrival]:
         """What is under way to agents elsewhere and has not been taken before."""
@@ -161,7 +166,7 @@ class Simulator:
     def arrive(self, arrivals: Iterable[Arrival]) -> None:
         """What has come from elsewhere, none of it before the present."""
         for arrival in arrivals:
-            self._agenda.add(arrival.time, arrival.peer, (self._lives[arrival.peer], arrival.event))
+            self._queue.add(arrival.time, arrival.peer, (self._lives[arrival.peer], arrival.event))
 
     def run(self, until: Callable[[], bool] = lambda: False, deadline: float = np.inf) -> None:
         """Go on until the condition holds, the virtual time is over, or nothing more can happen.
@@ -170,129 +175,146 @@ class Simulator:
         """
         n_at_once = 0
         while not until():
-            time = self._agenda.next_time()
+            time = self._queue.next_time()
             if self._unalarmed and (time is None or time > self.now):
                 self._set_alarms()
-                time = self._agenda.next_time()
+                time = self._queue.next_time()
             if time is None:
                 return
             if time > deadline:
                 self.now = deadline
                 return
             n_at_once = 0 if time > self.now else n_at_once + 1
-            if n_at_once > MAX_EVENTS_AT_ONCE * max(len(self._machines), 1):
+            if n_at_once > MAX_EVENTS_AT_ONCE * max(len(self._processes), 1):
                 raise TrainingError(f"{n_at_once} events at {self.now} s: the machines turn in a circle")
             self.now = max(self.now, time)
-            peer, (life, event) = self._agenda.take()
-            # What was meant for an earlier life of the agent finds nobody.
-            if life != self._lives[peer] or peer not in self._machines:
+            peer, (life, event) = self._queue.take()
+            if callable(event):
+                event()
+            # What was meant for an earlier life of the agent is for no process.
+            elif life != self._lives[peer] or peer not in self._processes:
                 continue
-            if isinstance(event, DeadlineReached) and not self._is_due(peer):
+            elif isinstance(event, DeadlineReached) and not self._is_due(peer):
                 self._unalarmed[peer] = None
             else:
                 self.handle(peer, event)
 
+    def handle(self, peer: PeerId, event: NodeEvent) -> None:
+        """Let something happen to an agent now."""
+        for observer in self._observers:
+            observer.happened(self.now, peer, event)
+        self._perform(peer, self._processes[peer].node.handle(event, self.now))
+
     @property
     def is_over(self) -> bool:
-        return all(machine.phase is Phase.CLOSED for machine in self._machines.values())
+        """Whether all agents alive have closed."""
+        return all(process.is_closed for process in self._processes.values())
 
     def conservation_error(self) -> float:
-        """The witness's, which holds at any moment; without one that of the books, once nothing is under way."""
-        books = [machine.books() for machine in self._machines.values()]
-        return conservation_error(books) if self._witness is None else self._witness.error(books)
+        """The oracle's, which holds at any moment; without one that of the ledgers, once nothing is under way."""
+        ledgers = [machine.books() for machine in self.machines.values()]
+        return conservation_error(ledgers) if self._oracle is None else self._oracle.error(ledgers)
 
-    def handle(self, peer: PeerId, event: Event) -> None:
-        if self._witness is not None and isinstance(event, Evaluated):
-            self._witness.see_evaluated(peer, event)
-        self._perform(peer, self._machines[peer].handle(event, self.now))
+    # What the network asks for.
 
-    def _connect(self, one: PeerId, other: PeerId) -> None:
-        if self._is_there(one) and self._is_there(other):
-            for peer, neighbor in ((one, other), (other, one)):
-                if peer in self._machines:
-                    self._post(0.0, peer, PeerConnected(neighbor))
+    def is_alive(self, peer: PeerId) -> bool:
+        return peer in self._processes or peer in self._elsewhere
 
-    def _is_there(self, peer: PeerId) -> bool:
-        return peer in self._machines or peer in self._elsewhere
+    def listens_at(self, peer: PeerId) -> str:
+        process = self._processes[peer]
+        return "" if process.is_closed else process.node.identity.address
+
+    def admits(self, peer: PeerId, dialer: PeerId) -> bool:
+        return self._processes[peer].admits(dialer)
+
+    def post(self, delay_s: float, peer: PeerId, event: NodeEvent) -> None:
+        if peer in self._elsewhere:
+            self._departures.append(Arrival(self.now + delay_s, peer, event))
+        else:
+            self._queue.add(self.now + delay_s, peer, (self._lives[peer], event))
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._queue.add(self.now + delay_s, _NETWORK, (0, action))
+
+    # What the nodes want done.
 
     def _perform(self, peer: PeerId, effects: list[Effect]) -> None:
+        process = self._processes[peer]
         for effect in effects:
+            for observer in self._observers:
+                observer.wanted(self.now, peer, effect)
             match effect:
                 case Send(to, message):
                     self._send(peer, to, message)
                 case Evaluate():
-                    self._post(0.0, peer, self._learners[peer].evaluate(effect))
+                    self.post(0.0, peer, _learner(process).evaluate(effect))
                 case RunLocalStep():
                     duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
-                    self._post(duration, peer, self._learners[peer].run_local_step(effect))
-                case Log(_, text):
-                    self.log.append((self.now, peer, text))
-                case Close():
-                    self._hang_up(peer)
+                    self.post(duration, peer, _learner(process).run_local_step(effect))
+                case Prepare(statistics):
+                    prepared, process.learner = process.prepare(statistics)
+                    self.handle(peer, prepared)
+                case Dial(other, addresses):
+                    self.network.dial(peer, other, addresses)
+                case HangUp(other):
+                    self.network.hang_up(peer, other)
+                case Notify(notice):
+                    self.notices.append((self.now, peer, notice))
                 case CutLocalStepShort(round_):
-                    self._learners[peer].cut_short(round_)
-                case HangUp() | PutOff() | Finish():
-                    pass
+                    _learner(process).cut_short(round_)
+                case Close():
+                    process.is_closed = True
+                    self.network.ended(peer)
+                case Finish():
+                    pass  # the agent goes on serving its neighbors until it closes
+                case _:
+                    assert_never(effect)
         self._unalarmed[peer] = None
 
-    def _hang_up(self, peer: PeerId) -> None:
-        """The agent's process is over; its neighbors see a closed connection."""
-        for one, two in self._edges_of(peer):
-            other = one if two == peer else two
-            if self._is_there(other):
-                self._post(self.conditions.latency_s, other, PeerDisconnected(peer))
-
-    def _edges_of(self, peer: PeerId) -> list[Edge]:
-        return sorted((min(peer, other), max(peer, other)) for other in self._neighbors.get(peer, ()))
-
     def _send(self, sender: PeerId, receiver: PeerId, message: Message) -> None:
-        if self._witness is not None and isinstance(message, Share):
-            self._witness.see_share(sender, message)
-        if receiver not in self._neighbors.get(sender, ()) or not self._is_there(receiver):
+        if not self.network.is_connected(sender, receiver) or not self.is_alive(receiver):
             return
-        conditions = self.conditions
         self.n_sent += 1
-        self.bytes_sent[sender] += _n_array_bytes(message)
-        is_cut = bool(self._cut) and frozenset((sender, receiver)) in self._cut
-        if is_cut or (conditions.loss_rate and self._rng.random() < conditions.loss_rate):
-            self.n_lost += 1
-            return
-        n_copies = 1
-        if conditions.duplicate_rate and self._rng.random() < conditions.duplicate_rate:
-            n_copies = 2
-        for _ in range(n_copies):
-            delay = self._rng.random() * conditions.max_delay_s if conditions.max_delay_s else 0.0
-            self._post(conditions.latency_s + delay, receiver, MessageReceived(sender, message))
-
-    def _post(self, delay_s: float, peer: PeerId, event: Event) -> None:
-        if peer in self._elsewhere:
-            self._departures.append(Arrival(self.now + delay_s, peer, event))
-        else:
-            self._agenda.add(self.now + delay_s, peer, (self._lives[peer], event))
+        self.bytes_sent[sender] += _n_bytes(message)
+        delays = self.network.delays(sender, receiver)
+        self.n_lost += not delays
+        if delays and self.conditions.is_encoding:
+            message = decode([bytes(frame) for frame in encode(message)])
+        for delay_s in delays:
+            self.post(delay_s, receiver, MessageReceived(sender, message))
 
     def _set_alarms(self) -> None:
         """Before virtual time goes on, for all that something has happened to: once for many events at one time."""
         for peer in self._unalarmed:
-            if (machine := self._machines.get(peer)) is None or (deadline := machine.next_deadline()) is None:
+            process = self._processes.get(peer)
+            if process is None or (deadline := process.node.next_deadline()) is None:
                 continue
             if self._wake_at.get(peer, np.inf) > deadline:
                 self._wake_at[peer] = deadline
-                self._agenda.add(max(deadline, self.now), peer, (self._lives[peer], DeadlineReached()))
+                self._queue.add(max(deadline, self.now), peer, (self._lives[peer], DeadlineReached()))
         self._unalarmed.clear()
 
     def _is_due(self, peer: PeerId) -> bool:
         """Whether an alarm that goes off is still for something."""
         if self._wake_at.get(peer, np.inf) <= self.now:
             del self._wake_at[peer]
-        deadline = self._machines[peer].next_deadline()
+        deadline = self._processes[peer].node.next_deadline()
         return deadline is not None and deadline <= self.now
 
 
-def _n_array_bytes(message: Message) -> int:
+def _learner(process: _Process) -> Learner:
+    if process.learner is None:
+        raise AssertionError("the node wants something computed before it has been prepared")
+    return process.learner
+
+
+def _n_bytes(message: Message) -> int:
     match message:
         case Share():
             return message.total.nbytes + message.params.nbytes
         case StateReply():
             return message.params.nbytes
+        case _ if is_membership_message(message):
+            return len(encode(message)[0])
         case _:
             return 0

@@ -14,7 +14,8 @@ import numpy as np
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Namespaces(Wiring):
     def address(self, k: int) -> str:
         return f"tcp://{_host(k)}:{PORT}"
 
-    def way(self, j: int, k: int) -> str:  # noqa: ARG002
+    def way(self, j: int, k: int) -> str:
         return self.address(k)
 
     def command(self, k: int, command: Sequence[str]) -> list[str]:

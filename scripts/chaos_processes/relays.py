@@ -49,7 +49,7 @@ class Relays(Wiring):
     def way(self, j: int, k: int) -> str:
         return f"tcp://127.0.0.1:{self._relays[j, k]}"
 
-    def command(self, k: int, command: Sequence[str]) -> list[str]:  # noqa: ARG002
+    def command(self, k: int, command: Sequence[str]) -> list[str]:
         return list(command)
 
     def cut(self, some: Sequence[int], others: Sequence[int]) -> None:

@@ -29,10 +29,10 @@ from chaos_processes.relays import Relays
 from chaos_processes.wiring import Loopback, Wiring
 from chaos_table import Row
 from p2pnet.agent.state_directory import StateDirectory
-from p2pnet.agent.transport.base import Address
 from p2pnet.agent.transport.keys import generate_keys, load_keys
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.workload import Workload, make_workload
+from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.training.problem import make_problem

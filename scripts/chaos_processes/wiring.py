@@ -61,10 +61,10 @@ class Loopback(Wiring):
     def address(self, k: int) -> str:
         return f"tcp://127.0.0.1:{self._ports[k]}"
 
-    def way(self, j: int, k: int) -> str:  # noqa: ARG002
+    def way(self, j: int, k: int) -> str:
         return self.address(k)
 
-    def command(self, k: int, command: Sequence[str]) -> list[str]:  # noqa: ARG002
+    def command(self, k: int, command: Sequence[str]) -> list[str]:
         return list(command)
 
     def cut(self, some: Sequence[int], others: Sequence[int]) -> None:

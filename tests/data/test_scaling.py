@@ -11,7 +11,8 @@ from p2pnet.config import Settings
 from p2pnet.data.reading import Samples
 from p2pnet.data.scaling import moments, no_scaling, scaling_by
 from p2pnet.errors import DataError
-from p2pnet.protocol.messages.training import MAX_LABELS, FeatureStatistics
+from p2pnet.protocol.core.types import FeatureStatistics
+from p2pnet.protocol.messages.training import MAX_LABELS
 from p2pnet.training.training import Training, make_training, summarize, survey_alone
 
 RNG = np.random.default_rng(0)

@@ -14,8 +14,9 @@ from p2pnet.cli import main
 from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import simulate
-from p2pnet.protocol.messages.training import LinkId, Nonce, Share
-from p2pnet.protocol.rounds.effects import MessageReceived, PeerDisconnected
+from p2pnet.protocol.core.events import MessageReceived, PeerDisconnected
+from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.messages.training import Share
 from p2pnet.simulation.processes import Meet, Parcel, in_processes
 from p2pnet.simulation.simulator import Arrival
 

@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 
 from p2pnet.errors import TrainingError
 from p2pnet.experiments.topology import make_topology
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
-from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LeaveRequested, LocalStepDone, RunLocalStep
-from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.mixing import OnePeerExponential, RandomMatching
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Preparation, Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner, Observation
 
 Array = NDArray[np.float64]
@@ -93,18 +96,19 @@ class Regression:
         return worst / float(np.linalg.norm(solution))
 
 
-def machine(name: str, incarnation: int = 1, **changes: Any) -> RoundMachine:
+def agent(learner: Learner, name: str, incarnation: int = 1, **changes: Any) -> tuple[Node, Preparation]:
     defaults = RoundOptions(max_rounds=10**6, exchanges=1, momentum=0.0, tolerance=0.0, timing=QUICK)
-    return RoundMachine(Identity(name, name, incarnation, {}), replace(defaults, **changes), np.zeros(N_PARAMS))
+    identity = Identity(name, name, incarnation, {})
+    return wired_agent(identity, replace(defaults, **changes), np.zeros(N_PARAMS), learner)
 
 
 def start(
     regression: Regression, edges: list[tuple[int, int]], conditions: Conditions, seed: int = 0, **changes: Any
 ) -> Simulator:
-    simulation = Simulator(conditions, np.random.default_rng(seed), ConservationOracle())
+    simulation = Simulator(conditions, seed, ConservationOracle())
     for k, name in enumerate(regression.names):
         degree = sum(k in edge for edge in edges)
-        simulation.add(name, machine(name, expected_neighbors=degree, **changes), regression.learner(name))
+        simulation.add(name, *agent(regression.learner(name), name, expected_neighbors=degree, **changes))
     simulation.connect([(regression.names[j], regression.names[k]) for j, k in edges])
     return simulation
 
@@ -190,13 +194,12 @@ def test_float32_on_the_wire_halves_the_bytes_and_loses_nothing() -> None:
 def test_one_partner_a_round_is_enough(kind: str) -> None:
     regression = Regression(8)
     names = tuple(regression.names)
-    simulation = Simulator(Conditions(loss_rate=0.1), np.random.default_rng(0), ConservationOracle())
+    simulation = Simulator(Conditions(loss_rate=0.1), 0, ConservationOracle())
     for name in names:
         mixing = OnePeerExponential(name, names) if kind == "exponential" else RandomMatching(name, names, seed=1)
         # A link is used in every seventh round only, and one or two signs of life are lost every minute.
         timing = replace(QUICK, silence_s=30.0)
-        new = machine(name, expected_neighbors=7, mixing=mixing, timing=timing)
-        simulation.add(name, new, regression.learner(name))
+        simulation.add(name, *agent(regression.learner(name), name, expected_neighbors=7, mixing=mixing, timing=timing))
     simulation.connect([(j, k) for j in names for k in names if j < k])
     run_rounds(simulation, 400)
     assert regression.error(simulation, list(names)) < 1e-9
@@ -284,13 +287,12 @@ def test_crash_return_partition_and_healing_each_lead_to_the_solution_of_the_dat
     settle([name for name in everyone if name != "agent-2"])
     simulation.add(
         "agent-2",
-        machine("agent-2", 2, expected_neighbors=2, timing=timing, momentum=0.2),
-        regression.learner("agent-2"),
+        *agent(regression.learner("agent-2"), "agent-2", 2, expected_neighbors=2, timing=timing, momentum=0.2),
     )
     settle(everyone)
-    simulation.cut([(one, other) for one in halves[0] for other in halves[1]])
+    simulation.network.cut([(one, other) for one in halves[0] for other in halves[1]])
     settle(*halves)
-    simulation.heal()
+    simulation.network.heal()
     settle(everyone)
 
 
@@ -302,13 +304,13 @@ def test_one_that_was_cut_off_before_it_had_an_answer_asks_again_once_that_is_ov
     simulation.crash("agent-2")
     simulation.run(deadline=simulation.now + 1.0)
     timing = replace(QUICK, start_timeout_s=1000.0)
-    simulation.add("agent-2", machine("agent-2", 2, timing=timing), regression.learner("agent-2"))
+    simulation.add("agent-2", *agent(regression.learner("agent-2"), "agent-2", 2, timing=timing))
     joiner = simulation.machines["agent-2"]
     simulation.run(until=lambda: len(joiner.neighborhood.open()) == 1, deadline=simulation.now + 1.0)
-    simulation.cut([("agent-1", "agent-2")])
+    simulation.network.cut([("agent-1", "agent-2")])
     simulation.run(until=lambda: not joiner.neighborhood.open(), deadline=simulation.now + 20.0)
     assert not joiner.neighborhood.open()
-    simulation.heal()
+    simulation.network.heal()
     simulation.run(until=lambda: joiner.round > 0, deadline=simulation.now + 10.0)
     assert joiner.round > 20
 
@@ -369,16 +371,14 @@ def test_agents_that_wait_for_nobody_do_not_run_ahead_of_the_messages(loss_rate:
 def test_where_agents_meet_one_at_a_time_one_that_is_cut_off_costs_one_deadline() -> None:
     regression = Regression(4)
     names = tuple(regression.names)
-    simulation = Simulator(Conditions(latency_s=0.01), np.random.default_rng(0), ConservationOracle())
+    simulation = Simulator(Conditions(latency_s=0.01), 0, ConservationOracle())
     timing = replace(QUICK, round_timeout_floor_s=1.0, silence_s=30.0)
     for name in names:
         mixing = OnePeerExponential(name, names)
-        simulation.add(
-            name, machine(name, expected_neighbors=3, mixing=mixing, timing=timing), regression.learner(name)
-        )
+        simulation.add(name, *agent(regression.learner(name), name, expected_neighbors=3, mixing=mixing, timing=timing))
     simulation.connect([(j, k) for j in names for k in names if j < k])
     run_rounds(simulation, 20)
-    simulation.cut([(names[0], name) for name in names[1:]])
+    simulation.network.cut([(names[0], name) for name in names[1:]])
     others = [simulation.machines[name] for name in names[1:]]
     before = min(other.round for other in others)
     simulation.run(deadline=simulation.now + 5.0)
@@ -423,8 +423,15 @@ def test_nobody_ends_while_a_neighbor_is_missed_and_everybody_does_when_it_is_ba
     assert all(machine.last_round == 10**6 for machine in simulation.machines.values())
     simulation.add(
         "agent-1",
-        machine("agent-1", 2, expected_neighbors=2, tolerance=1e-2, max_diameter=2, timing=timing),
-        regression.learner("agent-1"),
+        *agent(
+            regression.learner("agent-1"),
+            "agent-1",
+            2,
+            expected_neighbors=2,
+            tolerance=1e-2,
+            max_diameter=2,
+            timing=timing,
+        ),
     )
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
@@ -443,7 +450,7 @@ def test_who_goes_and_returns_once_the_last_round_is_named_changes_neither_it_no
     timing = replace(QUICK, round_pace_s=0.1)
     changes: dict[str, Any] = {"tolerance": 1e-3, "max_diameter": 6, "timing": timing, "momentum": 0.2}
     simulation = start(regression, edges, Conditions(latency_s=0.02), **changes)
-    everyone = simulation.machines.values()
+    everyone = list(simulation.machines.values())
     simulation.run(until=lambda: all(machine.last_round < 10**6 for machine in everyone))
     (last_round,) = {machine.last_round for machine in everyone}
     n_left = last_round - max(machine.round for machine in everyone)
@@ -453,7 +460,7 @@ def test_who_goes_and_returns_once_the_last_round_is_named_changes_neither_it_no
         simulation.crash(name)
     simulation.run(deadline=simulation.now + away_s)
     for name in crashed:
-        simulation.add(name, machine(name, incarnation=2, expected_neighbors=2, **changes), regression.learner(name))
+        simulation.add(name, *agent(regression.learner(name), name, incarnation=2, expected_neighbors=2, **changes))
     simulation.run(until=partial(is_over, simulation), deadline=simulation.now + 100.0)
     assert simulation.is_over
     assert {machine.round for machine in simulation.machines.values()} == {last_round}
@@ -466,11 +473,11 @@ def test_nobody_ends_while_a_link_is_still_being_opened() -> None:
     timing = replace(QUICK, start_timeout_s=1.0, suspect_limit_s=50.0)
     conditions = Conditions(latency_s=0.02)
     simulation = start(regression, [(0, 1), (1, 2)], conditions, tolerance=1e-2, max_diameter=2, timing=timing)
-    simulation.cut([("agent-1", "agent-2")])
+    simulation.network.cut([("agent-1", "agent-2")])
     simulation.run(deadline=10.0)
     assert simulation.machines["agent-0"].round > 300
     assert all(machine.last_round == 10**6 for machine in simulation.machines.values())
-    simulation.heal()
+    simulation.network.heal()
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
     assert len({machine.round for machine in simulation.machines.values()}) == 1
@@ -535,9 +542,9 @@ def test_a_circle_of_events_is_an_error_and_no_endless_loop() -> None:
         def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
             return LocalStepDone(effect.round, effect.params, 1.0, 0.0)
 
-    simulation = Simulator(Conditions(latency_s=0.0), np.random.default_rng(0))
+    simulation = Simulator(Conditions(latency_s=0.0), 0)
     for name in "ab":
-        simulation.add(name, machine(name), Hasty())
+        simulation.add(name, *agent(Hasty(), name))
     simulation.connect([("a", "b")])
     with pytest.raises(TrainingError, match="turn in a circle"):
         simulation.run(deadline=1.0)
@@ -557,7 +564,7 @@ class AnySchedule(RuleBasedStateMachine):
     def begin(self, topology: str, precision: int, is_asynchronous: bool, seed: int) -> None:
         self.precision = precision
         self.timing = replace(QUICK, round_timeout_s=0.0, round_pace_s=0.005) if is_asynchronous else QUICK
-        self.simulation = Simulator(Conditions(), np.random.default_rng(seed), ConservationOracle())
+        self.simulation = Simulator(Conditions(), seed, ConservationOracle())
         self.incarnations = dict.fromkeys(self.regression.names, 0)
         self.edges = make_topology(topology, 6, np.random.default_rng(0))
         self.simulation.connect([(self.regression.names[j], self.regression.names[k]) for j, k in self.edges])
@@ -568,10 +575,15 @@ class AnySchedule(RuleBasedStateMachine):
         self.incarnations[name] += 1
         self.simulation.add(
             name,
-            machine(
-                name, self.incarnations[name], precision=self.precision, timing=self.timing, momentum=0.2, exchanges=2
+            *agent(
+                self.regression.learner(name),
+                name,
+                self.incarnations[name],
+                precision=self.precision,
+                timing=self.timing,
+                momentum=0.2,
+                exchanges=2,
             ),
-            self.regression.learner(name),
         )
 
     @property
@@ -628,17 +640,17 @@ class AnySchedule(RuleBasedStateMachine):
     @rule(size=st.integers(1, 5))
     def cut(self, size: int) -> None:
         names = self.regression.names
-        self.simulation.cut([(one, other) for one in names[:size] for other in names[size:]])
+        self.simulation.network.cut([(one, other) for one in names[:size] for other in names[size:]])
 
     @rule()
     def heal(self) -> None:
-        self.simulation.heal()
+        self.simulation.network.heal()
 
     @rule(data=st.data())
     def reconnect(self, data: st.DataObject) -> None:
         """A connection drops and comes back; the link goes on."""
         j, k = data.draw(st.sampled_from(self.edges))
-        self.simulation.reconnect(self.regression.names[j], self.regression.names[k], after_s=0.01)
+        self.simulation.network.drop_wire(self.regression.names[j], self.regression.names[k], after_s=0.01)
 
     @invariant()
     def nothing_is_lost(self) -> None:
@@ -650,7 +662,7 @@ class AnySchedule(RuleBasedStateMachine):
         if not hasattr(self, "simulation"):
             return
         self.simulation.conditions = Conditions()
-        self.simulation.heal()
+        self.simulation.network.heal()
         for name in self.absent:
             self.add(name)
         everyone = self.regression.names

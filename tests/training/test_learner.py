@@ -9,8 +9,9 @@ import pytest
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings
 from p2pnet.data.reading import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.protocol.messages.training import Array
-from p2pnet.protocol.rounds.effects import Evaluate, LocalStepDone, RunLocalStep
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import LocalStepDone
+from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import NextLearner
 from p2pnet.training.problem import make_optimizer, make_problem
 

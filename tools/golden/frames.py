@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
-from p2pnet.protocol.messages import membership
+from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Nonce
+from p2pnet.protocol.messages import membership, wire
 from p2pnet.protocol.messages import training as rounds
 from p2pnet.protocol.messages.membership import MemberState, Record
-from p2pnet.protocol.messages.training import LinkId, Nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Language:
 
 LANGUAGES = (
     Language(
-        rounds.encode,
-        rounds.decode,
+        wire.encode,
+        wire.decode,
         {
             "1": rounds.Hello,
             "2": rounds.Refuse,
@@ -43,12 +43,12 @@ LANGUAGES = (
             "10": rounds.StateReply,
             "12": rounds.Away,
             "20": rounds.LabelSet,
-            "21": rounds.FeatureStatistics,
+            "21": FeatureStatistics,
         },
     ),
     Language(
-        lambda message: [membership.encode(message)],
-        membership.decode,
+        wire.encode,
+        wire.decode,
         {
             "64": membership.Ping,
             "65": membership.Pong,

@@ -7,7 +7,7 @@ from p2pnet.agent.daemon import require_finite
 from p2pnet.agent.logs import check_log
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings
-from p2pnet.protocol.rounds.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.training.training import survey_alone
 
 

@@ -10,10 +10,12 @@ from enum import StrEnum
 
 from p2pnet.agent.diagnostics.status import NodeStatus
 from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
-from p2pnet.agent.transport.base import Address, DialProblem, PeerId
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
-from p2pnet.protocol.messages.training import PROTOCOL_VERSION
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId
 
 MAX_CLOCK_DIFFERENCE_S = 120.0
 _TCP_TIMEOUT_S = 4.0  # Linux takes three seconds to find out that a machine of its own network is not there

@@ -21,12 +21,14 @@ from p2pnet.agent.diagnostics.check import counted
 from p2pnet.agent.diagnostics.diagnosis import Examination, Finding, Outcome, Target
 from p2pnet.agent.diagnostics.status_query import Unanswered, inquire
 from p2pnet.agent.state_directory import StateDirectory
-from p2pnet.agent.transport.base import Address, DialProblem, PeerId
 from p2pnet.agent.transport.discovery import LanAgent, LanDiscovery, training_digest
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.config import NetworkSettings, Settings, read_settings
 from p2pnet.errors import ConfigError, P2pnetError, SecurityError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId
 
 BROWSE_S = 3.0
 _N_AT_ONCE = 16

@@ -13,11 +13,14 @@ from time import monotonic, time
 import zmq
 
 from p2pnet.agent.diagnostics.status import MAX_STATUS_BYTES, NodeStatus, decode_status
-from p2pnet.agent.transport.base import Address, DialProblem, PeerId, TransportLimits
+from p2pnet.agent.transport.base import TransportLimits
 from p2pnet.agent.transport.connection import Context, SocketSet
 from p2pnet.agent.transport.dialer import DialedConnection
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId
 
 QUESTION = (b"", b"p2pnet?")
 LIMITS = TransportLimits(

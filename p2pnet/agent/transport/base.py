@@ -11,20 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from p2pnet.errors import TransportError
+from p2pnet.protocol.core.events import DialFailed, PeerConnected, PeerDisconnected
+from p2pnet.protocol.core.types import PeerId
 
-PeerId: TypeAlias = str
 Frame: TypeAlias = bytes | bytearray | memoryview
-
-
-class DialProblem(StrEnum):
-    """Why a peer could not be reached at an address."""
-
-    NAME_NOT_FOUND = "the host name does not resolve"
-    REFUSED = "nothing listens there, or there is no way to that host"
-    TIMED_OUT = "no answer in time"
-    NOT_ALLOWED = "the peer does not have our key on its allow-list"
-    NOT_THE_PEER = "who answers there does not hold the peer's key, or is no agent"
 
 
 class Refusal(StrEnum):
@@ -57,29 +47,6 @@ class Inquired:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """From now on messages to the peer can be sent."""
-
-    peer: PeerId
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The connection has closed; what was under way in either direction may be lost."""
-
-    peer: PeerId
-
-
-@dataclass(frozen=True, slots=True)
-class DialFailed:
-    """An attempt to reach the peer has failed; the next one follows by itself."""
-
-    peer: PeerId
-    address: str
-    problem: DialProblem
-
-
-@dataclass(frozen=True, slots=True)
 class Rejected:
     """Something that arrived was refused, and `n_unreported` others since the last report of this kind.
 
@@ -92,7 +59,7 @@ class Rejected:
     n_unreported: int
 
 
-TransportEvent: TypeAlias = Received | Inquired | Connected | Disconnected | DialFailed | Rejected
+TransportEvent: TypeAlias = Received | Inquired | PeerConnected | PeerDisconnected | DialFailed | Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +78,6 @@ class TransportLimits:
     retry_max_s: float = 5.0
     dead_peer_timeout_s: float = 60.0
     max_strangers: int = 64  # connections that have not said yet who they are
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an agent listens: a numeric address or host name, and a TCP port; '*' is every interface."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """The address in 'tcp://host:port' or 'host:port', with IPv6 in brackets; TransportError if it is none."""
-        host, colon, port = text.removeprefix("tcp://").rpartition(":")
-        is_bracketed = host.startswith("[") and host.endswith("]")
-        bare_host = host[1:-1] if is_bracketed else host
-        is_host = bare_host and (is_bracketed or ":" not in bare_host) and not set(bare_host) & set("/[]@, \t")
-        if not (colon and is_host and port.isascii() and port.isdigit() and int(port) < 2**16):
-            raise TransportError(
-                f"{text!r} is not an address: expected host:port or tcp://host:port, with IPv6 as [::1]:7070"
-            )
-        return cls(bare_host, int(port))
-
-    def __str__(self) -> str:
-        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
 
 
 class Transport(ABC):

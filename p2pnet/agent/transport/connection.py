@@ -18,8 +18,11 @@ from dataclasses import dataclass
 
 import zmq
 
-from p2pnet.agent.transport.base import Address, DialProblem, Frame, PeerId, Refusal, TransportLimits
+from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId
 
 _FRAME_OVERHEAD_BYTES = 64  # at most what CURVE and ZMTP add to a frame on the wire
 _ZERO_COPY_BYTES = 64 * 1024  # below this a copy costs less than keeping track of the buffer

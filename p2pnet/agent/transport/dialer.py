@@ -14,7 +14,7 @@ from time import monotonic
 
 import zmq
 
-from p2pnet.agent.transport.base import Address, DialProblem, Frame, PeerId, Refusal, TransportLimits
+from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.connection import (
     LAST_WORDS_S,
     Connection,
@@ -30,6 +30,9 @@ from p2pnet.agent.transport.connection import (
 from p2pnet.agent.transport.hosts import is_numeric, resolve
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.errors import TransportError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId
 
 _N_MONITOR_EVENTS = 16
 _N_FRAMES = 256

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-from p2pnet.agent.transport.base import Address, PeerId
 from p2pnet.agent.transport.keys import parse_public_key
 from p2pnet.errors import SecurityError, TransportError
-from p2pnet.protocol.messages.training import PROTOCOL_VERSION
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.types import PeerId
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
@@ -83,7 +84,7 @@ class NoDiscovery(Discovery):
     def take(self) -> list[LanAgent]:
         return []
 
-    def close(self, timeout_s: float) -> None:  # noqa: ARG002
+    def close(self, timeout_s: float) -> None:
         return
 
     @property

@@ -15,7 +15,7 @@ from time import monotonic
 import zmq
 from zmq.utils import z85
 
-from p2pnet.agent.transport.base import Address, Frame, PeerId, Refusal, TransportLimits
+from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.connection import (
     LAST_WORDS_S,
     Connection,
@@ -33,6 +33,8 @@ from p2pnet.agent.transport.connection import (
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.errors import TransportError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.types import PeerId
 
 _ZAP_DOMAIN = b"p2pnet"
 _ZAP_ADDRESS = "inproc://zeromq.zap.01"  # fixed by ZeroMQ RFC 27

@@ -10,21 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from p2pnet.agent.transport.base import (
-    Connected,
-    DialFailed,
-    DialProblem,
-    Disconnected,
-    Frame,
-    Inquired,
-    PeerId,
-    Received,
-    Refusal,
-    Rejected,
-    TransportEvent,
-)
+from p2pnet.agent.transport.base import Frame, Inquired, Received, Refusal, Rejected, TransportEvent
 from p2pnet.agent.transport.connection import Connection, Message, Observer
 from p2pnet.agent.transport.dialer import Dialer
+from p2pnet.protocol.core.events import DialFailed, DialProblem, PeerConnected, PeerDisconnected
+from p2pnet.protocol.core.types import PeerId
 
 _GRACE_S = 1.0
 _REPORT_INTERVAL_S = 1.0
@@ -210,4 +200,4 @@ class PeerTable(Observer):
         is_connected = self._route(peer, entry) is not None
         if is_connected != entry.is_connected:
             entry.is_connected = is_connected
-            self._events.append(Connected(peer) if is_connected else Disconnected(peer))
+            self._events.append(PeerConnected(peer) if is_connected else PeerDisconnected(peer))

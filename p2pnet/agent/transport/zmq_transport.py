@@ -12,13 +12,14 @@ from types import MappingProxyType
 
 import zmq
 
-from p2pnet.agent.transport.base import Frame, PeerId, Refusal, Transport, TransportEvent, TransportLimits
+from p2pnet.agent.transport.base import Frame, Refusal, Transport, TransportEvent, TransportLimits
 from p2pnet.agent.transport.connection import Context, SocketSet
 from p2pnet.agent.transport.dialer import Dialer, DialingContext, Resolver
 from p2pnet.agent.transport.keys import KeyPair, parse_public_key
 from p2pnet.agent.transport.listener import Authenticator, Listener
 from p2pnet.agent.transport.peer_table import PeerTable
 from p2pnet.errors import TransportError
+from p2pnet.protocol.core.types import PeerId
 
 _CHECK_INTERVAL_S = 0.25
 

@@ -128,7 +128,7 @@ class _MetCurvature(ProximalWeightRule):
     def __init__(self) -> None:
         self.weight = 0.1
 
-    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:  # noqa: ARG002
+    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:
         self.weight = max(0.3 * self.weight, unforeseen_curvature)
 
     def follow(self, neighbor_weight: float) -> None: ...

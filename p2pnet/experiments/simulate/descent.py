@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_cost import LocalCost
 from p2pnet.optim.penalties import Penalty
-from p2pnet.protocol.rounds.effects import Evaluate, Evaluated, LocalStepDone, RunLocalStep
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.training.learner import Learner, Observation
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
-from p2pnet.protocol.messages.training import Array
-from p2pnet.protocol.rounds.effects import Evaluate, RunLocalStep
 from p2pnet.simulation.network import TrainedAgent, trained_agent
 from p2pnet.simulation.recording import Recorder
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from p2pnet.protocol.messages.training import Array, LinkId
-from p2pnet.protocol.rounds.effects import PeerId
+from p2pnet.protocol.core.types import Array, LinkId, PeerId
 
 
 @dataclass(frozen=True, slots=True)

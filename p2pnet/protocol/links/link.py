@@ -20,8 +20,9 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.messages.training import Array, LinkId, Share, WireArray
-from p2pnet.protocol.rounds.timing import ResendTimer
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId, WireArray
+from p2pnet.protocol.messages.training import Share
 
 MAX_IN_FLIGHT = 2
 """Shares of a link that may be under way, neither confirmed nor given up for lost: a slow peer never makes a queue of

@@ -18,8 +18,8 @@ from typing import final
 
 import numpy as np
 
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.link import Link, norm
-from p2pnet.protocol.messages.training import Array
 
 N_SIGNS = 128
 """Estimates the number of agents to an eighth or so."""

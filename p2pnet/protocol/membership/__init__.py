@@ -1,1 +1,1 @@
-"""Decisions on who is there, and who is whose neighbor: event and `now` in, effects out."""
+"""Members of the network, found and kept by gossip, and the overlay of neighbors among them."""

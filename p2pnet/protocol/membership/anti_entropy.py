@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import final
 
-from p2pnet.protocol.membership.effects import Effect, Randomness, Send
+from p2pnet.protocol.core.effects import Send
+from p2pnet.protocol.core.types import PeerId, Randomness
 from p2pnet.protocol.membership.members import Members, differing_buckets
 from p2pnet.protocol.membership.timing import MembershipTiming
 from p2pnet.protocol.membership.views import ActiveView
-from p2pnet.protocol.messages.membership import MAX_RECORDS, Digest, MemberRecords, PeerId, Record, n_bytes
+from p2pnet.protocol.messages.membership import MAX_RECORDS, Digest, MemberRecords, Record, n_bytes
 
 FAST_INTERVAL_S = 1.0
 MAX_RECORDS_BYTES = 2_000
@@ -31,7 +32,7 @@ class AntiEntropy:
         self._interval_s = FAST_INTERVAL_S
         self._due_at = 0.0
 
-    def tick(self, now: float) -> list[Effect]:
+    def tick(self, now: float) -> list[Send]:
         """A digest to one of the neighbors, when it is time."""
         neighbors = self._view.connected
         if now < self._due_at or not neighbors:
@@ -41,7 +42,7 @@ class AntiEntropy:
         (peer,) = self._rng.sample(neighbors, 1)
         return [Send(peer, Digest(self._members.digest()))]
 
-    def digest_received(self, peer: PeerId, digest: Digest, max_bytes: float) -> list[Effect]:
+    def digest_received(self, peer: PeerId, digest: Digest, max_bytes: float) -> list[Send]:
         """All that is known of the members in whose buckets the two agents differ, or a part of it."""
         buckets = differing_buckets(self._members.digest(), digest.hashes)
         room = min(max_bytes, MAX_RECORDS_BYTES)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import final
 
-from p2pnet.protocol.messages.membership import PeerId, Record, n_bytes
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.messages.membership import Record, n_bytes
 
 
 @final

@@ -2,7 +2,7 @@
 
     members.py     what is known of every member: alive, suspect, dead, left
     gossip.py      news on its way to everybody
-    comparing.py   what gossip missed is found by comparing
+    anti_entropy.py  what gossip missed is found by comparing
     views.py, overlay.py    the neighbors, and how there come to be enough of them
     probing.py, health.py   whether they are still there, and whether it is this agent that is slow
 
@@ -13,33 +13,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import assert_never, final
+from typing import TypeAlias, assert_never, final
 
-from p2pnet.protocol.membership.anti_entropy import AntiEntropy
-from p2pnet.protocol.membership.effects import (
-    CloseLink,
+from p2pnet.protocol.core.effects import CloseLink, Notify, OpenLink, Send
+from p2pnet.protocol.core.events import (
     DeadlineReached,
     DialFailed,
     DialProblem,
-    Effect,
-    Event,
     GuestsChanged,
     LeaveRequested,
-    Log,
     MessageReceived,
     NeighborRejected,
-    OpenLink,
     PeerConnected,
     PeerDisconnected,
+    PeerFound,
     PeerHeard,
-    Randomness,
-    SeedFound,
-    Send,
 )
+from p2pnet.protocol.core.machine import Machine
+from p2pnet.protocol.core.notices import MemberChange, MemberChanged
+from p2pnet.protocol.core.types import PeerId, Randomness
+from p2pnet.protocol.membership.anti_entropy import AntiEntropy
 from p2pnet.protocol.membership.gossip import Allowance, GossipQueue
 from p2pnet.protocol.membership.local_health import LocalHealthMultiplier
-from p2pnet.protocol.membership.members import Change, Members
-from p2pnet.protocol.membership.overlay import Overlay
+from p2pnet.protocol.membership.members import Members
+from p2pnet.protocol.membership.overlay import Overlay, OverlayEffect
 from p2pnet.protocol.membership.probing import Probing
 from p2pnet.protocol.membership.timing import MembershipTiming
 from p2pnet.protocol.membership.views import ActiveView
@@ -48,18 +45,31 @@ from p2pnet.protocol.messages.membership import (
     Disconnect,
     Gossip,
     MemberRecords,
+    MembershipMessage,
     MemberState,
-    Message,
     NeighborReply,
     NeighborRequest,
-    PeerId,
     Ping,
     Pong,
     ProbeRequest,
     Record,
     Vouch,
-    encode,
 )
+from p2pnet.protocol.messages.wire import encode
+
+MembershipEvent: TypeAlias = (
+    PeerConnected
+    | PeerDisconnected
+    | DialFailed
+    | MessageReceived[MembershipMessage]
+    | PeerHeard
+    | PeerFound
+    | NeighborRejected
+    | GuestsChanged
+    | DeadlineReached
+    | LeaveRequested
+)
+MembershipEffect: TypeAlias = OverlayEffect | Notify
 
 MAX_GOSSIP_BYTES = 800
 MIN_WANTED = 3
@@ -70,7 +80,7 @@ MAX_LATE_TICKS = 4
 
 
 @final
-class MembershipMachine:
+class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
     """One agent's side of the membership. Feed it events with the time; perform the effects it returns, in order."""
 
     def __init__(
@@ -96,44 +106,47 @@ class MembershipMachine:
         self._health = LocalHealthMultiplier()
         self._overlay = Overlay(self.members, self.view, seeds, self._allowance, timing, rng)
         self._probing = Probing(self.members, self.view, self._overlay, timing)
-        self._comparing = AntiEntropy(self.members, self.view, timing, rng)
+        self._anti_entropy = AntiEntropy(self.members, self.view, timing, rng)
         self._told_at: dict[PeerId, float] = {}
         """When those who are not held alive have last been told so."""
         self._next_tick: float | None = None
         self._is_closed = False
+        self._n_news = 0
+        """Changes of the table so far that anti-entropy counts as news."""
 
-    def start(self, now: float) -> list[Effect]:
+    def start(self, now: float) -> list[MembershipEffect]:
         self._next_tick = now + self._rng.random() * self._timing.tick_s
         self._allowance.refill(now)
-        return self._spend(self._overlay.tick(now))
+        return self._spend([*self._overlay.tick(now)])
 
     def next_deadline(self) -> float | None:
         """When `DeadlineReached` is to be handed in; None before the start and after leaving."""
         return None if self._is_closed else self._next_tick
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: MembershipEvent, now: float) -> list[MembershipEffect]:
         """What is to be done about the event."""
         if self._is_closed:
             return []
+        effects: list[MembershipEffect]
         match event:
             case DeadlineReached():
                 effects = self._tick(now)
             case MessageReceived(peer, message):
                 effects = self._message_received(peer, message, now)
             case PeerConnected(peer):
-                effects = self._overlay.connected(peer, now)
+                effects = [*self._overlay.connected(peer, now)]
             case PeerDisconnected(peer):
-                effects = self._overlay.disconnected(peer, now)
-            case DialFailed(peer, problem):
+                effects = [*self._overlay.disconnected(peer, now)]
+            case DialFailed(peer, _, problem):
                 effects = self._dial_failed(peer, problem, now)
             case PeerHeard(peer):
                 self._probing.heard(peer, now)
                 effects = []
-            case SeedFound(peer, address):
-                self._overlay.add_seed(peer, address)
+            case PeerFound(peer, addresses):
+                self._overlay.add_seed(peer, addresses[0])
                 effects = []
             case NeighborRejected(peer):
-                effects = self._overlay.reject(peer, now)
+                effects = [*self._overlay.reject(peer, now)]
             case GuestsChanged(n_guests):
                 self.view.n_guests = n_guests
                 effects = []
@@ -143,60 +156,60 @@ class MembershipMachine:
                 assert_never(event)
         return self._spend(effects)
 
-    def _spend(self, effects: list[Effect]) -> list[Effect]:
+    def _spend(self, effects: list[MembershipEffect]) -> list[MembershipEffect]:
         for effect in effects:
             if isinstance(effect, OpenLink | CloseLink):
                 self._queue.follow(neighbor.peer for neighbor in self.view)
             elif isinstance(effect, Send):
-                self._allowance.spend(len(encode(effect.message)))
+                self._allowance.spend(len(encode(effect.message)[0]))
         return effects
 
     # What comes in.
 
-    def _message_received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+    def _message_received(self, peer: PeerId, message: MembershipMessage, now: float) -> list[MembershipEffect]:
         self._probing.heard(peer, now)
-        effects: list[Effect]
+        effects: list[MembershipEffect]
         match message:
             case Ping(sequence):
-                effects = self._overlay.ping_received(peer, message, now)
+                effects = [*self._overlay.ping_received(peer, message, now)]
                 effects.append(Send(peer, Pong(sequence)))
             case Pong():
                 self._health.improve()
-                effects = self._overlay.answer_received(peer, now)
+                effects = [*self._overlay.answer_received(peer, now)]
             case ProbeRequest():
-                effects = self._overlay.probe(peer, message, now)
+                effects = [*self._overlay.probe(peer, message, now)]
             case Vouch(target):
                 self._probing.vouched(target, now)
                 effects = []
             case Gossip(records):
                 effects = self._learn(records, peer, now)
             case NeighborRequest(me):
-                effects = self._learn([me], peer, now) + self._overlay.request_received(peer, message, now)
+                effects = [*self._learn([me], peer, now), *self._overlay.request_received(peer, message, now)]
             case NeighborReply(me, _, records):
-                effects = self._learn([me, *records], peer, now) + self._overlay.reply_received(peer, message, now)
+                effects = [*self._learn([me, *records], peer, now), *self._overlay.reply_received(peer, message, now)]
             case Disconnect():
-                effects = self._overlay.disconnect_received(peer, now)
+                effects = [*self._overlay.disconnect_received(peer, now)]
             case Digest():
-                effects = self._comparing.digest_received(peer, message, self._allowance.n_bytes)
+                effects = [*self._anti_entropy.digest_received(peer, message, self._allowance.n_bytes)]
             case MemberRecords(records):
-                learnt = self._learn(records, peer, now)
-                n_news = sum(isinstance(effect, Log) for effect in learnt)
-                self._comparing.records_received(message, n_news, now)
-                effects = learnt + self._overlay.answer_received(peer, now)
+                n_known = self._n_news
+                effects = self._learn(records, peer, now)
+                self._anti_entropy.records_received(message, self._n_news - n_known, now)
+                effects += self._overlay.answer_received(peer, now)
             case _:
                 assert_never(message)
         return effects + self._tell_of_itself(peer, now)
 
-    def _dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[Effect]:
+    def _dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[MembershipEffect]:
         """A member that is no neighbor and cannot be reached is suspected. (Of neighbors, see probing.)"""
-        is_evidence = self._overlay.is_contact(peer) and problem is not DialProblem.UNFIT
-        effects = self._overlay.dial_failed(peer, problem, now)
+        is_evidence = self._overlay.is_contact(peer) and problem in (DialProblem.REFUSED, DialProblem.TIMED_OUT)
+        effects: list[MembershipEffect] = [*self._overlay.dial_failed(peer, problem, now)]
         suspicion = self.members.miss(peer, now) if is_evidence else None
         return effects if suspicion is None else effects + self._learn([suspicion], "", now)
 
-    def _learn(self, records: Iterable[Record], source: PeerId, now: float) -> list[Effect]:
+    def _learn(self, records: Iterable[Record], source: PeerId, now: float) -> list[MembershipEffect]:
         """Take in what is said of members; what is new goes on to others."""
-        effects: list[Effect] = []
+        effects: list[MembershipEffect] = []
         for record in records:
             if record.peer == self.members.me.peer:
                 effects += self._refute(record, source)
@@ -206,15 +219,16 @@ class MembershipMachine:
                 self._queue.heard(record, source)
                 continue
             self._queue.put(record, source)
-            if change is Change.JOINED:
+            if change is MemberChange.JOINED:
                 self._overlay.forgive(record.peer)
-            if change is Change.REFUTED:
+            if change is MemberChange.REFUTED:
                 self._probing.vouched(record.peer, now)
-            if change not in (Change.RENEWED, Change.CONFIRMED):
-                effects.append(Log(self._in_words(change, record)))
+            if change not in (MemberChange.RENEWED, MemberChange.CONFIRMED):
+                self._n_news += 1
+                effects.append(Notify(self._changed(change, record)))
         return effects
 
-    def _refute(self, record: Record, source: PeerId) -> list[Effect]:
+    def _refute(self, record: Record, source: PeerId) -> list[MembershipEffect]:
         """Say that this agent is alive, to everybody and first to the one it was heard from."""
         if not self.members.refute(record):
             return []
@@ -223,7 +237,7 @@ class MembershipMachine:
         self._queue.put(self.members.me)
         return [Send(source, Gossip((self.members.me,)))] if source else []
 
-    def _tell_of_itself(self, peer: PeerId, now: float) -> list[Effect]:
+    def _tell_of_itself(self, peer: PeerId, now: float) -> list[MembershipEffect]:
         """Whoever speaks is alive; if others think otherwise, it is told, so that it refutes."""
         member = self.members.find(peer)
         if member is None or member.state is MemberState.ALIVE or now < self._told_at.get(peer, 0.0) + TELL_AGAIN_S:
@@ -231,11 +245,11 @@ class MembershipMachine:
         self._told_at[peer] = now
         return [Send(peer, Gossip((member.record,)))]
 
-    def _in_words(self, change: Change, record: Record) -> str:
+    def _changed(self, change: MemberChange, record: Record) -> MemberChanged:
         member = self.members.find(record.peer)
         name = (member.name if member is not None else "") or record.name or record.peer
-        by = f" by {self._name(record.accuser)}" if change is Change.SUSPECTED and record.accuser else ""
-        return f"{name} {change.value}{by} ({self.members.n_living} living)"
+        accuser = self._name(record.accuser) if change is MemberChange.SUSPECTED and record.accuser else ""
+        return MemberChanged(change, name, accuser, self.members.n_living)
 
     def _name(self, peer: PeerId) -> str:
         member = self.members.find(peer)
@@ -245,7 +259,7 @@ class MembershipMachine:
 
     # What is due.
 
-    def _tick(self, now: float) -> list[Effect]:
+    def _tick(self, now: float) -> list[MembershipEffect]:
         if self._next_tick is None or now < self._next_tick:
             return []
         late_s = now - self._next_tick
@@ -262,11 +276,11 @@ class MembershipMachine:
         self._told_at = {peer: at for peer, at in self._told_at.items() if now < at + TELL_AGAIN_S}
         effects += self._overlay.tick(now)
         effects += self._probing.ping_the_silent(self._health, self._rng, now)
-        effects += self._comparing.tick(now)
+        effects += self._anti_entropy.tick(now)
         return effects + self._gossip()
 
-    def _gossip(self) -> list[Effect]:
-        effects: list[Effect] = []
+    def _gossip(self) -> list[MembershipEffect]:
+        effects: list[MembershipEffect] = []
         neighbors = self.view.connected
         for peer in neighbors:
             room = min(self._allowance.n_bytes / len(neighbors), MAX_GOSSIP_BYTES)
@@ -275,7 +289,7 @@ class MembershipMachine:
                 effects.append(Send(peer, Gossip(records)))
         return effects
 
-    def _leave(self) -> list[Effect]:
+    def _leave(self) -> list[MembershipEffect]:
         """Say so to the neighbors, who tell the others."""
         self._is_closed = True
         self.members.me = replace(self.members.me, state=MemberState.LEFT)

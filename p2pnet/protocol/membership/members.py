@@ -17,26 +17,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 from typing import final
 
+from p2pnet.protocol.core.notices import MemberChange
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.timing import N_CONFIRMATIONS, MembershipTiming, suspicion_timeout_s
-from p2pnet.protocol.messages.membership import BUCKET_BYTES, N_BUCKETS, MemberState, PeerId, Record
+from p2pnet.protocol.messages.membership import BUCKET_BYTES, N_BUCKETS, MemberState, Record
 
 NOBODY: PeerId = ""
 """The accuser of a member that cannot be reached: anybody would find the same."""
-
-
-class Change(Enum):
-    """What a record has changed."""
-
-    JOINED = "joined"
-    RENEWED = "has a new address or incarnation"
-    REFUTED = "is alive after all"
-    SUSPECTED = "is suspected"
-    CONFIRMED = "is suspected by another one"
-    DIED = "died"
-    LEFT = "left"
 
 
 @final
@@ -100,7 +89,7 @@ class Members:
     def find(self, peer: PeerId) -> Member | None:
         return self._members.get(peer)
 
-    def merge(self, record: Record, now: float) -> Change | None:
+    def merge(self, record: Record, now: float) -> MemberChange | None:
         """Take in what is said of another member; None where it is no news."""
         member = self._members.get(record.peer)
         if member is None:
@@ -120,7 +109,7 @@ class Members:
         member.accusers = {record.accuser} if record.state is MemberState.SUSPECT else set()
         self._note(member, is_added=True)
         change = _change(before, record.state)
-        if change is Change.REFUTED:
+        if change is MemberChange.REFUTED:
             member.refuted_at = now
         return change
 
@@ -193,7 +182,7 @@ class Members:
         records = [member.record for member in self._buckets[bucket].values()]
         return [*records, self.me] if _bucket_of(self.me.peer) == bucket else records
 
-    def _enter(self, record: Record, now: float) -> Change | None:
+    def _enter(self, record: Record, now: float) -> MemberChange | None:
         # Of those never heard of, it is no use to remember that they are dead: the word would never die out.
         if record.state > MemberState.SUSPECT or record.peer == self.me.peer or not self._is_allowed(record.peer):
             return None
@@ -203,14 +192,14 @@ class Members:
         )
         self._members[record.peer] = self._buckets[_bucket_of(record.peer)][record.peer] = member
         self._note(member, is_added=True)
-        return Change.JOINED
+        return MemberChange.JOINED
 
-    def _confirm(self, member: Member, record: Record) -> Change | None:
+    def _confirm(self, member: Member, record: Record) -> MemberChange | None:
         is_news = record.state is MemberState.SUSPECT and record.accuser not in member.accusers
         if not is_news or len(member.accusers) > N_CONFIRMATIONS:
             return None
         member.accusers.add(record.accuser)
-        return Change.CONFIRMED
+        return MemberChange.CONFIRMED
 
     def _note(self, member: Member, *, is_added: bool) -> None:
         """Keep in step what follows from the table: the suspects, the gone, and the hashes of the living."""
@@ -246,13 +235,13 @@ def differing_buckets(mine: bytes, theirs: bytes) -> list[int]:
     ]
 
 
-def _change(before: MemberState, after: MemberState) -> Change:
+def _change(before: MemberState, after: MemberState) -> MemberChange:
     if after is MemberState.DEAD:
-        return Change.DIED
+        return MemberChange.DIED
     if after is MemberState.LEFT:
-        return Change.LEFT
+        return MemberChange.LEFT
     if before > MemberState.SUSPECT:
-        return Change.JOINED
+        return MemberChange.JOINED
     if after is MemberState.SUSPECT:
-        return Change.SUSPECTED
-    return Change.REFUTED if before is MemberState.SUSPECT else Change.RENEWED
+        return MemberChange.SUSPECTED
+    return MemberChange.REFUTED if before is MemberState.SUSPECT else MemberChange.RENEWED

@@ -18,9 +18,11 @@ again, for whoever is held dead and answers is asked to be a neighbor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from typing import TypeAlias, final
 
-from p2pnet.protocol.membership.effects import CloseLink, Dial, DialProblem, Effect, HangUp, OpenLink, Randomness, Send
+from p2pnet.protocol.core.effects import CloseLink, Dial, HangUp, OpenLink, Send
+from p2pnet.protocol.core.events import DialProblem
+from p2pnet.protocol.core.types import PeerId, Randomness
 from p2pnet.protocol.membership.gossip import Allowance
 from p2pnet.protocol.membership.members import Members
 from p2pnet.protocol.membership.timing import MembershipTiming
@@ -31,12 +33,13 @@ from p2pnet.protocol.messages.membership import (
     MemberState,
     NeighborReply,
     NeighborRequest,
-    PeerId,
     Ping,
     ProbeRequest,
     Record,
     Vouch,
 )
+
+OverlayEffect: TypeAlias = Send | Dial | HangUp | OpenLink | CloseLink
 
 ASK_AGAIN_S = 1.0
 """After this a question without an answer is asked again."""
@@ -83,7 +86,7 @@ class Overlay:
 
     # What comes.
 
-    def connected(self, peer: PeerId, now: float) -> list[Effect]:
+    def connected(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         self._connected[peer] = now
         neighbor = self._view.find(peer)
         if neighbor is not None:
@@ -91,7 +94,7 @@ class Overlay:
         contact = self._contacts.get(peer)
         return self._ask(contact, now) if contact is not None else []
 
-    def disconnected(self, peer: PeerId, now: float) -> list[Effect]:
+    def disconnected(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         """Dial a neighbor anew that has not gone on purpose: whether it is there, only that can tell."""
         self._connected.pop(peer, None)
         contact = self._contacts.get(peer)
@@ -102,9 +105,9 @@ class Overlay:
             return []
         neighbor.disconnected_at = now
         address = self.address_of(peer)
-        return [Dial(peer, address)] if address else []
+        return [Dial(peer, (address,))] if address else []
 
-    def dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[Effect]:
+    def dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[OverlayEffect]:
         """Give up a contact, unless there is nobody else to ask; note of a neighbor that its process has gone."""
         neighbor = self._view.find(peer)
         if neighbor is not None:
@@ -114,7 +117,7 @@ class Overlay:
             return []
         return self._drop_contact(peer, now)
 
-    def request_received(self, peer: PeerId, request: NeighborRequest, now: float) -> list[Effect]:
+    def request_received(self, peer: PeerId, request: NeighborRequest, now: float) -> list[OverlayEffect]:
         """Take the peer in where there is room, or where it has nobody else and is in need."""
         is_welcome = peer in self._view or not self._view.is_full or request.is_urgent
         if not is_welcome or self._is_rejected(peer, now):
@@ -123,7 +126,7 @@ class Overlay:
         effects.append(Send(peer, NeighborReply(self._members.me, True)))
         return effects + self._admit(peer, now)
 
-    def reply_received(self, peer: PeerId, reply: NeighborReply, now: float) -> list[Effect]:
+    def reply_received(self, peer: PeerId, reply: NeighborReply, now: float) -> list[OverlayEffect]:
         contact = self._contacts.get(peer)
         if contact is None or contact.purpose is not Purpose.ASK:
             return [] if peer in self._view or not reply.is_accepted else self._say_no(peer)
@@ -132,7 +135,7 @@ class Overlay:
             return self._drop_contact(peer, now)
         return self._make_room(peer, now) + self._admit(peer, now)
 
-    def ping_received(self, peer: PeerId, ping: Ping, now: float) -> list[Effect]:
+    def ping_received(self, peer: PeerId, ping: Ping, now: float) -> list[OverlayEffect]:
         """See to it that both ends hold the same of each other."""
         if not ping.is_neighbor or peer in self._view:
             return []
@@ -143,20 +146,20 @@ class Overlay:
             return self._make_room(peer, now) + self._admit(peer, now)
         return self._say_no(peer)
 
-    def disconnect_received(self, peer: PeerId, now: float) -> list[Effect]:
+    def disconnect_received(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         effects = self._drop_contact(peer, now) if peer in self._contacts else []
         return effects + self.dismiss(peer, now, is_told=False) if peer in self._view else effects
 
-    def answer_received(self, peer: PeerId, now: float) -> list[Effect]:
+    def answer_received(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         """The peer has shown that it is there: who visited or probed it needs no more."""
         contact = self._contacts.get(peer)
         if contact is None or contact.purpose is Purpose.ASK:
             return []
         is_asker_there = contact.asker in self._connected
-        vouch: list[Effect] = [Send(contact.asker, Vouch(peer))] if contact.asker and is_asker_there else []
+        vouch: list[OverlayEffect] = [Send(contact.asker, Vouch(peer))] if contact.asker and is_asker_there else []
         return vouch + self._drop_contact(peer, now)
 
-    def probe(self, asker: PeerId, request: ProbeRequest, now: float) -> list[Effect]:
+    def probe(self, asker: PeerId, request: ProbeRequest, now: float) -> list[OverlayEffect]:
         """Look for somebody on another agent's behalf, where that is possible from here."""
         target = request.target
         neighbor = self._view.find(target)
@@ -169,7 +172,7 @@ class Overlay:
 
     # What is due.
 
-    def tick(self, now: float) -> list[Effect]:
+    def tick(self, now: float) -> list[OverlayEffect]:
         if self._random_probe_at is None:
             self._random_probe_at = now + self._rng.random() * self._timing.random_probe_interval_s
         effects = self._give_up_contacts(now)
@@ -179,14 +182,14 @@ class Overlay:
             effects += self._probe_random_member(now)
         return effects
 
-    def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_gone: bool = False) -> list[Effect]:
+    def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_gone: bool = False) -> list[OverlayEffect]:
         """End being neighbors."""
         self._view.remove(peer)
         self._avoid(peer, now)
-        farewell: list[Effect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
+        farewell: list[OverlayEffect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
         return [*farewell, CloseLink(peer, is_gone), HangUp(peer)]
 
-    def reject(self, peer: PeerId, now: float) -> list[Effect]:
+    def reject(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         """Leave alone one with which there is nothing to train."""
         effects = self.dismiss(peer, now, is_told=True) if peer in self._view else []
         self._avoided_until[peer] = self._rejected_until[peer] = now + REJECTED_S
@@ -212,7 +215,7 @@ class Overlay:
 
     # How it is done.
 
-    def _seek(self, now: float) -> list[Effect]:
+    def _seek(self, now: float) -> list[OverlayEffect]:
         """Ask members to be neighbors while there are fewer than wanted."""
         n_asked = sum(contact.purpose is Purpose.ASK for contact in self._contacts.values())
         n_missing = self._view.n_wanted - len(self._view) - n_asked
@@ -220,7 +223,7 @@ class Overlay:
             return []
         candidates = self._candidates(now)
         is_urgent = not len(self._view) and self._n_declined >= N_DECLINED_BEFORE_URGENT
-        effects: list[Effect] = []
+        effects: list[OverlayEffect] = []
         for peer in self._rng.sample(candidates, min(n_missing, len(candidates))):
             effects += self._contact(Purpose.ASK, peer, now, is_urgent=is_urgent)
         return effects
@@ -239,7 +242,7 @@ class Overlay:
             and (peer in self._connected or bool(self.address_of(peer)))
         )
 
-    def _probe_random_member(self, now: float) -> list[Effect]:
+    def _probe_random_member(self, now: float) -> list[OverlayEffect]:
         """Look up one member that is no neighbor; one held dead, or a seed never heard of, is asked to be one."""
         living = {member.peer for member in self._members if member.state is MemberState.ALIVE}
         missing = {
@@ -259,14 +262,14 @@ class Overlay:
 
     def _contact(
         self, purpose: Purpose, peer: PeerId, now: float, *, is_urgent: bool = False, asker: PeerId = ""
-    ) -> list[Effect]:
+    ) -> list[OverlayEffect]:
         contact = Contact(peer, purpose, now + self._timing.contact_timeout_s, is_urgent, asker)
         self._contacts[peer] = contact
         if peer in self._connected:
             return self._ask(contact, now)
-        return [Dial(peer, self.address_of(peer))]
+        return [Dial(peer, (self.address_of(peer),))]
 
-    def _ask(self, contact: Contact, now: float) -> list[Effect]:
+    def _ask(self, contact: Contact, now: float) -> list[OverlayEffect]:
         contact.asked_at = now
         match contact.purpose:
             case Purpose.ASK:
@@ -276,9 +279,9 @@ class Overlay:
             case Purpose.PROBE:
                 return [Send(contact.peer, Ping(0, is_neighbor=False))]
 
-    def _give_up_contacts(self, now: float) -> list[Effect]:
+    def _give_up_contacts(self, now: float) -> list[OverlayEffect]:
         """Ask again where no answer came, give up after a while, and end connections that serve nothing."""
-        effects: list[Effect] = []
+        effects: list[OverlayEffect] = []
         for contact in tuple(self._contacts.values()):
             if now >= contact.until:
                 effects += self._drop_contact(contact.peer, now)
@@ -292,7 +295,7 @@ class Overlay:
         self._avoided_until = {peer: until for peer, until in self._avoided_until.items() if until > now}
         return effects
 
-    def _drop_contact(self, peer: PeerId, now: float) -> list[Effect]:
+    def _drop_contact(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         del self._contacts[peer]
         self._avoid(peer, now)
         return [] if peer in self._view else [HangUp(peer)]
@@ -302,14 +305,14 @@ class Overlay:
         until = now + (SEED_RETRY_S if is_last_hope else self._timing.avoid_s)
         self._avoided_until[peer] = max(until, self._avoided_until.get(peer, 0.0))
 
-    def _make_room(self, peer: PeerId, now: float) -> list[Effect]:
+    def _make_room(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         """Let one neighbor go if there are as many as may be, and the peer is to be one more."""
         if peer in self._view or not self._view.is_full:
             return []
         (other,) = self._rng.sample(sorted(neighbor.peer for neighbor in self._view), 1)
         return self.dismiss(other, now, is_told=True)
 
-    def _admit(self, peer: PeerId, now: float) -> list[Effect]:
+    def _admit(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         """Be neighbors. What was to be found out by a contact is known now."""
         self._contacts.pop(peer, None)
         self._avoided_until.pop(peer, None)
@@ -323,7 +326,7 @@ class Overlay:
         return self._rejected_until.get(peer, now) > now
 
     @staticmethod
-    def _say_no(peer: PeerId) -> list[Effect]:
+    def _say_no(peer: PeerId) -> list[OverlayEffect]:
         return [Send(peer, Disconnect())]
 
     def _hints(self, peer: PeerId) -> tuple[Record, ...]:

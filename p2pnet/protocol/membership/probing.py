@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import final
 
-from p2pnet.protocol.membership.effects import Effect, Randomness, Send
+from p2pnet.protocol.core.effects import Send
+from p2pnet.protocol.core.types import PeerId, Randomness
 from p2pnet.protocol.membership.local_health import LocalHealthMultiplier
 from p2pnet.protocol.membership.members import Members
-from p2pnet.protocol.membership.overlay import Overlay
+from p2pnet.protocol.membership.overlay import Overlay, OverlayEffect
 from p2pnet.protocol.membership.timing import MembershipTiming
 from p2pnet.protocol.membership.views import ActiveView, OverlayNeighbor
-from p2pnet.protocol.messages.membership import MemberState, PeerId, Ping, ProbeRequest, Record
+from p2pnet.protocol.messages.membership import MemberState, Ping, ProbeRequest, Record
 
 N_HELPERS = 3
 REFUTATION_GRACE_S = 3.0
@@ -53,9 +54,9 @@ class Probing:
             if neighbor.disconnected_at is not None:
                 neighbor.disconnected_at += slept_s
 
-    def ping_the_silent(self, health: LocalHealthMultiplier, rng: Randomness, now: float) -> list[Effect]:
+    def ping_the_silent(self, health: LocalHealthMultiplier, rng: Randomness, now: float) -> list[Send]:
         """A Ping to each neighbor of whom nothing has been heard lately; help is asked for before it is suspected."""
-        effects: list[Effect] = []
+        effects: list[Send] = []
         for neighbor in self._view:
             silence_s = now - neighbor.heard_at
             is_due = min(silence_s, now - neighbor.pinged_at) >= self._timing.probe_interval_s
@@ -74,9 +75,9 @@ class Probing:
         records = [self._accusation(neighbor, health, now) for neighbor in self._view]
         return [record for record in records if record is not None]
 
-    def let_go(self, health: LocalHealthMultiplier, now: float) -> list[Effect]:
+    def let_go(self, health: LocalHealthMultiplier, now: float) -> list[OverlayEffect]:
         """Part with neighbors that have gone, and with those that live but cannot be reached from here."""
-        effects: list[Effect] = []
+        effects: list[OverlayEffect] = []
         for neighbor in self._view:
             member = self._members.find(neighbor.peer)
             if member is None or member.is_living:
@@ -90,7 +91,7 @@ class Probing:
                 effects += self._overlay.dismiss(neighbor.peer, now, is_told=is_contested, is_gone=True)
         return effects
 
-    def _ping(self, peer: PeerId) -> Effect:
+    def _ping(self, peer: PeerId) -> Send:
         self._sequence += 1
         return Send(
             peer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import final
 
-from p2pnet.protocol.messages.membership import PeerId
+from p2pnet.protocol.core.types import PeerId
 
 
 @final

@@ -1,0 +1,1 @@
+"""Messages: their fields, their bounds, and their bytes on the wire."""

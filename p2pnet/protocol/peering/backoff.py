@@ -1,4 +1,4 @@
-"""When those are dialed again with whom one side has refused a link: after seconds, then ever more seldom.
+"""When a peer is dialed again after one side has refused a link: after seconds, then ever more seldom.
 
 Time may mend every refusal: a place comes free there, or the agent is started again with other settings.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import final
 
-from p2pnet.protocol.messages.membership import PeerId
+from p2pnet.protocol.core.types import PeerId
 
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 60.0
@@ -17,7 +17,7 @@ SHORTEST = 0.5
 """Part of a pause that is waited at least: it differs between agents, lest two dial each other at one moment."""
 
 MAX_TOLD = 8
-"""Reasons of one peer that a person is told of; each agent has its own words for what differs between both."""
+"""Reasons of one peer that are news; each agent has its own words for what differs between both."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Refusal:
 
 @final
 class Backoff:
-    """The peers with whom there has been no link since one side refused it."""
+    """The peers with which there has been no link since one side refused it."""
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
         """`uniform` draws a number between two."""

@@ -1,1 +1,1 @@
-"""Decisions: what an agent says to its neighbors and when. No sockets, clocks or threads; time is an argument."""
+"""The session of one agent: feature statistics where they are needed, then the training rounds."""

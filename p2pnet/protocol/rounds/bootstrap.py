@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TypeAlias, final
 
+from p2pnet.protocol.core.effects import Notify, Send
+from p2pnet.protocol.core.notices import NoNeighborAnswered
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
-from p2pnet.protocol.rounds.effects import Effect, Log, PeerId, Send
 from p2pnet.protocol.rounds.exchange import Exchange
-from p2pnet.protocol.rounds.neighborhood import Neighbor, Neighborhood
+from p2pnet.protocol.rounds.neighbor import Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.timing import Timing
+
+BootstrapEffect: TypeAlias = Send | Notify
 
 
 @final
@@ -21,7 +27,15 @@ class Bootstrap:
     instead; whoever does not answer in time is asked again after all others.
     """
 
-    def __init__(self, neighborhood: Neighborhood, exchange: Exchange, timing: Timing, expected_neighbors: int) -> None:
+    def __init__(
+        self,
+        state: RoundState,
+        neighborhood: Neighborhood,
+        exchange: Exchange,
+        timing: Timing,
+        expected_neighbors: int,
+    ) -> None:
+        self._at = state
         self._neighborhood = neighborhood
         self._exchange = exchange
         self._timing = timing
@@ -41,7 +55,7 @@ class Bootstrap:
         """From now on the agent is able to start; until then it only makes itself known."""
         self.deadline = self._start_by = now + self._timing.start_timeout_s
 
-    def gather(self, now: float) -> tuple[list[Effect], bool]:
+    def advance(self, now: float) -> tuple[list[BootstrapEffect], bool]:
         """What to say now, and whether to begin with the first round."""
         is_late = self.deadline is not None and now >= self.deadline
         neighbors = self._neighborhood.open()
@@ -52,28 +66,24 @@ class Bootstrap:
         self._is_asking = False
         self.deadline = self._start_by
         is_late = now >= self._start_by
-        effects: list[Effect] = []
+        effects: list[BootstrapEffect] = []
         if not self.has_announced and (len(neighbors) >= self._expected_neighbors or (is_late and neighbors)):
-            effects = self.announce(now)
+            effects += self.announce(now)
         if self.has_announced and neighbors and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
             return effects, True
         if is_late:
             self.deadline = self._start_by = now + self._timing.start_timeout_s
-            effects += self._complain()
+            effects += self._notify_once()
         return effects, False
 
-    def _complain(self) -> list[Effect]:
-        """Say once that nobody is there. Waiting is right: those who have finished may be started again."""
+    def _notify_once(self) -> list[BootstrapEffect]:
+        """Say once that no neighbor is there. Waiting is right: those that have finished may be started again."""
         if self._has_complained or self._neighborhood.n_refusals:
             return []
         self._has_complained = True
-        text = (
-            f"no neighbor has answered in {self._timing.start_timeout_s:g} s; waiting on. Start the others, again if "
-            "they have finished without this agent, or stop it"
-        )
-        return [Log(True, text)]
+        return [Notify(NoNeighborAnswered(self._timing.start_timeout_s))]
 
-    def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[Effect]:
+    def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[BootstrapEffect]:
         if self._is_asking and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
             return []
         self._is_asking = True
@@ -88,15 +98,15 @@ class Bootstrap:
         if self._asked and self._asked[-1] == peer:
             self.state = state
 
-    def announce(self, now: float) -> list[Effect]:
+    def announce(self, now: float) -> list[Send]:
         """Tell the neighbors that this agent takes part from now on."""
         self.has_announced = True
         neighbors = self._neighborhood.open()
         self._exchange.announced_degree = len(neighbors)
         return [self.ready(neighbor, link, now) for neighbor, link in neighbors]
 
-    def ready(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+    def ready(self, neighbor: Neighbor, link: Link, now: float) -> Send:
         """To be said again until the neighbor's first share comes."""
         neighbor.resend_at = now + self._timing.resend_s
         degree = max(self._exchange.announced_degree, 1)
-        return Send(neighbor.peer, Ready(link.link_id, degree, self._neighborhood.round))
+        return Send(neighbor.peer, Ready(link.link_id, degree, self._at.announced_round))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import final
 
+from p2pnet.protocol.core.effects import Notify
+from p2pnet.protocol.core.notices import KeyInUseTwice
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.training import Hello
-from p2pnet.protocol.rounds.effects import Effect, Log, PeerId
 
 MAX_RELAPSES = 2
 """Times that an earlier incarnation may speak after a later one; more of them within the window are no accident."""
@@ -38,7 +40,7 @@ class DuplicateKeyDetector:
     def __init__(self) -> None:
         self._turns: dict[PeerId, _Turns] = {}
 
-    def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
+    def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Notify]:
         """A warning, once for each peer, when two take turns."""
         turns = self._turns.setdefault(peer, _Turns(hello))
         last, turns.last = turns.last, hello
@@ -48,11 +50,4 @@ class DuplicateKeyDetector:
         if turns.is_told or len(turns.relapses_at) <= MAX_RELAPSES:
             return []
         turns.is_told = True
-        names = " and ".join(sorted({last.name, hello.name}))
-        return [
-            Log(
-                True,
-                f"two processes seem to use the key of {names}: they say Hello in turns, and each closes the link of "
-                f"the other; stop one, or make a key of its own with p2pnet keygen ({peer})",
-            )
-        ]
+        return [Notify(KeyInUseTwice(peer, tuple(sorted({last.name, hello.name}))))]

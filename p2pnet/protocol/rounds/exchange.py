@@ -23,13 +23,16 @@ from typing import final
 
 import numpy as np
 
+from p2pnet.protocol.core.effects import Send
+from p2pnet.protocol.core.types import Array, PeerId, WireArray
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
-from p2pnet.protocol.messages.training import Array, Share, WireArray
-from p2pnet.protocol.rounds.effects import Effect, PeerId, Send
+from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
-from p2pnet.protocol.rounds.neighborhood import MAX_MISSED, Neighbor, Neighborhood
+from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.schedule import momentum_in
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
@@ -50,45 +53,40 @@ class Mixture:
     is_complete: bool
     """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
     given_up: tuple[Neighbor, ...] = field(repr=False)
-    """Those who were waited for and are so no longer, until they keep up again."""
+    """Neighbors that were awaited and are so no longer, until they keep up again."""
 
 
 @final
 class Exchange:
-    """The numbers of one agent's exchanges: its tracker, the weights of the round, and who is waited for."""
+    """The numbers of one agent's exchanges: its tracker, the weights of the round, what is given and mixed."""
 
     def __init__(
         self,
         neighborhood: Neighborhood,
+        barrier: Barrier,
         mixing: Mixing,
-        n_params: int,
-        signs: Array,
+        tracker: Tracker,
+        stationarity: Stationarity,
+        termination: TerminationDetector,
         *,
+        n_params: int,
         precision: int,
         momentum: float | None,
-        max_diameter: int,
-        tolerance: float,
     ) -> None:
         self._neighborhood = neighborhood
+        self._barrier = barrier
         self._mixing = mixing
+        self._stationarity = stationarity
+        self._termination = termination
         self._precision = precision
         self._momentum = momentum
-        self.tracker = Tracker(n_params, signs)
-        self.stationarity = Stationarity(tolerance)
-        self.quiet = TerminationDetector(max_diameter)
+        self.tracker = tracker
         self.announced_degree = 0
         """The degree that neighbors were told to reckon with in the coming round."""
         self._proposal: WireArray = np.zeros(n_params)
         self._own_proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
-        self._awaited: set[PeerId] = set()
         self._links_before: list[Link] | None = None
-        self._links_given: list[Link] | None = None
-        self.is_held = False
-        """Whether nobody steps any more, since somebody has gone or come after the last round was named: what has come
-        to rest is to end as it is. Word of it goes with the shares whose mass would disturb the others' directions.
-        """
-        self._given_at = 0.0
 
     def mass(self) -> Array:
         """y, (n_params + 2,): the mass present at this agent."""
@@ -139,32 +137,26 @@ class Exchange:
 
     def give(
         self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float, heard_since: float
-    ) -> list[Effect]:
-        """Give every neighbor that takes part its share, all from the same y. Whoever has said something since the time
-        given last is there.
+    ) -> list[Send]:
+        """Give every neighbor that takes part its share, all from the same y. A neighbor that has said something since
+        the time given last is there.
 
-        One that gives nothing back for long gets parameters only, lest all mass gathers there and directions freeze.
+        A neighbor that gives nothing back for long gets parameters only, lest all mass gathers there and directions
+        freeze.
         """
         taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
-        # Who came after the last announcement is counted, lest the weights add up to more than one.
+        # A neighbor that came after the last announcement is counted, lest the weights add up to more than one.
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
-        awaited = [n for n, _ in taking_part if n.peer in self._weights.taken]
-        self._awaited = {n.peer for n in awaited if not n.is_lagging}
-        if not any(n.last_heard_at >= heard_since and not n.is_lagging for n, _ in taking_part):
-            # With nobody prompt around, waiting for the late still beats running ahead alone.
-            self._awaited = {n.peer for n in awaited}
-        self._given_at = now
+        self._barrier.raise_for([n for n, _ in taking_part], self._weights.taken, heard_since, now)
         self._own_proposal = proposal
         self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
         self.announced_degree = len(taking_part)
-        self.quiet.begin_round(is_quiet)
-        links, before = self._neighborhood.links(), self._links_given
-        self._links_given = links
-        self.is_held |= self.quiet.stop_round >= 0 and before is not None and links != before
+        self._termination.begin_round(is_quiet)
+        self._termination.watch_links(self._neighborhood.links())
         mass = self.mass()
         momentum = momentum_in(round_, self._momentum)
-        effects: list[Effect] = []
+        effects: list[Send] = []
         for neighbor, link in taking_part:
             weight = self._weights.given.get(neighbor.peer)
             if weight is not None and link.is_window_open(now):
@@ -176,8 +168,8 @@ class Exchange:
                 effects.append(Send(neighbor.peer, share))
                 continue
             link.mass_flow = None
-            if link.owes_acknowledgement or self.quiet.stop_round >= 0:
-                effects.append(Send(neighbor.peer, acknowledgement(link, self.quiet.stop_round)))
+            if link.owes_acknowledgement or self._termination.stop_round >= 0:
+                effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
         return effects
 
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
@@ -191,39 +183,12 @@ class Exchange:
             round=round_,
             next_degree=self.announced_degree,
             proximal_weight=proximal_weight,
-            first_residual=self.stationarity.first_residual,
-            quiet=self.quiet.count,
-            stop_round=self.quiet.stop_round,
-            is_held=self.is_held,
+            first_residual=self._stationarity.first_residual,
+            quiet=self._termination.count,
+            stop_round=self._termination.stop_round,
+            is_held=self._termination.is_held,
             total=total,
             params=self._proposal,
-        )
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether nobody is there that takes part in the rounds."""
-        return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
-
-    def is_waiting(self, round_: int) -> bool:
-        """Whether an awaited share of this round, or a later one, is still to come."""
-        for neighbor, link in self._neighborhood.open():
-            last = neighbor.finished_sequence
-            is_awaited = neighbor.peer in self._awaited and (last is None or not link.has_all(last))
-            if is_awaited and neighbor.is_connected and neighbor.is_ready and not link.has_come(round_):
-                return True
-        return False
-
-    @property
-    def has_news(self) -> bool:
-        """Whether a share of anybody has come since the last mixing."""
-        return any(link.has_news for _, link in self._neighborhood.open())
-
-    def is_waited_for(self, round_: int) -> bool:
-        """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
-        return any(
-            link.newest_round >= round_ and self._mixing.meets(neighbor.peer, round_)
-            for neighbor, link in self._neighborhood.open()
-            if neighbor.is_connected
         )
 
     def mix(self, round_: int) -> Mixture:
@@ -238,7 +203,7 @@ class Exchange:
             is_new = link.apply(round_)
             share = link.latest
             if share is not None:
-                self.is_held |= share.is_held and self.quiet.stop_round >= 0
+                self._termination.hear_of_hold(share.is_held)
                 counts.append(share.quiet)
                 neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
             elif neighbor.peer in self._weights.taken or not neighbor.is_ready:
@@ -249,7 +214,7 @@ class Exchange:
             if share is None or share.round != round_:
                 link.mass_flow = link.params_flow = None
             was_lagging = neighbor.is_lagging
-            self._count_missed(neighbor, link, round_)
+            self._barrier.count_missed(neighbor, link, round_)
             if neighbor.is_lagging and not was_lagging and neighbor.is_connected:
                 given_up.append(neighbor)
             if share is None or (share.round < round_ - MAX_MISSED and not is_new):
@@ -260,20 +225,9 @@ class Exchange:
             link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
             mixed += link.params_flow
             farthest = max(farthest, norm(difference))
-        self.quiet.end_round(round_, counts)
+        self._termination.end_round(round_, counts)
         disagreement = farthest / (1.0 + norm(mixed))
         return Mixture(mixed, disagreement, is_complete, tuple(given_up))
-
-    def _count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
-        """One that has said nothing at all since the shares went out is stopped or cut off, and not late by bad luck:
-        one deadline for it is enough.
-        """
-        if link.newest_round < round_ and neighbor.last_heard_at <= self._given_at:
-            neighbor.n_missed = MAX_MISSED
-        elif link.newest_round >= round_ - 1:
-            neighbor.n_missed = 0
-        else:
-            neighbor.n_missed += 1
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:

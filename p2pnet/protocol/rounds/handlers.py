@@ -7,33 +7,39 @@ parameters asked for), and the round machine sees afterwards whether that was wh
 from __future__ import annotations
 
 import math
-from typing import assert_never, final
+from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
+from p2pnet.protocol.core.notices import CloseReason, LinkOpened
+from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import (
     Ack,
     Away,
-    FeatureStatistics,
     Finished,
     Hello,
     LabelSet,
     Left,
-    Message,
     Ready,
     Refuse,
     Reset,
     Share,
     StateReply,
     StateRequest,
+    TrainingMessage,
 )
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
-from p2pnet.protocol.rounds.effects import Effect, Log, PeerId, Send
 from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.liveness import acknowledgement
-from p2pnet.protocol.rounds.neighborhood import Neighbor, Neighborhood
+from p2pnet.protocol.rounds.neighbor import Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import Phase, RoundState
+from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 from p2pnet.protocol.rounds.timing import Timing
+
+HandlerEffect: TypeAlias = Send | Dismiss | PutOff | Notify
 
 
 @final
@@ -41,12 +47,23 @@ class MessageHandlers:
     """One agent's side of everything that is said between it and its neighbors, except its shares."""
 
     def __init__(
-        self, standing: RoundState, neighborhood: Neighborhood, exchange: Exchange, gathering: Bootstrap, timing: Timing
+        self,
+        state: RoundState,
+        neighborhood: Neighborhood,
+        handshake: Handshake,
+        exchange: Exchange,
+        bootstrap: Bootstrap,
+        stationarity: Stationarity,
+        termination: TerminationDetector,
+        timing: Timing,
     ) -> None:
-        self._at = standing
+        self._at = state
         self._neighborhood = neighborhood
+        self._handshake = handshake
         self._exchange = exchange
-        self._gathering = gathering
+        self._bootstrap = bootstrap
+        self._stationarity = stationarity
+        self._termination = termination
         self._timing = timing
 
     def next_deadline(self) -> float | None:
@@ -61,14 +78,14 @@ class MessageHandlers:
 
     # What is heard.
 
-    def connected(self, peer: PeerId, now: float) -> list[Effect]:
-        effects = self._neighborhood.connected(peer, now)
+    def connected(self, peer: PeerId, now: float) -> list[HandlerEffect]:
+        effects: list[HandlerEffect] = [*self._handshake.connected(peer, now)]
         neighbor = self._neighborhood.find(peer)
         if neighbor is not None and neighbor.link is not None:
             neighbor.link.timer.hurry(now)
         return effects
 
-    def received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+    def received(self, peer: PeerId, message: TrainingMessage, now: float) -> list[HandlerEffect]:
         """Raises ProtocolError for a message that cannot be meant for this agent, having changed nothing."""
         if isinstance(message, Hello):
             return self._hello_received(peer, message, now)
@@ -78,9 +95,9 @@ class MessageHandlers:
         neighbor.last_heard_at = now
         match message:
             case Refuse(reason):
-                return self._neighborhood.put_off(peer, reason, now)
+                return [*self._neighborhood.put_off(peer, reason, now)]
             case Reset():
-                return self._neighborhood.reset_received(peer, message, now)
+                return [*self._handshake.reset_received(peer, message, now)]
             case LabelSet() | FeatureStatistics():
                 return []  # for the stage before
             case _:
@@ -96,7 +113,7 @@ class MessageHandlers:
         link: Link,
         message: Ready | Share | Ack | Finished | Left | Away | StateRequest | StateReply,
         now: float,
-    ) -> list[Effect]:
+    ) -> list[HandlerEffect]:
         match message:
             case Ready(_, degree, round_):
                 neighbor.is_ready = True
@@ -107,50 +124,50 @@ class MessageHandlers:
             case Share():
                 return self._share_received(neighbor, link, message, now)
             case Ack(_, sequence, stop_round, missing):
-                self._exchange.quiet.learn(stop_round, self._at.round)
+                self._termination.learn(stop_round, self._at.round)
                 return [Send(neighbor.peer, share) for share in link.acknowledge(sequence, missing, now)]
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
             case Left():
-                return self._neighborhood.part(neighbor.peer, "it left", now)
+                return [*self._neighborhood.part(neighbor.peer, CloseReason.LEFT, now)]
             case Away():
                 until = now + self._timing.away_limit_s
-                return [self._neighborhood.miss(neighbor.peer, until, "it is away for a while", now)]
+                return [self._neighborhood.miss(neighbor.peer, until, CloseReason.AWAY, now)]
             case StateRequest():
                 return self._state_requested(neighbor, link, now)
             case StateReply():
                 self._check_size("State.params", message.params.size)
                 if self._at.phase is Phase.BOOTSTRAPPING:
-                    self._gathering.state_received(neighbor.peer, message)
+                    self._bootstrap.state_received(neighbor.peer, message)
                 return []
             case _:
                 assert_never(message)
 
-    def _hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Effect]:
+    def _hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[HandlerEffect]:
         neighbor = self._neighborhood.find(peer)
         link_before = neighbor.link if neighbor is not None and neighbor.is_open else None
-        effects = self._neighborhood.hello_received(peer, hello, now)
+        effects: list[HandlerEffect] = [*self._handshake.hello_received(peer, hello, now)]
         neighbor = self._neighborhood.find(peer)
         if neighbor is None:
             return effects
         neighbor.last_heard_at = now
         if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
-            effects.append(Log(False, f"linked with {hello.name}"))
+            effects.append(Notify(LinkOpened(hello.name)))
             if self._at.phase is Phase.FINISHED:
                 effects.append(self.finished(neighbor, neighbor.link, now))
-            elif self._gathering.has_announced:
-                effects.append(self._gathering.ready(neighbor, neighbor.link, now))
+            elif self._bootstrap.has_announced:
+                effects.append(self._bootstrap.ready(neighbor, neighbor.link, now))
         return effects
 
-    def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[Effect]:
+    def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[HandlerEffect]:
         self._check_size("Share.params", share.params.size)
         # Who waits for nobody has no use for what was lost.
         is_new = link.accept(share, math.inf if self._timing.is_asynchronous else self._at.round, now)
         link.acknowledge(share.acknowledged, None, now)
         if is_new and not self._exchange.is_in_measure(link, share, self._at.params):
-            return self._neighborhood.part(neighbor.peer, "its numbers are beyond all measure", now)
-        self._exchange.stationarity.hear(share.first_residual)
-        self._exchange.quiet.learn(share.stop_round, self._at.round)
+            return [*self._neighborhood.part(neighbor.peer, CloseReason.OUT_OF_RANGE, now)]
+        self._stationarity.hear(share.first_residual)
+        self._termination.learn(share.stop_round, self._at.round)
         neighbor.is_ready = True
         # Whoever shares round n without this agent has begun without it.
         neighbor.round = max(neighbor.round, share.round - 1)
@@ -159,23 +176,23 @@ class MessageHandlers:
             return []
         if is_finished:
             link.apply(share.round)
-        return [Send(neighbor.peer, acknowledgement(link, self._exchange.quiet.stop_round))]
+        return [Send(neighbor.peer, acknowledgement(link, self._termination.stop_round))]
 
-    def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[Effect]:
+    def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[HandlerEffect]:
         is_first = neighbor.finished_sequence is None
         neighbor.finished_sequence, neighbor.round = message.sequence, message.round
         link.acknowledge(message.acknowledged, None, now)
-        self._exchange.quiet.learn(message.round, self._at.round)
+        self._termination.learn(message.round, self._at.round)
         is_answered = is_first and self._at.phase is Phase.FINISHED
         return [self.finished(neighbor, link, now)] if is_answered else []
 
-    def _state_requested(self, neighbor: Neighbor, link: Link, now: float) -> list[Effect]:
+    def _state_requested(self, neighbor: Neighbor, link: Link, now: float) -> list[HandlerEffect]:
         # An honest neighbor asks again only after the time it gives for an answer.
         is_too_soon = now < neighbor.state_told_at + self._timing.state_timeout_s / 2
         if self._at.phase is Phase.BOOTSTRAPPING or is_too_soon:
             return []
         neighbor.state_told_at = now
-        stop_round = self._exchange.quiet.stop_round
+        stop_round = self._termination.stop_round
         return [Send(neighbor.peer, StateReply(link.link_id, self._at.round, stop_round, self._at.params))]
 
     def _check_size(self, name: str, size: int) -> None:
@@ -187,35 +204,35 @@ class MessageHandlers:
 
     # What is said.
 
-    def repeat(self, now: float) -> list[Effect]:
+    def repeat(self, now: float) -> list[HandlerEffect]:
         """Say again what has not been answered: Hello until there is a link, Ready until the first share comes, then
         the last shares, byte for byte, until they are acknowledged, and Finished until the end.
         """
-        effects = self._neighborhood.hellos_due(now)
+        effects: list[HandlerEffect] = [*self._handshake.hellos_due(now)]
         for neighbor, link in self._neighborhood.open():
             if not neighbor.is_connected:
                 continue
             effects += [Send(neighbor.peer, share) for share in link.resend(now)]
             if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
-                effects.append(Send(neighbor.peer, acknowledgement(link, self._exchange.quiet.stop_round)))
+                effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
             if neighbor.resend_at is None or now < neighbor.resend_at:
                 continue
             neighbor.resend_at = None
             if self._at.phase is Phase.FINISHED:
                 effects.append(self.finished(neighbor, link, now))
-            elif self._gathering.has_announced and link.newest_received == 0:
-                effects.append(self._gathering.ready(neighbor, link, now))
+            elif self._bootstrap.has_announced and link.newest_received == 0:
+                effects.append(self._bootstrap.ready(neighbor, link, now))
         return effects
 
-    def finished(self, neighbor: Neighbor, link: Link, now: float) -> Effect:
+    def finished(self, neighbor: Neighbor, link: Link, now: float) -> Send:
         """Training has ended with the present round; to be said again until the neighbor's has too."""
         neighbor.resend_at = now + self._timing.resend_s
         return Send(neighbor.peer, Finished(link.link_id, self._at.round, link.sequence, link.tell_received()))
 
-    def take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[Effect]:
+    def take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[HandlerEffect]:
         """Say farewell to all neighbors, and close the links with them."""
-        effects: list[Effect] = []
+        effects: list[HandlerEffect] = []
         for neighbor, link in self._neighborhood.open():
             effects.append(Send(neighbor.peer, farewell(link.link_id)))
-            effects.append(self._neighborhood.close(neighbor.peer, "we go", now))
+            effects.append(self._neighborhood.close(neighbor.peer, CloseReason.WE_GO, now))
         return effects

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
+from p2pnet.protocol.core.effects import Notify, Send
+from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ack
-from p2pnet.protocol.rounds.effects import Effect, Send
-from p2pnet.protocol.rounds.neighborhood import Neighbor, Neighborhood
+from p2pnet.protocol.rounds.neighbor import Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.timing import Timing
 
 SIGNS_PER_SILENCE = 3
@@ -45,7 +47,7 @@ class Liveness:
             times += [self._death(neighbor), self._sign_due(neighbor), neighbor.absent_until]
         return min((time for time in times if time is not None), default=None)
 
-    def tell_alive(self, stop_round: int, now: float) -> list[Effect]:
+    def tell_alive(self, stop_round: int, now: float) -> list[Send]:
         """An Ack to each neighbor that has heard nothing for long."""
         return [
             Send(neighbor.peer, acknowledgement(link, stop_round))
@@ -53,12 +55,12 @@ class Liveness:
             if (due := self._sign_due(neighbor)) is not None and now >= due
         ]
 
-    def close_the_dead(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+    def close_the_dead(self, now: float) -> list[Notify]:
+        effects: list[Notify] = []
         for neighbor in self._neighborhood:
             death = self._death(neighbor)
             if death is not None and now >= death:
-                reason = "it has fallen silent" if neighbor.is_connected else "its connection closed"
+                reason = CloseReason.SILENT if neighbor.is_connected else CloseReason.DISCONNECTED
                 until = now + self._timing.suspect_limit_s
                 effects.append(self._neighborhood.miss(neighbor.peer, until, reason, now))
         self._neighborhood.forget(now)

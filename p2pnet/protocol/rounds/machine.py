@@ -1,6 +1,6 @@
 """The round machine: one agent's protocol, without sockets, clock or threads.
 
-    gathering    waits for its neighbors (and, where training runs already, for the state of one of them)
+    bootstrapping waits for its neighbors (and, where training runs already, for the state of one of them)
     stepping     the local step is being computed elsewhere
     proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
@@ -9,7 +9,7 @@
     finished     training has ended; goes on serving until its neighbors have ended too
     closed       nothing is left to be done
 
-    gathering → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
+    bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
 
 One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, and in every few rounds later
 (`schedule.py`); in the others its place is taken by the parameters as they are. An agent whose neighbors are more than
@@ -18,49 +18,65 @@ one round ahead has been left behind, and goes on with their round instead of re
 
 from __future__ import annotations
 
-from typing import assert_never, final
+from typing import TypeAlias, assert_never, final
 
 import numpy as np
 
-from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
-from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.links.tracker import signs_of
-from p2pnet.protocol.messages.training import (
-    Array,
-    Away,
-    Left,
-    LinkId,
-    StateReply,
-)
-from p2pnet.protocol.rounds.bootstrap import Bootstrap
-from p2pnet.protocol.rounds.effects import (
-    AwayRequested,
+from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
-    DeadlineReached,
-    Effect,
+    Dismiss,
     Evaluate,
-    Evaluated,
-    Event,
     Finish,
+    Notify,
+    PutOff,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.protocol.core.events import (
+    AwayRequested,
+    DeadlineReached,
+    Evaluated,
     LeaveRequested,
     LocalStepDone,
-    Log,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
     PeerParted,
-    RunLocalStep,
-    Send,
 )
+from p2pnet.protocol.core.machine import Machine
+from p2pnet.protocol.core.notices import EndHeldUp, NeighborLate, NoNeighborLeft, ServiceProlonged
+from p2pnet.protocol.core.timers import AdaptiveTimeout, ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId
+from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.tracker import Tracker, signs_of
+from p2pnet.protocol.messages.training import Away, Left, StateReply, TrainingMessage
+from p2pnet.protocol.rounds.barrier import Barrier
+from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.exchange import Exchange, with_zeros_of
 from p2pnet.protocol.rounds.handlers import MessageHandlers
+from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.liveness import Liveness
-from p2pnet.protocol.rounds.neighborhood import Identity, Neighbor, Neighborhood
+from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.schedule import is_step_round
 from p2pnet.protocol.rounds.state import Phase, RoundState
-from p2pnet.protocol.rounds.timing import AdaptiveTimeout, ResendTimer
+from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
+
+RoundEvent: TypeAlias = (
+    PeerConnected
+    | PeerDisconnected
+    | PeerParted
+    | MessageReceived[TrainingMessage]
+    | Evaluated
+    | LocalStepDone
+    | DeadlineReached
+    | LeaveRequested
+    | AwayRequested
+)
+RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
 
 PATIENT_ROUNDS = 5
 """The first rounds, in which the longest wait is allowed: links may still be opening elsewhere, and what an agent would
@@ -76,30 +92,44 @@ before the solver is stopped: then what there is still comes in time."""
 
 
 @final
-class RoundMachine:
+class RoundMachine(Machine[RoundEvent, RoundEffect]):
     """One agent's side of the training. Feed it events with the time; perform the effects it returns, in order."""
 
-    def __init__(self, identity: Identity, settings: RoundOptions, params: Array) -> None:
-        self._settings = settings
-        self._timing = timing = settings.timing
+    def __init__(self, identity: Identity, options: RoundOptions, params: Array) -> None:
+        self._options = options
+        self._timing = timing = options.timing
         self._at = RoundState(params)
-        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s, settings.names)
+        self._tracker = Tracker(params.size, signs_of(identity.peer, options.n_signs))
+        self._stationarity = Stationarity(options.tolerance)
+        self._termination = TerminationDetector(options.max_diameter)
+        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s, options.names)
+        self._barrier = Barrier(self._neighborhood, options.mixing)
         self._exchange = Exchange(
             self._neighborhood,
-            settings.mixing,
-            params.size,
-            signs_of(identity.peer, settings.n_signs),
-            precision=settings.precision,
-            momentum=settings.momentum,
-            max_diameter=settings.max_diameter,
-            tolerance=settings.tolerance,
+            self._barrier,
+            options.mixing,
+            self._tracker,
+            self._stationarity,
+            self._termination,
+            n_params=params.size,
+            precision=options.precision,
+            momentum=options.momentum,
         )
-        self._gathering = Bootstrap(self._neighborhood, self._exchange, timing, settings.expected_neighbors)
+        self._bootstrap = Bootstrap(self._at, self._neighborhood, self._exchange, timing, options.expected_neighbors)
         self._liveness = Liveness(self._neighborhood, timing)
         self._timeout = AdaptiveTimeout(
             timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s, PATIENT_ROUNDS
         )
-        self._conversation = MessageHandlers(self._at, self._neighborhood, self._exchange, self._gathering, timing)
+        self._handlers = MessageHandlers(
+            self._at,
+            self._neighborhood,
+            Handshake(self._at, self._neighborhood),
+            self._exchange,
+            self._bootstrap,
+            self._stationarity,
+            self._termination,
+            timing,
+        )
         self._deadline: float | None = None
         """Of the phase: stepping is cut short, exchanging goes on without what is missing, pausing and finished end."""
         self._is_cut_short = False
@@ -110,8 +140,10 @@ class RoundMachine:
         self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
         self._is_alone = False
-        self._is_held_up = False
-        """Whether training goes on only because somebody is missed."""
+        self._is_end_held_up = False
+        """Whether training goes on only because a neighbor is missed."""
+        self._is_service_prolonged = False
+        """Whether the agent has ended and stays only because a neighbor is missed."""
 
     # What others may look at.
 
@@ -128,20 +160,25 @@ class RoundMachine:
         return self._at.params
 
     @property
+    def announced_round(self) -> int:
+        """The round told to neighbors; -1 before training has begun."""
+        return self._at.announced_round
+
+    @property
     def neighborhood(self) -> Neighborhood:
         return self._neighborhood
 
     @property
     def last_round(self) -> int:
         """The round that training ends with, as far as this agent knows."""
-        stop_round = self._exchange.quiet.stop_round
-        return min(self._settings.max_rounds, stop_round) if stop_round >= 0 else self._settings.max_rounds
+        stop_round = self._termination.stop_round
+        return min(self._options.max_rounds, stop_round) if stop_round >= 0 else self._options.max_rounds
 
     def books(self) -> AgentLedger:
         """What this agent owns and has moved over its links."""
         return AgentLedger(
             agent=self._neighborhood.identity.peer,
-            own=self._exchange.tracker.own,
+            own=self._tracker.own,
             mass=self._exchange.mass(),
             links=tuple(
                 LinkLedger(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
@@ -152,11 +189,11 @@ class RoundMachine:
 
     # Events.
 
-    def start(self, now: float) -> list[Effect]:
-        self._gathering.begin(now)
+    def start(self, now: float) -> list[RoundEffect]:
+        self._bootstrap.begin(now)
         return [self._evaluate()]
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: RoundEvent, now: float) -> list[RoundEffect]:
         """What is to be done about the event.
 
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
@@ -164,28 +201,29 @@ class RoundMachine:
         if self._at.phase is Phase.CLOSED:
             return []
         self._liveness.stay_awake(now)
+        effects: list[RoundEffect]
         match event:
             case MessageReceived(peer, message):
-                effects = self._conversation.received(peer, message, now)
+                effects = [*self._handlers.received(peer, message, now)]
             case Evaluated():
                 effects = self._evaluated(event, now)
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
-                effects = self._conversation.connected(peer, now)
+                effects = [*self._handlers.connected(peer, now)]
             case PeerDisconnected(peer):
                 self._neighborhood.disconnected(peer, now)
                 effects = []
             case DeadlineReached():
-                effects = self._conversation.repeat(now)
-                effects += self._liveness.tell_alive(self._exchange.quiet.stop_round, now)
+                effects = [*self._handlers.repeat(now)]
+                effects += self._liveness.tell_alive(self._termination.stop_round, now)
                 effects += self._liveness.close_the_dead(now)
             case LeaveRequested():
                 effects = self._take_leave(Left, now)
             case AwayRequested():
                 effects = self._take_leave(Away, now)
             case PeerParted(peer):
-                effects = self._neighborhood.let_go(peer, "it is a neighbor no longer", now)
+                effects = [*self._neighborhood.let_go(peer, now)]
             case _:
                 assert_never(event)
         effects += self._go_on(now)
@@ -196,20 +234,20 @@ class RoundMachine:
         """When `DeadlineReached` is to be handed in, if nothing happens before."""
         if self._at.phase is Phase.CLOSED:
             return None
-        times = [self._deadline, self._liveness.next_deadline(), self._conversation.next_deadline()]
-        if self._at.phase is Phase.BOOTSTRAPPING and not self._exchange.tracker.is_empty:
-            times.append(self._gathering.deadline)
+        times = [self._deadline, self._liveness.next_deadline(), self._handlers.next_deadline()]
+        if self._at.phase is Phase.BOOTSTRAPPING and not self._tracker.is_empty:
+            times.append(self._bootstrap.deadline)
         return min((time for time in times if time is not None), default=None)
 
-    def _go_on(self, now: float) -> list[Effect]:
+    def _go_on(self, now: float) -> list[RoundEffect]:
         """Leave the phase if what it waited for has come."""
         is_late = self._deadline is not None and now >= self._deadline
         match self._at.phase:
-            case Phase.BOOTSTRAPPING if self._gathering.state is not None:
-                return self._join(self._gathering.state, now)
-            case Phase.BOOTSTRAPPING if not self._exchange.tracker.is_empty:
-                effects, may_begin = self._gathering.gather(now)
-                return effects + self._begin_round(now) if may_begin else effects
+            case Phase.BOOTSTRAPPING if self._bootstrap.state is not None:
+                return self._join(self._bootstrap.state, now)
+            case Phase.BOOTSTRAPPING if not self._tracker.is_empty:
+                effects, may_begin = self._bootstrap.advance(now)
+                return [*effects, *(self._begin_round(now) if may_begin else [])]
             case Phase.STEPPING if is_late:
                 self._deadline, self._is_cut_short = None, True
                 return [CutLocalStepShort(self._at.round)]
@@ -227,55 +265,56 @@ class RoundMachine:
 
     def _is_holding_up(self) -> bool:
         """Whether the local step is one that a neighbor waits for, and is not about to end."""
-        is_waited_for = not self._timing.is_asynchronous and self._exchange.is_waited_for(self._at.round)
+        is_waited_for = not self._timing.is_asynchronous and self._barrier.is_waited_for(self._at.round)
         return is_waited_for and not self._is_cut_short
 
-    def _note_what_is_told(self, effects: list[Effect], now: float) -> None:
+    def _note_what_is_told(self, effects: list[RoundEffect], now: float) -> None:
         for effect in effects:
             if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
                 neighbor.last_told_at = now
 
     def _make_link(self, link_id: LinkId) -> Link:
-        return Link(link_id, self._exchange.tracker.own.size, self._settings.precision, ResendTimer(self._timing))
+        timer = ResendTimer(self._timing.resend_floor_s, self._timing.resend_s)
+        return Link(link_id, self._tracker.own.size, self._options.precision, timer)
 
     # Rounds.
 
-    def _join(self, state: StateReply, now: float) -> list[Effect]:
+    def _join(self, state: StateReply, now: float) -> list[RoundEffect]:
         """Go on from the parameters of a neighbor whose training runs already."""
-        self._exchange.quiet.trust(state.stop_round)
-        self._exchange.is_held = state.stop_round >= 0
+        self._termination.trust(state.stop_round)
+        self._termination.is_held = state.stop_round >= 0
         self._at.params, self._at.round = state.params, state.round
-        self._neighborhood.round = state.round
+        self._at.announced_round = state.round
         self._at.phase = Phase.EVALUATING
-        return [*self._gathering.announce(now), self._evaluate()]
+        return [*self._bootstrap.announce(now), self._evaluate()]
 
-    def _evaluate(self) -> Effect:
+    def _evaluate(self) -> Evaluate:
         return Evaluate(self._at.round, self._at.params, self._disagreement)
 
-    def _evaluated(self, evaluated: Evaluated, now: float) -> list[Effect]:
+    def _evaluated(self, evaluated: Evaluated, now: float) -> list[RoundEffect]:
         is_asked = self._at.phase in (Phase.BOOTSTRAPPING, Phase.PROPOSING, Phase.EVALUATING)
         if evaluated.round != self._at.round or not is_asked:
             return []
         if self._at.phase is Phase.PROPOSING:
-            self._exchange.tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
+            self._tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
             return self._share_when_paced(now)
         self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
         return self._begin_round(now) if self._at.phase is Phase.EVALUATING else []
 
-    def _begin_round(self, now: float) -> list[Effect]:
+    def _begin_round(self, now: float) -> list[RoundEffect]:
         """Have the local step of this round computed, or go straight to its exchange."""
         self._deadline = None
-        self._neighborhood.round = self._at.round
+        self._at.announced_round = self._at.round
         if (ended_with := self._neighborhood.ended_with()) is not None:
-            self._exchange.quiet.trust(max(ended_with, self._at.round))
+            self._termination.trust(max(ended_with, self._at.round))
         if self._at.round >= self.last_round:
             return self._finish(now)
-        if self._exchange.is_held or not is_step_round(self._at.round, self._settings.exchanges):
+        if self._termination.is_held or not is_step_round(self._at.round, self._options.exchanges):
             return self._propose(self._at.params, now)
-        effects = self._complain_of_loneliness()
+        effects = self._notify_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
         is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
-        tracker = self._exchange.tracker
+        tracker = self._tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         step = RunLocalStep(
             self._at.round,
@@ -288,29 +327,29 @@ class RoundMachine:
         )
         return [*effects, step]
 
-    def _complain_of_loneliness(self) -> list[Effect]:
+    def _notify_of_loneliness(self) -> list[RoundEffect]:
         """Say, once each time, that nobody is left to learn from: what comes then is no network's model."""
-        was_alone, self._is_alone = self._is_alone, self._exchange.is_alone
+        was_alone, self._is_alone = self._is_alone, self._barrier.is_alone
         if was_alone or not self._is_alone:
             return []
-        return [Log(True, "no neighbor is left; from here on this agent learns from its own samples alone")]
+        return [Notify(NoNeighborLeft())]
 
-    def _local_step_done(self, done: LocalStepDone, now: float) -> list[Effect]:
+    def _local_step_done(self, done: LocalStepDone, now: float) -> list[RoundEffect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
             return []
         self._step = done
         if done.round == 0:
-            self._exchange.stationarity.hear(done.residual)
+            self._stationarity.hear(done.residual)
         return self._propose(done.params, now)
 
-    def _propose(self, params: Array, now: float) -> list[Effect]:
+    def _propose(self, params: Array, now: float) -> list[RoundEffect]:
         """Share what is to be mixed, its gradient before it if that is the order."""
-        if not self._settings.is_gradient_first:
+        if not self._options.is_gradient_first:
             return self._share_when_paced(now)
         self._at.phase = Phase.PROPOSING
         return [Evaluate(self._at.round, params, self._disagreement)]
 
-    def _share_when_paced(self, now: float) -> list[Effect]:
+    def _share_when_paced(self, now: float) -> list[RoundEffect]:
         due = self._shared_at + self._timing.round_pace_s
         if now >= due:
             return self._share(now)
@@ -318,16 +357,16 @@ class RoundMachine:
         self._deadline = due
         return []
 
-    def _share(self, now: float) -> list[Effect]:
+    def _share(self, now: float) -> list[RoundEffect]:
         step = self._step
         proposal = step.params if step.round == self._at.round else self._at.params
-        is_quiet = self._exchange.stationarity.is_reached(step.residual, self._disagreement)
+        is_quiet = self._stationarity.is_reached(step.residual, self._disagreement)
         # Training waits for the return of those who are missed before it ends.
         absent = self._neighborhood.absent(now)
-        effects: list[Effect] = []
-        if is_quiet and absent and not self._is_held_up:
-            effects.append(Log(False, f"at rest, but training does not end yet: {', '.join(absent)} may come back"))
-        self._is_held_up = bool(absent) and (self._is_held_up or is_quiet)
+        effects: list[RoundEffect] = []
+        if is_quiet and absent and not self._is_end_held_up:
+            effects.append(Notify(EndHeldUp(absent)))
+        self._is_end_held_up = bool(absent) and (self._is_end_held_up or is_quiet)
         is_quiet = is_quiet and not absent
         heard_since = now - self._patience_s
         effects += self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now, heard_since)
@@ -341,20 +380,20 @@ class RoundMachine:
         """How long to wait for the shares of this round; where nobody waits for anybody, for any share at all."""
         return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
-    def _mix_if_due(self, is_late: bool, now: float) -> list[Effect]:
+    def _mix_if_due(self, is_late: bool, now: float) -> list[RoundEffect]:
         # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
         if self._timing.is_asynchronous:
-            is_waiting = not self._exchange.has_news
+            is_waiting = not self._barrier.has_news
         else:
-            is_waiting = self._exchange.is_waiting(self._at.round) or self._exchange.is_alone
+            is_waiting = self._barrier.is_waiting(self._at.round) or self._barrier.is_alone
         if is_waiting and not is_late:
             return []
         waited_s = now - self._shared_at
-        if not self._exchange.is_alone:
+        if not self._barrier.is_alone:
             self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._at.round)
-        effects: list[Effect] = [
-            Log(False, f"waited {waited_s:.1f} s in vain for {neighbor.name}; going on without it")
+        effects: list[RoundEffect] = [
+            Notify(NeighborLate(neighbor.name, waited_s))
             for neighbor in mixture.given_up
             if not self._timing.is_asynchronous
         ]
@@ -363,9 +402,9 @@ class RoundMachine:
         self.n_rounds_lost += not mixture.is_complete
         # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
-        next_round = self._exchange.next_round(self._at.round, self._settings.max_rounds)
+        next_round = self._exchange.next_round(self._at.round, self._options.max_rounds)
         self._at.round = max(self._at.round, min(next_round, self.last_round))
-        if self._settings.is_gradient_first and self._at.round < self.last_round:
+        if self._options.is_gradient_first and self._at.round < self.last_round:
             self._exchange.renew_estimate()
             return effects + self._begin_round(now)
         self._at.phase = Phase.EVALUATING
@@ -374,30 +413,30 @@ class RoundMachine:
 
     # The end.
 
-    def _finish(self, now: float) -> list[Effect]:
-        self._at.phase, self._is_held_up = Phase.FINISHED, False
+    def _finish(self, now: float) -> list[RoundEffect]:
+        self._at.phase = Phase.FINISHED
         self._at.params = with_zeros_of(self._step.params, self._at.params)
         self._deadline = now + self._timing.finish_timeout_s
-        reason = "converged" if self._at.round < self._settings.max_rounds else "all rounds done"
-        effects: list[Effect] = [Finish(self._at.round, self._at.params, reason)]
+        reason = "converged" if self._at.round < self._options.max_rounds else "all rounds done"
+        effects: list[RoundEffect] = [Finish(self._at.round, self._at.params, reason)]
         for neighbor, link in self._neighborhood.open():
             link.apply(link.newest_round)
-            effects.append(self._conversation.finished(neighbor, link, now))
+            effects.append(self._handlers.finished(neighbor, link, now))
         return effects
 
-    def _close(self, now: float) -> list[Effect]:
+    def _close(self, now: float) -> list[RoundEffect]:
         """The end, unless somebody has vanished who would have to be told how it ended."""
         if absent := self._neighborhood.absent(now):
             self._deadline = now + VIGIL_S
-            if self._is_held_up:
+            if self._is_service_prolonged:
                 return []
-            self._is_held_up = True
-            return [Log(False, f"training has ended; staying on for a while: {', '.join(absent)} may come back")]
+            self._is_service_prolonged = True
+            return [Notify(ServiceProlonged(absent))]
         self._at.phase = Phase.CLOSED
         return [Close()]
 
-    def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[Effect]:
-        effects = self._conversation.take_leave(farewell, now)
+    def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[RoundEffect]:
+        effects: list[RoundEffect] = [*self._handlers.take_leave(farewell, now)]
         self._at.phase = Phase.CLOSED
         return [*effects, Close()]
 

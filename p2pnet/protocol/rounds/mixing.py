@@ -45,12 +45,12 @@ class MetropolisMixing(Mixing):
     clearly negative ones local steps of full Newton length swing between two states and die out slowly.
     """
 
-    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
         degree = max(degree, len(neighbor_degrees))
         both = {peer: 0.75 / (1 + max(degree, theirs)) for peer, theirs in neighbor_degrees.items()}
         return Weights(both, both)
 
-    def meets(self, peer: str, round_: int) -> bool:  # noqa: ARG002
+    def meets(self, peer: str, round_: int) -> bool:
         return True
 
 
@@ -67,7 +67,7 @@ class OnePeerExponential(Mixing):
         self._place = members.index(me)
         self._n_hops = max((len(members) - 1).bit_length(), 1)
 
-    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
         return Weights(
             _half(self._member(round_, 1), neighbor_degrees), _half(self._member(round_, -1), neighbor_degrees)
         )
@@ -93,7 +93,7 @@ class RandomMatching(Mixing):
         self._members = members
         self._seed = seed
 
-    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
         partner = self._partner(round_)
         both = {} if partner is None else _half(partner, neighbor_degrees)
         return Weights(both, both)
@@ -121,7 +121,7 @@ class ScheduledMetropolis(Mixing):
             for degrees in neighbor_degrees_of
         ]
 
-    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:  # noqa: ARG002
+    def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
         planned = self._planned(round_)
         both = {peer: weight for peer, weight in planned.items() if peer in neighbor_degrees}
         return Weights(both, both)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from p2pnet.protocol.rounds.effects import PeerId
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing
 from p2pnet.protocol.rounds.timing import Timing
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import final
 
-from p2pnet.protocol.messages.training import Array
+from p2pnet.protocol.core.types import Array
 
 
 class Phase(Enum):
+    """What the round machine waits for (`machine.py` has the diagram)."""
+
     BOOTSTRAPPING = "bootstrapping"
     STEPPING = "stepping"
     PROPOSING = "proposing"
@@ -28,3 +30,5 @@ class RoundState:
     params: Array = field(repr=False)
     round: int = 0
     phase: Phase = Phase.BOOTSTRAPPING
+    announced_round: int = -1
+    """The round told in Hello and Ready; -1 before training has begun."""

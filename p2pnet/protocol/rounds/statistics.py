@@ -27,23 +27,14 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.messages.training import Array, FeatureStatistics, Hello, LabelSet, LinkId, Share, check_labels
-from p2pnet.protocol.rounds.effects import (
-    Effect,
-    Evaluate,
-    Evaluated,
-    Event,
-    Finish,
-    LocalStepDone,
-    Log,
-    MessageReceived,
-    PeerConnected,
-    PeerId,
-    RunLocalStep,
-    Send,
-)
-from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.core.effects import Evaluate, Finish, Notify, RunLocalStep, Send
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone, MessageReceived, PeerConnected
+from p2pnet.protocol.core.machine import Machine
+from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
+from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
+from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 
 MAX_ROUNDS = 20_000
@@ -78,19 +69,19 @@ class LocalStatistics:
 
 
 @final
-class StatisticsMachine:
+class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     """One agent's side of the survey; `found` is its result, and whoever has it goes on to train at once.
 
     That leaves neighbors behind, who soon meet one that trains and ask it for the result: so do those who come late.
     """
 
-    def __init__(self, identity: Identity, settings: RoundOptions, own: LocalStatistics, settling_s: float) -> None:
+    def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics, settling_s: float) -> None:
         """`settling_s` is how long nobody new must have come before the agent is at rest."""
         self._own = own
         self._settling_s = settling_s
         self._opened_at = -np.inf
         """When a link was opened last."""
-        self._rounds = RoundMachine(identity, _survey_settings(settings), _as_params(own.mean))
+        self._rounds = RoundMachine(identity, _round_options(options), _as_params(own.mean))
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """How often, one after the other, a link was closed."""
@@ -110,10 +101,10 @@ class StatisticsMachine:
     def round(self) -> int:
         return self._rounds.round
 
-    def start(self, now: float) -> list[Effect]:
+    def start(self, now: float) -> list[RoundEffect]:
         return self._carry_out(self._rounds.start(now), now)
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: RoundEvent, now: float) -> list[RoundEffect]:
         """What is to be done about the event; ProtocolError as for rounds."""
         match event:
             case MessageReceived(peer, LabelSet() as census):
@@ -130,15 +121,15 @@ class StatisticsMachine:
     def next_deadline(self) -> float | None:
         return self._rounds.next_deadline()
 
-    def ask(self, peer: PeerId, now: float) -> list[Effect]:
+    def ask(self, peer: PeerId, now: float) -> list[RoundEffect]:
         """Say Hello to one that is past its survey, who will answer with what was found."""
         return self.handle(PeerConnected(peer), now)
 
     # The rounds, and what they want computed.
 
-    def _carry_out(self, effects: list[Effect], now: float) -> list[Effect]:
+    def _carry_out(self, effects: list[RoundEffect], now: float) -> list[RoundEffect]:
         """Compute what the rounds want computed, and pass on the rest."""
-        outward: list[Effect] = []
+        outward: list[RoundEffect] = []
         self._compare_links(now)
         while effects:
             if self.found is None and self._rounds.last_round < MAX_ROUNDS:  # somebody knows that everybody is at rest
@@ -152,12 +143,10 @@ class StatisticsMachine:
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
                 case Finish() if self.found is None:
-                    outward.append(
-                        Log(True, f"survey: not settled in {self.round} rounds; training with what there is")
-                    )
+                    outward.append(Notify(StatisticsUnsettled(self.round)))
                     self.found = self._estimate
-                case Log(is_warning, text):
-                    outward.append(Log(is_warning, f"survey: {text}"))
+                case Notify(notice) if not isinstance(notice, InStatistics):
+                    outward.append(Notify(InStatistics(notice)))
                 case _:
                     outward.append(effect)
         return outward
@@ -213,13 +202,13 @@ class StatisticsMachine:
         said = None if census is None else (census.epoch, census.survey, census.labels)
         return said == (self._epoch, self._survey, self._labels)
 
-    def _tell(self, peer: PeerId) -> Iterable[Effect]:
+    def _tell(self, peer: PeerId) -> Iterable[Send]:
         return [] if self._is_same(self._heard.get(peer)) else [self._census(peer)]
 
-    def _census(self, peer: PeerId) -> Effect:
+    def _census(self, peer: PeerId) -> Send:
         return Send(peer, LabelSet(self._epoch, self._survey, self._labels, self._is_same(self._heard.get(peer))))
 
-    def _census_received(self, peer: PeerId, census: LabelSet) -> list[Effect]:
+    def _census_received(self, peer: PeerId, census: LabelSet) -> list[RoundEffect]:
         self._labels = check_labels(tuple(sorted({*self._labels, *census.labels})))
         if (-census.epoch, census.survey) < (-self._epoch, self._survey):
             self._epoch, self._survey = census.epoch, census.survey
@@ -227,10 +216,10 @@ class StatisticsMachine:
         return [] if census.is_confirmed else [self._census(peer)]
 
 
-def _survey_settings(settings: RoundOptions) -> RoundOptions:
-    timing = settings.timing
+def _round_options(options: RoundOptions) -> RoundOptions:
+    timing = options.timing
     return replace(
-        settings,
+        options,
         max_rounds=MAX_ROUNDS,
         exchanges=1,
         is_gradient_first=False,

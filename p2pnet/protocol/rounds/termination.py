@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
+
+from p2pnet.protocol.links.link import Link
 
 SLACK_ROUNDS = 8
 """Rounds added to those that word takes over the longest way: none of them is likely to be lost so often."""
@@ -55,7 +57,21 @@ class TerminationDetector:
         self.count = 0
         """The count to announce with this round's shares."""
         self.stop_round = -1
-        """The round everybody ends with; -1 while none is known."""
+        """The round that all agents end with; -1 while none is known."""
+        self.is_held = False
+        """Whether no agent steps any more, since a link has opened or closed after the last round was named: what has
+        converged is to end as it is. Word of it goes with the shares whose mass would disturb the others' directions.
+        """
+        self._links_before: Sequence[Link] | None = None
+
+    def watch_links(self, links: Sequence[Link]) -> None:
+        """Hold where the links are not those of the call before, and the last round has been named."""
+        before, self._links_before = self._links_before, links
+        self.is_held |= self.stop_round >= 0 and before is not None and links != before
+
+    def hear_of_hold(self, is_held: bool) -> None:
+        """Hold where a neighbor holds, once the last round is known here too."""
+        self.is_held |= is_held and self.stop_round >= 0
 
     def begin_round(self, is_quiet: bool) -> None:
         self.count = self._around + 1 if is_quiet else 0

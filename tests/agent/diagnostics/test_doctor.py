@@ -31,7 +31,7 @@ from p2pnet.cli import main
 from p2pnet.config import read_settings
 from p2pnet.errors import ProtocolError
 from p2pnet.experiments.demo.fleet import free_ports
-from p2pnet.protocol.messages.training import PROTOCOL_VERSION
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
 
 NO_SUCH_HOST = "x" * 60 + ".invalid"
 Change = Callable[[NodeStatus], NodeStatus]

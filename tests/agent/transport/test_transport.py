@@ -18,23 +18,13 @@ import zmq
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
 from p2pnet.agent.transport import dialer
-from p2pnet.agent.transport.base import (
-    Address,
-    Connected,
-    DialFailed,
-    DialProblem,
-    Disconnected,
-    Inquired,
-    Received,
-    Refusal,
-    Rejected,
-    TransportEvent,
-    TransportLimits,
-)
+from p2pnet.agent.transport.base import Inquired, Received, Refusal, Rejected, TransportEvent, TransportLimits
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.errors import SecurityError, TransportError
+from p2pnet.protocol.core.address import Address
+from p2pnet.protocol.core.events import DialFailed, DialProblem, PeerConnected, PeerDisconnected
 
 PATIENCE_S = 20.0
 NO_SUCH_HOST = "x" * 70  # longer than a label may be, so that no name server is asked
@@ -66,9 +56,11 @@ class Node:
         ]
 
     def links(self, peer: str) -> list[type]:
-        """The order of Connected and Disconnected."""
+        """The order of PeerConnected and PeerDisconnected."""
         return [
-            type(event) for event in self.events if isinstance(event, Connected | Disconnected) and event.peer == peer
+            type(event)
+            for event in self.events
+            if isinstance(event, PeerConnected | PeerDisconnected) and event.peer == peer
         ]
 
     def rejections(self) -> list[Rejected]:
@@ -117,7 +109,7 @@ class Town:
 
 
 def is_connected(node: Node, other: Node) -> bool:
-    return node.links(other.peer)[-1:] == [Connected]
+    return node.links(other.peer)[-1:] == [PeerConnected]
 
 
 def lower_and_higher() -> tuple[KeyPair, KeyPair]:
@@ -332,7 +324,7 @@ def test_a_peer_may_ask_something_while_its_connection_goes_on(town: Town) -> No
     assert abs(answer.clock_ahead_s) < PATIENCE_S
     assert alice.transport.send(bob.peer, [b"where were we?"])
     town.until(lambda: bob.messages(alice.peer) == [[b"where were we?"]])
-    assert bob.links(alice.peer) == alice.links(bob.peer) == [Connected]
+    assert bob.links(alice.peer) == alice.links(bob.peer) == [PeerConnected]
     town.until(lambda: n_tcp_connections(bob.port) == 1)
 
 
@@ -407,7 +399,7 @@ def test_two_that_dial_each_other_end_with_one_connection_and_lose_nothing(town:
             node.events += node.transport.poll(0.002)
     town.until(lambda: len(low.messages(high.peer)) == len(high.messages(low.peer)) == n_sent)
     assert n_tcp_connections(high.port) == 1
-    assert low.links(high.peer) == high.links(low.peer) == [Connected]
+    assert low.links(high.peer) == high.links(low.peer) == [PeerConnected]
 
 
 def test_dialing_who_has_dialed_us_makes_no_second_connection(town: Town) -> None:
@@ -473,9 +465,9 @@ def test_a_killed_peer_is_disconnected(town: Town, is_dialed: bool) -> None:
     with child(alice.peer, "" if is_dialed else alice.address) as (peer, address, process):
         if is_dialed:
             alice.transport.dial(peer, address)
-        town.until(lambda: alice.links(peer) == [Connected])
+        town.until(lambda: alice.links(peer) == [PeerConnected])
         process.send_signal(signal.SIGKILL)
-        town.until(lambda: alice.links(peer) == [Connected, Disconnected])
+        town.until(lambda: alice.links(peer) == [PeerConnected, PeerDisconnected])
         assert not alice.transport.send(peer, [b"anyone?"])
         if is_dialed:
             town.until(lambda: DialProblem.REFUSED in alice.problems())
@@ -488,8 +480,8 @@ def test_a_peer_that_closes_is_disconnected_after_its_last_words(town: Town) -> 
     dialer.transport.send(listener.peer, [b"good-bye"])
     town.nodes.remove(dialer)
     dialer.transport.close(1.0)
-    town.until(lambda: listener.links(dialer.peer) == [Connected, Disconnected])
-    assert [type(event) for event in listener.events] == [Connected, Received, Disconnected]
+    town.until(lambda: listener.links(dialer.peer) == [PeerConnected, PeerDisconnected])
+    assert [type(event) for event in listener.events] == [PeerConnected, Received, PeerDisconnected]
 
 
 def test_a_listener_that_closes_gets_its_last_words_out(town: Town) -> None:
@@ -500,7 +492,7 @@ def test_a_listener_that_closes_gets_its_last_words_out(town: Town) -> None:
     town.nodes.remove(listener)
     closing = threading.Thread(target=listener.transport.close, args=(PATIENCE_S,))
     closing.start()
-    town.until(lambda: dialer.links(listener.peer) == [Connected, Disconnected])
+    town.until(lambda: dialer.links(listener.peer) == [PeerConnected, PeerDisconnected])
     closing.join()
     assert dialer.messages(listener.peer)[-1] == [b"good-bye"]
 
@@ -512,7 +504,7 @@ def test_a_listener_that_restarts_on_its_port_is_found_again(town: Town) -> None
     town.until(lambda: DialProblem.REFUSED in dialer.problems())
     again = town.add(listener.keys, bind=(listener.address,))
     town.until(lambda: is_connected(again, dialer) and is_connected(dialer, again))
-    assert dialer.links(again.peer) == [Connected, Disconnected, Connected]
+    assert dialer.links(again.peer) == [PeerConnected, PeerDisconnected, PeerConnected]
     assert again.transport.send(dialer.peer, [b"back"])
     town.until(lambda: dialer.messages(again.peer) == [[b"back"]])
 
@@ -523,7 +515,7 @@ def test_a_dialer_that_restarts_is_known_again(town: Town) -> None:
     town.remove(dialer)
     again = town.add(dialer.keys)
     again.transport.dial(listener.peer, listener.address)
-    town.until(lambda: listener.links(again.peer) == [Connected, Disconnected, Connected])
+    town.until(lambda: listener.links(again.peer) == [PeerConnected, PeerDisconnected, PeerConnected])
     assert listener.transport.send(again.peer, [b"welcome"])
     town.until(lambda: bool(again.messages(listener.peer)))
 
@@ -547,10 +539,10 @@ def test_hanging_up_ends_the_connection_on_both_sides_and_stays_so(town: Town) -
     dialer.transport.send(listener.peer, [b"so long"])
     dialer.transport.hang_up(listener.peer)
     assert not dialer.transport.send(listener.peer, [b"one more thing"])
-    town.until(lambda: listener.links(dialer.peer) == [Connected, Disconnected])
+    town.until(lambda: listener.links(dialer.peer) == [PeerConnected, PeerDisconnected])
     assert listener.messages(dialer.peer) == [[b"so long"]]
     town.pass_time(0.5)
-    assert dialer.links(listener.peer) == [Connected, Disconnected]
+    assert dialer.links(listener.peer) == [PeerConnected, PeerDisconnected]
     assert n_tcp_connections(listener.port) == 0
 
 
@@ -563,7 +555,7 @@ def test_hanging_up_on_who_has_dialed_us_ends_that_connection(town: Town) -> Non
     listener.transport.send(dialer.peer, [b"you are no longer a member"])
     listener.transport.hang_up(dialer.peer)
     town.until(lambda: DialProblem.NOT_ALLOWED in dialer.problems())
-    assert dialer.links(listener.peer) == [Connected, Disconnected]
+    assert dialer.links(listener.peer) == [PeerConnected, PeerDisconnected]
     assert dialer.messages(listener.peer) == [[b"you are no longer a member"]]
     assert {rejection.refusal for rejection in listener.rejections()} == {Refusal.KEY_NOT_ALLOWED}
 
@@ -597,7 +589,7 @@ def test_each_way_to_miss_a_peer_is_told_apart(town: Town) -> None:
             town.until(lambda: bool(alice.problems()))
             assert alice.problems()[0] is problem
             alice.transport.hang_up(peer)
-    assert not any(isinstance(event, Connected) for event in alice.events)
+    assert not any(isinstance(event, PeerConnected) for event in alice.events)
 
 
 def test_attempts_become_rarer(town: Town) -> None:
@@ -735,9 +727,9 @@ def test_a_frame_over_the_limit_costs_the_connection_and_is_reported(town: Town)
     keys = generate_keys()
     with stranger(alice.address, alice.peer, keys) as client:
         client.send(b"")
-        town.until(lambda: alice.links(keys.public) == [Connected])
+        town.until(lambda: alice.links(keys.public) == [PeerConnected])
         client.send(b"x" * 10_000_000)
-        town.until(lambda: alice.links(keys.public) == [Connected, Disconnected])
+        town.until(lambda: alice.links(keys.public) == [PeerConnected, PeerDisconnected])
     (rejection,) = alice.rejections()
     assert (rejection.refusal, rejection.peer) == (Refusal.BROKEN_FRAME, keys.public)
     assert alice.messages(keys.public) == []
@@ -773,7 +765,7 @@ def test_a_message_over_a_limit_is_dropped_and_those_around_it_arrive(
     (rejection,) = strict.rejections()
     assert (rejection.refusal, rejection.peer) == (refusal, lavish.peer)
     assert strict.transport.n_rejected == {refusal: 1}
-    assert strict.links(lavish.peer) == [Connected]
+    assert strict.links(lavish.peer) == [PeerConnected]
 
 
 class Narrows:
@@ -820,9 +812,9 @@ def test_a_message_that_never_ends_costs_the_connection(town: Town) -> None:
     narrows = Narrows(alice.port, 2_000_000)
     with contextlib.closing(narrows), stranger(narrows.address, alice.peer, keys) as client:
         client.send(b"")
-        town.until(lambda: alice.links(keys.public) == [Connected])
+        town.until(lambda: alice.links(keys.public) == [PeerConnected])
         client.send_multipart([b"x" * 10_000] * 1000)
-        town.until(lambda: alice.links(keys.public) == [Connected, Disconnected])
+        town.until(lambda: alice.links(keys.public) == [PeerConnected, PeerDisconnected])
     assert [(r.refusal, r.peer) for r in alice.rejections()] == [(Refusal.ENDLESS_MESSAGE, keys.public)]
 
 
@@ -833,10 +825,10 @@ def test_a_large_message_that_comes_slowly_is_not_taken_for_an_endless_one(town:
     narrows = Narrows(alice.port, 900_000)
     with contextlib.closing(narrows), stranger(narrows.address, alice.peer, keys) as client:
         client.send(b"")
-        town.until(lambda: alice.links(keys.public) == [Connected])
+        town.until(lambda: alice.links(keys.public) == [PeerConnected])
         client.send_multipart([b"x" * 100_000] * 10)
         town.pass_time(1.0)
-        assert alice.links(keys.public) == [Connected]
+        assert alice.links(keys.public) == [PeerConnected]
         assert alice.rejections() == []
 
 
@@ -870,7 +862,7 @@ def test_a_second_connection_of_one_key_replaces_the_first(town: Town) -> None:
             town.until(lambda: n_tcp_connections(alice.port) == 1)
             assert second.recv() == b"to the second"
     assert alice.messages(keys.public) == [[b"first"], [b"second"]]
-    assert alice.links(keys.public)[:3] == [Connected, Disconnected, Connected]
+    assert alice.links(keys.public)[:3] == [PeerConnected, PeerDisconnected, PeerConnected]
 
 
 # ------------------------------------------------------------------------------------------------- leaving no trace

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
 from p2pnet.protocol.links.link import MAX_IN_FLIGHT, MAX_UNACKNOWLEDGED, Link
 from p2pnet.protocol.links.tracker import Tracker
-from p2pnet.protocol.messages.training import Array, LinkId, Nonce, Share, WireArray
-from p2pnet.protocol.rounds.timing import ResendTimer, Timing
+from p2pnet.protocol.messages.training import Share
 
 N_PARAMS = 2
 N_AGENTS = 3
@@ -41,7 +42,7 @@ def share_of(link: Link, given: tuple[int, WireArray], round_: int = 0) -> Share
 
 
 def new_link(mine: int = 1, theirs: int = 2, precision: int = 64) -> Link:
-    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2, precision, ResendTimer(Timing()))
+    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2, precision, ResendTimer(0.2, 1.0))
 
 
 @dataclass
@@ -339,7 +340,7 @@ finite = st.floats(-1e3, 1e3)
 def tracker_with(own: list[float], n_samples: float, received: list[float]) -> tuple[Tracker, Link]:
     """A tracker beside one link that has brought `received`, as (gradient sum, samples, weight)."""
     tracker = Tracker(len(own))
-    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, 64, ResendTimer(Timing()))
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, 64, ResendTimer(0.2, 1.0))
     tracker.replace_own(np.array(own), n_samples)
     link.received = np.array(received)
     return tracker, link

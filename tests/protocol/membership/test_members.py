@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.protocol.membership.members import Change, Members, differing_buckets
+from p2pnet.protocol.core.notices import MemberChange
+from p2pnet.protocol.membership.members import Members, differing_buckets
 from p2pnet.protocol.membership.timing import WAN, suspicion_timeout_s
 from p2pnet.protocol.messages.membership import MemberState, Record
 
@@ -98,14 +99,14 @@ def test_a_member_that_lost_its_memory_outdoes_its_earlier_life() -> None:
 
 def test_what_changes_has_a_name() -> None:
     known = members()
-    assert known.merge(alive("ada"), 0.0) is Change.JOINED
-    assert known.merge(suspect("ada", "bob"), 0.0) is Change.SUSPECTED
-    assert known.merge(suspect("ada", "cy"), 0.0) is Change.CONFIRMED
-    assert known.merge(alive("ada", 2), 0.0) is Change.REFUTED
-    assert known.merge(alive("ada", 3), 0.0) is Change.RENEWED
-    assert known.merge(dead("ada", 3), 0.0) is Change.DIED
-    assert known.merge(alive("ada", 4), 0.0) is Change.JOINED
-    assert known.merge(Record("ada", MemberState.LEFT, 4), 0.0) is Change.LEFT
+    assert known.merge(alive("ada"), 0.0) is MemberChange.JOINED
+    assert known.merge(suspect("ada", "bob"), 0.0) is MemberChange.SUSPECTED
+    assert known.merge(suspect("ada", "cy"), 0.0) is MemberChange.CONFIRMED
+    assert known.merge(alive("ada", 2), 0.0) is MemberChange.REFUTED
+    assert known.merge(alive("ada", 3), 0.0) is MemberChange.RENEWED
+    assert known.merge(dead("ada", 3), 0.0) is MemberChange.DIED
+    assert known.merge(alive("ada", 4), 0.0) is MemberChange.JOINED
+    assert known.merge(Record("ada", MemberState.LEFT, 4), 0.0) is MemberChange.LEFT
     assert known.merge(alive("ada", 4), 0.0) is None
 
 

@@ -6,16 +6,19 @@ P2PNET_WRITE_TRANSCRIPTS=1 writes them anew; read the difference before you comm
 import os
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
-from p2pnet.protocol.membership.effects import DeadlineReached, Effect, Event, Log
+from p2pnet.protocol.core.effects import Effect
+from p2pnet.protocol.core.events import DeadlineReached
 from p2pnet.protocol.membership.timing import LAN
 from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
-from p2pnet.simulation.membership_simulator import MembershipSimulator, NetworkConditions
+from p2pnet.protocol.node import NodeEvent
+from p2pnet.simulation.overlay_simulation import OverlaySimulation
+from p2pnet.simulation.virtual_network import Conditions
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 QUIET = replace(LAN, probe_interval_s=3.0, random_probe_interval_s=1000.0)
-EVENTS = {kind.__name__ for kind in get_args(Event)}
+EVENTS = {(get_origin(kind) or kind).__name__ for kind in get_args(NodeEvent)}
 
 
 def in_words(value: Any) -> str:
@@ -27,8 +30,6 @@ def in_words(value: Any) -> str:
             return "[" + " ".join(map(in_words, value)) + "]"
         case bytes():
             return "…"
-        case Log(text):
-            return f"Log {text!r}"
     if not is_dataclass(value):
         return str(value)
     told = [in_words(getattr(value, field.name)) for field in fields(value)]
@@ -38,11 +39,11 @@ def in_words(value: Any) -> str:
 class Scribe:
     """Writes down what the agents are told and what they want done; ticks that change nothing are left out."""
 
-    def __init__(self, simulation: MembershipSimulator) -> None:
+    def __init__(self, simulation: OverlaySimulation) -> None:
         self.lines: list[str] = []
-        simulation.watch = self.write
+        simulation.watcher.watch = self.write
 
-    def write(self, now: float, peer: str, happening: Event | Effect) -> None:
+    def write(self, now: float, peer: str, happening: NodeEvent | Effect) -> None:
         if type(happening).__name__ in EVENTS:
             is_tick = isinstance(happening, DeadlineReached)
             self.lines.append(f"{now:.2f} {peer} {'ticks' if is_tick else in_words(happening)}")
@@ -63,8 +64,8 @@ class Scribe:
         assert text == path.read_text(encoding="utf-8")
 
 
-def three() -> MembershipSimulator:
-    simulation = MembershipSimulator(QUIET, NetworkConditions(latency_s=0.05), seed=1)
+def three() -> OverlaySimulation:
+    simulation = OverlaySimulation(QUIET, Conditions(latency_s=0.05, is_encoding=True), seed=1)
     for name in ("ann", "bob", "cat"):
         simulation.add(name, ["ann"], max_neighbors=2)
         simulation.run(4.0)
@@ -72,7 +73,7 @@ def three() -> MembershipSimulator:
 
 
 def test_a_newcomer_learns_of_all_by_its_seed() -> None:
-    simulation = MembershipSimulator(QUIET, NetworkConditions(latency_s=0.05), seed=1)
+    simulation = OverlaySimulation(QUIET, Conditions(latency_s=0.05, is_encoding=True), seed=1)
     scribe = Scribe(simulation)
     simulation.add("ann", [], max_neighbors=4)
     simulation.add("bob", ["ann"], max_neighbors=4)
@@ -85,7 +86,7 @@ def test_a_newcomer_learns_of_all_by_its_seed() -> None:
 
 
 def test_a_crash_is_seen_by_the_neighbors_and_told_to_all() -> None:
-    simulation = MembershipSimulator(QUIET, NetworkConditions(latency_s=0.05), seed=1)
+    simulation = OverlaySimulation(QUIET, Conditions(latency_s=0.05, is_encoding=True), seed=1)
     for name, seed in (("ann", "bob"), ("bob", "ann"), ("cat", "bob")):
         simulation.add(name, [seed], max_neighbors=1 if name != "bob" else 2)
     simulation.run(8.0)

@@ -5,25 +5,29 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pnet.protocol.membership.effects import CloseLink, Dial, Effect, Event, NeighborRejected, OpenLink
+from p2pnet.protocol.core.effects import Dial, Effect
+from p2pnet.protocol.core.events import PeerConnected
+from p2pnet.protocol.core.notices import MemberChange
 from p2pnet.protocol.membership.timing import LAN, WAN
 from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
-from p2pnet.simulation.membership_simulator import MembershipSimulator, NetworkConditions
+from p2pnet.protocol.node import NodeEvent
+from p2pnet.simulation.overlay_simulation import OverlaySimulation
+from p2pnet.simulation.virtual_network import Conditions
 
 REST_S = 40.0
 LIVING = (MemberState.ALIVE, MemberState.SUSPECT)
 
 
-def network(n_agents: int, seed: int = 0, n_dialing_out: int = 0, max_neighbors: int = 4) -> MembershipSimulator:
+def network(n_agents: int, seed: int = 0, n_dialing_out: int = 0, max_neighbors: int = 4) -> OverlaySimulation:
     """Agents that know the first only; the last ones can only dial out."""
-    simulation = MembershipSimulator(LAN, NetworkConditions(), seed)
+    simulation = OverlaySimulation(LAN, Conditions(latency_s=0.02, is_encoding=True), seed)
     for k in range(n_agents):
         is_dialable = k < n_agents - n_dialing_out
         simulation.add(f"agent-{k}", ["agent-0"], is_dialable=is_dialable, max_neighbors=max_neighbors)
     return simulation
 
 
-def is_whole(simulation: MembershipSimulator) -> bool:
+def is_whole(simulation: OverlaySimulation) -> bool:
     """All know that all are alive and hang together; neighbors hold each other for such, and links are with them."""
     n_agents = len(simulation.machines)
     return (
@@ -49,7 +53,7 @@ def test_agents_that_know_one_seed_find_each_other() -> None:
 
 
 def test_a_seed_may_come_last() -> None:
-    simulation = MembershipSimulator(LAN, NetworkConditions())
+    simulation = OverlaySimulation(LAN, Conditions(latency_s=0.02, is_encoding=True))
     simulation.add("ann", ["seed"])
     simulation.add("bob", ["seed"])
     simulation.run(20.0)
@@ -60,7 +64,7 @@ def test_a_seed_may_come_last() -> None:
 
 
 def test_two_networks_become_one_when_a_seed_that_both_know_appears() -> None:
-    simulation = MembershipSimulator(LAN, NetworkConditions())
+    simulation = OverlaySimulation(LAN, Conditions(latency_s=0.02, is_encoding=True))
     for name in "abcdef":
         simulation.add(name, ["a" if name < "d" else "d", "seed"], max_neighbors=4)
     simulation.run(REST_S)
@@ -73,9 +77,9 @@ def test_two_networks_become_one_when_a_seed_that_both_know_appears() -> None:
 def test_agents_that_only_dial_out_take_part_and_are_never_joined_to_each_other() -> None:
     simulation = network(10, n_dialing_out=4)
     outward = {f"agent-{k}" for k in range(6, 10)}
-    simulation.watch = lambda _, peer, effect: check_dial(peer, effect)
+    simulation.watcher.watch = lambda _, peer, effect: check_dial(peer, effect)
 
-    def check_dial(peer: str, effect: Event | Effect) -> None:
+    def check_dial(peer: str, effect: NodeEvent | Effect) -> None:
         assert not (isinstance(effect, Dial) and effect.peer in outward), f"{peer} dialed {effect}"
 
     simulation.run(REST_S)
@@ -124,13 +128,12 @@ def test_one_that_restarts_at_once_is_a_neighbor_again() -> None:
 def test_a_short_partition_kills_nobody() -> None:
     simulation = network(12)
     simulation.run(REST_S)
-    n_lines = len(simulation.log)
     simulation.partition([[f"agent-{k}" for k in range(6)], [f"agent-{k}" for k in range(6, 12)]])
     simulation.run(LAN.silence_s - 2.0)
     simulation.heal()
     simulation.run(REST_S)
     assert is_whole(simulation)
-    assert not [line for line in simulation.log[n_lines:] if "died" in line[2]]
+    assert simulation.n_changes(MemberChange.DIED) == 0
 
 
 def test_a_long_partition_heals() -> None:
@@ -150,9 +153,8 @@ def test_a_long_partition_heals() -> None:
 
 def test_one_with_which_there_is_nothing_to_train_is_left_alone() -> None:
     simulation = network(3)
-    simulation.run(REST_S)
-    simulation.handle("agent-1", NeighborRejected("agent-2"))
-    simulation.run(REST_S)
+    simulation.sessions["agent-1"].refused.add("agent-2")
+    simulation.run(2 * REST_S)
     assert simulation.views() == {
         "agent-0": {"agent-1", "agent-2"},
         "agent-1": {"agent-0"},
@@ -173,26 +175,23 @@ def test_hearing_of_ones_own_death_is_answered_by_a_newer_incarnation() -> None:
     assert simulation.machines["agent-1"].members.me.incarnation == 2
 
 
-def test_links_are_opened_and_closed_in_turn() -> None:
+def test_a_session_is_told_of_neighbors_that_come_and_go_in_turn() -> None:
     simulation = network(8)
-    opened: set[tuple[str, str]] = set()
-
-    def check(_: float, peer: str, happening: Event | Effect) -> None:
-        if isinstance(happening, OpenLink):
-            assert (peer, happening.peer) not in opened
-            opened.add((peer, happening.peer))
-        elif isinstance(happening, CloseLink):
-            opened.remove((peer, happening.peer))
-
-    simulation.watch = check
     simulation.run(REST_S)
     simulation.crash(["agent-2"])
-    opened -= {edge for edge in opened if edge[0] == "agent-2"}
     simulation.run(REST_S)
-    assert opened == {(peer, other) for peer, view in simulation.views().items() for other in view}
+    for session in simulation.sessions.values():
+        linked: set[str] = set()
+        for event in session.news:
+            if isinstance(event, PeerConnected):
+                assert event.peer not in linked
+                linked.add(event.peer)
+            else:
+                linked.discard(event.peer)
+        assert linked == session.links == simulation.views()[session.identity.peer]
 
 
-def churn(simulation: MembershipSimulator, steps: list[tuple[str, float]], rng: Random) -> None:
+def churn(simulation: OverlaySimulation, steps: list[tuple[str, float]], rng: Random) -> None:
     n_added = len(simulation.machines)
     for step, pause_s in steps:
         others = sorted(simulation.machines.keys() - {"agent-0"})
@@ -228,7 +227,7 @@ def test_whatever_happens_views_are_symmetric_and_the_graph_connected_once_it_is
 
 
 def test_a_hundred_agents_survive_the_crash_of_half_of_them() -> None:
-    simulation = MembershipSimulator(WAN, NetworkConditions(), seed=1)
+    simulation = OverlaySimulation(WAN, Conditions(latency_s=0.02, is_encoding=True), seed=1)
     names = [f"agent-{k}" for k in range(100)]
     for name in names:
         simulation.add(name, names[:1], known=names)
@@ -246,10 +245,10 @@ def test_a_hundred_agents_survive_the_crash_of_half_of_them() -> None:
 
 
 def test_where_messages_are_lost_nobody_is_held_dead() -> None:
-    simulation = MembershipSimulator(WAN, NetworkConditions(loss_rate=0.2), seed=1)
+    simulation = OverlaySimulation(WAN, Conditions(latency_s=0.02, is_encoding=True, loss_rate=0.2), seed=1)
     for k in range(20):
         simulation.add(f"agent-{k}", ["agent-0"])
     simulation.run(120.0)
     assert simulation.n_components() == 1
     assert all(machine.members.n_living == 20 for machine in simulation.machines.values())
-    assert not [text for _, _, text in simulation.log if "died" in text]
+    assert simulation.n_changes(MemberChange.DIED) == 0

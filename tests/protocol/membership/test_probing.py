@@ -4,22 +4,18 @@ from random import Random
 
 import pytest
 
-from p2pnet.protocol.membership.effects import (
-    CloseLink,
+from p2pnet.protocol.core.effects import CloseLink, Dial, OpenLink, Send
+from p2pnet.protocol.core.events import (
     DeadlineReached,
-    Dial,
     DialFailed,
     DialProblem,
-    Effect,
     MessageReceived,
-    OpenLink,
     PeerConnected,
     PeerDisconnected,
     PeerHeard,
-    Send,
 )
 from p2pnet.protocol.membership.local_health import MAX_SCORE, LocalHealthMultiplier
-from p2pnet.protocol.membership.machine import MembershipMachine
+from p2pnet.protocol.membership.machine import MembershipEffect, MembershipMachine
 from p2pnet.protocol.membership.timing import LAN
 from p2pnet.protocol.messages.membership import (
     Gossip,
@@ -48,9 +44,9 @@ class Agent:
             record = Record(peer, MemberState.ALIVE, 1, f"tcp://{peer}:7070", peer)
             assert OpenLink(peer) in self.machine.handle(MessageReceived(peer, NeighborRequest(record, False)), 0.0)
 
-    def pass_time(self, seconds: float, *heard: str) -> list[Effect]:
+    def pass_time(self, seconds: float, *heard: str) -> list[MembershipEffect]:
         """Let the time pass, tick by tick, while something comes from those neighbors now and then."""
-        effects: list[Effect] = []
+        effects: list[MembershipEffect] = []
         until = self.now + seconds
         while (deadline := self.machine.next_deadline()) is not None and deadline <= until:
             self.now = deadline
@@ -69,7 +65,7 @@ def agent() -> Agent:
     return Agent()
 
 
-def pinged(effects: list[Effect]) -> list[str]:
+def pinged(effects: list[MembershipEffect]) -> list[str]:
     return [effect.peer for effect in effects if isinstance(effect, Send) and isinstance(effect.message, Ping)]
 
 
@@ -104,8 +100,8 @@ def test_one_that_others_hear_is_not_suspected_but_let_go(agent: Agent) -> None:
 
 
 def test_a_closed_connection_and_a_refused_redial_are_death(agent: Agent) -> None:
-    assert Dial("ann", "tcp://ann:7070") in agent.machine.handle(PeerDisconnected("ann"), agent.now)
-    agent.machine.handle(DialFailed("ann", DialProblem.REFUSED), agent.now)
+    assert Dial("ann", ("tcp://ann:7070",)) in agent.machine.handle(PeerDisconnected("ann"), agent.now)
+    agent.machine.handle(DialFailed("ann", "tcp://ann:7070", DialProblem.REFUSED), agent.now)
     effects = agent.pass_time(2 * LAN.tick_s)
     assert agent.state_of("ann") is MemberState.DEAD
     assert CloseLink("ann", True) in effects
@@ -113,7 +109,7 @@ def test_a_closed_connection_and_a_refused_redial_are_death(agent: Agent) -> Non
 
 def test_a_closed_connection_that_comes_back_is_nothing(agent: Agent) -> None:
     agent.machine.handle(PeerDisconnected("ann"), agent.now)
-    agent.machine.handle(DialFailed("ann", DialProblem.SILENT), agent.now)
+    agent.machine.handle(DialFailed("ann", "tcp://ann:7070", DialProblem.TIMED_OUT), agent.now)
     agent.pass_time(LAN.redial_grace_s - 0.5, "bob", "cat")
     agent.machine.handle(PeerConnected("ann"), agent.now)
     agent.pass_time(2.0, "bob", "cat")

@@ -7,23 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep, Send
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived
+from p2pnet.protocol.core.types import Message, PeerId
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.messages.training import Finished, Message, Ready, Share, StateReply, StateRequest
-from p2pnet.protocol.rounds.effects import (
-    Evaluate,
-    Evaluated,
-    LeaveRequested,
-    LocalStepDone,
-    MessageReceived,
-    PeerId,
-    RunLocalStep,
-    Send,
-)
+from p2pnet.protocol.messages.training import Finished, Ready, Share, StateReply, StateRequest
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner, Observation
 
 NAMES = ("a", "b", "c", "liar")
@@ -49,11 +44,10 @@ class Pull(Learner):
 
 def network(n_rounds: int) -> Simulator:
     """A ring of four after so many rounds, at rest only with the last of a thousand."""
-    simulation = Simulator(Conditions(), np.random.default_rng(0))
+    simulation = Simulator(Conditions(), 0)
     run_settings = RoundOptions(MAX_ROUNDS, expected_neighbors=2, tolerance=0.0, exchanges=1, momentum=0.0)
     for k, name in enumerate(NAMES):
-        machine = RoundMachine(Identity(name, name, 1, {}), run_settings, np.zeros(2))
-        simulation.add(name, machine, Pull(float(k)))
+        simulation.add(name, *wired_agent(Identity(name, name, 1, {}), run_settings, np.zeros(2), Pull(float(k))))
     simulation.connect([("a", "b"), ("b", "c"), ("c", "liar"), ("liar", "a")])
     run_rounds(simulation, n_rounds)
     return simulation

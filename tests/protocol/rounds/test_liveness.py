@@ -5,24 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from p2pnet.protocol.core.effects import Evaluate, Notify, RunLocalStep, Send
+from p2pnet.protocol.core.events import DeadlineReached, Evaluated, LocalStepDone, MessageReceived
+from p2pnet.protocol.core.notices import CloseReason, EndHeldUp, LinkClosed, NeighborLate
 from p2pnet.protocol.messages.training import Ack
-from p2pnet.protocol.rounds.effects import (
-    DeadlineReached,
-    Effect,
-    Evaluate,
-    Evaluated,
-    LocalStepDone,
-    Log,
-    MessageReceived,
-    RunLocalStep,
-    Send,
-)
-from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.rounds.machine import RoundEffect
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner, Observation
 
 LATENCY_S = 0.05
@@ -56,11 +50,11 @@ def ring(n_agents: int, tolerance: float = 0.0) -> Simulator:
 
 
 def ring_of(learners: list[Square], tolerance: float = 0.0, timing: Timing = TIMING) -> Simulator:
-    simulation = Simulator(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
+    simulation = Simulator(Conditions(latency_s=LATENCY_S), 0)
     names = [f"agent-{k}" for k in range(len(learners))]
     settings = RoundOptions(10**6, expected_neighbors=2, max_diameter=2, tolerance=tolerance, timing=timing)
     for name, learner in zip(names, learners, strict=True):
-        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), learner)
+        simulation.add(name, *wired_agent(Identity(name, name, 1, {}), settings, np.zeros(1), learner))
     simulation.connect([(names[k], names[(k + 1) % len(names)]) for k in range(len(names))])
     return simulation
 
@@ -77,16 +71,16 @@ def test_a_neighbor_that_says_nothing_costs_one_deadline(watched: str) -> None:
     simulation = ring(5)
     simulation.run(deadline=5.0)
     usual = n_rounds(simulation, watched, 4.0)
-    simulation.cut([("agent-0", "agent-1"), ("agent-0", "agent-4")])
+    simulation.network.cut([("agent-0", "agent-1"), ("agent-0", "agent-4")])
     then = n_rounds(simulation, watched, 4.0 + DEADLINE_S)
     assert usual - 3 <= then <= usual
     assert n_rounds(simulation, watched, 4.0) >= usual - 1
-    told = [(peer, text) for _, peer, text in simulation.log if "in vain" in text]
-    assert sorted(told) == [
-        ("agent-0", "waited 1.0 s in vain for agent-1; going on without it"),
-        ("agent-0", "waited 1.0 s in vain for agent-4; going on without it"),
-        ("agent-1", "waited 1.0 s in vain for agent-0; going on without it"),
-        ("agent-4", "waited 1.0 s in vain for agent-0; going on without it"),
+    late = [(peer, notice) for _, peer, notice in simulation.notices if isinstance(notice, NeighborLate)]
+    assert sorted((peer, notice.name, round(notice.waited_s, 6)) for peer, notice in late) == [
+        ("agent-0", "agent-1", DEADLINE_S),
+        ("agent-0", "agent-4", DEADLINE_S),
+        ("agent-1", "agent-0", DEADLINE_S),
+        ("agent-4", "agent-0", DEADLINE_S),
     ]
 
 
@@ -120,9 +114,9 @@ def test_the_step_of_a_slow_agent_is_cut_short_once_while_its_neighbors_still_wa
 def test_it_is_waited_for_again_once_it_is_heard_of() -> None:
     simulation = ring(4)
     simulation.run(deadline=5.0)
-    simulation.cut([("agent-0", "agent-1"), ("agent-0", "agent-3")])
+    simulation.network.cut([("agent-0", "agent-1"), ("agent-0", "agent-3")])
     simulation.run(deadline=10.0)
-    simulation.heal()
+    simulation.network.heal()
     simulation.run(deadline=14.0)
     rounds = [machine.round for machine in simulation.machines.values()]
     assert max(rounds) - min(rounds) <= 1
@@ -140,23 +134,27 @@ def test_the_end_waits_for_one_that_vanished_as_long_as_is_promised_and_says_so_
     assert simulation.is_over
     given_up_at = crashed_at + LATENCY_S + TIMING.redial_grace_s + TIMING.suspect_limit_s
     assert given_up_at < simulation.now < given_up_at + 5.0
-    assert sorted((peer, text) for _, peer, text in simulation.log if "at rest" in text) == [
-        ("agent-1", "at rest, but training does not end yet: agent-0 may come back"),
-        ("agent-3", "at rest, but training does not end yet: agent-0 may come back"),
+    held_up = [(peer, notice) for _, peer, notice in simulation.notices if isinstance(notice, EndHeldUp)]
+    assert sorted(held_up, key=lambda pair: pair[0]) == [
+        ("agent-1", EndHeldUp(("agent-0",))),
+        ("agent-3", EndHeldUp(("agent-0",))),
     ]
 
 
-def closed(effects: list[Effect]) -> list[str]:
-    return [effect.text for effect in effects if isinstance(effect, Log) and "closed the link" in effect.text]
+def closed(effects: list[RoundEffect]) -> list[LinkClosed]:
+    notices = [effect.notice for effect in effects if isinstance(effect, Notify)]
+    return [notice for notice in notices if isinstance(notice, LinkClosed)]
 
 
 def test_silence_that_was_listened_to_closes_the_link() -> None:
     simulation = ring(3)
     simulation.run(deadline=5.0)
-    simulation.cut([("agent-0", "agent-1")])
+    simulation.network.cut([("agent-0", "agent-1")])
     simulation.run(deadline=5.0 + TIMING.silence_s + 1.0)
-    closings = [text for _, peer, text in simulation.log if peer == "agent-0" and "closed the link" in text]
-    assert closings == ["closed the link with agent-1: it has fallen silent"]
+    closings = [
+        notice for _, peer, notice in simulation.notices if peer == "agent-0" and isinstance(notice, LinkClosed)
+    ]
+    assert closings == [LinkClosed("agent-1", CloseReason.SILENT)]
 
 
 def test_an_agent_that_was_stopped_for_long_takes_nobody_for_dead_when_it_goes_on() -> None:
@@ -168,7 +166,7 @@ def test_an_agent_that_was_stopped_for_long_takes_nobody_for_dead_when_it_goes_o
 
     # Its neighbors speak to it, one of them at least; the other one is found dead by its own silence from now on.
     at = woken_at
-    closings: list[tuple[float, str]] = []
+    closings: list[tuple[float, LinkClosed]] = []
     while at < woken_at + 2 * TIMING.silence_s:
         at += 1.0
         neighbor = sleeper.neighborhood.find("agent-1")
@@ -176,8 +174,8 @@ def test_an_agent_that_was_stopped_for_long_takes_nobody_for_dead_when_it_goes_o
         assert neighbor.link is not None
         ack = Ack(neighbor.link.link_id.mirrored(), 0)
         effects = sleeper.handle(MessageReceived("agent-1", ack), at) + sleeper.handle(DeadlineReached(), at)
-        closings += [(at, text) for text in closed(effects)]
-    assert [text for _, text in closings] == ["closed the link with agent-2: it has fallen silent"]
+        closings += [(at, notice) for notice in closed(effects)]
+    assert [notice for _, notice in closings] == [LinkClosed("agent-2", CloseReason.SILENT)]
     assert closings[0][0] >= woken_at + TIMING.silence_s
 
 
@@ -198,11 +196,11 @@ def test_an_agent_that_computes_for_long_gives_signs_of_life() -> None:
 
 def test_who_waits_for_a_neighbor_that_never_comes_joins_the_others_that_have_begun() -> None:
     """Agent 1 waits for agent 0, which is dead from the beginning, and agent 2 gets no share of it meanwhile."""
-    simulation = Simulator(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
+    simulation = Simulator(Conditions(latency_s=LATENCY_S), 0)
     for k, expected in ((1, 2), (2, 2), (3, 2), (4, 1)):
         name = f"agent-{k}"
         settings = RoundOptions(10**6, expected_neighbors=expected, tolerance=0.0, timing=TIMING)
-        simulation.add(name, RoundMachine(Identity(name, name, 1, {}), settings, np.zeros(1)), Square(float(k)))
+        simulation.add(name, *wired_agent(Identity(name, name, 1, {}), settings, np.zeros(1), Square(float(k))))
     simulation.connect([("agent-0", "agent-1"), ("agent-1", "agent-2"), ("agent-2", "agent-3"), ("agent-3", "agent-4")])
     simulation.run(deadline=TIMING.start_timeout_s / 2)
     assert min(machine.round for machine in simulation.machines.values()) > 100

@@ -1,23 +1,24 @@
 """The handshake: two agents end with one link that both name alike, whatever becomes of their Hellos."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pnet.protocol.core.effects import Dismiss, PutOff, Send
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.messages.training import Ack, Hello, LinkId, Message, Nonce, Refuse, Reset
-from p2pnet.protocol.rounds.effects import Effect, HangUp, PutOff, Send
-from p2pnet.protocol.rounds.neighborhood import (
-    HELLO_RESEND_S,
-    MAX_HELLO_INTERVAL_S,
-    SURVEYED_APART,
-    Identity,
-    Neighborhood,
-)
-from p2pnet.protocol.rounds.timing import ResendTimer, Timing
+from p2pnet.protocol.messages.training import Ack, Hello, Refuse, Reset
+from p2pnet.protocol.rounds.fingerprints import SURVEYED_APART
+from p2pnet.protocol.rounds.handshake import MAX_HELLO_INTERVAL_S, Handshake, HandshakeEffect
+from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.state import RoundState
 
 FINGERPRINT = {"model": "mlp 2-1", "loss": "squared"}
 ENOUGH_ANSWERS = 12
@@ -28,8 +29,12 @@ def hood(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGE
     return Neighborhood(Identity(name, name, incarnation, fingerprint), make_link, suspect_limit_s=20.0)
 
 
+def shake(neighborhood: Neighborhood) -> Handshake:
+    return Handshake(RoundState(np.zeros(1)), neighborhood)
+
+
 def make_link(link_id: LinkId) -> Link:
-    return Link(link_id, size=3, precision=64, timer=ResendTimer(Timing()))
+    return Link(link_id, size=3, precision=64, timer=ResendTimer(0.2, 1.0))
 
 
 class Pair:
@@ -39,17 +44,18 @@ class Pair:
         self.now = 0.0
         self.incarnations = {"a": 1, "b": 1}
         self.hoods = {"a": hood("a"), "b": hood("b")}
+        self.handshakes = {name: shake(self.hoods[name]) for name in "ab"}
         self.in_transit: dict[str, deque[Message]] = {"a": deque(), "b": deque()}
         """by receiver"""
 
-    def perform(self, effects: list[Effect]) -> None:
+    def perform(self, effects: Iterable[HandshakeEffect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
                 self.in_transit[effect.peer].append(effect.message)
 
     def connect(self) -> None:
         for name in "ab":
-            self.perform(self.hoods[name].connected(other(name), self.now))
+            self.perform(self.handshakes[name].connected(other(name), self.now))
 
     def deliver(self, name: str, index: int = 0, is_kept: bool = False) -> None:
         message = self.in_transit[name][index]
@@ -58,14 +64,15 @@ class Pair:
         self.receive(name, message)
 
     def receive(self, name: str, message: Message) -> None:
-        neighborhood = self.hoods[name]
+        handshake = self.handshakes[name]
+        effects: list[HandshakeEffect]
         match message:
             case Hello():
-                effects = neighborhood.hello_received(other(name), message, self.now)
+                effects = handshake.hello_received(other(name), message, self.now)
             case Reset():
-                effects = neighborhood.reset_received(other(name), message, self.now)
+                effects = handshake.reset_received(other(name), message, self.now)
             case Ack():
-                is_known = neighborhood.find_link(other(name), message.link_id) is not None
+                is_known = self.hoods[name].find_link(other(name), message.link_id) is not None
                 effects = [] if is_known else [Send(other(name), Reset(message.link_id.mirrored()))]
             case _:
                 effects = []
@@ -73,7 +80,7 @@ class Pair:
 
     def tick(self, name: str) -> None:
         self.now += MAX_HELLO_INTERVAL_S
-        self.perform(self.hoods[name].hellos_due(self.now))
+        self.perform(self.handshakes[name].hellos_due(self.now))
 
     def use_link(self, name: str) -> None:
         """Any message over the link, if this end believes it open."""
@@ -81,12 +88,13 @@ class Pair:
             self.in_transit[neighbor.peer].append(Ack(link.link_id, 0))
 
     def close(self, name: str) -> None:
-        self.hoods[name].close(other(name), "silent", self.now)
+        self.hoods[name].close(other(name), CloseReason.SILENT, self.now)
 
     def restart(self, name: str) -> None:
         """A new process in the place of the old one; both ends connect again."""
         self.incarnations[name] += 1
         self.hoods[name] = hood(name, self.incarnations[name])
+        self.handshakes[name] = shake(self.hoods[name])
         self.in_transit[name].clear()
         self.hoods[other(name)].disconnected(name, self.now)
         self.connect()
@@ -228,9 +236,9 @@ def test_both_ends_that_closed_in_silence_find_each_other_again() -> None:
 
 
 def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
-    neighborhood = hood("a")
-    neighborhood.connected("b", 0.0)
-    times = [tenth / 10 for tenth in range(1, 1000) if neighborhood.hellos_due(tenth / 10)]
+    handshake = shake(hood("a"))
+    handshake.connected("b", 0.0)
+    times = [tenth / 10 for tenth in range(1, 1000) if handshake.hellos_due(tenth / 10)]
     waits = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
     assert waits[0] == pytest.approx(HELLO_RESEND_S)
     assert waits[-1] == pytest.approx(MAX_HELLO_INTERVAL_S)
@@ -252,11 +260,11 @@ def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to
 ) -> None:
     neighborhood = hood("a")
     hello = Hello(Nonce(1, 1), None, theirs, "b", "", -1, False)
-    effects = neighborhood.hello_received("b", hello, 0.0)
+    effects = shake(neighborhood).hello_received("b", hello, 0.0)
     here, there = difference, difference[::-1]
     assert effects == [
         Send("b", Refuse(f"{field}: theirs is {there[0]}, ours is {there[1]}; give both the same {remedy}")),
-        PutOff("b", f"refused b: {field}: theirs is {here[0]}, ours is {here[1]}; give both the same {remedy}"),
+        PutOff("b", "b", f"{field}: theirs is {here[0]}, ours is {here[1]}; give both the same {remedy}", is_ours=True),
     ]
     assert neighborhood.links() == []
 
@@ -264,8 +272,8 @@ def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to
 def test_of_parts_that_surveyed_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
     neighborhood = hood("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
     theirs = {**FINGERPRINT, "classes": "3", "survey": "bob 1.1"}
-    effects = neighborhood.hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
-    assert effects == [Send("b", Refuse(SURVEYED_APART)), PutOff("b", f"refused b: {SURVEYED_APART}")]
+    effects = shake(neighborhood).hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
+    assert effects == [Send("b", Refuse(SURVEYED_APART)), PutOff("b", "b", SURVEYED_APART, is_ours=True)]
 
 
 def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_connected() -> None:
@@ -273,27 +281,27 @@ def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_conn
     pair.connect()
     pair.settle()
     ours = pair.hoods["a"]
-    assert ours.put_off("b", "no", pair.now)[-1] == PutOff("b", "b refused: no; trying again")
+    assert ours.put_off("b", "no", pair.now)[-1] == PutOff("b", "b", "no", is_ours=False)
     assert ours.links() == []
-    assert ours.hellos_due(1e6) == []
+    assert pair.handshakes["a"].hellos_due(1e6) == []
     assert ours.put_off("b", "no, again", pair.now) == []
     ours.disconnected("b", pair.now)
-    assert [type(effect) for effect in ours.connected("b", pair.now)] == [Send]
+    assert [type(effect) for effect in pair.handshakes["a"].connected("b", pair.now)] == [Send]
 
 
 def test_one_that_refuses_before_it_has_said_its_name_is_called_as_the_settings_do() -> None:
     neighborhood = Neighborhood(Identity("a", "a", 1, {}), make_link, suspect_limit_s=20.0, names={"b": "bob"})
     neighborhood.connected("b", 0.0)
-    assert neighborhood.put_off("b", "no", 0.0) == [PutOff("b", "bob refused: no; trying again")]
+    assert neighborhood.put_off("b", "no", 0.0) == [PutOff("b", "bob", "no", is_ours=False)]
 
 
 def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> None:
     pair = Pair()
     pair.connect()
     pair.settle()
-    assert HangUp("b", "it left") in pair.hoods["a"].part("b", "it left", pair.now)
-    assert pair.hoods["a"].hellos_due(1e6) == []
-    assert pair.hoods["a"].connected("b", 1e6) == []
+    assert Dismiss("b", CloseReason.LEFT) in pair.hoods["a"].part("b", CloseReason.LEFT, pair.now)
+    assert pair.handshakes["a"].hellos_due(1e6) == []
+    assert pair.handshakes["a"].connected("b", 1e6) == []
 
 
 def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again() -> None:
@@ -302,11 +310,11 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
     pair.settle()
     hood_of_a = pair.hoods["a"]
     next(iter(hood_of_a)).is_ready = True
-    assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now)
+    assert hood_of_a.let_go("b", pair.now)
     assert list(hood_of_a) == []
-    assert hood_of_a.absent(pair.now) == []
-    assert hood_of_a.let_go("b", "it is a neighbor no longer", pair.now) == []
-    assert [type(effect) for effect in hood_of_a.connected("b", pair.now)] == [Send]
+    assert hood_of_a.absent(pair.now) == ()
+    assert hood_of_a.let_go("b", pair.now) == []
+    assert [type(effect) for effect in pair.handshakes["a"].connected("b", pair.now)] == [Send]
 
 
 def test_a_peer_that_disconnects_without_a_link_is_forgotten() -> None:

@@ -1,8 +1,10 @@
 """What agents find out together before they train: pooled means and variances, all labels, whoever comes and goes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,44 +13,30 @@ from hypothesis import strategies as st
 
 from p2pnet.errors import ProtocolError
 from p2pnet.experiments.topology import make_topology
-from p2pnet.protocol.messages.training import (
-    MAX_LABELS,
-    Array,
-    FeatureStatistics,
-    Hello,
-    LabelSet,
-    LinkId,
-    Message,
-    Nonce,
-    Ready,
-    Refuse,
-    Share,
-)
-from p2pnet.protocol.rounds.effects import (
-    Close,
+from p2pnet.protocol.core.effects import Close, Effect, Evaluate, Notify, Prepare, RunLocalStep, Send
+from p2pnet.protocol.core.events import (
     DeadlineReached,
-    Effect,
-    Evaluate,
     Evaluated,
-    Event,
     LeaveRequested,
     LocalStepDone,
-    Log,
     MessageReceived,
     PeerConnected,
-    Prepare,
     Prepared,
-    RunLocalStep,
-    Send,
 )
-from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.core.notices import InStatistics, NoNeighborAnswered
+from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce
+from p2pnet.protocol.messages.training import MAX_LABELS, Hello, LabelSet, Ready, Refuse, Share, TrainingMessage
+from p2pnet.protocol.node import Node, NodeEvent
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.session import Session, SessionEffect
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.observer import Observer
+from p2pnet.simulation.rounds_only import WiredPeering
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner, Observation
 
 QUICK = Timing(round_timeout_floor_s=0.2, resend_s=0.1, resend_floor_s=0.05, start_timeout_s=5.0)
@@ -80,29 +68,16 @@ class MeanOfScaled(Learner):
 
 @dataclass
 class Agent:
-    """Stands for a machine in the simulation, and prepares at once what is to be trained."""
+    """A session in the simulation, what it prepares, and what it has found."""
 
     machine: Session
     learner: MeanOfScaled
-    sent: list[Message] = field(default_factory=list)
 
-    def start(self, now: float) -> list[Effect]:
-        return self.machine.start(now)
-
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        effects = self.machine.handle(event, now)
-        self.sent += [effect.message for effect in effects if isinstance(effect, Send)]
-        for effect in effects:
-            if isinstance(effect, Prepare):
-                self.learner.survey = effect.survey
-                name = effect.survey.survey if effect.survey is not None else "none"
-                fingerprint = {**self.machine.identity.fingerprint, "survey": name}
-                prepared = Prepared(fingerprint, np.ones_like(self.learner.own.mean))
-                return [*effects, *self.machine.handle(prepared, now)]
-        return effects
-
-    def next_deadline(self) -> float | None:
-        return self.machine.next_deadline()
+    def prepare(self, statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
+        self.learner.survey = statistics
+        name = statistics.survey if statistics is not None else "none"
+        fingerprint = {**self.machine.identity.fingerprint, "survey": name}
+        return Prepared(fingerprint, np.ones_like(self.learner.own.mean)), self.learner
 
     @property
     def phase(self) -> Phase:
@@ -122,6 +97,23 @@ def summary(samples: Array, labels: Sequence[str] = ()) -> LocalStatistics:
     return LocalStatistics(len(samples), samples.mean(axis=0), samples.var(axis=0), tuple(labels))
 
 
+class Outbox(Observer):
+    """All that each agent has sent."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[Message]] = defaultdict(list)
+
+    def started(self, now: float, peer: str) -> None:
+        return
+
+    def happened(self, now: float, peer: str, event: NodeEvent) -> None:
+        return
+
+    def wanted(self, now: float, peer: str, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self.of[peer].append(effect.message)
+
+
 class Network:
     """Agents in a simulation, each with its samples."""
 
@@ -129,7 +121,8 @@ class Network:
         self.shards = {f"agent-{k}": shard for k, shard in enumerate(shards)}
         self.names = list(self.shards)
         self.agents: dict[str, Agent] = {}
-        self.simulation = Simulator(conditions, np.random.default_rng(0))
+        self.sent = Outbox()
+        self.simulation = Simulator(conditions, 0, observers=[self.sent])
         self.simulation.connect([(self.names[j], self.names[k]) for j, k in edges])
         self.degrees = {name: sum(k in edge for edge in edges) for k, name in enumerate(self.names)}
 
@@ -147,7 +140,7 @@ class Network:
             changed = replace(SETTINGS, expected_neighbors=self.degrees[name])
             agent = Agent(Session(identity, replace(changed, **changes), own, settling_s), MeanOfScaled(own))
             self.agents[name] = agent
-            self.simulation.add(name, cast(RoundMachine, agent), agent.learner)
+            self.simulation.add(name, Node(agent.machine, WiredPeering(), Random(0)), agent.prepare)  # noqa: S311
 
     def run(self, names: Sequence[str] | None = None) -> list[FeatureStatistics]:
         """Until these have found what they were after."""
@@ -234,9 +227,9 @@ def test_without_neighbors_an_agent_finds_out_nothing_and_waits_and_may_leave() 
     network.simulation.run(deadline=20.0)
     (agent,) = network.agents.values()
     assert agent.machine.found is None
-    said = [text for _, _, text in network.simulation.log]
-    assert sum(text.startswith("survey: no neighbor has answered in 5 s; waiting on.") for text in said) == 1
-    assert agent.handle(LeaveRequested(), 20.0) == [Close()]
+    said = [notice for _, _, notice in network.simulation.notices]
+    assert said == [InStatistics(NoNeighborAnswered(5.0))]
+    assert agent.machine.handle(LeaveRequested(), 20.0) == [Close()]
 
 
 @pytest.mark.parametrize("is_told", [True, False])
@@ -250,7 +243,7 @@ def test_one_that_was_refused_or_has_refused_does_not_say_that_nobody_has_answer
     other = hello("survey", data="2 columns")
     machine.handle(MessageReceived(BOB, Refuse("no") if is_told else other), 1.0)
     effects = machine.handle(DeadlineReached(), 10.0)
-    assert not [effect for effect in effects if isinstance(effect, Log)]
+    assert not [effect for effect in effects if isinstance(effect, Notify)]
 
 
 # And then they train.
@@ -282,7 +275,7 @@ def test_one_that_comes_while_others_train_takes_their_result_to_the_last_bit() 
     assert_found([found], network.pooled(early))
     assert found.labels == ()  # it is for the late one to say what it makes of that
     assert any(found is survey for survey in surveys)
-    assert not any(isinstance(message, Share | LabelSet) for message in network.agents[late[0]].sent)
+    assert not any(isinstance(message, Share | LabelSet) for message in network.sent.of[late[0]])
     network.simulation.run(until=lambda: network.simulation.is_over, deadline=DEADLINE_S)
     assert network.agents[late[0]].round == 500
 
@@ -311,7 +304,7 @@ def run_until_round(network: Network, name: str, round_: int) -> None:
     """Of the survey, which shows in the shares."""
 
     def is_there() -> bool:
-        return any(isinstance(message, Share) and message.round >= round_ for message in network.agents[name].sent)
+        return any(isinstance(message, Share) and message.round >= round_ for message in network.sent.of[name])
 
     network.simulation.run(until=is_there)
 
@@ -392,11 +385,11 @@ def part_and_meet_again(network: Network, round_: int, is_restarted: bool, label
     if is_restarted:
         network.simulation.crash("agent-2")
     else:
-        network.simulation.cut([("agent-1", "agent-2"), ("agent-2", "agent-3")])
+        network.simulation.network.cut([("agent-1", "agent-2"), ("agent-2", "agent-3")])
     network.run(rest)
     if is_restarted:
         network.start(["agent-2"], incarnation=4, labels=labels[2:3], **unhurried)
-    network.simulation.heal()
+    network.simulation.network.heal()
     for _ in range(10):
         network.simulation.run(deadline=network.simulation.now + 2.0)
         assert_none_train_by_different_scales(network)
@@ -448,7 +441,7 @@ def training(survey: FeatureStatistics | None) -> Session:
     return machine
 
 
-def told(effects: Sequence[Effect]) -> list[Message]:
+def told(effects: Sequence[SessionEffect]) -> list[Message]:
     return [effect.message for effect in effects if isinstance(effect, Send)]
 
 
@@ -516,7 +509,7 @@ def test_while_it_prepares_an_agent_answers_surveys_and_forgets_nobody_who_conne
         (LabelSet(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
     ],
 )
-def test_what_cannot_be_is_refused_and_changes_nothing(message: Message, what: str) -> None:
+def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage, what: str) -> None:
     machine = linked()
     with pytest.raises(ProtocolError, match=what):
         machine.handle(MessageReceived(BOB, message), 1.0)

@@ -12,22 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from p2pnet.protocol.messages.training import LinkId, Nonce
-from p2pnet.protocol.rounds.effects import (
-    Effect,
-    Evaluate,
-    Evaluated,
-    Event,
-    LeaveRequested,
-    LocalStepDone,
-    RunLocalStep,
-)
-from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.neighborhood import Identity
+from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
+from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.simulator import Conditions, Simulator
+from p2pnet.simulation.rounds_only import wired_agent
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner, Observation
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -88,18 +83,18 @@ class Scribe:
         self.lines: list[str] = []
         start, handle = RoundMachine.start, RoundMachine.handle
 
-        def told_start(machine: RoundMachine, now: float) -> list[Effect]:
+        def told_start(machine: RoundMachine, now: float) -> list[RoundEffect]:
             return self.write(machine, now, "starts", lambda: start(machine, now))
 
-        def told_handle(machine: RoundMachine, event: Event, now: float) -> list[Effect]:
+        def told_handle(machine: RoundMachine, event: RoundEvent, now: float) -> list[RoundEffect]:
             return self.write(machine, now, in_words(event), lambda: handle(machine, event, now))
 
         monkeypatch.setattr(RoundMachine, "start", told_start)
         monkeypatch.setattr(RoundMachine, "handle", told_handle)
 
     def write(
-        self, machine: RoundMachine, now: float, happening: str, answer: Callable[[], list[Effect]]
-    ) -> list[Effect]:
+        self, machine: RoundMachine, now: float, happening: str, answer: Callable[[], list[RoundEffect]]
+    ) -> list[RoundEffect]:
         effects = answer()
         name = machine.neighborhood.identity.name
         self.lines.append(f"{now:.3f} {name} {happening}")
@@ -126,16 +121,13 @@ def scribe(monkeypatch: pytest.MonkeyPatch) -> Scribe:
 
 def add(simulation: Simulator, name: str, target: float, n_samples: int, max_rounds: int, **settings: Any) -> None:
     incarnation = settings.pop("incarnation", 1)
-    machine = RoundMachine(
-        Identity(name, name, incarnation, {}),
-        RoundOptions(max_rounds=max_rounds, exchanges=1, momentum=0.0, tolerance=0.0, timing=TIMING, **settings),
-        np.zeros(1),
-    )
-    simulation.add(name, machine, Square(target, n_samples))
+    options = RoundOptions(max_rounds, exchanges=1, momentum=0.0, tolerance=0.0, timing=TIMING, **settings)
+    identity = Identity(name, name, incarnation, {})
+    simulation.add(name, *wired_agent(identity, options, np.zeros(1), Square(target, n_samples)))
 
 
 def pair(max_rounds: int) -> Simulator:
-    simulation = Simulator(Conditions(latency_s=LATENCY_S), np.random.default_rng(0))
+    simulation = Simulator(Conditions(latency_s=LATENCY_S), 0)
     add(simulation, "ann", 1.0, 10, max_rounds)
     add(simulation, "bob", 3.0, 30, max_rounds)
     simulation.connect([("ann", "bob")])
@@ -154,10 +146,10 @@ def test_a_lost_share(scribe: Scribe) -> None:
     simulation = pair(max_rounds=2)
     simulation.run(until=lambda: simulation.machines["ann"].round == 1)
     scribe.note("nothing arrives from now on")
-    simulation.cut([("ann", "bob")])
+    simulation.network.cut([("ann", "bob")])
     simulation.run(deadline=simulation.now + LATENCY_S)
     scribe.note("everything arrives again")
-    simulation.heal()
+    simulation.network.heal()
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
     scribe.check("lost-share")
@@ -169,10 +161,10 @@ def test_a_share_that_the_next_one_overtakes(scribe: Scribe) -> None:
     ann = simulation.machines["ann"]
     simulation.run(until=lambda: ann.round == 1)
     scribe.note("ann's next share is lost")
-    simulation.cut([("ann", "bob")])
+    simulation.network.cut([("ann", "bob")])
     simulation.run(until=lambda: ann.phase is Phase.EXCHANGING)
     scribe.note("everything arrives again")
-    simulation.heal()
+    simulation.network.heal()
     simulation.run(until=lambda: simulation.is_over, deadline=60.0)
     assert simulation.is_over
     scribe.check("overtaken-share")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from p2pnet.agent.transport.base import DialFailed, DialProblem
-from p2pnet.agent.unreached import STARTING_S, UnreachablePeers
+from p2pnet.protocol.core.events import DialFailed, DialProblem
+from p2pnet.protocol.peering.unreachable import STARTING_S, UnreachablePeers
 
 ADDRESS = "tcp://192.0.2.1:7070"
 

@@ -1,0 +1,104 @@
+"""Notices as lines of the log: how severe each is, and its text."""
+
+from __future__ import annotations
+
+import logging
+from typing import assert_never
+
+from p2pnet.agent.names import PeerNames
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.notices import (
+    AdmissionRefused,
+    EndHeldUp,
+    ForeignVersion,
+    InStatistics,
+    KeyInUseTwice,
+    LinkClosed,
+    LinkOpened,
+    LinkRefused,
+    MemberChanged,
+    MessageDropped,
+    NeighborLate,
+    NoNeighborAnswered,
+    NoNeighborLeft,
+    Notice,
+    PeerDismissed,
+    PeerUnreachable,
+    PlainNotice,
+    ServiceProlonged,
+    StatisticsFound,
+    StatisticsUnsettled,
+)
+
+_WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled)
+_REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
+"""Warnings while they are news, and of interest for debugging only afterwards."""
+
+
+def level_of(notice: Notice) -> int:
+    """The level of `logging` at which the notice is told."""
+    plain = notice.notice if isinstance(notice, InStatistics) else notice
+    if isinstance(plain, _REPEATED):
+        return logging.WARNING if plain.is_news else logging.DEBUG
+    return logging.WARNING if isinstance(plain, _WARNINGS) else logging.INFO
+
+
+def text_of(notice: Notice, names: PeerNames) -> str:
+    """One line for people; `names` are what the settings call peers."""
+    if isinstance(notice, InStatistics):
+        return f"statistics: {_text_of(notice.notice, names)}"
+    return _text_of(notice, names)
+
+
+def _text_of(notice: PlainNotice, names: PeerNames) -> str:
+    match notice:
+        case LinkOpened(name):
+            return f"linked with {name}"
+        case LinkClosed(name, reason):
+            return f"closed the link with {name}: {reason}"
+        case NeighborLate(name, waited_s):
+            return f"waited {waited_s:.1f} s in vain for {name}; going on without it"
+        case NoNeighborAnswered(waited_s):
+            return (
+                f"no neighbor has answered in {waited_s:g} s; waiting on. Start the others, again if they have "
+                "finished without this agent, or stop it"
+            )
+        case NoNeighborLeft():
+            return "no neighbor is left; from here on this agent learns from its own samples alone"
+        case EndHeldUp(peers):
+            return f"at rest, but training does not end yet: {', '.join(peers)} may come back"
+        case ServiceProlonged(peers):
+            return f"training has ended; staying on for a while: {', '.join(peers)} may come back"
+        case KeyInUseTwice(peer, peers):
+            return (
+                f"two processes seem to use the key of {' and '.join(peers)}: they say Hello in turns, and each closes "
+                f"the link of the other; stop one, or make a key of its own with p2pnet keygen ({peer})"
+            )
+        case StatisticsFound(n_columns, n_labels, n_rounds):
+            labels = f", {n_labels} labels" if n_labels else ""
+            return f"surveyed {n_columns} columns{labels} in {n_rounds} rounds"
+        case StatisticsUnsettled(n_rounds):
+            return f"not settled in {n_rounds} rounds; training with what there is"
+        case MessageDropped(peer, reason):
+            return f"dropped a message from {names.call(peer)}: {reason}"
+        case PeerDismissed(peer, reason):
+            return f"hung up on {names.call(peer)}: {reason}"
+        case LinkRefused(_, name, reason, is_ours=True):
+            return f"refused {name}: {reason}"
+        case LinkRefused(peer, name, reason):
+            return f"{name or peer} refused: {reason}; trying again"
+        case ForeignVersion(peer, version):
+            return (
+                f"{names.call(peer)} speaks another protocol version: theirs is {version}, ours is {PROTOCOL_VERSION}; "
+                "install the same p2pnet on both"
+            )
+        case AdmissionRefused(peer, max_neighbors):
+            limit = f"as many neighbors as network.max_neighbors = {max_neighbors} allows"
+            return f"refused {peer}: there are {limit}; raise it, or name this one"
+        case PeerUnreachable(peer, address, problem):
+            return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
+        case MemberChanged(change, name, accuser, n_living):
+            by = f" by {accuser}" if accuser else ""
+            return f"members: {name} {change}{by} ({n_living} living)"
+        case _:
+            assert_never(notice)

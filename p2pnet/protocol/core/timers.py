@@ -1,0 +1,92 @@
+"""Timers that adapt to what has been seen."""
+
+from __future__ import annotations
+
+from typing import final
+
+MAX_RESEND_INTERVAL_S = 8.0
+
+
+@final
+class AdaptiveTimeout:
+    """How long to wait for others: smoothed wait + 4 × its smoothed deviation, between floor and ceiling.
+
+    The estimator of RFC 6298 (retransmission timers), section 2.
+    """
+
+    def __init__(self, floor_s: float, ceiling_s: float, first_s: float, n_first: int = 1) -> None:
+        self._floor_s = min(floor_s, ceiling_s)
+        self._ceiling_s = ceiling_s
+        self._n_first = n_first
+        self._smoothed_s = 0.0
+        self._deviation_s = 0.0
+        self._n_observed = 0
+        self.timeout_s = self._bounded(first_s)
+        """The ceiling holds in any case; the first wait is taken until `n_first` have been observed."""
+
+    def observe(self, waited_s: float) -> None:
+        self._n_observed += 1
+        if self._n_observed == 1:
+            self._smoothed_s, self._deviation_s = waited_s, waited_s / 2
+        else:
+            self._deviation_s += (abs(waited_s - self._smoothed_s) - self._deviation_s) / 4
+            self._smoothed_s += (waited_s - self._smoothed_s) / 8
+        if self._n_observed >= self._n_first:
+            self.timeout_s = self._bounded(self._smoothed_s + 4 * self._deviation_s)
+
+    def _bounded(self, wait_s: float) -> float:
+        return min(max(wait_s, self._floor_s), self._ceiling_s)
+
+
+MAX_BACK_OFF = 4
+"""How many times the usual wait an agent waits at most before it sends a share again."""
+
+
+@final
+class ResendTimer:
+    """When unconfirmed shares of a link are to be sent again: after the usual time of an acknowledgement, then after
+    twice that time, and so on; and how many are on their way meanwhile.
+
+    As in RFC 6298, section 3, an acknowledgement counts as an observation only where nothing was sent twice. Where
+    something was, the next wait is still half as long as the last.
+    """
+
+    def __init__(self, floor_s: float, first_s: float) -> None:
+        self._timeout = AdaptiveTimeout(floor_s, MAX_RESEND_INTERVAL_S, first_s)
+        self._in_flight: list[tuple[int, float]] = []
+        """Sequence number and time of each transmission that is not yet confirmed"""
+        self._back_off = 1
+        self.due_at: float | None = None
+
+    def sent(self, sequence: int, now: float) -> None:
+        """A share has gone out, for the first time or again."""
+        if self._in_flight and self._in_flight[-1][0] == sequence:
+            self._back_off = min(2 * self._back_off, MAX_BACK_OFF)
+        self._in_flight.append((sequence, now))
+        self.due_at = now + self._patience_s
+
+    def acknowledged(self, sequence: int, is_settled: bool, now: float) -> None:
+        """Shares up to `sequence` are confirmed; `is_settled` when nothing is left to confirm."""
+        times = dict(self._in_flight)
+        is_clear = len(times) == len(self._in_flight)
+        if is_clear and sequence in times:
+            self._timeout.observe(now - times[sequence])
+        self._back_off = 1 if is_clear else max(1, self._back_off // 2)
+        self._in_flight = [(later, time) for later, time in self._in_flight if later > sequence]
+        if is_settled:
+            self.due_at = None
+
+    def n_in_flight(self, now: float) -> int:
+        """Shares neither confirmed nor sent so long ago that they are given up."""
+        timeout_s = self._timeout.timeout_s
+        return len({sequence for sequence, time in self._in_flight if now < time + timeout_s})
+
+    def hurry(self, now: float) -> None:
+        """Send again at once what is still unconfirmed: the way to the neighbor is open again."""
+        if self.due_at is not None:
+            self._back_off = 1
+            self.due_at = now
+
+    @property
+    def _patience_s(self) -> float:
+        return self._back_off * self._timeout.timeout_s

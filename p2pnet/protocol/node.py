@@ -1,0 +1,210 @@
+"""The node: all decisions of one agent, in one sans-I/O machine.
+
+    session      feature statistics, then training rounds       (rounds/session.py)
+    peering      which peers are neighbors, and the connections  (peering/: static, or an overlay by membership/)
+
+A message goes to the machine that it is for. What the peering finds out about neighbors goes to the session, and a peer
+that the session will have nothing to do with is put off by the peering. All other effects are for the shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias, assert_never, final
+
+from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.effects import (
+    Close,
+    CutLocalStepShort,
+    Dial,
+    Dismiss,
+    Effect,
+    Evaluate,
+    Finish,
+    HangUp,
+    Notify,
+    Prepare,
+    PutOff,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.protocol.core.events import (
+    AwayRequested,
+    DeadlineReached,
+    DialFailed,
+    Evaluated,
+    ForeignVersionReceived,
+    LeaveRequested,
+    LocalStepDone,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFound,
+    PeerHeard,
+    PeerParted,
+    PeerPutOff,
+    Prepared,
+)
+from p2pnet.protocol.core.machine import Machine
+from p2pnet.protocol.core.notices import (
+    ForeignVersion,
+    LinkRefused,
+    MessageDropped,
+    Notice,
+    PeerDismissed,
+    PeerUnreachable,
+)
+from p2pnet.protocol.core.types import Message, PeerId, Randomness
+from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
+from p2pnet.protocol.peering.backoff import Backoff
+from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
+from p2pnet.protocol.peering.unreachable import UnreachablePeers
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
+
+NodeEvent: TypeAlias = (
+    PeerConnected
+    | PeerDisconnected
+    | DialFailed
+    | PeerFound
+    | MessageReceived[Message]
+    | ForeignVersionReceived
+    | Prepared
+    | Evaluated
+    | LocalStepDone
+    | DeadlineReached
+    | LeaveRequested
+    | AwayRequested
+)
+"""What a shell hands in."""
+
+
+@final
+class Node(Machine[NodeEvent, Effect]):
+    """One agent. Feed it events with the time; perform the effects it returns, in order."""
+
+    def __init__(self, session: SessionMachine, peering: Peering, rng: Randomness) -> None:
+        self._session = session
+        self.peering = peering
+        self._backoff = Backoff(rng.uniform)
+        self._unreachable = UnreachablePeers()
+        self._is_going_away = False
+
+    # What others may look at.
+
+    @property
+    def identity(self) -> Identity:
+        return self._session.identity
+
+    @property
+    def rounds(self) -> RoundMachine | None:
+        """The training; None until it is prepared."""
+        return self._session.rounds
+
+    def known_incarnation(self, peer: PeerId) -> int:
+        """The latest incarnation of the peer that this agent remembers; -1 for none."""
+        neighbor = None if self.rounds is None else self.rounds.neighborhood.find(peer)
+        return -1 if neighbor is None or neighbor.theirs is None else neighbor.theirs.incarnation
+
+    # Events.
+
+    def start(self, now: float) -> list[Effect]:
+        return [*self._of_peering(self.peering.start(now), now), *self._of_session(self._session.start(now), now)]
+
+    def handle(self, event: NodeEvent, now: float) -> list[Effect]:
+        """What is to be done about the event. A message that cannot be meant for this agent is dropped, with a notice;
+        the state is then as before.
+        """
+        match event:
+            case MessageReceived(peer, message):
+                return self._received(peer, message, now)
+            case PeerConnected(peer):
+                self._unreachable.reached(peer)
+                return self._to_peering(event, now)
+            case PeerDisconnected(peer):
+                self._backoff.disconnected(peer, now)
+                return self._to_peering(event, now)
+            case DialFailed(peer, address, problem):
+                is_news = self.peering.is_missed(peer) and self._unreachable.is_news(event, now)
+                notice = Notify(PeerUnreachable(peer, address, problem, is_news))
+                return [notice, *self._to_peering(event, now)]
+            case PeerFound():
+                return self._to_peering(event, now)
+            case ForeignVersionReceived(peer, version):
+                until, is_news = self._backoff.refused(peer, f"version {version}", now)
+                return self._put_off(peer, until, ForeignVersion(peer, version, is_news), now)
+            case DeadlineReached():
+                effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
+                return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
+            case Prepared() | Evaluated() | LocalStepDone() | LeaveRequested():
+                return self._to_session(event, now)
+            case AwayRequested():
+                self._is_going_away = True
+                return self._to_session(event, now)
+            case _:
+                assert_never(event)
+
+    def next_deadline(self) -> float | None:
+        deadlines = (self._session.next_deadline(), self.peering.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        try:
+            if is_membership_message(message):
+                return self._to_peering(MessageReceived(peer, message), now)
+            effects = self._to_peering(PeerHeard(peer), now)
+            if is_training_message(message) and self.peering.is_neighbor(peer):
+                effects += self._to_session(MessageReceived(peer, message), now)
+        except ProtocolError as error:
+            effects.append(Notify(MessageDropped(peer, str(error))))
+        return effects
+
+    # Effects of the machines within.
+
+    def _to_session(self, event: SessionEvent, now: float) -> list[Effect]:
+        return self._of_session(self._session.handle(event, now), now)
+
+    def _to_peering(self, event: PeeringEvent, now: float) -> list[Effect]:
+        return self._of_peering(self.peering.handle(event, now), now)
+
+    def _of_session(self, effects: Iterable[SessionEffect], now: float) -> list[Effect]:
+        outward: list[Effect] = []
+        for effect in effects:
+            match effect:
+                case Dismiss(peer, reason):
+                    until, _ = self._backoff.refused(peer, reason, now)
+                    outward += self._put_off(peer, until, PeerDismissed(peer, reason), now)
+                case PutOff(peer, name, reason, is_ours):
+                    until, is_news = self._backoff.refused(peer, reason, now)
+                    outward += self._put_off(peer, until, LinkRefused(peer, name, reason, is_ours, is_news), now)
+                case Close():
+                    # Members expect an agent back that has gone away, and so are not told.
+                    if not self._is_going_away:
+                        outward += self._to_peering(LeaveRequested(), now)
+                    outward.append(effect)
+                case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
+                    outward.append(effect)
+                case _:
+                    assert_never(effect)
+        return outward
+
+    def _of_peering(self, effects: Iterable[PeeringEffect], now: float) -> list[Effect]:
+        outward: list[Effect] = []
+        for effect in effects:
+            match effect:
+                case PeerConnected() | PeerDisconnected() | PeerParted():
+                    outward += self._to_session(effect, now)
+                case Send() | Dial() | HangUp() | Notify():
+                    outward.append(effect)
+                case _:
+                    assert_never(effect)
+        return outward
+
+    def _put_off(self, peer: PeerId, until: float, notice: Notice, now: float) -> list[Effect]:
+        return [Notify(notice), *self._to_peering(PeerPutOff(peer, until), now)]
+
+
+def _is_due(deadline: float | None, now: float) -> bool:
+    return deadline is not None and now >= deadline

@@ -1,0 +1,75 @@
+"""The barrier of a round: whose shares are awaited before it is mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import final
+
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.rounds.mixing import Mixing
+from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+
+
+@final
+class Barrier:
+    """Which neighbors an agent waits for in a round, and which it has given up waiting for."""
+
+    def __init__(self, neighborhood: Neighborhood, mixing: Mixing) -> None:
+        self._neighborhood = neighborhood
+        self._mixing = mixing
+        self._awaited: set[PeerId] = set()
+        self._raised_at = 0.0
+
+    def raise_for(
+        self, taking_part: Collection[Neighbor], taken: Collection[PeerId], heard_since: float, now: float
+    ) -> None:
+        """Await, of the neighbors that take part and whose parameters are taken in this round, those that keep up.
+
+        Where no neighbor that keeps up has said anything since the time given, the late ones are awaited too.
+        """
+        awaited = [n for n in taking_part if n.peer in taken]
+        self._awaited = {n.peer for n in awaited if not n.is_lagging}
+        if not any(n.last_heard_at >= heard_since and not n.is_lagging for n in taking_part):
+            # With no prompt neighbor around, waiting for the late still beats running ahead alone.
+            self._awaited = {n.peer for n in awaited}
+        self._raised_at = now
+
+    def is_waiting(self, round_: int) -> bool:
+        """Whether an awaited share of this round, or a later one, is still to come."""
+        for neighbor, link in self._neighborhood.open():
+            last = neighbor.finished_sequence
+            is_awaited = neighbor.peer in self._awaited and (last is None or not link.has_all(last))
+            if is_awaited and neighbor.is_connected and neighbor.is_ready and not link.has_come(round_):
+                return True
+        return False
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a share of any neighbor has come since the last mixing."""
+        return any(link.has_news for _, link in self._neighborhood.open())
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no neighbor is there that takes part in the rounds."""
+        return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
+
+    def is_waited_for(self, round_: int) -> bool:
+        """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
+        return any(
+            link.newest_round >= round_ and self._mixing.meets(neighbor.peer, round_)
+            for neighbor, link in self._neighborhood.open()
+            if neighbor.is_connected
+        )
+
+    def count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
+        """Count the rounds that a neighbor has missed. Silence since the shares went out means that the neighbor is
+        stopped or cut off, and not late by bad luck: one deadline for it is enough.
+        """
+        if link.newest_round < round_ and neighbor.last_heard_at <= self._raised_at:
+            neighbor.n_missed = MAX_MISSED
+        elif link.newest_round >= round_ - 1:
+            neighbor.n_missed = 0
+        else:
+            neighbor.n_missed += 1

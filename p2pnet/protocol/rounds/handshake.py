@@ -1,0 +1,108 @@
+"""The handshake by which both ends of a link open it.
+
+Both sides open a link alike, with Hellos; which side speaks first makes no difference:
+
+    A → B   Hello(nonce a, echo –)
+    B → A   Hello(nonce b, echo a)               B has opened (b, a)
+    A → B   Hello(nonce a, echo b, confirmed)    A has opened (a, b) and knows that B has
+                                                 B knows that A has
+
+A link carries mass only once its end knows that the other has opened it too (*confirmed*).
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, final
+
+from p2pnet.protocol.core.effects import Notify, PutOff, Send
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.messages.training import Hello, Reset
+from p2pnet.protocol.rounds.duplicate_keys import DuplicateKeyDetector
+from p2pnet.protocol.rounds.fingerprints import refusal
+from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.state import RoundState
+
+MAX_HELLO_INTERVAL_S = 8.0
+"""An unanswered Hello is said again ever more seldom, down to this."""
+
+HandshakeEffect: TypeAlias = Send | PutOff | Notify
+
+
+@final
+class Handshake:
+    """One agent's side of the handshake with each of its neighbors."""
+
+    def __init__(self, state: RoundState, neighborhood: Neighborhood) -> None:
+        self._at = state
+        self._neighborhood = neighborhood
+        self._duplicate_keys = DuplicateKeyDetector()
+
+    def connected(self, peer: PeerId, now: float) -> list[HandshakeEffect]:
+        """Greet a peer that is connected, unless the two have parted."""
+        neighbor = self._neighborhood.connected(peer, now)
+        return [] if neighbor.is_parted else [self._hello(neighbor, now)]
+
+    def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[HandshakeEffect]:
+        """Take in a Hello and answer it. A link confirmed by this Hello is open afterwards."""
+        neighborhood = self._neighborhood
+        effects: list[HandshakeEffect] = []
+        effects += refusal(peer, neighborhood.identity.fingerprint, hello)
+        if effects:
+            neighborhood.enter(peer).is_parted = True
+            neighborhood.n_refusals += 1
+            return effects
+        neighbor = neighborhood.enter(peer)
+        effects += self._duplicate_keys.hello_received(peer, hello, now)
+        if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
+            return effects
+        neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
+        neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None
+        is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
+        if is_news:
+            is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
+            if neighbor.link is not None:
+                effects.append(neighborhood.close(peer, CloseReason.OPENED_ANEW, now))
+            neighbor.theirs = hello.nonce
+            if not is_stale:
+                neighborhood.open_link(neighbor, hello.nonce)
+        if neighbor.link is not None and hello.echo == neighbor.nonce:
+            neighborhood.confirm(neighbor)
+            neighbor.hello_interval_s = HELLO_RESEND_S
+        if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
+            effects.append(self._hello(neighbor, now))
+        return effects
+
+    def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[HandshakeEffect]:
+        """Close the link that the peer knows nothing of, and offer another."""
+        neighbor = self._neighborhood.find(peer)
+        if neighbor is None or self._neighborhood.find_link(peer, reset.link_id) is None:
+            return []
+        return [self._neighborhood.close(peer, CloseReason.FORGOTTEN, now), self._hello(neighbor, now)]
+
+    def hellos_due(self, now: float) -> list[Send]:
+        """Hellos again to the peers that have not answered."""
+        return [
+            self._hello(neighbor, now)
+            for neighbor in self._neighborhood
+            if neighbor.awaits_hello and neighbor.resend_at is not None and now >= neighbor.resend_at
+        ]
+
+    def _hello(self, neighbor: Neighbor, now: float) -> Send:
+        neighbor.resend_at = now + neighbor.hello_interval_s
+        neighbor.hello_interval_s = min(2 * neighbor.hello_interval_s, MAX_HELLO_INTERVAL_S)
+        identity = self._neighborhood.identity
+        echo = neighbor.link.link_id.theirs if neighbor.link is not None else None
+        return Send(
+            neighbor.peer,
+            Hello(
+                neighbor.nonce,
+                echo,
+                identity.fingerprint,
+                identity.name,
+                identity.address,
+                self._at.announced_round,
+                neighbor.is_confirmed,
+            ),
+        )

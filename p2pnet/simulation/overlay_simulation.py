@@ -1,0 +1,253 @@
+"""Nodes that find each other and keep an overlay of neighbors, with nothing to train: the membership alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from random import Random
+from typing import final
+
+from p2pnet.protocol.core.effects import Close, Effect, PutOff, Send
+from p2pnet.protocol.core.events import (
+    AwayRequested,
+    LeaveRequested,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerParted,
+    Prepared,
+)
+from p2pnet.protocol.core.notices import MemberChange, MemberChanged
+from p2pnet.protocol.core.types import FeatureStatistics, PeerId
+from p2pnet.protocol.membership.machine import MembershipMachine
+from p2pnet.protocol.membership.timing import MembershipTiming
+from p2pnet.protocol.messages.membership import MembershipMessage, MemberState, Record
+from p2pnet.protocol.messages.wire import encode
+from p2pnet.protocol.node import Node, NodeEvent
+from p2pnet.protocol.peering.overlay_peering import OverlayPeering
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
+from p2pnet.simulation.observer import Observer
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.training.learner import Learner
+
+MAX_NAME_LENGTH = 12
+WINDOW_S = 10.0
+"""Over this time rates are taken."""
+
+
+@final
+class IdleSession(SessionMachine):
+    """Trains nothing, and notes which peers are neighbors."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self.links: set[PeerId] = set()
+        """The peers to exchange shares with."""
+        self.news: list[PeerConnected | PeerDisconnected | PeerParted] = []
+        """All that it was told of its neighbors."""
+        self.refused: set[PeerId] = set()
+        """Peers with which it will have nothing to do."""
+
+    @property
+    def identity(self) -> Identity:
+        return self._identity
+
+    @property
+    def rounds(self) -> RoundMachine | None:
+        return None
+
+    def start(self, now: float) -> list[SessionEffect]:
+        return []
+
+    def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
+        match event:
+            case PeerConnected(peer):
+                self.news.append(event)
+                self.links.add(peer)
+                if peer in self.refused:
+                    return [PutOff(peer, peer, "nothing to train together", is_ours=True)]
+            case PeerDisconnected(peer) | PeerParted(peer):
+                self.news.append(event)
+                self.links.discard(peer)
+            case LeaveRequested() | AwayRequested():
+                return [Close()]
+            case _:
+                pass  # an idle session takes part in no rounds
+        return []
+
+    def next_deadline(self) -> float | None:
+        return None
+
+
+@final
+class TrafficMeter(Observer):
+    """Counts what each agent sends, in windows of time."""
+
+    def __init__(self) -> None:
+        self.bytes_sent: dict[PeerId, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        """Of each agent, in each window of WINDOW_S."""
+
+    def started(self, now: float, peer: PeerId) -> None:
+        return
+
+    def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
+        return
+
+    def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            n_bytes = sum(len(frame) for frame in encode(effect.message))
+            self.bytes_sent[peer][int(now // WINDOW_S)] += n_bytes
+
+    def rates(self, peers: Iterable[PeerId], since: float, until: float) -> Mapping[PeerId, list[float]]:
+        """Bytes per second of each agent, in each whole window between."""
+        windows = range(round(since / WINDOW_S), round(until / WINDOW_S))
+        return {peer: [self.bytes_sent[peer][window] / WINDOW_S for window in windows] for peer in peers}
+
+
+@final
+class Watcher(Observer):
+    """Calls a function for everything that happens, if there is one."""
+
+    def __init__(self) -> None:
+        self.watch: Callable[[float, PeerId, NodeEvent | Effect], None] | None = None
+
+    def started(self, now: float, peer: PeerId) -> None:
+        return
+
+    def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
+        if self.watch is not None:
+            self.watch(now, peer, event)
+
+    def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
+        if self.watch is not None:
+            self.watch(now, peer, effect)
+
+
+@final
+class OverlaySimulation:
+    """N agents of the simulator that gossip; the only source of chance is the seed."""
+
+    def __init__(self, timing: MembershipTiming, conditions: Conditions, seed: int = 0) -> None:
+        self.timing = timing
+        self.meter = TrafficMeter()
+        self.watcher = Watcher()
+        self.simulator = Simulator(conditions, seed, observers=[self.meter, self.watcher])
+        self.machines: dict[PeerId, MembershipMachine] = {}
+        """Of the agents alive."""
+        self.sessions: dict[PeerId, IdleSession] = {}
+        self._rng = Random(seed)  # noqa: S311  (a simulation's)
+
+    # What a script says.
+
+    def add(
+        self,
+        peer: PeerId,
+        seeds: Collection[PeerId],
+        *,
+        is_dialable: bool = True,
+        incarnation: int = 1,
+        max_neighbors: int = 8,
+        known: Iterable[PeerId] = (),
+    ) -> None:
+        """Start an agent that knows the seeds, and has been told of those `known` already."""
+        me = record_of(peer, incarnation, is_dialable=is_dialable)
+        addresses = {seed: address_of(seed) for seed in seeds}
+        rng = Random(self._rng.random())  # noqa: S311
+        machine = MembershipMachine(me, addresses, lambda _: True, max_neighbors, self.timing, rng)
+        for other in known:
+            machine.members.merge(record_of(other), self.now)
+        session = IdleSession(Identity(peer, me.name, incarnation, {}, me.address))
+        self.machines[peer], self.sessions[peer] = machine, session
+        self.simulator.add(peer, Node(session, OverlayPeering(machine, addresses), rng), _nothing_to_train)
+
+    def crash(self, peers: Iterable[PeerId]) -> None:
+        """End processes without a word: their connections close, and dialing them is refused."""
+        for peer in peers:
+            del self.machines[peer], self.sessions[peer]
+            self.simulator.crash(peer)
+
+    def leave(self, peer: PeerId) -> None:
+        """Let an agent take leave of the network."""
+        self.simulator.handle(peer, LeaveRequested())
+        self.crash([peer])
+
+    def partition(self, groups: Iterable[Collection[PeerId]]) -> None:
+        """Cut the network: nothing passes between groups, and no agent is told."""
+        self.simulator.network.partition(groups)
+
+    def heal(self) -> None:
+        self.simulator.network.heal()
+
+    def tell(self, sender: PeerId, receiver: PeerId, message: MembershipMessage) -> None:
+        """Let a message of the sender arrive after the latency, whatever the sender thinks of it."""
+        self.simulator.post(self.simulator.conditions.latency_s, receiver, MessageReceived(sender, message))
+
+    def run(self, seconds: float) -> None:
+        self.simulator.run(deadline=self.now + seconds)
+
+    # What can be seen.
+
+    @property
+    def now(self) -> float:
+        return self.simulator.now
+
+    @property
+    def links(self) -> Mapping[PeerId, set[PeerId]]:
+        """The peers with which each agent has been told to exchange shares."""
+        return {peer: session.links for peer, session in self.sessions.items()}
+
+    def views(self) -> dict[PeerId, set[PeerId]]:
+        """The active view of each agent."""
+        return {peer: {neighbor.peer for neighbor in machine.view} for peer, machine in self.machines.items()}
+
+    def n_components(self) -> int:
+        """Of the graph of neighbors that both hold each other for such."""
+        views = self.views()
+        unseen = set(views)
+        n_components = 0
+        while unseen:
+            n_components += 1
+            frontier = {unseen.pop()}
+            while frontier:
+                peer = frontier.pop()
+                reached = {other for other in views[peer] if other in unseen and peer in views[other]}
+                unseen -= reached
+                frontier |= reached
+        return n_components
+
+    def asymmetric(self) -> list[tuple[PeerId, PeerId]]:
+        """Pairs of which one only holds the other for its neighbor."""
+        views = self.views()
+        return [(peer, other) for peer, view in views.items() for other in view if peer not in views.get(other, ())]
+
+    def n_holding(self, peer: PeerId, states: Collection[MemberState | None]) -> int:
+        """How many of the others hold the peer to be in one of the states; None is for never heard of, or forgotten."""
+        found = (machine.members.find(peer) for other, machine in self.machines.items() if other != peer)
+        return sum((None if member is None else member.state) in states for member in found)
+
+    def n_changes(self, change: MemberChange) -> int:
+        """How often agents have noted this change of a member so far."""
+        notices = (notice for _, _, notice in self.simulator.notices)
+        return sum(isinstance(notice, MemberChanged) and notice.change is change for notice in notices)
+
+    def rates(self, since: float, until: float) -> Mapping[PeerId, list[float]]:
+        """Bytes per second of each agent alive, in each whole window between."""
+        return self.meter.rates(self.machines, since, until)
+
+
+def record_of(peer: PeerId, incarnation: int = 1, *, is_dialable: bool = True) -> Record:
+    """What an agent says of itself."""
+    address = address_of(peer) if is_dialable else ""
+    return Record(peer, MemberState.ALIVE, incarnation, address, peer[:MAX_NAME_LENGTH])
+
+
+def address_of(peer: PeerId) -> str:
+    """As long as addresses are."""
+    return f"tcp://192.0.2.200:{7000 + sum(peer.encode()) % 1000}"
+
+
+def _nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
+    raise AssertionError(f"nothing is trained, whatever was found: {statistics}")

@@ -1,0 +1,68 @@
+"""Nodes that are wired to their neighbors and train at once: rounds only, without discovery and statistics."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import assert_never, final
+
+from p2pnet.protocol.core.effects import HangUp
+from p2pnet.protocol.core.events import (
+    DeadlineReached,
+    DialFailed,
+    LeaveRequested,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerFound,
+    PeerHeard,
+    PeerPutOff,
+    Prepared,
+)
+from p2pnet.protocol.core.types import Array, FeatureStatistics, PeerId
+from p2pnet.protocol.node import Node
+from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.session import Session
+from p2pnet.simulation.simulator import Preparation
+from p2pnet.training.learner import Learner
+
+
+@final
+class WiredPeering(Peering):
+    """Every peer that is connected is a neighbor: the wires are the graph."""
+
+    def start(self, now: float) -> list[PeeringEffect]:
+        return []
+
+    def next_deadline(self) -> float | None:
+        return None
+
+    def is_neighbor(self, peer: PeerId) -> bool:
+        return True
+
+    def is_missed(self, peer: PeerId) -> bool:
+        return True
+
+    def handle(self, event: PeeringEvent, now: float) -> list[PeeringEffect]:
+        match event:
+            case PeerHeard():
+                return []
+            case PeerConnected() | PeerDisconnected():
+                return [event]
+            case PeerPutOff(peer):
+                return [HangUp(peer)]
+            case DialFailed() | PeerFound() | MessageReceived() | DeadlineReached() | LeaveRequested():
+                return []
+            case _:
+                assert_never(event)
+
+
+def wired_agent(identity: Identity, options: RoundOptions, params: Array, learner: Learner) -> tuple[Node, Preparation]:
+    """A node that trains with the agents that it is wired to, from these parameters; and its preparation."""
+
+    def prepare(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:  # noqa: ARG001
+        return Prepared({}, params), learner
+
+    # Chance has nothing to decide where no neighbor is dialed.
+    return Node(Session(identity, options, own=None), WiredPeering(), Random(0)), prepare  # noqa: S311
