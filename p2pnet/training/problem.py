@@ -13,20 +13,24 @@ from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, S
 from p2pnet.config.terms import StepRuleTerm, parse_penalty, parse_step_rule
 from p2pnet.data.reading import Samples
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.best_response import BestResponseSolver
-from p2pnet.optim.blocks import partition
-from p2pnet.optim.local_cost import LocalCost, Map, serial_map
+from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.losses import Loss, loss_by_name
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
 from p2pnet.optim.metrics import accuracy, r2_score
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.models import Model
-from p2pnet.optim.penalties import Penalty, penalty_by_name
-from p2pnet.optim.solvers import check_solver
+from p2pnet.optim.models.base import Model
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.models.user_model import load_model
+from p2pnet.optim.penalties.base import Penalty
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.proximal_weight import ConstantWeight, ProximalWeightRule, SecantWeight
+from p2pnet.optim.solvers.best_response import BestResponseSolver
+from p2pnet.optim.solvers.blocks import partition
+from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_sizes import DiminishingStep, FullStep, MomentumStep, StepSizeRule
-from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
-from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
-from p2pnet.optim.user_model import load_model
+from p2pnet.optim.surrogates.base import Surrogate
+from p2pnet.optim.surrogates.full import FullLinearization
+from p2pnet.optim.surrogates.partial import PartialLinearization
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
@@ -48,12 +52,12 @@ class Problem:
     def first_params(self) -> Array:
         return self.model.init(np.random.default_rng(self.seed))
 
-    def local_cost(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalCost:
-        return LocalCost(
+    def local_objective(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalObjective:
+        return LocalObjective(
             self.model, self.loss, samples.X, samples.Y, samples.weights, n_chunks=n_chunks, chunk_map=chunk_map
         )
 
-    def objective(self, params: Array, cost: LocalCost) -> float:
+    def objective(self, params: Array, cost: LocalObjective) -> float:
         """The mean loss over the samples of `cost`, plus the penalty."""
         return cost.value(params) + self.penalty.value(params)
 
@@ -111,7 +115,7 @@ def make_optimizer(
     blocks = partition(problem.model, settings.blocks) if is_in_blocks else ()
     return LocalOptimizer(
         # A block's solve is one thread's; samples are for the threads where there are no blocks.
-        problem.local_cost(samples, 1 if is_in_blocks else settings.workers, pool_map),
+        problem.local_objective(samples, 1 if is_in_blocks else settings.workers, pool_map),
         problem.penalty,
         surrogate,
         rule,

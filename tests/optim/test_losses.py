@@ -8,17 +8,14 @@ from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from p2pnet.errors import ConfigError, DataError
 from p2pnet.optim.arrays import AnyArray, Array
-from p2pnet.optim.losses import (
-    HalfSquared,
-    Huber,
-    LogCosh,
-    Logistic,
-    Loss,
-    PoissonDeviance,
-    SoftmaxCrossEntropy,
-    SquaredHinge,
-    loss_by_name,
-)
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.losses.half_squared import HalfSquared
+from p2pnet.optim.losses.huber import Huber
+from p2pnet.optim.losses.log_cosh import LogCosh
+from p2pnet.optim.losses.margin import Logistic, SquaredHinge
+from p2pnet.optim.losses.poisson_deviance import PoissonDeviance
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 LOSSES: list[tuple[Loss, int]] = [
     (HalfSquared(), 2),

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnet.errors import ConfigError, ModelError
-from p2pnet.optim.activations import ACTIVATIONS
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.models import Linearization
+from p2pnet.optim.models.activations.by_name import ACTIVATIONS
+from p2pnet.optim.models.base import Linearization
+from p2pnet.optim.models.mlp import Mlp
 
 SIZES = [(5, 3), (5, 7, 3), (4, 6, 5, 2), (3, 4, 4, 4, 1)]
 sizes = st.lists(st.integers(1, 6), min_size=2, max_size=5)

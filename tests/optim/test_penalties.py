@@ -8,21 +8,14 @@ from scipy.optimize import minimize
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import (
-    Box,
-    ElasticNet,
-    GroupL2,
-    KinkedPenalty,
-    NoPenalty,
-    Penalty,
-    SmoothPenalty,
-    SquaredL2,
-    l1,
-    neuron_groups,
-    non_negativity,
-    penalty_by_name,
-)
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.base import NonsmoothPenalty, Penalty, SmoothPenalty
+from p2pnet.optim.penalties.box import Box, non_negativity
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.penalties.elastic_net import ElasticNet, l1
+from p2pnet.optim.penalties.group_l2 import GroupL2, neuron_groups
+from p2pnet.optim.penalties.no_penalty import NoPenalty
+from p2pnet.optim.penalties.squared_l2 import SquaredL2
 
 PENALIZED = np.array([True, True, False, True, True, False])
 PENALTIES: list[Penalty] = [
@@ -120,21 +113,25 @@ def test_the_parts_of_blocks_make_up_the_whole(penalty: Penalty, w: Array, g: Ar
 
 
 @pytest.mark.parametrize(
-    "penalty", [p for p in PENALTIES if isinstance(p, KinkedPenalty)], ids=lambda penalty: penalty.describe()
+    "penalty", [p for p in PENALTIES if isinstance(p, NonsmoothPenalty)], ids=lambda penalty: penalty.describe()
 )
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_along_its_face_a_penalty_is_smooth_with_the_derivatives_it_says(penalty: KinkedPenalty, seed: int) -> None:
+def test_in_its_free_parameters_a_penalty_is_smooth_with_the_derivatives_it_says(
+    penalty: NonsmoothPenalty, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     w = penalty.prox(rng.standard_normal(6), 0.5)
-    face = penalty.face(w)
-    t, h = rng.standard_normal(6) * face.is_free, 1e-6
-    assert face.gradient @ t == pytest.approx((penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7)
-    change = (penalty.face(w + h * t).gradient - penalty.face(w - h * t).gradient) / (2 * h)
+    active = penalty.active_set(w)
+    t, h = rng.standard_normal(6) * active.is_free, 1e-6
+    assert active.gradient @ t == pytest.approx(
+        (penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7
+    )
+    change = (penalty.active_set(w + h * t).gradient - penalty.active_set(w - h * t).gradient) / (2 * h)
     is_away = np.abs(w) > 1e-2  # the change of a gradient cannot be measured across a kink
-    np.testing.assert_allclose((face.curvature(t) - change)[face.is_free & is_away], 0.0, atol=1e-3)
-    far = face.projected(w + 3.0 * rng.standard_normal(6) * face.is_free)
-    np.testing.assert_array_equal(far[~face.is_free], w[~face.is_free])
+    np.testing.assert_allclose((active.curvature(t) - change)[active.is_free & is_away], 0.0, atol=1e-3)
+    far = active.projected(w + 3.0 * rng.standard_normal(6) * active.is_free)
+    np.testing.assert_array_equal(far[~active.is_free], w[~active.is_free])
     assert np.isfinite(penalty.value(far))
     if isinstance(penalty, ElasticNet):
         assert np.all((far * w)[PENALIZED] >= 0.0)

@@ -10,14 +10,25 @@ from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, LogisticRe
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.linear_system import LinearSystem
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.losses import HalfSquared, Logistic, Loss, PoissonDeviance, SoftmaxCrossEntropy, loss_by_name
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.newton import solved
-from p2pnet.optim.penalties import NoPenalty, Penalty, penalty_by_name
-from p2pnet.optim.solvers import Solver, Status, choose_solver, solve, solver_by_name
-from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate, SurrogateProblem
+from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.losses.half_squared import HalfSquared
+from p2pnet.optim.losses.margin import Logistic
+from p2pnet.optim.losses.poisson_deviance import PoissonDeviance
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.base import Penalty
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.penalties.no_penalty import NoPenalty
+from p2pnet.optim.solvers.base import Solver, Status, solve
+from p2pnet.optim.solvers.by_name import choose_solver, solver_by_name
+from p2pnet.optim.solvers.direct import solved
+from p2pnet.optim.solvers.linear_system import LinearSystem
+from p2pnet.optim.surrogates.base import Surrogate
+from p2pnet.optim.surrogates.full import FullLinearization
+from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 SMOOTH = ["cg", "cg-jacobi", "direct"]
 GENERAL = ["accelerated-proximal-gradient"]
@@ -30,13 +41,13 @@ COUNTS = RNG.poisson(np.exp(0.3 * X[:, 0] + 0.2))
 
 
 def problem_at(
-    cost: LocalCost, penalty: Penalty, w: Array, tau: float, surrogate: Surrogate | None = None
+    cost: LocalObjective, penalty: Penalty, w: Array, tau: float, surrogate: Surrogate | None = None
 ) -> SurrogateProblem:
     local_model = (surrogate or PartialLinearization()).local_model(cost, w, np.random.default_rng(0))
     return SurrogateProblem(local_model, w, local_model.gradient_at_origin, penalty, tau)
 
 
-def minimised(cost: LocalCost, penalty: Penalty, solver_name: str) -> Array:
+def minimised(cost: LocalObjective, penalty: Penalty, solver_name: str) -> Array:
     """The minimiser of a linear model's cost + penalty, by the proximal point method: local steps with a small τ."""
     w: Array = np.zeros(cost.model.n_params)
     for _ in range(30):
@@ -49,25 +60,29 @@ def minimised(cost: LocalCost, penalty: Penalty, solver_name: str) -> Array:
 class TestAgainstScikitLearn:
     def test_ridge(self, name: str) -> None:
         model = Mlp((8, 1))
-        w = minimised(LocalCost(model, HalfSquared(), X, NUMBERS), penalty_by_name("l2", model, 0.2), name)
+        w = minimised(LocalObjective(model, HalfSquared(), X, NUMBERS), penalty_by_name("l2", model, 0.2), name)
         reference = Ridge(alpha=0.2 * len(X), tol=1e-12).fit(X, NUMBERS)
         np.testing.assert_allclose(w, [*reference.coef_, reference.intercept_], atol=1e-6)
 
     def test_weighted_ridge(self, name: str) -> None:
         model, weights = Mlp((8, 1)), np.random.default_rng(1).uniform(0.1, 3.0, len(X))
-        w = minimised(LocalCost(model, HalfSquared(), X, NUMBERS, weights), penalty_by_name("l2", model, 0.2), name)
+        w = minimised(
+            LocalObjective(model, HalfSquared(), X, NUMBERS, weights), penalty_by_name("l2", model, 0.2), name
+        )
         reference = Ridge(alpha=0.2 * weights.sum(), tol=1e-12).fit(X, NUMBERS, weights)
         np.testing.assert_allclose(w, [*reference.coef_, reference.intercept_], atol=1e-6)
 
     def test_logistic_regression(self, name: str) -> None:
         model, is_first = Mlp((8, 1)), (CLASSES == 0).astype(int)
-        w = minimised(LocalCost(model, Logistic(), X, is_first), penalty_by_name("l2", model, 0.05), name)
+        w = minimised(LocalObjective(model, Logistic(), X, is_first), penalty_by_name("l2", model, 0.05), name)
         reference = LogisticRegression(C=1 / (0.05 * len(X)), tol=1e-10, max_iter=5000).fit(X, is_first)
         np.testing.assert_allclose(w, [*reference.coef_[0], reference.intercept_[0]], atol=1e-6)
 
     def test_multinomial_regression(self, name: str) -> None:
         model = Mlp((8, 3))
-        w = minimised(LocalCost(model, SoftmaxCrossEntropy(), X, CLASSES), penalty_by_name("l2", model, 0.05), name)
+        w = minimised(
+            LocalObjective(model, SoftmaxCrossEntropy(), X, CLASSES), penalty_by_name("l2", model, 0.05), name
+        )
         reference = LogisticRegression(C=1 / (0.05 * len(X)), tol=1e-10, max_iter=5000).fit(X, CLASSES)
         W, b = model.layer(w, 0)
         np.testing.assert_allclose(W, reference.coef_, atol=1e-6)
@@ -75,7 +90,7 @@ class TestAgainstScikitLearn:
 
     def test_poisson_regression(self, name: str) -> None:
         model = Mlp((8, 1))
-        w = minimised(LocalCost(model, PoissonDeviance(), X, COUNTS), penalty_by_name("l2", model, 0.1), name)
+        w = minimised(LocalObjective(model, PoissonDeviance(), X, COUNTS), penalty_by_name("l2", model, 0.1), name)
         reference = PoissonRegressor(alpha=0.1, tol=1e-10, max_iter=5000).fit(X, COUNTS)
         np.testing.assert_allclose(w, [*reference.coef_, reference.intercept_], atol=1e-6)
 
@@ -93,7 +108,7 @@ def test_sparse_regression_against_scikit_learn(
     name: str, penalty_name: str, reference: Lasso | ElasticNet | LinearRegression
 ) -> None:
     model = Mlp((8, 1))
-    w = minimised(LocalCost(model, HalfSquared(), X, NUMBERS), penalty_by_name(penalty_name, model, 0.3), name)
+    w = minimised(LocalObjective(model, HalfSquared(), X, NUMBERS), penalty_by_name(penalty_name, model, 0.3), name)
     reference.fit(X, NUMBERS)
     np.testing.assert_allclose(w, [*reference.coef_, reference.intercept_], atol=1e-6)
     np.testing.assert_array_equal(w[:-1] == 0.0, reference.coef_ == 0.0)
@@ -102,7 +117,7 @@ def test_sparse_regression_against_scikit_learn(
 @pytest.mark.parametrize("name", KINKED)
 def test_sparse_logistic_regression_against_scikit_learn(name: str) -> None:
     model, is_first = Mlp((8, 1)), (CLASSES == 0).astype(int)
-    w = minimised(LocalCost(model, Logistic(), X, is_first), penalty_by_name("l1", model, 0.05), name)
+    w = minimised(LocalObjective(model, Logistic(), X, is_first), penalty_by_name("l1", model, 0.05), name)
     reference = LogisticRegression(
         l1_ratio=1.0, C=1 / (0.05 * len(X)), solver="saga", tol=1e-12, max_iter=100_000, random_state=0
     ).fit(X, is_first)
@@ -118,7 +133,7 @@ def network_problem(loss: Loss, penalty_name: str, n_outputs: int, tau: float = 
         Y = COUNTS
     w = model.init(np.random.default_rng(3))
     penalty = penalty_by_name(penalty_name, model, 0.02, lower=-0.3, upper=0.3)
-    return problem_at(LocalCost(model, loss, X, Y, n_chunks=2), penalty, w, tau)
+    return problem_at(LocalObjective(model, loss, X, Y, n_chunks=2), penalty, w, tau)
 
 
 NETWORKS = [
@@ -154,7 +169,7 @@ def test_all_solvers_find_the_same_minimum(loss_name: str, n_outputs: int, penal
 @pytest.mark.parametrize("penalty_name", ["none", "l2", "l1", "group", "box"])
 def test_full_linearisation_takes_one_proximal_step(penalty_name: str) -> None:
     model = Mlp((8, 6, 3))
-    cost = LocalCost(model, SoftmaxCrossEntropy(), X, CLASSES)
+    cost = LocalObjective(model, SoftmaxCrossEntropy(), X, CLASSES)
     w, penalty = model.init(np.random.default_rng(0)), penalty_by_name(penalty_name, model, 0.02)
     problem = problem_at(cost, penalty, w, 2.0, FullLinearization())
     solution = solve(problem, choose_solver(problem))
@@ -235,7 +250,7 @@ def test_primal_and_dual_direct_solves_are_solves(n_rows: int, n_params: int, se
 def test_the_choice_follows_penalty_surrogate_and_size() -> None:
     def chosen(n_samples: int, penalty_name: str, surrogate: Surrogate | None = None) -> str:
         model, rng = Mlp((8, 20, 1)), np.random.default_rng(0)
-        cost = LocalCost(model, HalfSquared(), rng.standard_normal((n_samples, 8)), rng.standard_normal(n_samples))
+        cost = LocalObjective(model, HalfSquared(), rng.standard_normal((n_samples, 8)), rng.standard_normal(n_samples))
         penalty = penalty_by_name(penalty_name, model, 0.1)
         return choose_solver(problem_at(cost, penalty, model.init(rng), 0.1, surrogate)).name
 
@@ -253,7 +268,7 @@ def test_names_that_do_not_fit_are_refused() -> None:
         with pytest.raises(ConfigError, match="needs a smooth penalty"):
             solve(problem, solver_by_name(name, problem))
     smooth = network_problem(HalfSquared(), "l2", 1)
-    with pytest.raises(ConfigError, match="penalties with kinks"):
+    with pytest.raises(ConfigError, match="nonsmooth penalties"):
         solve(smooth, solver_by_name("proximal-newton", smooth))
     chosen: Solver = solver_by_name("auto", problem)
     assert chosen.name == choose_solver(problem).name

@@ -45,14 +45,14 @@ def test_a_step_stops_when_its_time_is_up_with_what_it_has() -> None:
     learner, params = learner_with(step_limit_s=4.0)
     done = step_of(learner, params)
     assert learner.n_iterations == 3  # the clock is read when the time begins, and before each iteration
-    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+    assert learner.optimizer.objective.value(done.params) < learner.optimizer.objective.value(params)
 
 
 def test_a_step_that_is_cut_short_ends_with_what_it_has() -> None:
     learner, params = learner_with(step_limit_s=np.inf, at_the_third_look=lambda: learner.cut_short(0))
     done = step_of(learner, params)
     assert learner.n_iterations == 3
-    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+    assert learner.optimizer.objective.value(done.params) < learner.optimizer.objective.value(params)
 
 
 def test_the_step_after_one_that_was_cut_short_is_whole() -> None:

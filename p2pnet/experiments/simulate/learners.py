@@ -21,7 +21,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
     metric = problem.metric(workload.test)
     if options.algorithm in ("dgd", "dpsgd"):
         return lambda k, shard: DescentLearner(
-            problem.local_cost(shard),
+            problem.local_objective(shard),
             problem.penalty,
             metric,
             step_size=options.step_size,
