@@ -53,7 +53,7 @@ class Convex:
         self.names = [f"agent-{k}" for k in range(N_AGENTS)]
         self.model = Mlp((N_FEATURES, 1), "identity")
         self.loss = loss_by_name(loss)
-        self.penalty = penalty_by_name(penalty, self.model, 0.02 if penalty != "none" else 0.0)
+        self.penalty = penalty_by_name(penalty, self.model, *(() if penalty == "none" else (0.02,)))
         truth = rng.normal(size=N_FEATURES) * (rng.random(N_FEATURES) < 0.6)
         self.shards: dict[str, tuple[Array, Array]] = {}
         for k, name in enumerate(self.names):

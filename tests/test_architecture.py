@@ -78,6 +78,7 @@ def test_a_room_without_a_world_imports_its_own_and_a_few_pure_libraries(room: s
                 first in libraries
                 or is_within(name, f"p2pnet.{room}")
                 or is_within(name, "p2pnet.errors")
+                or (room == "optim" and is_within(name, "p2pnet.catalogue"))
                 or (first in sys.stdlib_module_names and first not in SEES_THE_WORLD)
             )
             assert is_allowed, f"{path.relative_to(PACKAGE)} must not import {name}"
@@ -112,10 +113,18 @@ def test_nothing_is_ever_unpickled() -> None:
         assert not names & FORBIDDEN_SERIALISERS, f"{path.relative_to(PACKAGE)} must not use pickle or its kin"
 
 
-def test_settings_know_nothing_of_what_they_set() -> None:
-    for path in sources("config"):
+@pytest.mark.parametrize(("room", "below"), [("catalogue", set()), ("config", {"catalogue"})])
+def test_the_catalogue_and_the_settings_know_nothing_of_what_they_name(room: str, below: set[str]) -> None:
+    assert any(sources(room))
+    for path in sources(room):
         for name in imports(path):
-            assert not is_within(name, "p2pnet") or is_within(name, "p2pnet.config") or is_within(name, "p2pnet.errors")
+            known = {"errors", room, *below}
+            assert not is_within(name, "p2pnet") or any(is_within(name, f"p2pnet.{one}") for one in known)
+
+
+def test_the_catalogue_needs_the_standard_library_only() -> None:
+    for path in sources("catalogue"):
+        assert {name.partition(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "p2pnet"}
 
 
 def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:

@@ -160,8 +160,9 @@ def test_each_option_of_the_demo_arrives(demos: list[DemoOptions]) -> None:
     ("arguments", "what"),
     [
         (["--agents", "1"], "--agents 1: must be at least 2"),
-        (["--topology", "torus"], "--topology torus: must be one of ring"),
-        (["--topology", "random:2"], "--topology random:2: must be"),
+        (["--topology", "matching"], "--topology matching: must be one of ring"),
+        (["--topology", "moebius"], "--topology moebius: must be one of ring"),
+        (["--topology", "random:2"], "--topology random:2: P must be above 0"),
         (["--data", "mnist"], "--data mnist: must be one of digits"),
         (["--target", "y"], "--target y: is for files"),
         (["--task", "regression"], "--task regression: is for files"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from chaos_processes.fleet import Fleet
 from chaos_processes.wiring import Loopback
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_centrally
 from p2pnet.experiments.workload import Workload
 from p2pnet.optim.arrays import Array

@@ -31,7 +31,8 @@ COST = LocalObjective(MODEL, SoftmaxCrossEntropy(), X, Y)
 
 def problem_at(w: Array, penalty_name: str, surrogate: Surrogate, tau: float = 0.5) -> SurrogateProblem:
     local_model = surrogate.local_model(COST, w, np.random.default_rng(0))
-    penalty = penalty_by_name(penalty_name, MODEL, 1e-2)
+    numbers = (-1.0, 1.0) if penalty_name == "box" else (1e-2,)
+    penalty = penalty_by_name(penalty_name, MODEL, *numbers)
     return SurrogateProblem(local_model, w, local_model.gradient_at_origin, penalty, tau)
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from p2pnet.catalogue import penalties as catalogue
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.models.mlp import Mlp
@@ -164,20 +165,25 @@ def test_groups_are_the_fan_in_of_neurons_and_biases_join_only_if_asked() -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["none", "l2", "l1", "elastic-net", "group", "box", "non-negative"])
-def test_by_name_biases_are_left_out_unless_asked(name: str) -> None:
-    model = Mlp((3, 2, 1))
+NUMBERS = {"STRENGTH": 0.5, "L1_RATIO": 0.5, "LOWER": -1.0, "UPPER": 1.0}
+
+
+@pytest.mark.parametrize("entry", list(catalogue.PENALTIES), ids=lambda entry: entry.name)
+def test_by_name_biases_are_left_out_unless_asked(entry: catalogue.PenaltyEntry) -> None:
+    model, name = Mlp((3, 2, 1)), entry.name
+    numbers = [NUMBERS[parameter.name] for parameter in entry.parameters]
+    assert isinstance(penalty_by_name(name, model, *numbers), SmoothPenalty if entry.is_smooth else NonsmoothPenalty)
     w = np.linspace(-2.0, -1.5, model.n_params)
-    left_out = penalty_by_name(name, model, 0.5).prox(w, 1.0)
+    left_out = penalty_by_name(name, model, *numbers).prox(w, 1.0)
     np.testing.assert_array_equal(left_out[model.is_bias()], w[model.is_bias()])
     if name != "none":
-        asked = penalty_by_name(name, model, 0.5, is_bias_penalized=True).prox(w, 1.0)
+        asked = penalty_by_name(name, model, *numbers, is_bias_penalized=True).prox(w, 1.0)
         assert np.all(asked != w)
 
 
 def test_what_makes_no_sense_is_refused() -> None:
     model = Mlp((3, 2, 1))
-    with pytest.raises(ConfigError, match="unknown penalty 'l0'"):
+    with pytest.raises(ConfigError, match="penalty 'l0': must be one of none, l2"):
         penalty_by_name("l0", model)
     with pytest.raises(ConfigError, match="strength is -1"):
         SquaredL2(-1.0)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pnet.catalogue import losses as catalogue
 from p2pnet.optim.arrays import AnyArray, Array
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.losses.base import Loss
@@ -40,7 +41,7 @@ combinations = [
 
 def local_objective(model: Mlp, loss: Loss, rng: np.random.Generator, n_samples: int = 20) -> LocalObjective:
     Y: AnyArray = rng.standard_normal((n_samples, model.n_outputs))
-    if loss.name in {"logistic", "squared-hinge", "softmax-cross-entropy"}:
+    if "classification" in catalogue.LOSSES[loss.name].tasks:
         Y = rng.integers(0, max(model.n_outputs, 2), n_samples)
     if loss.name == "poisson-deviance":
         Y = rng.integers(0, 4, n_samples)

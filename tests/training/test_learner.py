@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.protocol.messages.training import Array
 from p2pnet.protocol.rounds.effects import Evaluate, LocalStepDone, RunLocalStep

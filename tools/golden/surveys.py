@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from p2pnet.experiments.topology import make_topology
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighborhood import Identity
 from p2pnet.protocol.rounds.options import RoundOptions

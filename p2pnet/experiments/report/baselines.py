@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.proximal_weight import ProximalWeightRule

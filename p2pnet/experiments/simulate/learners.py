@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from p2pnet.config import AlgorithmSettings
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.simulate.descent import DescentLearner
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload

@@ -2,19 +2,18 @@
 
 from typing import Final
 
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.solvers import SOLVERS, SolverEntry
 from p2pnet.errors import ConfigError
 from p2pnet.optim.penalties.base import NonsmoothPenalty, Penalty, SmoothPenalty
 from p2pnet.optim.solvers.accelerated_proximal_gradient import AcceleratedProximalGradient
-from p2pnet.optim.solvers.base import Solution, Solver, Status, solve
-from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients, JacobiPreconditioner
+from p2pnet.optim.solvers.base import Solver
+from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
 from p2pnet.optim.solvers.direct import Direct
 from p2pnet.optim.solvers.proximal_gradient import ProximalStep
 from p2pnet.optim.solvers.proximal_newton import ProximalNewton
 from p2pnet.optim.surrogates.full import FirstOrderModel
 from p2pnet.optim.surrogates.problem import SurrogateProblem
-
-__all__ = ["Solution", "Solver", "Status", "check_solver", "choose_solver", "solve", "solver_by_name"]
-
 
 MAX_DIRECT_MULTIPLICATIONS: Final = 40_000_000
 """MLP 8-20-1 with 82 samples (1.4 million): direct 0.6 ms, conjugate gradients 1.2 to 3.6 ms; with 819 samples (33
@@ -50,22 +49,38 @@ def solver_by_name(name: str, problem: SurrogateProblem) -> Solver:
     """
     if name == "auto":
         return choose_solver(problem)
-    jacobi = ConjugateGradients("cg-jacobi", JacobiPreconditioner())
-    solvers: list[Solver] = [ConjugateGradients(), jacobi, Direct(), AcceleratedProximalGradient(), ProximalNewton()]
-    for solver in solvers:
-        if solver.name == name:
-            return solver
-    raise ConfigError(f"unknown solver {name!r}; known are {', '.join(['auto', *(each.name for each in solvers)])}")
+    if name not in SOLVERS:
+        raise ConfigError(f"solver {name!r}: {SOLVERS.requirement(name, also=('auto',))}")
+    solver: Solver = SOLVERS[name].load()()
+    return solver
 
 
-def check_solver(name: str, penalty: Penalty) -> None:
-    """ConfigError if the solver called `name` cannot be used with the penalty, before anything is solved."""
-    if name in ("cg", "cg-jacobi", "direct") and not isinstance(penalty, SmoothPenalty):
-        raise ConfigError(
-            f"solver {name} is for smooth penalties (none, l2), not {penalty.describe()}; choose auto, proximal-newton "
-            "or accelerated-proximal-gradient"
-        )
-    if name == "proximal-newton" and not isinstance(penalty, NonsmoothPenalty):
-        raise ConfigError(
-            f"solver {name} is for nonsmooth penalties, not {penalty.describe()}; choose auto, cg or direct"
-        )
+def check_solver(name: str, penalty: Penalty, surrogate: str) -> None:
+    """ConfigError if the solver called `name` cannot be used with the penalty, or with the surrogate of that name,
+    before anything is solved.
+    """
+    if name == "auto":
+        return
+    entry = SOLVERS[name]
+    if not _solves(entry, penalty):
+        fitting = ["auto", *(other.name for other in SOLVERS if _solves(other, penalty))]
+        kind = f"{entry.penalties} penalties ({', '.join(_penalties(entry))})"
+        raise ConfigError(f"solver {name} is for {kind}, not {penalty.describe()}; choose {', '.join(fitting)}")
+    if entry.surrogates and surrogate not in entry.surrogates:
+        known = ", ".join(entry.surrogates)
+        raise ConfigError(f"solver {name} is for surrogate {known}, not {surrogate}; choose auto or another surrogate")
+
+
+def _solves(entry: SolverEntry, penalty: Penalty) -> bool:
+    match entry.penalties:
+        case "any":
+            return True
+        case "smooth":
+            return isinstance(penalty, SmoothPenalty)
+        case "nonsmooth":
+            return isinstance(penalty, NonsmoothPenalty)
+
+
+def _penalties(entry: SolverEntry) -> list[str]:
+    """The built-in penalties that a solver is for."""
+    return [penalty.name for penalty in PENALTIES if penalty.is_smooth == (entry.penalties == "smooth")]

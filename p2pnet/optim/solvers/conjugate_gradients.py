@@ -54,6 +54,11 @@ class ConjugateGradients(Solver):
         return _TruncatedNewton(SmoothNewton(problem), self._preconditioner, tolerance)
 
 
+def cg_jacobi() -> ConjugateGradients:
+    """Conjugate gradients with the Jacobi preconditioner."""
+    return ConjugateGradients("cg-jacobi", JacobiPreconditioner())
+
+
 @final
 class _TruncatedNewton(Solve):
     def __init__(self, newton: SmoothNewton, preconditioner: Preconditioner, tolerance: float) -> None:

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.config import ModelSettings, ObjectiveSettings
 from p2pnet.data.datasets import load_dataset
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_baselines, train_centrally
 from p2pnet.optim.penalties.base import SmoothPenalty
 from p2pnet.training.problem import Problem, make_problem
