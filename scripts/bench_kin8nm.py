@@ -15,7 +15,7 @@ from p2pnet.experiments.simulate.run import simulate
 from p2pnet.experiments.simulate.summary import stationarity_at
 from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.penalties import SmoothPenalty
+from p2pnet.optim.penalties.base import SmoothPenalty
 
 DATA = Path(__file__).parent.parent.parent / "shared" / "data" / "kin8nm.csv"
 DEFAULTS = SimulateOptions(
@@ -50,7 +50,7 @@ class Course:
     def objective(self, round_: int) -> float:
         """The worst agent's at the beginning of a round."""
         problem = self._workload.problem
-        cost = problem.local_cost(self._workload.train)
+        cost = problem.local_objective(self._workload.train)
         return max(problem.objective(trail[round_], cost) for trail in self._trails)
 
     def residual(self, round_: int) -> float:
@@ -66,7 +66,11 @@ class Course:
 def central_objective(options: SimulateOptions) -> float:
     """What L-BFGS reaches from the agents' first parameters."""
     workload = make_simulated_workload(options, [])
-    problem, penalty, cost = workload.problem, workload.problem.penalty, workload.problem.local_cost(workload.train)
+    problem, penalty, cost = (
+        workload.problem,
+        workload.problem.penalty,
+        workload.problem.local_objective(workload.train),
+    )
     if not isinstance(penalty, SmoothPenalty):
         raise TypeError(f"L-BFGS needs a smooth penalty, not {penalty.describe()}")
 

@@ -12,13 +12,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.losses import SoftmaxCrossEntropy
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.steps import SecantWeight
-from p2pnet.optim.surrogates import PartialLinearization
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.proximal_weight import SecantWeight
+from p2pnet.optim.surrogates.partial import PartialLinearization
 
 HIDDEN = 64
 GROUP = "group:1e-3"
@@ -71,7 +71,9 @@ def bench_curvature_samples() -> None:
     """What a local step costs with 100,000 samples, by the number of samples that its curvature is taken from."""
     rng = np.random.default_rng(0)
     model = Mlp((64, 32, 10))
-    cost = LocalCost(model, SoftmaxCrossEntropy(), rng.standard_normal((100_000, 64)), rng.integers(0, 10, 100_000))
+    cost = LocalObjective(
+        model, SoftmaxCrossEntropy(), rng.standard_normal((100_000, 64)), rng.integers(0, 10, 100_000)
+    )
     params = model.init(np.random.default_rng(1))
     with threadpool_limits(1):
         gradient = statistics.median(_seconds(lambda: cost.gradient(params)) for _ in range(3))
@@ -83,7 +85,7 @@ def bench_curvature_samples() -> None:
             )
 
 
-def _local_step(cost: LocalCost, params: Array, n_samples: int | None) -> Callable[[], object]:
+def _local_step(cost: LocalObjective, params: Array, n_samples: int | None) -> Callable[[], object]:
     penalty = penalty_by_name("l2", cost.model, 1e-3)
     rng = np.random.default_rng(2)
     optimizer = LocalOptimizer(cost, penalty, PartialLinearization(n_samples), SecantWeight(0.1), rng)

@@ -13,13 +13,13 @@ from p2pnet.config import AlgorithmSettings
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.losses import loss_by_name
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.steps import SecantWeight
-from p2pnet.optim.surrogates import PartialLinearization
+from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.proximal_weight import SecantWeight
+from p2pnet.optim.surrogates.partial import PartialLinearization
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -54,7 +54,7 @@ class Convex:
         self.names = [f"agent-{k}" for k in range(N_AGENTS)]
         self.model = Mlp((N_FEATURES, 1), "identity")
         self.loss = loss_by_name(loss)
-        self.penalty = penalty_by_name(penalty, self.model, 0.02 if penalty != "none" else 0.0)
+        self.penalty = penalty_by_name(penalty, self.model, *(() if penalty == "none" else (0.02,)))
         truth = rng.normal(size=N_FEATURES) * (rng.random(N_FEATURES) < 0.6)
         self.shards: dict[str, tuple[Array, Array]] = {}
         for k, name in enumerate(self.names):
@@ -64,10 +64,10 @@ class Convex:
             self.shards[name] = (X, Y[:, np.newaxis] if loss == "half-squared" else Y)
         self._solutions: dict[tuple[str, ...], Array] = {}
 
-    def cost(self, names: Sequence[str]) -> LocalCost:
+    def cost(self, names: Sequence[str]) -> LocalObjective:
         X = np.vstack([self.shards[name][0] for name in names])
         Y = np.concatenate([self.shards[name][1] for name in names])
-        return LocalCost(self.model, self.loss, X, Y)
+        return LocalObjective(self.model, self.loss, X, Y)
 
     def learner(self, name: str) -> NextLearner:
         optimizer = LocalOptimizer(
@@ -300,7 +300,7 @@ class Trial:
     seed: int
 
     def worst_objective(self, simulation: Simulator) -> float:
-        everything = self.workload.problem.local_cost(self.workload.train)
+        everything = self.workload.problem.local_objective(self.workload.train)
         machines = simulation.machines.values()
         return max(self.workload.problem.objective(machine.params, everything) for machine in machines)
 

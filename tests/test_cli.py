@@ -1,4 +1,5 @@
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,13 @@ from click.testing import CliRunner, Result
 
 from p2pnet import __version__
 from p2pnet.agent.transport.keys import load_keys
+from p2pnet.catalogue.activations import ACTIVATIONS
+from p2pnet.catalogue.losses import LOSSES
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.solvers import SOLVERS
+from p2pnet.catalogue.step_rules import STEP_RULES
+from p2pnet.catalogue.surrogates import SURROGATES
+from p2pnet.catalogue.topologies import topology_forms
 from p2pnet.cli import main
 from p2pnet.config import Settings, read_settings
 from p2pnet.errors import ConfigError
@@ -38,6 +46,39 @@ def write_agent(directory: Path) -> None:
     (directory / "agent.toml").write_text('[data]\nsource = "samples.csv"\n')
     rows = "".join(f"{row},{'even' if row % 2 == 0 else 'odd'}\n" for row in range(10))
     (directory / "samples.csv").write_text("x,y\n" + rows)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["simulate", "--help"], ["demo", "--help"], ["run", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """In a process of its own, which says what it has imported."""
+    code = f"""
+import sys
+from p2pnet.cli import main
+main({arguments!r}, standalone_mode=False)
+print("imported:", *{{name.partition(".")[0] for name in sys.modules}})
+"""
+    shown, _, imported = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.partition("imported:")
+    assert "Usage" in shown
+    assert not {"numpy", "pydantic", "zmq", "msgpack", "rich", "matplotlib"} & set(imported.split())
+
+
+def test_help_and_refusals_come_from_the_catalogue() -> None:
+    shown = "".join(p2pnet("simulate", "--help").stdout.split())  # lines end anywhere
+    for registry in (LOSSES, ACTIVATIONS, SOLVERS, SURROGATES):
+        assert "|".join(registry.built_in_names) in shown
+    for form in (*PENALTIES.forms, *STEP_RULES.forms, *topology_forms()):
+        assert form in shown
+    refused = p2pnet("simulate", "--loss", "hubert")
+    assert refused.exit_code == 2
+    assert "must be one of auto, half-squared" in refused.stderr
+    assert "did you mean huber?" in refused.stderr
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "p2pnet", "--version"], capture_output=True, text=True, check=True)
+    assert __version__ in done.stdout
 
 
 def test_version() -> None:
@@ -160,8 +201,9 @@ def test_each_option_of_the_demo_arrives(demos: list[DemoOptions]) -> None:
     ("arguments", "what"),
     [
         (["--agents", "1"], "--agents 1: must be at least 2"),
-        (["--topology", "torus"], "--topology torus: must be one of ring"),
-        (["--topology", "random:2"], "--topology random:2: must be"),
+        (["--topology", "matching"], "--topology matching: must be one of ring"),
+        (["--topology", "moebius"], "--topology moebius: must be one of ring"),
+        (["--topology", "random:2"], "--topology random:2: P must be above 0"),
         (["--data", "mnist"], "--data mnist: must be one of digits"),
         (["--target", "y"], "--target y: is for files"),
         (["--task", "regression"], "--task regression: is for files"),

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.registry import Term
+from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.config import (
     AgentSettings,
     DataSettings,
@@ -14,8 +17,6 @@ from p2pnet.config import (
     NeighborSettings,
     NetworkSettings,
     Settings,
-    parse_penalty,
-    parse_step_rule,
     read_settings,
     write_config,
 )
@@ -103,7 +104,16 @@ def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path: Path)
         (DATA + "[model]\nhidden = [8, 0]", "agent.toml: model.hidden[1] = 0: must be above 0"),
         (
             DATA + "[algorithm]\nsurrogate = 'half'",
-            "agent.toml: algorithm.surrogate = \"half\": must be one of 'partial' or 'full'",
+            'agent.toml: algorithm.surrogate = "half": must be one of partial, full',
+        ),
+        (
+            DATA + "[objective]\nloss = 'hubert'",
+            'agent.toml: objective.loss = "hubert": must be one of auto, half-squared, huber, log-cosh, '
+            "poisson-deviance, softmax-cross-entropy, logistic, squared-hinge; did you mean huber?",
+        ),
+        (
+            DATA + "[objective]\npenalty = 'l2:-1'",
+            'agent.toml: objective.penalty = "l2:-1": STRENGTH must be at least 0',
         ),
         (
             DATA + "[objective]\npenalty = 'l2'",
@@ -212,14 +222,12 @@ def test_the_loss_follows_the_task_and_must_fit_it(tmp_path: Path) -> None:
 
 
 def test_penalties_and_step_rules_are_read_from_their_terms() -> None:
-    assert parse_penalty("none").name == "none"
-    assert parse_penalty("l2:1e-3").strength == 1e-3
-    net = parse_penalty("elastic-net:0.1:0.7")
-    assert (net.strength, net.l1_ratio) == (0.1, 0.7)
-    box = parse_penalty("box:-2:3")
-    assert (box.lower, box.upper) == (-2, 3)
-    assert parse_step_rule("secant").proximal_weight is None
-    assert parse_step_rule("constant:2").proximal_weight == 2
+    assert PENALTIES.parse("none") == Term("none")
+    assert PENALTIES.parse("l2:1e-3") == Term("l2", (1e-3,))
+    assert PENALTIES.parse("elastic-net:0.1:0.7") == Term("elastic-net", (0.1, 0.7))
+    assert PENALTIES.parse("box:-2:3") == Term("box", (-2.0, 3.0))
+    assert STEP_RULES.parse("secant") == Term("secant")
+    assert STEP_RULES.parse("constant:2") == Term("constant", (2.0,))
 
 
 @pytest.mark.parametrize(
@@ -227,13 +235,13 @@ def test_penalties_and_step_rules_are_read_from_their_terms() -> None:
 )
 def test_a_penalty_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must"):
-        parse_penalty(text)
+        PENALTIES.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "constant", "constant:0", "constant:nan", "newton:1"])
 def test_a_step_rule_that_means_nothing_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be secant"):
-        parse_step_rule(text)
+    with pytest.raises(ValueError, match="must be"):
+        STEP_RULES.parse(text)
 
 
 def test_written_settings_are_read_back_the_same(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscover
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.config import NetworkSettings, Settings
-from p2pnet.data.reading import Samples, load_data
+from p2pnet.data.reading import load_data
+from p2pnet.data.samples import Samples
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId, Randomness

@@ -1,24 +1,17 @@
 """agent.toml: `settings` says what can be set, `reading` and `writing` go from text to settings and back."""
 
-from p2pnet.config.reading import read_settings
-from p2pnet.config.settings import (
+from p2pnet.catalogue.losses import Task
+from p2pnet.config.choices import (
     ActivationName,
-    AgentSettings,
-    AlgorithmSettings,
-    DataSettings,
-    LogSettings,
+    LossChoice,
     LossName,
-    ModelSettings,
-    NeighborSettings,
-    NetworkSettings,
-    ObjectiveSettings,
-    SecuritySettings,
-    SeedSettings,
-    Settings,
-    SolverName,
-    Task,
+    SolverChoice,
+    SurrogateName,
 )
-from p2pnet.config.terms import PenaltyTerm, StepRuleTerm, parse_penalty, parse_step_rule
+from p2pnet.config.network import AgentSettings, NeighborSettings, NetworkSettings, SecuritySettings, SeedSettings
+from p2pnet.config.reading import read_settings
+from p2pnet.config.settings import LogSettings, Settings
+from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
 from p2pnet.config.writing import write_config
 
 __all__ = [
@@ -27,20 +20,18 @@ __all__ = [
     "AlgorithmSettings",
     "DataSettings",
     "LogSettings",
+    "LossChoice",
     "LossName",
     "ModelSettings",
     "NeighborSettings",
     "NetworkSettings",
     "ObjectiveSettings",
-    "PenaltyTerm",
     "SecuritySettings",
     "SeedSettings",
     "Settings",
-    "SolverName",
-    "StepRuleTerm",
+    "SolverChoice",
+    "SurrogateName",
     "Task",
-    "parse_penalty",
-    "parse_step_rule",
     "read_settings",
     "write_config",
 ]

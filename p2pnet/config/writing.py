@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from p2pnet.config.settings import Section, Settings
+from p2pnet.config.choices import Choice
+from p2pnet.config.section import Section
+from p2pnet.config.settings import Settings
 
 _EXAMPLE_HEAD = """\
 # One agent of a p2pnet network. Copy to agent.toml and change what differs from the defaults shown.
@@ -67,8 +69,10 @@ def toml_value(value: object) -> str:
 
 
 def _choices(field: FieldInfo) -> list[str]:
-    is_choice = get_origin(field.annotation) is Literal
-    return [f"# One of {', '.join(get_args(field.annotation))}."] if is_choice else []
+    shown = [choice.shown for choice in field.metadata if isinstance(choice, Choice)]
+    if get_origin(field.annotation) is Literal:
+        shown.append(get_args(field.annotation))
+    return [f"# One of {', '.join(names)}." for names in shown]
 
 
 def _example_line(key: str, field: FieldInfo) -> str:

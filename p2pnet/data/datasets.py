@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.reading import Samples, read_samples
+from p2pnet.catalogue.readers import has_reader, suffixes
+from p2pnet.data.reading import read_samples
+from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import moments, scaling_by
 from p2pnet.errors import DataError
 
@@ -22,12 +24,12 @@ TEST_FRACTION = 0.2
 def load_dataset(
     data: str, target: str | None, task: Literal["auto", "regression", "classification"], seed: int
 ) -> tuple[Samples, Samples]:
-    """(training, test) samples of a named data set, or of a .csv or .npz file split by `seed` and standardised."""
+    """(training, test) samples of a named data set, or of a file split by `seed` and standardised."""
     if data in NAMED_DATASETS:
         return load_named(data)
     source = Path(data)
-    if source.suffix.lower() not in (".csv", ".npz"):
-        raise DataError(f"{data}: is neither a .csv or .npz file nor one of {', '.join(NAMED_DATASETS)}")
+    if not has_reader(source):
+        raise DataError(f"{data}: is neither a {suffixes()} file nor one of {', '.join(NAMED_DATASETS)}")
     samples = read_samples(source, target, task)
     if len(np.unique(samples.Y)) < 2:
         raise DataError(f"{data}, column {samples.target_name!r}: has one value only; there is nothing to learn")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.config import LossName
-from p2pnet.data.reading import Samples
+from p2pnet.catalogue.losses import LOSSES
+from p2pnet.data.samples import Samples
 
 Array = NDArray[np.float64]
 
@@ -65,6 +65,6 @@ def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
     return np.concatenate(means), np.concatenate(variances)
 
 
-def is_target_scaled(samples: Samples, loss: LossName) -> bool:
-    """Whether the target may be scaled: not a label, nor a count, which the Poisson deviance needs as it is."""
-    return samples.task == "regression" and loss != "poisson-deviance"
+def is_target_scaled(samples: Samples, loss: str) -> bool:
+    """Whether the target may be scaled: not a label, nor a number that the loss called `loss` needs as it is."""
+    return samples.task == "regression" and LOSSES[loss].is_target_scaled

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from p2pnet.config import Task
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.errors import ConfigError, DataError
 
 PREFIX = "synthetic:"

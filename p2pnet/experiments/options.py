@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from p2pnet.config.terms import parse_penalty
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.readers import has_reader
 from p2pnet.data.sharding import PartitionName
 from p2pnet.errors import ConfigError
 
@@ -21,7 +22,7 @@ class TrainingOptions(ABC):
     agents: int = 8
     topology: str = "ring"
     data: str = "digits"
-    """a named data set, or the path of a .csv or .npz file"""
+    """a named data set, or the path of a file that a reader takes"""
     target: str | None = None
     task: Literal["auto", "regression", "classification"] = "auto"
     partition: PartitionName = "iid"
@@ -40,7 +41,7 @@ class TrainingOptions(ABC):
     @property
     def is_of_file(self) -> bool:
         """Whether the samples are a person's own."""
-        return Path(self.data).suffix.lower() in (".csv", ".npz")
+        return has_reader(Path(self.data))
 
     def check_training(self) -> None:
         """ConfigError that names the first option which is wrong, whatever trains; graphs and data sets are not among
@@ -50,7 +51,7 @@ class TrainingOptions(ABC):
             require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
             require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
         require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
-        require_term("--penalty", self.penalty, parse_penalty)
+        require_term("--penalty", self.penalty, PENALTIES.parse)
         require(self.rounds >= 1, "--rounds", self.rounds, "must be at least 1")
         require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
         require(self.seed >= 0, "--seed", self.seed, "must be 0 or more")

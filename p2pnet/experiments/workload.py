@@ -12,9 +12,10 @@ import numpy as np
 
 from p2pnet.config import ModelSettings, ObjectiveSettings
 from p2pnet.data.datasets import load_dataset
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import PartitionName, shard_indices
-from p2pnet.experiments.topology import Edge, make_topology
+from p2pnet.experiments.topologies.by_name import make_topology
+from p2pnet.simulation.graphs import Edge
 from p2pnet.training.problem import Problem, make_problem
 
 

@@ -7,20 +7,21 @@ from typing import final
 import numpy as np
 
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.best_response import BestResponseSolver
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.penalties import Penalty
-from p2pnet.optim.secants import Secant
+from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.penalties.base import Penalty
+from p2pnet.optim.proximal_weight import ProximalWeightRule
+from p2pnet.optim.secant import Secant
+from p2pnet.optim.solvers.best_response import BestResponseSolver
 from p2pnet.optim.step_sizes import FullStep, StepSizeRule
-from p2pnet.optim.steps import ProximalWeightRule
-from p2pnet.optim.surrogates import LocalModel, Surrogate, SurrogateProblem
+from p2pnet.optim.surrogates.base import LocalModel, Surrogate
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 MAX_REJECTIONS = 30
 LOOSEST_SOLVE = 5.0
-COMMON_WAY = 3.0
-"""How many times the distance to the farthest neighbor a way must be long to be one that the agents go together."""
+COMMON_DISPLACEMENT = 3.0
+"""A displacement counts as shared by all agents where it is this many times the distance to the farthest neighbor."""
 MIN_DECREASE_RATIO = 0.1
-"""Least part of the foretold decrease that the true cost must show."""
+"""Least part of the predicted reduction that the true objective must show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class LocalOptimizer:
 
     def __init__(
         self,
-        cost: LocalCost,
+        objective: LocalObjective,
         penalty: Penalty,
         surrogate: Surrogate,
         rule: ProximalWeightRule,
@@ -68,7 +69,7 @@ class LocalOptimizer:
         response_solver: BestResponseSolver | None = None,
         step_sizes: StepSizeRule | None = None,
     ) -> None:
-        self.cost = cost
+        self.objective = objective
         self.penalty = penalty
         self.rule = rule
         self._surrogate = surrogate
@@ -85,7 +86,7 @@ class LocalOptimizer:
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
         self._params = params
-        self._local_model = self._surrogate.local_model(self.cost, params, self._rng)
+        self._local_model = self._surrogate.local_model(self.objective, params, self._rng)
         return self._local_model
 
     def step(
@@ -102,9 +103,9 @@ class LocalOptimizer:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
-        false: a share was missing, a link closed). The weight is doubled until the agent's true cost decreases as
-        foretold; where there is no time for that the agent stays at `params`. `disagreement` is the distance to the
-        farthest neighbor, `scale` what the agent's own cost counts (see `surrogates`).
+        false: a share was missing, a link closed). The weight is doubled until the agent's true objective shows the
+        predicted reduction; where time runs out before that, the agent stays at `params`. `disagreement` is the
+        distance to the farthest neighbor, `scale` the factor of the agent's own objective (see `surrogates.problem`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
@@ -144,7 +145,7 @@ class LocalOptimizer:
         return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
 
     def _tolerance(self, residual: float) -> float:
-        """How exactly to solve, relative to the solve's first residual: the nearer to rest, the more exactly.
+        """The solver's tolerance, relative to the solve's first residual: smaller near a stationary point.
 
         The residual over that of the first step, between 1 and 5 times `solver_tolerance`: far from a solution most of
         an exact solve would be wasted on a model that holds only nearby (Dembo, Eisenstat and Steihaug 1982).
@@ -155,32 +156,31 @@ class LocalOptimizer:
         return min(max(progress, self._solver_tolerance), LOOSEST_SOLVE * self._solver_tolerance)
 
     def _decreases(self, problem: SurrogateProblem, best_response: Array) -> bool:
-        """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of what its model foretells."""
+        """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of its predicted reduction."""
         step = best_response - problem.params
         local_model = problem.local_model
         excess = local_model.excess_at(local_model.tangents(step))
-        true_excess = (
-            self.cost.value(best_response) - local_model.value_at_origin - float(local_model.gradient_at_origin @ step)
-        )
-        foretold = float(problem.direction @ step) + problem.scale * excess
-        foretold += self.penalty.value(best_response) - self.penalty.value(problem.params)
-        true = foretold + problem.scale * (true_excess - excess)
+        slope = float(local_model.gradient_at_origin @ step)
+        true_excess = self.objective.value(best_response) - local_model.value_at_origin - slope
+        predicted = float(problem.direction @ step) + problem.scale * excess
+        predicted += self.penalty.value(best_response) - self.penalty.value(problem.params)
+        true = predicted + problem.scale * (true_excess - excess)
         rounding = 500.0 * float(np.finfo(best_response.dtype).eps) * (1.0 + abs(local_model.value_at_origin))
-        return true <= MIN_DECREASE_RATIO * foretold + rounding
+        return true <= MIN_DECREASE_RATIO * predicted + rounding
 
 
 def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
-    """From the last local step's place to this one; None where the way is too short to tell it from rounding."""
-    way, local_model = params - past.params, past.local_model
-    foreseen = local_model.pulled_back(local_model.slopes_at(local_model.tangents(way)))
-    secant = Secant(way, direction - past.direction - past.scale * foreseen)
+    """Between the last local step's parameters and these; None where they differ by rounding only."""
+    displacement, local_model = params - past.params, past.local_model
+    modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
+    secant = Secant(displacement, direction - past.direction - past.scale * modelled)
     return secant if secant.is_longer_than_rounding(params) else None
 
 
 def _curvature_across(secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
-    """δ across the earlier way, where momentum has made that one so long that it hides what swings; 0 where the part
-    across is no longer than what agents differ by may make it.
+    """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where the
+    part across is no longer than disagreement alone can make it.
     """
     across = secant.across(earlier)
-    is_common = across.length() > COMMON_WAY * disagreement
+    is_common = across.length() > COMMON_DISPLACEMENT * disagreement
     return across.curvature() if is_common and across.is_longer_than_rounding(params) else 0.0

@@ -1,4 +1,4 @@
-"""From the best response v to the proposal z: how far an agent goes, and whether it keeps some of its way."""
+"""Step sizes and momentum: from the best response v to the proposal z."""
 
 from abc import ABC, abstractmethod
 from typing import final
@@ -9,7 +9,7 @@ from p2pnet.optim.arrays import Array
 
 
 class StepSizeRule(ABC):
-    """Chooses the proposal of each local step."""
+    """Maps parameters w and best response v to the proposal z that an agent sends."""
 
     @abstractmethod
     def proposal(self, params: Array, best_response: Array, previous: Array | None, disagreement: float) -> Array:
@@ -50,12 +50,12 @@ class MomentumStep(StepSizeRule):
 
         β = min(0.9, t / (t + 3)) · max(0, 1 − disagreement / ‖w − w⁻‖).
 
-    t counts the steps since the last one that turned back, (w − v)ᵀ(w − w⁻) > 0, which goes without momentum (Nesterov
-    1983; O'Donoghue and Candès 2015). Along directions in which the objective hardly bends, a best response covers
-    curvature / proximal weight of the way, a hundredth or less; momentum makes ten times as much of it. The second
-    factor keeps it for ways that the network goes together: what agents differ by is not to be kept going.
+    t counts the steps since the last restart, a step with (w − v)ᵀ(w − w⁻) > 0, which has no momentum (Nesterov 1983;
+    O'Donoghue and Candès 2015). Along directions of little curvature a best response covers only curvature / proximal
+    weight of the distance to the solution, a hundredth or less; momentum covers ten times as much. The second factor
+    keeps momentum for displacements that all agents share: it does not amplify their disagreement.
 
-    The first steps, in which agents still have everything to agree on, have none.
+    The first steps, in which agents still disagree about everything, have no momentum.
     """
 
     MOST = 0.9
@@ -69,16 +69,16 @@ class MomentumStep(StepSizeRule):
         self._n_steps += 1
         if previous is None or self._n_steps <= self.N_FIRST_STEPS:
             return best_response
-        way = params - previous
-        if float((params - best_response) @ way) > 0.0:
+        displacement = params - previous
+        if float((params - best_response) @ displacement) > 0.0:
             self._n_forward = 0
             return best_response
         self._n_forward += 1
-        length = float(np.linalg.norm(way))
+        length = float(np.linalg.norm(displacement))
         if length <= disagreement:
             return best_response
         momentum = min(self.MOST, self._n_forward / (self._n_forward + 3)) * (1.0 - disagreement / length)
         # What a penalty has set to 0 stays there, or else it would never be 0 at all agents.
-        return np.where(best_response == 0.0, 0.0, best_response + momentum * way).astype(
+        return np.where(best_response == 0.0, 0.0, best_response + momentum * displacement).astype(
             best_response.dtype, copy=False
         )

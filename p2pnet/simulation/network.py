@@ -14,7 +14,6 @@ import numpy as np
 from p2pnet.agent.state_directory import Result
 from p2pnet.errors import TrainingError
 from p2pnet.experiments.report.outcome import AgentOutcome
-from p2pnet.experiments.topology import Edge, diameter_bound, neighbors_of, union
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
@@ -24,6 +23,7 @@ from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.faults import FaultInjector, Faults, NetworkSnapshot
+from p2pnet.simulation.graphs import Edge, diameter_bound, neighbors_of, union
 from p2pnet.simulation.processes import Meet, in_processes, run_with_others
 from p2pnet.simulation.recording import ParameterTrace, Recorder, WorkCounters
 from p2pnet.simulation.rounds_only import wired_agent

@@ -105,7 +105,7 @@ class NextLearner(Learner):
         local_model = self.optimizer.evaluate(params)
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
-        n_samples = self.optimizer.cost.n_samples
+        n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         return Evaluated(effect.round, gradient_sum, n_samples)
 
@@ -128,7 +128,7 @@ class NextLearner(Learner):
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
             disagreement=self._disagreement,
-            scale=self._weighting.scale(self.optimizer.cost.n_samples, effect),
+            scale=self._weighting.scale(self.optimizer.objective.n_samples, effect),
             should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
         )
         self.n_iterations += step.n_iterations
@@ -142,4 +142,4 @@ class NextLearner(Learner):
         return self.optimizer.penalty.prox(params, 0.0)
 
     def _in_model_precision(self, vector: Array) -> Array:
-        return vector.astype(self.optimizer.cost.model.dtype, copy=False)
+        return vector.astype(self.optimizer.objective.model.dtype, copy=False)

@@ -9,24 +9,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from p2pnet.catalogue.activations import ACTIVATIONS
+from p2pnet.catalogue.losses import LOSSES
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
-from p2pnet.config.terms import StepRuleTerm, parse_penalty, parse_step_rule
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.best_response import BestResponseSolver
-from p2pnet.optim.blocks import partition
-from p2pnet.optim.local_cost import LocalCost, Map, serial_map
+from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.losses import Loss, loss_by_name
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
 from p2pnet.optim.metrics import accuracy, r2_score
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.models import Model
-from p2pnet.optim.penalties import Penalty, penalty_by_name
-from p2pnet.optim.solvers import check_solver
-from p2pnet.optim.step_sizes import DiminishingStep, FullStep, MomentumStep, StepSizeRule
-from p2pnet.optim.steps import ConstantWeight, ProximalWeightRule, SecantWeight
-from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate
-from p2pnet.optim.user_model import load_model
+from p2pnet.optim.models.base import Model
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.models.user_model import load_model
+from p2pnet.optim.penalties.base import Penalty
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.solvers.best_response import BestResponseSolver
+from p2pnet.optim.solvers.blocks import partition
+from p2pnet.optim.solvers.by_name import check_solver
+from p2pnet.optim.step_rules import make_step_rule
+from p2pnet.optim.surrogates.by_name import surrogate_by_name
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
@@ -48,12 +52,12 @@ class Problem:
     def first_params(self) -> Array:
         return self.model.init(np.random.default_rng(self.seed))
 
-    def local_cost(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalCost:
-        return LocalCost(
+    def local_objective(self, samples: Samples, n_chunks: int = 1, chunk_map: Map = serial_map) -> LocalObjective:
+        return LocalObjective(
             self.model, self.loss, samples.X, samples.Y, samples.weights, n_chunks=n_chunks, chunk_map=chunk_map
         )
 
-    def objective(self, params: Array, cost: LocalCost) -> float:
+    def objective(self, params: Array, cost: LocalObjective) -> float:
         """The mean loss over the samples of `cost`, plus the penalty."""
         return cost.value(params) + self.penalty.value(params)
 
@@ -71,23 +75,15 @@ class Problem:
 def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Samples) -> Problem:
     """The problem that the settings and the kind of the samples define."""
     loss_name = objective.loss_for(samples.task)
-    loss = loss_by_name(loss_name, objective.huber_delta)
-    n_outputs = 1 if loss_name in ("logistic", "squared-hinge") else samples.n_outputs
+    loss = loss_by_name(loss_name, dict(objective))
+    n_outputs = 1 if LOSSES[loss_name].has_one_output else samples.n_outputs
     network: Model = (
         load_model(model.factory)
         if model.factory
         else Mlp((samples.n_features, *model.hidden, n_outputs), model.activation, np.dtype(model.precision))
     )
-    term = parse_penalty(objective.penalty)
-    penalty = penalty_by_name(
-        term.name,
-        network,
-        term.strength,
-        l1_ratio=term.l1_ratio,
-        lower=term.lower,
-        upper=term.upper,
-        is_bias_penalized=objective.penalize_biases,
-    )
+    term = PENALTIES.parse(objective.penalty)
+    penalty = penalty_by_name(term.name, network, *term.numbers, is_bias_penalized=objective.penalize_biases)
     return Problem(network, loss, penalty, samples.task, model.seed)
 
 
@@ -100,44 +96,39 @@ def make_optimizer(
     problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
 ) -> LocalOptimizer:
     """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
-    check_solver(settings.solver, problem.penalty)
-    surrogate: Surrogate = (
-        PartialLinearization(settings.curvature_samples) if settings.surrogate == "partial" else FullLinearization()
-    )
-    term = parse_step_rule(settings.step_rule)
-    weight = settings.proximal_weight if term.proximal_weight is None else term.proximal_weight
-    rule: ProximalWeightRule = SecantWeight(weight) if term.name == "secant" else ConstantWeight(weight)
+    check_solver(settings.solver, problem.penalty, settings.surrogate)
+    rule = make_step_rule(STEP_RULES.parse(settings.step_rule), settings.proximal_weight)
     is_in_blocks = settings.blocks > 1
     blocks = partition(problem.model, settings.blocks) if is_in_blocks else ()
     return LocalOptimizer(
         # A block's solve is one thread's; samples are for the threads where there are no blocks.
-        problem.local_cost(samples, 1 if is_in_blocks else settings.workers, pool_map),
+        problem.local_objective(samples, 1 if is_in_blocks else settings.workers, pool_map),
         problem.penalty,
-        surrogate,
-        rule,
+        surrogate_by_name(settings.surrogate, dict(settings)),
+        rule.proximal_weight,
         np.random.default_rng(problem.seed),
         solver_tolerance=settings.solver_tolerance,
         max_solver_iterations=settings.solver_iterations,
         response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
-        step_sizes=_step_sizes(term),
+        step_sizes=rule.step_size,
     )
 
 
-def _step_sizes(term: StepRuleTerm) -> StepSizeRule:
-    if term.step_size is not None:
-        return DiminishingStep(term.step_size, term.decay)
-    return MomentumStep() if term.name == "secant" else FullStep()
-
-
 def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
-    """What must be equal for two agents to train together, in words, field by field."""
+    """What must be equal for two agents to train together, as text, field by field.
+
+    Where the loss, the penalty or the activation is another package's, its field names package and version.
+    """
+    objective = settings.objective
+    loss = LOSSES[objective.loss_for(samples.task)]
+    penalty = PENALTIES[PENALTIES.parse(objective.penalty).name]
     fields = {
         "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
         "exchanges": str(settings.algorithm.exchanges or "few, later more"),
         "gradient order": settings.algorithm.gradient_order,
-        "loss": problem.loss.describe(),
-        "model": f"{problem.model.describe()}, seed {problem.seed}",
-        "penalty": problem.penalty.describe(),
+        "loss": loss.named_in(problem.loss.describe()),
+        "model": f"{_model_text(problem.model.describe(), settings.model)}, seed {problem.seed}",
+        "penalty": penalty.named_in(problem.penalty.describe()),
         "scaling": settings.data.standardize,
         "weighting": settings.algorithm.weighting,
     }
@@ -155,8 +146,14 @@ def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) ->
     fields["classes"] = "as found"
     if not model.factory:
         layers = "-".join(map(str, model.hidden)) or "no"
-        fields["model"] = f"{layers} hidden {model.activation} {model.precision}, seed {problem.seed}"
+        text = f"{layers} hidden {model.activation} {model.precision}"
+        fields["model"] = f"{_model_text(text, model)}, seed {problem.seed}"
     return fields
+
+
+def _model_text(description: str, model: ModelSettings) -> str:
+    has_activation = model.hidden and not model.factory
+    return ACTIVATIONS[model.activation].named_in(description) if has_activation else description
 
 
 def _digest(names: tuple[str, ...]) -> str:

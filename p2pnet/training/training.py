@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from p2pnet.config import Settings
-from p2pnet.data.reading import Samples, in_order
+from p2pnet.data.samples import Samples, in_order
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
 from p2pnet.errors import DataError, ProtocolError
 from p2pnet.protocol.core.types import Array, FeatureStatistics

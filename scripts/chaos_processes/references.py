@@ -11,7 +11,7 @@ import numpy as np
 
 from chaos_processes.fleet import Fleet
 from chaos_processes.wiring import Loopback
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_centrally
 from p2pnet.experiments.workload import Workload
 from p2pnet.optim.arrays import Array
@@ -32,7 +32,7 @@ class References:
     def objective(self, params: Array, data_of: Collection[int]) -> float:
         """That of a model over the samples of these agents."""
         problem = self._workload.problem
-        return problem.objective(params, problem.local_cost(self._samples(data_of)))
+        return problem.objective(params, problem.local_objective(self._samples(data_of)))
 
     def undisturbed(self, data_of: Collection[int]) -> float:
         """Of the worst model of daemons with this data only, joined as they are in the workload and left in peace."""

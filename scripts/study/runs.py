@@ -73,7 +73,7 @@ def run(options: SimulateOptions) -> Run:
 
 def _curve(simulated: Simulated) -> tuple[Point, ...]:
     problem, trails = simulated.workload.problem, list(simulated.trails.values())
-    cost, metric = problem.local_cost(simulated.workload.train), problem.metric(simulated.workload.test)
+    cost, metric = problem.local_objective(simulated.workload.train), problem.metric(simulated.workload.test)
     points = [
         Point(
             round_,

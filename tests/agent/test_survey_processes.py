@@ -14,7 +14,8 @@ from sklearn.datasets import load_wine
 
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
 from p2pnet.config import AgentSettings, NeighborSettings, Settings, read_settings, write_config
-from p2pnet.data.reading import Samples, load_data
+from p2pnet.data.reading import load_data
+from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import moments, scaling_by
 from p2pnet.experiments.demo.fleet import free_ports
 from p2pnet.experiments.demo.processes import Exit, ProcessGroup, agent_command

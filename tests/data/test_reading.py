@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from p2pnet.config import DataSettings
-from p2pnet.data.reading import Samples, in_order, load_data, read_samples, write_npz
+from p2pnet.data.reading import load_data, read_samples, write_npz
+from p2pnet.data.samples import Samples, in_order
 from p2pnet.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from p2pnet.config import Settings
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import moments, no_scaling, scaling_by
 from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import FeatureStatistics

@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnet.errors import ConfigError
-from p2pnet.experiments.topology import (
-    diameter,
-    diameter_bound,
-    eccentricity,
-    make_graphs,
-    make_topology,
-    neighbors_of,
-    union,
-)
+from p2pnet.experiments.topologies.by_name import make_graphs, make_topology
+from p2pnet.simulation.graphs import diameter, diameter_bound, eccentricity, neighbors_of, union
 
 
 @pytest.mark.parametrize("n_agents", [1, 2, 3, 4, 5, 8, 16, 17])
@@ -66,7 +59,7 @@ def test_a_probability_too_small_to_connect_says_what_would_do() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match="'moebius': not one of ring, path"):
+    with pytest.raises(ConfigError, match="'moebius': must be one of ring, path"):
         make_topology("moebius", 4, np.random.default_rng(0))
 
 

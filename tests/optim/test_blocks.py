@@ -10,24 +10,29 @@ from hypothesis import strategies as st
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.blocks import partition, solve_blocks
-from p2pnet.optim.local_cost import LocalCost, serial_map
-from p2pnet.optim.losses import SoftmaxCrossEntropy
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.solvers import Solution, Status, choose_solver, solve
-from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate, SurrogateProblem
+from p2pnet.optim.local_objective import LocalObjective, serial_map
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.solvers.base import Solution, Status, solve
+from p2pnet.optim.solvers.blocks import partition, solve_blocks
+from p2pnet.optim.solvers.by_name import choose_solver
+from p2pnet.optim.surrogates.base import Surrogate
+from p2pnet.optim.surrogates.full import FullLinearization
+from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 MODEL = Mlp((4, 6, 3))
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4))
 Y = np.argmax(X[:, :3] + 0.5 * RNG.standard_normal((40, 3)), axis=1)
-COST = LocalCost(MODEL, SoftmaxCrossEntropy(), X, Y)
+COST = LocalObjective(MODEL, SoftmaxCrossEntropy(), X, Y)
 
 
 def problem_at(w: Array, penalty_name: str, surrogate: Surrogate, tau: float = 0.5) -> SurrogateProblem:
     local_model = surrogate.local_model(COST, w, np.random.default_rng(0))
-    penalty = penalty_by_name(penalty_name, MODEL, 1e-2)
+    numbers = (-1.0, 1.0) if penalty_name == "box" else (1e-2,)
+    penalty = penalty_by_name(penalty_name, MODEL, *numbers)
     return SurrogateProblem(local_model, w, local_model.gradient_at_origin, penalty, tau)
 
 
@@ -100,7 +105,7 @@ def test_full_linearisation_does_not_notice_blocks() -> None:
 def test_repeated_best_responses_of_blocks_reach_the_minimum(penalty_name: str) -> None:
     """Of a convex objective, whose blocks interact through the softmax."""
     model = Mlp((4, 3))
-    cost, penalty = LocalCost(model, SoftmaxCrossEntropy(), X, Y), penalty_by_name(penalty_name, model, 5e-2)
+    cost, penalty = LocalObjective(model, SoftmaxCrossEntropy(), X, Y), penalty_by_name(penalty_name, model, 5e-2)
     w = model.init(np.random.default_rng(1))
     for _ in range(150):
         local_model = PartialLinearization().local_model(cost, w, np.random.default_rng(0))

@@ -6,19 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
+from p2pnet.catalogue import losses as catalogue
 from p2pnet.errors import ConfigError, DataError
 from p2pnet.optim.arrays import AnyArray, Array
-from p2pnet.optim.losses import (
-    HalfSquared,
-    Huber,
-    LogCosh,
-    Logistic,
-    Loss,
-    PoissonDeviance,
-    SoftmaxCrossEntropy,
-    SquaredHinge,
-    loss_by_name,
-)
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.losses.half_squared import HalfSquared
+from p2pnet.optim.losses.huber import Huber
+from p2pnet.optim.losses.log_cosh import LogCosh
+from p2pnet.optim.losses.margin import Logistic, SquaredHinge
+from p2pnet.optim.losses.poisson_deviance import PoissonDeviance
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 LOSSES: list[tuple[Loss, int]] = [
     (HalfSquared(), 2),
@@ -35,7 +33,7 @@ every_loss = pytest.mark.parametrize(("loss", "n_outputs"), LOSSES, ids=[f"{loss
 
 
 def sample_targets(loss: Loss, n_outputs: int, rng: np.random.Generator, n_samples: int = 9) -> AnyArray:
-    if loss.name in {"logistic", "squared-hinge", "softmax-cross-entropy"}:
+    if "classification" in catalogue.LOSSES[loss.name].tasks:
         return rng.integers(0, max(n_outputs, 2), n_samples)
     if loss.name == "poisson-deviance":
         return rng.integers(0, 5, (n_samples, n_outputs))
@@ -65,7 +63,7 @@ def test_gradient_is_the_derivative_of_value(loss: Loss, n_outputs: int, seed: i
 def test_curvature_is_the_derivative_of_the_gradient(loss: Loss, n_outputs: int, seed: int, is_weighted: bool) -> None:
     P, targets, T, weights = drawn(loss, n_outputs, seed)
     s, h = weights if is_weighted else None, 1e-6
-    if loss.name in {"huber", "squared-hinge"}:  # stay away from the kinks of the gradient
+    if catalogue.LOSSES[loss.name].n_derivatives < 2:  # stay away from the kinks of the gradient
         kink = np.abs(P - targets) - 0.7 if loss.name == "huber" else targets * P - 1.0
         P = np.where(np.abs(kink) < 1e-3, P + 0.01, P)
     difference = (loss.gradient(P + h * T, targets, s) - loss.gradient(P - h * T, targets, s)) / (2 * h)
@@ -150,8 +148,15 @@ def test_targets_that_do_not_fit_are_refused(name: str, Y: AnyArray, n_outputs: 
         loss_by_name(name).encode(Y, n_outputs)
 
 
+def test_every_built_in_loss_is_tested_and_takes_its_settings() -> None:
+    assert {loss.name for loss, _ in LOSSES} == set(catalogue.LOSSES.built_in_names)
+    huber = loss_by_name("huber", {"huber_delta": 0.7, "other": 3.0})
+    assert huber.describe() == "huber delta=0.7"
+    assert loss_by_name("huber").describe() == "huber delta=1"
+
+
 def test_unknown_names_and_bad_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown loss 'hinge'; known are half-squared"):
-        loss_by_name("hinge")
+    with pytest.raises(ConfigError, match=r"loss 'log-kosh': must be one of half-squared, .* did you mean log-cosh"):
+        loss_by_name("log-kosh")
     with pytest.raises(ConfigError, match="must be positive"):
         Huber(0.0)

@@ -6,23 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from p2pnet.catalogue import penalties as catalogue
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import (
-    Box,
-    ElasticNet,
-    GroupL2,
-    KinkedPenalty,
-    NoPenalty,
-    Penalty,
-    SmoothPenalty,
-    SquaredL2,
-    l1,
-    neuron_groups,
-    non_negativity,
-    penalty_by_name,
-)
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.base import NonsmoothPenalty, Penalty, SmoothPenalty
+from p2pnet.optim.penalties.box import Box, non_negativity
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.penalties.elastic_net import ElasticNet, l1
+from p2pnet.optim.penalties.group_l2 import GroupL2, neuron_groups
+from p2pnet.optim.penalties.no_penalty import NoPenalty
+from p2pnet.optim.penalties.squared_l2 import SquaredL2
 
 PENALIZED = np.array([True, True, False, True, True, False])
 PENALTIES: list[Penalty] = [
@@ -120,21 +114,25 @@ def test_the_parts_of_blocks_make_up_the_whole(penalty: Penalty, w: Array, g: Ar
 
 
 @pytest.mark.parametrize(
-    "penalty", [p for p in PENALTIES if isinstance(p, KinkedPenalty)], ids=lambda penalty: penalty.describe()
+    "penalty", [p for p in PENALTIES if isinstance(p, NonsmoothPenalty)], ids=lambda penalty: penalty.describe()
 )
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_along_its_face_a_penalty_is_smooth_with_the_derivatives_it_says(penalty: KinkedPenalty, seed: int) -> None:
+def test_in_its_free_parameters_a_penalty_is_smooth_with_the_derivatives_it_says(
+    penalty: NonsmoothPenalty, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     w = penalty.prox(rng.standard_normal(6), 0.5)
-    face = penalty.face(w)
-    t, h = rng.standard_normal(6) * face.is_free, 1e-6
-    assert face.gradient @ t == pytest.approx((penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7)
-    change = (penalty.face(w + h * t).gradient - penalty.face(w - h * t).gradient) / (2 * h)
+    active = penalty.active_set(w)
+    t, h = rng.standard_normal(6) * active.is_free, 1e-6
+    assert active.gradient @ t == pytest.approx(
+        (penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7
+    )
+    change = (penalty.active_set(w + h * t).gradient - penalty.active_set(w - h * t).gradient) / (2 * h)
     is_away = np.abs(w) > 1e-2  # the change of a gradient cannot be measured across a kink
-    np.testing.assert_allclose((face.curvature(t) - change)[face.is_free & is_away], 0.0, atol=1e-3)
-    far = face.projected(w + 3.0 * rng.standard_normal(6) * face.is_free)
-    np.testing.assert_array_equal(far[~face.is_free], w[~face.is_free])
+    np.testing.assert_allclose((active.curvature(t) - change)[active.is_free & is_away], 0.0, atol=1e-3)
+    far = active.projected(w + 3.0 * rng.standard_normal(6) * active.is_free)
+    np.testing.assert_array_equal(far[~active.is_free], w[~active.is_free])
     assert np.isfinite(penalty.value(far))
     if isinstance(penalty, ElasticNet):
         assert np.all((far * w)[PENALIZED] >= 0.0)
@@ -167,20 +165,25 @@ def test_groups_are_the_fan_in_of_neurons_and_biases_join_only_if_asked() -> Non
     )
 
 
-@pytest.mark.parametrize("name", ["none", "l2", "l1", "elastic-net", "group", "box", "non-negative"])
-def test_by_name_biases_are_left_out_unless_asked(name: str) -> None:
-    model = Mlp((3, 2, 1))
+NUMBERS = {"STRENGTH": 0.5, "L1_RATIO": 0.5, "LOWER": -1.0, "UPPER": 1.0}
+
+
+@pytest.mark.parametrize("entry", list(catalogue.PENALTIES), ids=lambda entry: entry.name)
+def test_by_name_biases_are_left_out_unless_asked(entry: catalogue.PenaltyEntry) -> None:
+    model, name = Mlp((3, 2, 1)), entry.name
+    numbers = [NUMBERS[parameter.name] for parameter in entry.parameters]
+    assert isinstance(penalty_by_name(name, model, *numbers), SmoothPenalty if entry.is_smooth else NonsmoothPenalty)
     w = np.linspace(-2.0, -1.5, model.n_params)
-    left_out = penalty_by_name(name, model, 0.5).prox(w, 1.0)
+    left_out = penalty_by_name(name, model, *numbers).prox(w, 1.0)
     np.testing.assert_array_equal(left_out[model.is_bias()], w[model.is_bias()])
     if name != "none":
-        asked = penalty_by_name(name, model, 0.5, is_bias_penalized=True).prox(w, 1.0)
+        asked = penalty_by_name(name, model, *numbers, is_bias_penalized=True).prox(w, 1.0)
         assert np.all(asked != w)
 
 
 def test_what_makes_no_sense_is_refused() -> None:
     model = Mlp((3, 2, 1))
-    with pytest.raises(ConfigError, match="unknown penalty 'l0'"):
+    with pytest.raises(ConfigError, match="penalty 'l0': must be one of none, l2"):
         penalty_by_name("l0", model)
     with pytest.raises(ConfigError, match="strength is -1"):
         SquaredL2(-1.0)

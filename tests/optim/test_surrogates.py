@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pnet.catalogue import losses as catalogue
 from p2pnet.optim.arrays import AnyArray, Array
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.losses import Loss, SoftmaxCrossEntropy, loss_by_name
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.penalties import NoPenalty
-from p2pnet.optim.surrogates import FullLinearization, PartialLinearization, Surrogate, SurrogateProblem
+from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.losses.base import Loss
+from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.no_penalty import NoPenalty
+from p2pnet.optim.surrogates.base import Surrogate
+from p2pnet.optim.surrogates.full import FullLinearization
+from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 MODELS = [((4,), "tanh"), ((4, 5), "tanh"), ((4, 5, 3), "relu"), ((4, 3), "gelu")]
 LOSSES = {
@@ -33,14 +39,14 @@ combinations = [
 ]
 
 
-def local_cost(model: Mlp, loss: Loss, rng: np.random.Generator, n_samples: int = 20) -> LocalCost:
+def local_objective(model: Mlp, loss: Loss, rng: np.random.Generator, n_samples: int = 20) -> LocalObjective:
     Y: AnyArray = rng.standard_normal((n_samples, model.n_outputs))
-    if loss.name in {"logistic", "squared-hinge", "softmax-cross-entropy"}:
+    if "classification" in catalogue.LOSSES[loss.name].tasks:
         Y = rng.integers(0, max(model.n_outputs, 2), n_samples)
     if loss.name == "poisson-deviance":
         Y = rng.integers(0, 4, n_samples)
     X = rng.standard_normal((n_samples, model.n_inputs))
-    return LocalCost(model, loss, X, Y, rng.uniform(0.5, 2.0, n_samples), n_chunks=2)
+    return LocalObjective(model, loss, X, Y, rng.uniform(0.5, 2.0, n_samples), n_chunks=2)
 
 
 def difference(function: object, at: Array, along: Array, h: float) -> Array:
@@ -55,7 +61,7 @@ def test_the_gradient_at_w_is_the_direction_whatever_the_surrogate(
     model: Mlp, loss: Loss, surrogate: Surrogate, seed: int, scale: float, tau: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    cost, w = local_cost(model, loss, rng), model.init(rng)
+    cost, w = local_objective(model, loss, rng), model.init(rng)
     direction = rng.standard_normal(model.n_params)
     local_model = surrogate.local_model(cost, w, rng)
     problem = SurrogateProblem(local_model, w, direction, NoPenalty(), tau, scale)
@@ -70,7 +76,7 @@ def test_the_gradient_at_w_is_the_direction_whatever_the_surrogate(
 @pytest.mark.parametrize(("model", "loss", "surrogate"), combinations)
 def test_the_problem_knows_its_derivatives_and_is_convex(model: Mlp, loss: Loss, surrogate: Surrogate) -> None:
     rng = np.random.default_rng(5)
-    cost, w = local_cost(model, loss, rng), model.init(rng)
+    cost, w = local_objective(model, loss, rng), model.init(rng)
     local_model = surrogate.local_model(cost, w, rng)
     problem = SurrogateProblem(local_model, w, rng.standard_normal(model.n_params), NoPenalty(), 0.3, 0.7)
     v, t = w + 0.3 * rng.standard_normal(len(w)), rng.standard_normal(len(w))
@@ -91,7 +97,9 @@ def test_the_problem_knows_its_derivatives_and_is_convex(model: Mlp, loss: Loss,
 def test_the_formed_curvature_says_the_same_as_its_products(name: str) -> None:
     rng = np.random.default_rng(6)
     model = Mlp((4, 5, LOSSES[name]))
-    local_model = PartialLinearization().local_model(local_cost(model, loss_by_name(name), rng), model.init(rng), rng)
+    local_model = PartialLinearization().local_model(
+        local_objective(model, loss_by_name(name), rng), model.init(rng), rng
+    )
     curvature = local_model.curvature(0.1 * rng.standard_normal(model.n_params))
     H = np.stack([curvature.product(column) for column in np.eye(model.n_params)])
     M = curvature.factor()
@@ -102,7 +110,7 @@ def test_the_formed_curvature_says_the_same_as_its_products(name: str) -> None:
 def test_partial_linearisation_of_a_linear_model_is_the_cost_itself() -> None:
     rng = np.random.default_rng(7)
     model = Mlp((4, 3))
-    cost, w = local_cost(model, SoftmaxCrossEntropy(), rng), model.init(rng)
+    cost, w = local_objective(model, SoftmaxCrossEntropy(), rng), model.init(rng)
     local_model = PartialLinearization().local_model(cost, w, rng)
     step = rng.standard_normal(model.n_params)
     assert local_model.value(step) == pytest.approx(cost.value(w + step), rel=1e-12)
@@ -112,7 +120,7 @@ def test_partial_linearisation_of_a_linear_model_is_the_cost_itself() -> None:
 def test_a_subsample_of_all_samples_is_no_subsample() -> None:
     rng = np.random.default_rng(8)
     model = Mlp((4, 5, 3))
-    cost, w = local_cost(model, SoftmaxCrossEntropy(), rng), model.init(rng)
+    cost, w = local_objective(model, SoftmaxCrossEntropy(), rng), model.init(rng)
     step = rng.standard_normal(model.n_params)
     all_of_them, one_less = (PartialLinearization(n).local_model(cost, w, rng) for n in (20, 19))
     plain = PartialLinearization().local_model(cost, w, rng)
@@ -127,7 +135,7 @@ def test_a_subsample_leaves_out_samples_without_weight() -> None:
     weights = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     w = model.init(rng)
     step = rng.standard_normal(model.n_params)
-    cost = LocalCost(model, SoftmaxCrossEntropy(), X, Y, weights)
+    cost = LocalObjective(model, SoftmaxCrossEntropy(), X, Y, weights)
     subsampled, plain = (PartialLinearization(n).local_model(cost, w, rng) for n in (5, None))
     assert subsampled.value(step) == pytest.approx(plain.value(step), rel=1e-12)
 
@@ -136,7 +144,7 @@ def test_a_subsample_leaves_out_samples_without_weight() -> None:
 def test_a_block_of_the_problem_is_the_problem_with_the_others_at_w(surrogate: Surrogate) -> None:
     rng = np.random.default_rng(10)
     model = Mlp((4, 5, 3))
-    cost, w = local_cost(model, SoftmaxCrossEntropy(), rng), model.init(rng)
+    cost, w = local_objective(model, SoftmaxCrossEntropy(), rng), model.init(rng)
     local_model = surrogate.local_model(cost, w, rng)
     problem = SurrogateProblem(local_model, w, rng.standard_normal(model.n_params), NoPenalty(), 0.3, 0.7)
     for block in (slice(0, 15), slice(15, 31), slice(31, 43)):
@@ -152,9 +160,9 @@ def test_products_split_over_chunks_in_threads_equal_the_serial_ones() -> None:
     model = Mlp((4, 5, 3))
     X, Y = rng.standard_normal((50, 4)), rng.integers(0, 3, 50)
     w, step = model.init(rng), rng.standard_normal(model.n_params)
-    serial = PartialLinearization().local_model(LocalCost(model, SoftmaxCrossEntropy(), X, Y), w, rng)
+    serial = PartialLinearization().local_model(LocalObjective(model, SoftmaxCrossEntropy(), X, Y), w, rng)
     with ThreadPoolExecutor(3) as pool:
-        cost = LocalCost(model, SoftmaxCrossEntropy(), X, Y, n_chunks=3, chunk_map=pool.map)
+        cost = LocalObjective(model, SoftmaxCrossEntropy(), X, Y, n_chunks=3, chunk_map=pool.map)
         chunked = PartialLinearization().local_model(cost, w, rng)
         np.testing.assert_allclose(chunked.gradient(step), serial.gradient(step), rtol=1e-12, atol=1e-14)
         product = chunked.curvature(step).product(step)

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from p2pnet.errors import ModelError
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.losses import HalfSquared
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.newton import ConjugateGradients
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.solvers import solve
-from p2pnet.optim.surrogates import PartialLinearization, SurrogateProblem
-from p2pnet.optim.user_model import UserModel, load_model
+from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.losses.half_squared import HalfSquared
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.models.user_model import UserModel, load_model
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.solvers.base import solve
+from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
+from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 LINEAR = Mlp((3, 2))
 
@@ -54,7 +55,7 @@ def test_a_complete_model_trains_like_a_built_in_one(user_module: ModuleType) ->
     answers = []
     for each in (model, LINEAR):
         w = each.init(np.random.default_rng(1))
-        local_model = PartialLinearization().local_model(LocalCost(each, HalfSquared(), X, Y), w, rng)
+        local_model = PartialLinearization().local_model(LocalObjective(each, HalfSquared(), X, Y), w, rng)
         penalty = penalty_by_name("l2", each, 0.1)
         problem = SurrogateProblem(local_model, w, local_model.gradient_at_origin, penalty, 0.1)
         answers.append(solve(problem, ConjugateGradients()).best_response)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from numpy.typing import NDArray
 
 from p2pnet.errors import TrainingError
-from p2pnet.experiments.topology import make_topology
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.links.link import Link

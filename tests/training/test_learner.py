@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
@@ -46,14 +46,14 @@ def test_a_step_stops_when_its_time_is_up_with_what_it_has() -> None:
     learner, params = learner_with(step_limit_s=4.0)
     done = step_of(learner, params)
     assert learner.n_iterations == 3  # the clock is read when the time begins, and before each iteration
-    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+    assert learner.optimizer.objective.value(done.params) < learner.optimizer.objective.value(params)
 
 
 def test_a_step_that_is_cut_short_ends_with_what_it_has() -> None:
     learner, params = learner_with(step_limit_s=np.inf, at_the_third_look=lambda: learner.cut_short(0))
     done = step_of(learner, params)
     assert learner.n_iterations == 3
-    assert learner.optimizer.cost.value(done.params) < learner.optimizer.cost.value(params)
+    assert learner.optimizer.objective.value(done.params) < learner.optimizer.objective.value(params)
 
 
 def test_the_step_after_one_that_was_cut_short_is_whole() -> None:

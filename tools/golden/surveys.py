@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from p2pnet.experiments.topology import make_topology
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.node import Node

@@ -28,8 +28,8 @@ from p2pnet.errors import ConfigError, TransportError
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.report.files import make_directory, writing_to
 from p2pnet.experiments.report.outcome import AgentOutcome
-from p2pnet.experiments.topology import diameter, neighbors_of
 from p2pnet.experiments.workload import Workload
+from p2pnet.simulation.graphs import diameter, neighbors_of
 
 TOLD = "told to "
 """How the reason begins why an agent ended that was sent a signal, in its result: to leave, or to go away."""

@@ -14,11 +14,11 @@ from typing import final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.steps import ProximalWeightRule
-from p2pnet.optim.surrogates import PartialLinearization
+from p2pnet.optim.proximal_weight import ProximalWeightRule
+from p2pnet.optim.surrogates.partial import PartialLinearization
 from p2pnet.training.problem import Problem
 
 MAX_STEPS = 400
@@ -86,7 +86,7 @@ def train_centrally(
     at y, then y⁺ = v + (t − 1)/t⁺ (v − v_previous), t⁺ = (1 + √(1 + 4t²))/2, and t = 1 again where the momentum points
     uphill (Beck and Teboulle 2009; O'Donoghue and Candès 2015). The step itself is that of an agent without neighbors.
     """
-    cost = problem.local_cost(samples)
+    cost = problem.local_objective(samples)
     optimizer = LocalOptimizer(
         cost,
         problem.penalty,
@@ -128,8 +128,8 @@ class _MetCurvature(ProximalWeightRule):
     def __init__(self) -> None:
         self.weight = 0.1
 
-    def observe(self, unforeseen_curvature: float, *, is_blind: bool) -> None:
-        self.weight = max(0.3 * self.weight, unforeseen_curvature)
+    def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
+        self.weight = max(0.3 * self.weight, unmodelled_curvature)
 
     def follow(self, neighbor_weight: float) -> None: ...
 

@@ -70,7 +70,7 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
     Without baselines their figures are not a number.
     """
     problem = workload.problem
-    cost = problem.local_cost(workload.train)
+    cost = problem.local_objective(workload.train)
     metric = problem.metric(workload.test)
     results = [agent.result for agent in network.agents]
     judged = network.followed

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.penalties import Penalty
+from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.penalties.base import Penalty
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.training.learner import Learner, Observation
@@ -27,7 +27,7 @@ class DescentLearner(Learner):
 
     def __init__(
         self,
-        cost: LocalCost,
+        cost: LocalObjective,
         penalty: Penalty,
         test_metric: Callable[[Array], float],
         *,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from p2pnet.config import AlgorithmSettings
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.simulate.descent import DescentLearner
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload
@@ -21,7 +21,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
     metric = problem.metric(workload.test)
     if options.algorithm in ("dgd", "dpsgd"):
         return lambda k, shard: DescentLearner(
-            problem.local_cost(shard),
+            problem.local_objective(shard),
             problem.penalty,
             metric,
             step_size=options.step_size,

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, final, get_args
 
-from p2pnet.config import ActivationName, AlgorithmSettings, LossName, NetworkSettings, SolverName
-from p2pnet.config.terms import parse_step_rule
+from p2pnet.catalogue.readers import suffixes
+from p2pnet.catalogue.step_rules import STEP_RULES
+from p2pnet.catalogue.topologies import TOPOLOGIES
+from p2pnet.config import ActivationName, AlgorithmSettings, LossChoice, NetworkSettings, SolverChoice, SurrogateName
 from p2pnet.data.datasets import NAMED_DATASETS
 from p2pnet.data.sharding import PartitionName
 from p2pnet.data.synthetic import PREFIX, parse_synthetic
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.options import TrainingOptions, require, require_term
-from p2pnet.experiments.topology import is_fixed
+from p2pnet.experiments.topologies.by_name import is_fixed
 from p2pnet.simulation.faults import (
     CALM_ROUNDS,
     MAX_DELAY_ROUNDS,
@@ -40,20 +42,20 @@ MAX_AGENTS_FULL = 500
 class SimulateOptions(TrainingOptions):
     """The simulation's options, checked; ConfigError names the first that is wrong.
 
-    A graph is one of `topology.FIXED` or `topology.CHANGING`, or the path of a file with edges; data may be
+    A graph is one of the catalogue's topologies, or the path of a file with edges; data may be
     synthetic:… as well.
     """
 
     activation: ActivationName = "tanh"
-    loss: Literal["auto", LossName] = "auto"
+    loss: LossChoice = "auto"
     tolerance: float | None = None
     """of the residual, relative to the first round's; None: an agent's own"""
     algorithm: AlgorithmName = "next"
-    surrogate: Literal["partial", "full"] = "partial"
+    surrogate: SurrogateName = "partial"
     step_rule: str = "secant"
     weighting: Literal["proxy", "own", "paper"] = "proxy"
     curvature_samples: int | None = None
-    solver: SolverName = "auto"
+    solver: SolverChoice = "auto"
     gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"
     exchanges: int | None = None
     """exchanges for each local step; None: an agent's own for next, 1 for the others"""
@@ -89,17 +91,16 @@ class SimulateOptions(TrainingOptions):
         require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
         if self.topology == "full":
             require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
-        if self.topology.startswith("random:"):
-            probability = _number(self.topology.partition(":")[2])
-            require(0 < probability <= 1, "--topology", self.topology, "must have a probability above 0, at most 1")
+        if self.topology.partition(":")[0] in TOPOLOGIES:
+            require_term("--topology", self.topology, TOPOLOGIES.parse)
         if self.data.startswith(PREFIX):
             parse_synthetic(self.data)
         else:
             known = ", ".join((*NAMED_DATASETS, "synthetic:..."))
             is_known = self.is_of_file or self.data in NAMED_DATASETS
-            require(is_known, "--data", self.data, f"must be one of {known}, or a file that ends in .csv or .npz")
+            require(is_known, "--data", self.data, f"must be one of {known}, or a file that ends in {suffixes()}")
         self.check_training()
-        require_term("--step-rule", self.step_rule, parse_step_rule)
+        require_term("--step-rule", self.step_rule, STEP_RULES.parse)
         for name, count in {
             "--exchanges": 1 if self.exchanges is None else self.exchanges,
             "--curvature-samples": 1 if self.curvature_samples is None else self.curvature_samples,
@@ -199,10 +200,3 @@ def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, in
         require(len(partitions) <= 1, "--partition", text, "the data is cut up in one way; leave the other out")
         require(len(cuts) <= 1, "--partition", text, "the network is cut once; leave the other out")
     return partitions[0] if partitions else "iid", cuts[0] if cuts else None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

@@ -26,7 +26,7 @@ from p2pnet.experiments.simulate.summary import (
     summarize_simulation,
 )
 from p2pnet.experiments.simulate.workload import make_simulated_workload
-from p2pnet.experiments.topology import make_graphs
+from p2pnet.experiments.topologies.by_name import make_graphs
 from p2pnet.experiments.workload import Workload
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.simulation.faults import NetworkSnapshot, write_record

@@ -62,7 +62,7 @@ def summarize_simulation(
     last = trained.record[-1] if trained.record else None
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
-    cost = problem.local_cost(workload.train)
+    cost = problem.local_objective(workload.train)
     common = summarize(workload, network, baselines)
     return SimulationSummary(
         **(asdict(common) | {"peak_rss_mb_max": trained.peak_rss_mb}),
@@ -90,7 +90,7 @@ def summarize_simulation(
 def stationarity_at(problem: Problem, workload: Workload, params: Array) -> float:
     """‖w − prox_r(w − ∇(F − r)(w))‖ for the network's objective F."""
     params = params.astype(np.float64, copy=False)
-    gradient = problem.local_cost(workload.train).gradient(params.astype(problem.model.dtype, copy=False))
+    gradient = problem.local_objective(workload.train).gradient(params.astype(problem.model.dtype, copy=False))
     return float(np.linalg.norm(params - problem.penalty.prox(params - gradient, 1.0)))
 
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from p2pnet.config import ModelSettings, ObjectiveSettings
 from p2pnet.data.datasets import load_dataset
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import shard_indices
 from p2pnet.data.synthetic import PREFIX, make_synthetic, parse_synthetic, shard_rows
 from p2pnet.experiments.simulate.options import SimulateOptions
-from p2pnet.experiments.topology import Edge
 from p2pnet.experiments.workload import Workload
+from p2pnet.simulation.graphs import Edge
 from p2pnet.training.problem import make_problem
 
 

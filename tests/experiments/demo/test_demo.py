@@ -100,7 +100,7 @@ def test_the_figures_of_the_summary_are_those_of_the_agents_models(summary: dict
     problem = make_problem(ModelSettings(hidden=(4,), seed=1), ObjectiveSettings(penalty="l2:1e-3"), train)
     models = [np.load(report / f"agent-{k}" / "model.npz")["params"] for k in (1, 2, 3)]
     accuracies = [problem.metric(test)(params) for params in models]
-    objectives = [problem.objective(params, problem.local_cost(train)) for params in models]
+    objectives = [problem.objective(params, problem.local_objective(train)) for params in models]
     mean = np.mean(models, axis=0)
 
     assert summary["test_metric_worst"] == min(accuracies)

@@ -7,9 +7,9 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.config import ModelSettings, ObjectiveSettings
 from p2pnet.data.datasets import load_dataset
-from p2pnet.data.reading import Samples
+from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_baselines, train_centrally
-from p2pnet.optim.penalties import SmoothPenalty
+from p2pnet.optim.penalties.base import SmoothPenalty
 from p2pnet.training.problem import Problem, make_problem
 
 
@@ -25,7 +25,7 @@ def load(data: str, hidden: tuple[int, ...], penalty: str) -> tuple[Problem, Sam
 
 
 def lbfgs_objective(problem: Problem, samples: Samples, n_iterations: int) -> float:
-    cost, penalty = problem.local_cost(samples), problem.penalty
+    cost, penalty = problem.local_objective(samples), problem.penalty
     assert isinstance(penalty, SmoothPenalty)
 
     def objective(params: np.ndarray) -> tuple[float, np.ndarray]:
@@ -42,7 +42,7 @@ def test_central_training_reaches_what_lbfgs_reaches_on_digits() -> None:
     trained = train_centrally(problem, train)
 
     assert trained.is_converged
-    assert trained.objective == pytest.approx(problem.objective(trained.params, problem.local_cost(train)))
+    assert trained.objective == pytest.approx(problem.objective(trained.params, problem.local_objective(train)))
     assert trained.objective <= 1.02 * lbfgs_objective(problem, train, 600)
     assert problem.metric(test)(trained.params) > 0.97
 
@@ -59,14 +59,14 @@ def test_a_penalty_with_a_kink_is_taken_too() -> None:
     problem, train, _ = load("breast-cancer", (), "l1:1e-2")
     trained = train_centrally(problem, train, tolerance=1e-9)
 
-    gradient = problem.local_cost(train).gradient(trained.params)
+    gradient = problem.local_objective(train).gradient(trained.params)
     assert problem.penalty.optimality_distance(trained.params, gradient) < 1e-4
     assert np.mean(trained.params == 0.0) > 0.3
 
 
 def test_training_never_returns_worse_than_it_began_with_and_says_when_it_was_cut_short() -> None:
     problem, train, _ = load("digits", (8,), "l2:1e-3")
-    first = problem.objective(problem.first_params(), problem.local_cost(train))
+    first = problem.objective(problem.first_params(), problem.local_objective(train))
     few = train_centrally(problem, train, max_steps=2)
     none = train_centrally(problem, train, should_stop=lambda: True)
 
@@ -84,7 +84,7 @@ def test_baselines_are_the_same_whenever_they_are_trained() -> None:
     np.testing.assert_array_equal(one.central.params, other.central.params)
     for mine, again, shard in zip(one.alone, other.alone, shards, strict=True):
         np.testing.assert_array_equal(mine.params, again.params)
-        assert mine.objective == problem.objective(mine.params, problem.local_cost(shard))
+        assert mine.objective == problem.objective(mine.params, problem.local_objective(shard))
 
 
 def test_baselines_end_when_their_time_is_up() -> None:

@@ -14,7 +14,7 @@ from p2pnet.experiments.report.outcome import AgentOutcome, NetworkOutcome
 from p2pnet.experiments.report.summary import Summary, disagreement, summarize, summary_json
 from p2pnet.experiments.report.text import in_bytes, missing, print_summary, verdict
 from p2pnet.experiments.workload import Workload, make_workload
-from p2pnet.optim.local_cost import LocalCost
+from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.protocol.links.conservation import AgentLedger
 
 
@@ -54,8 +54,8 @@ def summary(workload: Workload, network: NetworkOutcome) -> Summary:
     return summarize(workload, network, Baselines(trained, (trained, trained), seconds=3.0))
 
 
-def _cost(workload: Workload) -> LocalCost:
-    return workload.problem.local_cost(workload.train)
+def _cost(workload: Workload) -> LocalObjective:
+    return workload.problem.local_objective(workload.train)
 
 
 def test_worst_is_over_the_agents_on_all_training_samples(

@@ -34,7 +34,7 @@ def test_data_partitions_and_graphs(data: str, partition: str, topology: str) ->
     ],
 )
 def test_losses_and_penalties(data: str, loss: str, penalty: str) -> None:
-    check_rest(replace(BASE, data=data, loss=loss, penalty=penalty))  # type: ignore[arg-type]
+    check_rest(replace(BASE, data=data, loss=loss, penalty=penalty))
 
 
 @pytest.mark.parametrize("data", ["iris", "diabetes", "wine"])

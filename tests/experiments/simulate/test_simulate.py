@@ -147,11 +147,11 @@ def test_the_report_is_the_demos(tmp_path: Path) -> None:
     [
         ({"agents": 10_001}, "--agents 10001: must be from 2 to 10000"),
         ({"agents": 600, "topology": "full"}, "--agents 600: full has 500"),
-        ({"topology": "random:2"}, "--topology random:2: must have a probability"),
+        ({"topology": "random:2"}, "--topology random:2: P must be above 0, at most 1"),
         ({"data": "synthetic:regression:10"}, "must be synthetic:regression:ROWS:INPUTS"),
         ({"data": "mnist"}, "--data mnist: must be one of digits"),
         ({"exchanges": 0}, "--exchanges 0: must be at least 1"),
-        ({"step_rule": "constant"}, "--step-rule constant: must be secant, constant:WEIGHT"),
+        ({"step_rule": "constant"}, "--step-rule constant: must be written as constant:WEIGHT"),
         ({"step_size": 0.0}, "--step-size 0.0: must be above 0"),
     ],
 )
@@ -165,7 +165,7 @@ def test_an_option_that_cannot_be_is_named(wrong: dict[str, object], said: str) 
 )
 def test_a_solver_that_does_not_fit_the_penalty_is_refused_before_training(solver: str, penalty: str) -> None:
     with pytest.raises(ConfigError, match=f"solver {solver} is for .* choose auto"):
-        simulate(replace(SMALL, solver=solver, penalty=penalty))  # type: ignore[arg-type]
+        simulate(replace(SMALL, solver=solver, penalty=penalty))
 
 
 def simulated_into(report: Path) -> Result:

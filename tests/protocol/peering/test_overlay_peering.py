@@ -8,14 +8,7 @@ from p2pnet.protocol.core.events import PeerConnected, PeerDisconnected, PeerPar
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipMachine
 from p2pnet.protocol.membership.timing import LAN
-from p2pnet.protocol.messages.membership import (
-    Disconnect,
-    Gossip,
-    MemberState,
-    NeighborReply,
-    NeighborRequest,
-    Record,
-)
+from p2pnet.protocol.messages.membership import Disconnect, Gossip, MemberState, NeighborReply, NeighborRequest, Record
 from p2pnet.protocol.messages.training import Refuse
 from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from tests.protocol.peering.shell import Shell

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from p2pnet.experiments.topology import make_topology, neighbors_of
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, RandomMatching
+from p2pnet.simulation.graphs import neighbors_of
 
 Matrix = NDArray[np.float64]
 

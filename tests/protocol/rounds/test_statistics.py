@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnet.errors import ProtocolError
-from p2pnet.experiments.topology import make_topology
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.core.effects import Close, Effect, Evaluate, Notify, Prepare, RunLocalStep, Send
 from p2pnet.protocol.core.events import (
     DeadlineReached,

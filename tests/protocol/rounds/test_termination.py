@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.experiments.topology import diameter, make_topology, neighbors_of
+from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.rounds.termination import SLACK_ROUNDS, Stationarity, TerminationDetector
+from p2pnet.simulation.graphs import diameter, neighbors_of
 
 
 def test_stationary_is_relative_to_the_largest_first_residual_that_anybody_has_told_of() -> None:

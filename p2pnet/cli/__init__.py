@@ -1,0 +1,14 @@
+"""The command line: parse, call, print, exit code. What a command needs is imported when it runs."""
+
+from p2pnet.cli.check import check
+from p2pnet.cli.demo import demo
+from p2pnet.cli.doctor import doctor
+from p2pnet.cli.group import main
+from p2pnet.cli.keygen import keygen
+from p2pnet.cli.run import run
+from p2pnet.cli.simulate import simulate
+
+__all__ = ["main"]
+
+for command in (run, check, doctor, keygen, demo, simulate):
+    main.add_command(command)

@@ -1,0 +1,35 @@
+"""`p2pnet demo`."""
+
+import sys
+from typing import Any
+
+import click
+
+from p2pnet.catalogue.topologies import topology_forms
+from p2pnet.cli.options import DATA_FILES, network_options, report_options, training_options
+
+
+@click.command()
+@network_options(
+    agents="How many agents, a process each.",
+    topology=f"{', '.join(topology_forms(is_changing=False))}.",
+    data=f"digits, breast-cancer, diabetes, wine, iris, {DATA_FILES}.",
+)
+@click.option(
+    "--partition",
+    type=click.Choice(["iid", "sorted"]),
+    default="iid",
+    show_default=True,
+    help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
+)
+@training_options(pace="so that one can follow")
+@report_options(files="each agent's settings, log and model")
+def demo(hidden: str, **options: Any) -> None:
+    """Train one network across agents on this machine, each a process with data of its own."""
+    from p2pnet.experiments.demo.options import DemoOptions
+    from p2pnet.experiments.options import parse_hidden
+
+    demo_options = DemoOptions(hidden=parse_hidden(hidden), **options)
+    from p2pnet.experiments.demo.run import run_demo
+
+    sys.exit(run_demo(demo_options))

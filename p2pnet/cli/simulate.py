@@ -1,0 +1,106 @@
+"""`p2pnet simulate`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pnet.catalogue.activations import ACTIVATIONS
+from p2pnet.catalogue.losses import LOSSES
+from p2pnet.catalogue.solvers import SOLVERS
+from p2pnet.catalogue.step_rules import STEP_RULES
+from p2pnet.catalogue.surrogates import SURROGATES
+from p2pnet.catalogue.topologies import topology_forms
+from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_options, training_options
+
+
+@click.command()
+@network_options(
+    agents="How many agents, up to 10,000.",
+    topology=f"{', '.join(topology_forms())}, or a FILE with an edge a line and a blank line "
+    "between the graphs that rounds take in turn.",
+    data=f"digits, breast-cancer, diabetes, wine, iris, {DATA_FILES}, "
+    "synthetic:regression:ROWS:INPUTS or synthetic:classification:ROWS:INPUTS:CLASSES.",
+)
+@click.option(
+    "--partition",
+    "partitions",
+    multiple=True,
+    metavar="iid|sorted|FROM:TO",
+    help="Of the data: shards at random (iid, the default), or sorted by target so that each agent sees a part of the "
+    "labels only. Of the network: cut in halves from one round to another, as in 50:100. Once each.",
+)
+@training_options(pace="in virtual time")
+@click.option("--activation", cls=NameOption, registry=ACTIVATIONS, default="tanh")
+@click.option("--loss", cls=NameOption, registry=LOSSES, also=("auto",), default="auto")
+@click.option(
+    "--algorithm",
+    type=click.Choice(["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]),
+    default="next",
+    show_default=True,
+)
+@click.option("--surrogate", cls=NameOption, registry=SURROGATES, default="partial")
+@click.option("--step-rule", default="secant", show_default=True, help=f"{', '.join(STEP_RULES.forms)}.")
+@click.option(
+    "--weighting",
+    type=click.Choice(["proxy", "own", "paper"]),
+    default="proxy",
+    show_default=True,
+    help="What an agent's own curvature counts: 1, its share of the samples, or that divided by the number of agents.",
+)
+@click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
+@click.option("--solver", cls=NameOption, registry=SOLVERS, also=("auto",), default="auto")
+@click.option(
+    "--gradient-order",
+    type=click.Choice(["after-mixing", "before-mixing"]),
+    default="after-mixing",
+    show_default=True,
+    help="Whether gradients are taken after an exchange or before it.",
+)
+@click.option("--exchanges", type=int, metavar="K", help="Rounds to each local step; 1 unless for next.")
+@click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
+@click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
+@click.option("--tolerance", type=float, metavar="PART", help="Converged: the residual is this part of the first.")
+@click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
+@click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
+@click.option("--processes", type=int, metavar="N", help="That share the agents; all cores from 100 agents on.")
+@click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
+@click.option(
+    "--wire",
+    type=click.Choice(["auto", "float64", "float32"]),
+    default="auto",
+    show_default=True,
+    help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more.",
+)
+@click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost, up to 0.95.")
+@click.option("--duplicate-rate", default=0.0, metavar="P", help="Chance of each message to come twice.")
+@click.option(
+    "--delay-rounds", default=0.0, metavar="K", help="Most rounds that a message may take longer, up to 1000."
+)
+@click.option(
+    "--churn",
+    default=0.0,
+    metavar="P",
+    help="Chance of each agent to crash in a round; it returns empty. Two agents always stay, and in the last 50 "
+    "rounds nobody crashes.",
+)
+@click.option(
+    "--speeds",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A number a line, the speed of each agent: at 1 a local step takes a round's time, at 0.1 ten times as long.",
+)
+@click.option("--asynchronous", "is_asynchronous", is_flag=True, help="Nobody waits for anybody.")
+@click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
+@report_options(files="faults.csv of a network with faults")
+def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:
+    """Train one network across simulated agents, in one process and virtual time."""
+    from p2pnet.experiments.options import parse_hidden
+    from p2pnet.experiments.simulate.options import SimulateOptions, parse_partitions
+
+    partition, cut = parse_partitions(partitions)
+    simulate_options = SimulateOptions(hidden=parse_hidden(hidden), partition=partition, cut=cut, **options)
+    from p2pnet.experiments.simulate.run import run_simulation
+
+    sys.exit(run_simulation(simulate_options))

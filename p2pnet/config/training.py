@@ -1,0 +1,199 @@
+"""The sections [data], [model], [objective] and [algorithm]: what is trained on what, and how."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from p2pnet.catalogue.losses import LOSSES, Task, losses_for
+from p2pnet.catalogue.penalties import PENALTIES
+from p2pnet.catalogue.readers import has_reader, suffixes
+from p2pnet.config.choices import (
+    ActivationName,
+    LossChoice,
+    LossName,
+    PenaltyText,
+    SolverChoice,
+    StepRuleText,
+    SurrogateName,
+)
+from p2pnet.config.section import PositiveInt, Section
+from p2pnet.errors import ConfigError
+
+
+def _label_text(label: object) -> object:
+    """Labels may be written as whole numbers; they are compared as text."""
+    return str(label) if isinstance(label, int) and not isinstance(label, bool) else label
+
+
+Label = Annotated[str, BeforeValidator(_label_text)]
+
+
+class DataSettings(Section):
+    """The samples of this machine; they never leave it."""
+
+    source: Path = Field(
+        description="Samples: .csv with a header line, or .npz with X and y.", examples=["samples.csv"]
+    )
+    target: str | None = Field(
+        default=None,
+        description="Column to predict; default: the last column of a .csv, y of an .npz.",
+        examples=["price"],
+    )
+    weights: str | None = Field(
+        default=None,
+        description="Column (in an .npz, array) with the samples' weights in training, 0 or more. Default: all alike.",
+        examples=["weight"],
+    )
+    task: Literal["auto", "regression", "classification"] = Field(
+        default="auto",
+        description="auto: classification for text and for at most 20 different whole numbers, else regression.",
+    )
+    classes: tuple[Label, ...] | None = Field(
+        default=None,
+        min_length=2,
+        description="All labels of the network in order, the same everywhere. Default: those found at all agents.",
+        examples=[["ham", "spam"]],
+    )
+    standardize: Literal["network", "local", "none"] = Field(
+        default="network",
+        description="Subtract the mean of each feature and divide by its deviation, and for regression of the target: "
+        "those over the samples of the whole network, found before training, or of this machine's own (local).",
+    )
+    test_source: Path | None = Field(
+        default=None,
+        description="Samples to test on, never trained on; default: a part of source.",
+        examples=["test.csv"],
+    )
+    test_fraction: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Part of source kept for the test where there is no test_source, between 0 and 1.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the split into training and test samples.")
+
+    @field_validator("source", "test_source")
+    @classmethod
+    def _format_is_known(cls, source: Path | None) -> Path | None:
+        if source is not None and not has_reader(source):
+            raise ValueError(f"must end in {suffixes()}")
+        return source
+
+    @field_validator("classes")
+    @classmethod
+    def _labels_are_distinct(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if classes is not None and len(set(classes)) < len(classes):
+            raise ValueError("must name each label once")
+        return classes
+
+
+class ModelSettings(Section):
+    """The neural network; all agents must have the same."""
+
+    hidden: tuple[PositiveInt, ...] = Field(
+        default=(32,), description="Width of each hidden layer; [] for a linear model."
+    )
+    activation: ActivationName = Field(default="tanh", description="Function after each hidden layer.")
+    precision: Literal["float64", "float32"] = Field(
+        default="float64", description="Numbers that the network is computed with."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the first parameters; the same at all agents saves rounds.")
+    factory: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
+        description="A model of your own, as package.module:function; all of the above but seed then mean nothing.",
+        examples=["mymodels.nets:build"],
+    )
+
+
+class ObjectiveSettings(Section):
+    """What is minimised: the mean loss over the samples of all agents, plus a penalty."""
+
+    loss: LossChoice = Field(
+        default="auto",
+        description=f"auto: {losses_for('regression')[0]} for regression, {losses_for('classification')[0]} for "
+        "classification.",
+    )
+    huber_delta: float = Field(
+        default=1.0,
+        gt=0,
+        description="Residual from which on the huber loss grows linearly, in units of the target as trained on.",
+    )
+    penalty: PenaltyText = Field(default="l2:1e-4", description=f"{', '.join(PENALTIES.forms)}.")
+    penalize_biases: bool = Field(default=False, description="Whether the penalty counts biases as well as weights.")
+
+    def loss_for(self, task: Task) -> LossName:
+        """The loss to train with; ConfigError where the chosen one does not fit the task."""
+        fitting = losses_for(task)
+        if self.loss == "auto":
+            return fitting[0]
+        if task not in LOSSES[self.loss].tasks:
+            raise ConfigError(f"objective.loss = {self.loss} is not for {task}; choose one of {', '.join(fitting)}")
+        return self.loss
+
+
+class AlgorithmSettings(Section):
+    """How the objective is minimised."""
+
+    surrogate: SurrogateName = Field(
+        default="partial",
+        description="What is linearised in a local step: the network only (partial) or the loss too (full).",
+    )
+    curvature_samples: PositiveInt | None = Field(
+        default=None,
+        description="Most samples that a partial surrogate's curvature is taken from, drawn anew for each local step; "
+        "the gradient is always that of all samples. Default: all.",
+        examples=[2000],
+    )
+    weighting: Literal["proxy", "own", "paper"] = Field(
+        default="proxy",
+        description="What an agent's own curvature counts: as much as the network's (proxy), as its share of the "
+        "samples (own), or that divided by the number of agents, which is estimated (paper).",
+    )
+    step_rule: StepRuleText = Field(
+        default="secant",
+        description="secant (adapts the proximal weight, needs no tuning), constant:WEIGHT, or "
+        "diminishing:STEP_SIZE:DECAY (proximal_weight, and steps ever shorter).",
+    )
+    proximal_weight: float = Field(
+        default=0.1, gt=0, description="Proximal weight that secant starts from, and that diminishing keeps."
+    )
+    rounds: PositiveInt = Field(default=1000, description="Most rounds; training ends earlier when it has converged.")
+    exchanges: PositiveInt | None = Field(
+        default=None,
+        description="Rounds to each local step, after the first ten rounds; the others only mix. Default: 2, and 4 "
+        "from round 60 on.",
+        examples=[2],
+    )
+    gradient_order: Literal["after-mixing", "before-mixing"] = Field(
+        default="after-mixing",
+        description="When new gradients enter the network's: taken at the mixed parameters, after an exchange, or at "
+        "the local step's, before it.",
+    )
+    tolerance: float = Field(
+        default=4e-3,
+        ge=0,
+        description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
+    )
+    solver: SolverChoice = Field(
+        default="auto", description="Solver of the local step; auto takes the fastest for its kind."
+    )
+    solver_iterations: PositiveInt = Field(default=20, description="Most iterations of the solver in a local step.")
+    local_step_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Longest time that a local step's solver may take, in seconds; it then gives what it has, "
+        "as it does in any case when neighbors have waited for it for half of a round's deadline. Default: no other "
+        "limit.",
+        examples=[0.5],
+    )
+    solver_tolerance: float = Field(
+        default=3e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
+    )
+    blocks: PositiveInt = Field(
+        default=1, description="Parts of whole neurons that a local step is solved in, side by side."
+    )
+    workers: PositiveInt = Field(
+        default=1, description="Threads that share the local step: its blocks if there are several, else the samples."
+    )

@@ -1,0 +1,57 @@
+"""Losses of the margin d p of a two-class decision, or of one class against the rest."""
+
+from typing import final
+
+import numpy as np
+
+from p2pnet.optim.arrays import AnyArray, Array
+from p2pnet.optim.losses.base import ElementwiseLoss
+from p2pnet.optim.losses.targets import class_indices
+
+
+class MarginLoss(ElementwiseLoss):
+    """h(d p) with d = ±1: losses of a two-class decision, or of one class against the rest."""
+
+    def encode(self, Y: AnyArray, n_outputs: int) -> AnyArray:
+        classes = class_indices(Y, max(n_outputs, 2), self.name)
+        if n_outputs == 1:
+            return 2.0 * classes[:, np.newaxis] - 1.0
+        result: Array = 2.0 * (classes[:, np.newaxis] == np.arange(n_outputs)) - 1.0
+        return result
+
+
+@final
+class Logistic(MarginLoss):
+    """h = log(1 + exp(−d p)); p is the log-odds of class 1."""
+
+    name = "logistic"
+
+    def elements(self, predictions: Array, targets: AnyArray) -> Array:
+        return np.logaddexp(-targets * predictions, np.zeros((), predictions.dtype))
+
+    def slopes(self, predictions: Array, targets: AnyArray) -> Array:
+        result: Array = 0.5 * (np.tanh(0.5 * predictions) - targets)
+        return result
+
+    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
+        half = np.tanh(0.5 * predictions)
+        result: Array = 0.25 * (1.0 - half * half)
+        return result
+
+
+@final
+class SquaredHinge(MarginLoss):
+    """h = max(0, 1 − d p)² / 2."""
+
+    name = "squared-hinge"
+
+    def elements(self, predictions: Array, targets: AnyArray) -> Array:
+        result: Array = 0.5 * np.square(np.maximum(1.0 - targets * predictions, 0.0))
+        return result
+
+    def slopes(self, predictions: Array, targets: AnyArray) -> Array:
+        result: Array = -targets * np.maximum(1.0 - targets * predictions, 0.0)
+        return result
+
+    def curvatures(self, predictions: Array, targets: AnyArray) -> Array:
+        return (targets * predictions < 1.0).astype(predictions.dtype)

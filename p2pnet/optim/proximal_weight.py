@@ -1,0 +1,86 @@
+"""The proximal weight τ of a local step: how far from w a surrogate is trusted.
+
+A local model leaves out curvature of the network's objective: that of other agents' data, and that of the network f
+where f is linearised. τ stands in for that unmodelled curvature. With too small a τ agents overshoot and never agree;
+with too large a τ they converge slowly.
+"""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+
+class ProximalWeightRule(ABC):
+    """τ as a function of what the local steps so far have measured."""
+
+    weight: float
+    """τ for the next local step"""
+
+    @abstractmethod
+    def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
+        """Update τ from δ, the unmodelled curvature along the last local step's displacement s = w⁺ − w,
+
+        δ = |sᵀ(ŷ⁺ − ŷ) − scale·sᵀ(∇g̃(w⁺) − ∇g̃(w))| / sᵀs.
+
+        `is_blind`: momentum has made s long, and the agent is farther from stationary than before, so that δ may miss
+        curvature across s. Then δ is the larger of this one and of that across the earlier displacement (`secant`).
+        """
+
+    @abstractmethod
+    def follow(self, neighbor_weight: float) -> None:
+        """Update τ from the largest weight that a neighbor uses."""
+
+    @abstractmethod
+    def reject(self) -> None:
+        """Raise τ: the true objective decreased by less than predicted."""
+
+
+@final
+class ConstantWeight(ProximalWeightRule):
+    """τ constant, doubled only within a local step that would raise the agent's true objective."""
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+        self.weight = weight
+
+    def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
+        self.weight = self._weight
+
+    def follow(self, neighbor_weight: float) -> None: ...
+
+    def reject(self) -> None:
+        self.weight *= 2.0
+
+
+@final
+class SecantWeight(ProximalWeightRule):
+    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 2 τ; never less than a neighbor's.
+
+    A weight that was needed is remembered, and spreads from neighbor to neighbor, but the memory fades: no weight
+    sticks, and the first τ need not be tuned. The fading is 0.2 at first and is multiplied by 0.9 at every violation
+    (1.5 δ > τ), so that an agent whose weight was often too small lowers it ever more slowly, and converges. Growth is
+    bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
+    blind: along a displacement that momentum has made long, δ does not show all that grows across it.
+    """
+
+    CAUTION = 1.5
+    MAX_GROWTH = 2.0
+    FIRST_FADING = 0.2
+    SLOWING = 0.9
+
+    def __init__(self, weight: float = 0.1) -> None:
+        self.weight = weight
+        self._fading = self.FIRST_FADING
+
+    def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
+        needed = self.CAUTION * unmodelled_curvature
+        if needed > self.weight:
+            self.weight = min(needed, self.MAX_GROWTH * self.weight)
+            self._fading *= self.SLOWING
+        elif not is_blind:
+            self.weight = max(needed, (1.0 - self._fading) * self.weight)
+
+    def follow(self, neighbor_weight: float) -> None:
+        self.weight = max(self.weight, neighbor_weight)
+
+    def reject(self) -> None:
+        self.weight *= 2.0

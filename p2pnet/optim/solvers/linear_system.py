@@ -1,0 +1,68 @@
+"""One Newton system H s = b by preconditioned conjugate gradients."""
+
+from collections.abc import Callable
+from typing import Final, final
+
+import numpy as np
+
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.surrogates.base import Tangents, combined
+
+FIRST_FORCING: Final = 0.5
+"""Accuracy of a solve's first Newton system, relative to its gradient; later ones are solved more accurately. A more
+accurate start wastes steps on a quadratic model that the loss leaves soon: 0.1 takes twice as many on digits.
+"""
+
+
+@final
+class LinearSystem:
+    """H s = b from s = 0, for H symmetric and positive definite, given by its products alone.
+
+    `product(p)` gives (J p, H p): summing up J p step by step gives J s without another product at the end.
+    `inverse_preconditioner` multiplies residuals, a positive number or (n_params,); the system counts as solved when
+    ‖b − H s‖ ≤ target.
+    """
+
+    def __init__(
+        self,
+        product: Callable[[Array], tuple[Tangents, Array]],
+        right_side: Array,
+        inverse_preconditioner: float | Array,
+        target: float,
+    ) -> None:
+        self._product = product
+        self._inverse = inverse_preconditioner
+        self._target = target
+        self.solution = np.zeros_like(right_side)
+        """s so far; each step lowers sᵀH s/2 − bᵀs"""
+        self.tangents: Tangents = ()
+        """J s; empty before the first step"""
+        self.n_steps = 0
+        self._residual = right_side
+        self._conjugate = right_side * inverse_preconditioner
+        self._rz = float(right_side @ self._conjugate)
+
+    def step(self) -> bool:
+        """One conjugate-gradient step; whether the system is solved."""
+        p = self._conjugate
+        tangents, Hp = self._product(p)
+        curvature = float(p @ Hp)
+        # So near to a solution, or so flat, that pᵀH p is rounded to nothing: there is nothing more to gain.
+        is_lost_in_rounding = curvature <= 0.0
+        length = 0.0 if is_lost_in_rounding else self._rz / curvature
+        self.solution += length * p
+        if self.n_steps:
+            self.tangents = combined(self.tangents, length, tangents)
+        else:
+            self.tangents = tuple(length * T for T in tangents)
+        self.n_steps += 1
+        if is_lost_in_rounding:
+            return True
+        Hp *= length
+        self._residual -= Hp
+        z = self._residual * self._inverse
+        rz = float(self._residual @ z)
+        p *= rz / self._rz
+        p += z
+        self._rz = rz
+        return float(self._residual @ self._residual) <= self._target**2
