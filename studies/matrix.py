@@ -5,7 +5,8 @@
 DIRECTORY holds further regressions as .csv files. `rest` is the round in which training came to rest by itself, `left`
 the residual then, relative to the first. `objective` is the worst agent's, above that of the same model trained
 centrally, or the objective itself where the central one is next to nothing; `way` is what is left of the way from the
-first objective to the central one. Exit 1 if a run did not come to rest.
+first objective to the central one. Exit 1 if a run did not come to rest. Rows are kept in .results/matrix.jsonl: one
+that came to rest is not run again for the same commit.
 
 With --deep some of them go on to a residual of 1e-6, and what is printed is the round from which on the residual of the
 network, at the mean of the agents' parameters, stays below each part of the first; with the least and the last.
@@ -21,12 +22,14 @@ from pathlib import Path
 import click
 import numpy as np
 
+from benchmarks.results import DIRECTORY, ResultFile, commit, machine, stamped
 from p2pnet.config import LossName
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import simulate
 from p2pnet.experiments.simulate.summary import SimulationSummary, stationarity_at
 
+RESULTS = ResultFile(DIRECTORY / "matrix.jsonl")
 BASE = SimulateOptions(agents=8, topology="ring", hidden=(20,), penalty="l2:1e-3", rounds=1000)
 PARTITIONS: tuple[PartitionName, ...] = ("iid", "sorted")
 TOPOLOGIES = ("ring", "random", "exponential", "one-peer-exponential")
@@ -107,6 +110,12 @@ def run(options: SimulateOptions) -> Outcome:
     return Outcome(options, simulated.summary, first)
 
 
+def kept_lines() -> dict[str, str]:
+    """The lines of runs that came to rest on this commit and machine, by their options."""
+    here = {"is_at_rest": True, "commit": commit(), "machine": machine()}
+    return {record["run"]: record["line"] for record in RESULTS.records() if here.items() <= record.items()}
+
+
 def deep_runs(directory: Path | None) -> Iterator[SimulateOptions]:
     """Each data set on a ring, and linear models, whose objectives are convex."""
     files = [str(path) for path in sorted(directory.glob("*.csv"))] if directory else []
@@ -155,9 +164,17 @@ def main(directory: Path | None, quick: bool, deep: bool, workers: int) -> None:
             return
         print(HEADER)
         n_runs = n_restless = 0
-        for outcome in pool.map(run, runs(directory, quick)):
-            print(outcome.line, flush=True)
+        kept = kept_lines()
+        started = {options: pool.submit(run, options) for options in runs(directory, quick) if str(options) not in kept}
+        for options in runs(directory, quick):
             n_runs += 1
+            if str(options) in kept:
+                print(kept[str(options)], flush=True)
+                continue
+            outcome = started[options].result()
+            print(outcome.line, flush=True)
+            row = {"run": str(options), "line": outcome.line, "is_at_rest": outcome.is_at_rest}
+            RESULTS.append(stamped(row))
             n_restless += not outcome.is_at_rest
     print(f"{n_restless} of {n_runs} did not come to rest in {BASE.rounds} rounds")
     sys.exit(1 if n_restless else 0)
