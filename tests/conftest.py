@@ -1,14 +1,56 @@
-"""What all tests share: how hypothesis searches.
+"""What all tests share: how hypothesis searches, which tests are slow, and what a run has to say at its end.
 
 Where CI is set, the same examples are tried every time, so that a change is judged by what it changed; elsewhere each
 run tries new ones. HYPOTHESIS_PROFILE=thorough tries many more.
 """
 
 import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from tests.chaos.table import CHAOS_ROW
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("usual", deadline=None)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "usual"))
+
+ROOT = Path(__file__).parent
+SLOW: Sequence[str] = ()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = [ROOT / place for place in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in places):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        report
+        for kind in ("passed", "failed", "skipped")
+        for report in terminalreporter.stats.get(kind, [])
+        if isinstance(report, pytest.TestReport)
+    ]
+    rows = [row for report in reports for row in chaos_rows(report)]
+    if rows:
+        terminalreporter.section("chaos")
+        for row in rows:
+            terminalreporter.write_line(row)
+    reasons = [reason for report in reports if report.skipped for reason in [skip_reason(report)]]
+    if reasons:
+        why = "; ".join(f"{reasons.count(reason)} x {reason}" for reason in sorted(set(reasons)))
+        terminalreporter.write_line(f"NOT TESTED HERE: {len(reasons)} skipped: {why}", red=True, bold=True)
+
+
+def chaos_rows(report: pytest.TestReport) -> Iterator[str]:
+    return (str(value) for name, value in report.user_properties if name == CHAOS_ROW)
+
+
+def skip_reason(report: pytest.TestReport) -> str:
+    place = report.longrepr
+    return str(place[2]).removeprefix("Skipped: ") if isinstance(place, tuple) else report.nodeid

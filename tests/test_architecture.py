@@ -144,11 +144,13 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
 
 
 def test_linter_and_type_checker_see_the_scripts_without_a_suffix() -> None:
+    files = [path for path in (ROOT / "scripts").iterdir() if path.is_file()]
     scripts = {
         f"scripts/{path.name}"
-        for path in (ROOT / "scripts").iterdir()
-        if path.is_file() and not path.suffix and "python" in path.read_text(encoding="utf-8").partition("\n")[0]
+        for path in files
+        if not path.suffix and "python" in path.read_text(encoding="utf-8").partition("\n")[0]
     }
+    assert {path.name for path in files} == {"demo", "test", "install", "generate"}
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert scripts == set(tools["ruff"]["extend-include"])
-    assert scripts == set(tools["mypy"]["files"]) - {"p2pnet", "tests", "scripts", "tools"}
+    assert scripts == set(tools["mypy"]["files"]) - {"p2pnet", "tests", "benchmarks", "studies", "tools"}

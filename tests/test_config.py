@@ -275,7 +275,7 @@ def test_any_value_written_as_toml_is_read_back_the_same(value: object) -> None:
 
 def test_the_example_is_what_the_settings_say() -> None:
     shown = (ROOT / "agent.toml.example").read_text(encoding="utf-8")
-    assert shown == example_config(), "agent.toml.example is stale: run scripts/generate_example"
+    assert shown == example_config(), "agent.toml.example is stale: run scripts/generate"
 
 
 def test_every_line_of_the_example_is_a_setting_that_can_be_used(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Agents over real sockets are killed, stopped, cut off and started again; the short form of scripts/chaos."""
+"""Agents over real sockets are killed, stopped, cut off and started again; the short form of tests/chaos."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chaos_processes.fleet import Fleet
-from chaos_processes.namespaces import Namespaces, NoNamespacesError
-from chaos_processes.references import References
-from chaos_processes.relays import Relays
-from chaos_processes.wiring import Loopback, Wiring
 from p2pnet.experiments.workload import Workload, make_workload
+from tests.chaos.fleet import Fleet
+from tests.chaos.namespaces import Namespaces, NoNamespacesError
+from tests.chaos.references import References
+from tests.chaos.relays import Relays
+from tests.chaos.wiring import Loopback, Wiring
 
 N_AGENTS = 4
 EVERYONE = range(N_AGENTS)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from chaos_processes.machine import Machine, errors_to_central
-from chaos_processes.namespaces import Namespaces, NoNamespacesError
-from chaos_processes.relays import Relays
 from p2pnet.experiments.demo.fleet import free_ports
+from tests.chaos.machine import Machine, errors_to_central
+from tests.chaos.namespaces import Namespaces, NoNamespacesError
+from tests.chaos.relays import Relays
 
 ACCURACY = 1e-4
 FOR_EVER = 1_000_000

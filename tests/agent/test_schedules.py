@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chaos_processes.machine import Machine, errors_to_central
 from p2pnet.agent.schedules import describe_schedule, make_mixing
 from p2pnet.agent.transport.keys import generate_keys
 from p2pnet.config import NetworkSettings
 from p2pnet.experiments.demo.fleet import free_ports
+from tests.chaos.machine import Machine, errors_to_central
 
 N_AGENTS = 4
 SCHEDULES = ["one-peer-exponential", "matching"]

@@ -1,4 +1,4 @@
-"""From defaults alone, whatever is trained comes to rest: the small form of `scripts/matrix`."""
+"""From defaults alone, whatever is trained comes to rest: the small form of `studies/matrix.py`."""
 
 from dataclasses import replace
 

@@ -1,0 +1,69 @@
+"""Rounds that the statistics before training take on different graphs, and how exact they are. Simulated, seeded."""
+
+from collections.abc import Iterator
+from typing import cast, final
+
+import numpy as np
+
+from benchmarks.base import Benchmark, Figure
+from p2pnet.experiments.topologies.by_name import make_topology
+from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.simulation.graphs import neighbors_of
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.training.learner import Learner
+
+N_COLUMNS = 10
+NETWORKS = [
+    *[(2, "full"), (3, "path"), (8, "ring"), (8, "full"), (16, "ring")],
+    *[(32, "random"), (32, "ring"), (64, "grid")],
+]
+
+
+@final
+class Statistics(Benchmark):
+    """Rounds of the statistics before training, and the errors of means and deviations, in the columns' deviations."""
+
+    name = "statistics"
+
+    def run(self, is_small: bool) -> Iterator[Figure]:
+        for n_agents, graph in NETWORKS[:2] if is_small else NETWORKS:
+            for offset in (0.0, 1e6):
+                name = f"{n_agents} {graph}, offset {offset:.0e}"
+                n_rounds, error_of_means, error_of_deviations = gather(n_agents, graph, offset)
+                yield Figure(f"{name}: rounds", n_rounds, "rounds")
+                yield Figure(f"{name}: means", error_of_means)
+                yield Figure(f"{name}: deviations", error_of_deviations)
+
+
+def gather(n_agents: int, graph: str, offset: float) -> tuple[int, float, float]:
+    """Rounds, error of the means, error of the deviations: of all agents and columns the worst, against all samples."""
+    rng = np.random.default_rng(0)
+    edges = make_topology(graph, n_agents, rng)
+    neighbors = neighbors_of(edges, n_agents)
+    shards = [
+        rng.standard_normal((rng.integers(10, 200), N_COLUMNS)) + 2 * rng.standard_normal(N_COLUMNS) + offset
+        for _ in range(n_agents)
+    ]
+    simulation = Simulator(Conditions(), rng)
+    names = [f"agent-{k:02}" for k in range(n_agents)]
+    machines = []
+    for name, shard, around in zip(names, shards, neighbors, strict=True):
+        own = LocalStatistics(len(shard), shard.mean(axis=0), shard.var(axis=0))
+        settings = RoundOptions(max_rounds=1, expected_neighbors=len(around))
+        machines.append(StatisticsMachine(Identity(name, name, 1, {}), settings, own, settling_s=0.0))
+        # This machine has what the simulation asks of a round machine, and needs no learner.
+        simulation.add(name, cast(RoundMachine, machines[-1]), cast(Learner, None))
+    simulation.connect([(names[j], names[k]) for j, k in edges])
+    simulation.run(until=lambda: any(machine.found for machine in machines))  # the others take it from there
+    n_rounds = max(machine.round for machine in machines)
+    simulation.run(until=lambda: all(machine.found for machine in machines))
+    pooled = np.concatenate(shards)
+    mean, deviation = pooled.mean(axis=0), pooled.std(axis=0)
+    found = [machine.found for machine in machines if machine.found is not None]
+    error_of_means = max(np.abs((one.mean - mean) / deviation).max() for one in found)
+    error_of_deviations = max(np.abs(np.sqrt(one.variance) / deviation - 1).max() for one in found)
+    return n_rounds, error_of_means, error_of_deviations

@@ -1,0 +1,27 @@
+"""All benchmarks, by their names: a line for each."""
+
+from collections.abc import Mapping
+
+from benchmarks.base import Benchmark
+from benchmarks.blas import BlasShare
+from benchmarks.curvature import CurvatureSamples
+from benchmarks.demo import DigitsDemo, Kin8nmDemo, SortedDigitsDemo
+from benchmarks.empty_round import EmptyRound
+from benchmarks.feature_statistics import Statistics
+from benchmarks.kin8nm import Kin8nm
+from benchmarks.membership import Membership
+from benchmarks.ring import Ring
+from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
+from benchmarks.sparsity import Sparsity
+from benchmarks.transport import RoundTrip, Shares
+from benchmarks.workers import Workers
+
+BENCHMARKS: Mapping[str, type[Benchmark]] = {
+    benchmark.name: benchmark
+    for benchmark in (
+        *(BlasShare, Workers, CurvatureSamples, Kin8nm, Sparsity),
+        *(Shares, RoundTrip, Ring, EmptyRound),
+        *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
+        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics),
+    )
+}

@@ -1,1 +1,0 @@
-"""The experiments behind docs/experiments.md: runs, tables and figures."""

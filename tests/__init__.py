@@ -1,0 +1,1 @@
+"""Tests, as a package, so that one directory can use what another has."""

@@ -1,0 +1,1 @@
+"""What happens to agents over real and virtual networks that do harm: `scripts/test -m chaos`."""

@@ -1,0 +1,117 @@
+"""What `p2pnet doctor` says where two agents do not come together."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from p2pnet.agent.transport.keys import generate_keys
+from tests.chaos.machine import Machine
+from tests.chaos.namespaces import Namespaces
+from tests.chaos.table import Row
+
+FILTER = """
+table inet filtered {
+    chain incoming {
+        type filter hook input priority 0;
+        tcp dport 7070 drop
+    }
+}
+"""
+
+CLOCK_AHEAD = "import time; now = time.time; time.time = lambda: now() + 7200; from p2pnet.cli import main; main()"
+OTHER_VERSION = (
+    "import p2pnet.protocol.messages.training as messages; messages.PROTOCOL_VERSION = 2; "
+    "from p2pnet.cli import main; main()"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A neighbor, and what the doctor must say of it."""
+
+    name: str
+    words: str
+    """the beginning of one of the lines said of it"""
+    sections: dict[str, Any] = field(default_factory=dict)
+    program: Sequence[str] = ("-m", "p2pnet")
+    is_started: bool = True
+    is_allowing: bool = True
+    address: str | None = None
+    """where it is said to be, if not where it is"""
+    has_new_key: bool = False
+
+
+CASES = (
+    Case("all is well", "fine: {name} answers at tcp://10.77.0."),
+    Case("name", "wrong: the name no-such-host.invalid does not resolve", address="tcp://no-such-host.invalid:7070"),
+    Case("port closed", "wrong: {address}: the machine is there, and port 7070 is closed", is_started=False),
+    Case(
+        "firewall", "wrong: {address}: no answer in time: that machine is off, the address is another's, or a firewall"
+    ),
+    Case(
+        "no such machine",
+        "wrong: tcp://10.77.0.200:7070: there is no way to that machine",
+        address="tcp://10.77.0.200:7070",
+    ),
+    Case("key not allowed", "wrong: {address}: it does not allow our key: put it into", is_allowing=False),
+    Case("another's key", "wrong: {address}: another agent answers there, or this one has a new key", has_new_key=True),
+    Case("stopped", "wrong: {address}: it takes the connection and then says nothing: that program has been stopped"),
+    Case("version", "wrong: speaks version 2 of the protocol", program=("-c", OTHER_VERSION)),
+    Case("model", "wrong: trains something else: model: theirs is", sections={"model": {"hidden": (5,)}}),
+    Case("penalty", "wrong: trains something else: penalty: theirs is", sections={"objective": {"penalty": "l1:0.1"}}),
+    Case("clock", "doubtful: its clock is 2 hours ahead of this machine's", program=("-c", CLOCK_AHEAD)),
+)
+
+
+def rows(lan: Namespaces, directory: Path) -> Iterator[Row]:
+    """A row a case, and one for those that are examined."""
+    with ExitStack() as at_exit:
+        machines = [
+            at_exit.enter_context(Machine(directory / name, k, partial(lan.command, k)))
+            for k, name in enumerate(["agent", *(case.name for case in CASES)])
+        ]
+        yield from examine(lan, machines)
+
+
+def examine(lan: Namespaces, machines: Sequence[Machine]) -> Iterator[Row]:
+    """Start an agent and its neighbors, each with its own ailment, and ask the doctor about all of them at once."""
+    agent, *neighbors = machines
+    named = []
+    for k, (machine, case) in enumerate(zip(neighbors, CASES, strict=True), 1):
+        allowed = [agent.keys.public] if case.is_allowing else []
+        machine.configure(
+            {"bind": lan.address(k), "round_pace_s": 1.0}, security={"allowed_peers": allowed}, **case.sections
+        )
+        key = generate_keys().public if case.has_new_key else machine.keys.public
+        named.append({"name": machine.name, "address": case.address or lan.address(k), "public_key": key})
+    agent.configure({"bind": lan.address(0), "neighbors": named, "start_timeout_s": 1.0, "round_pace_s": 1.0})
+    by_name = {machine.name: machine for machine in neighbors}
+    for machine, case in zip(neighbors, CASES, strict=True):
+        if case.is_started:
+            machine.start(case.program)
+    for machine, case in zip(neighbors, CASES, strict=True):
+        if case.is_started:
+            machine.until(lambda machine: machine.has_said("listening on"))
+    agent.start()
+    agent.until(lambda agent: agent.round > 0)
+    subprocess.run(
+        lan.command(machines.index(by_name["firewall"]), ["nft", "-f", "-"]), input=FILTER, text=True, check=True
+    )
+    by_name["stopped"].stop()
+    said = agent.doctor()
+    for k, case in enumerate(CASES, 1):
+        words = case.words.format(name=case.name, address=lan.address(k))
+        lines = said.get(case.name, [])
+        fitting = [line for line in lines if line.startswith(words)]
+        yield Row(f"doctor: {case.name}", (fitting or lines[::-1] or ["nothing"])[0], bool(fitting))
+    well = next(machine for machine, case in zip(neighbors, CASES, strict=True) if case.name == "all is well")
+    n_links = [machine.count("^linked with (agent|all is well)") for machine in (agent, well)]
+    yield Row(
+        "doctor: who runs is not disturbed", f"in round {agent.round}; links opened: {n_links}", n_links == [1, 1]
+    )

@@ -1,0 +1,58 @@
+"""The conservation error finds whatever is lost, wherever it is lost, in units of all that is owned."""
+
+import numpy as np
+import pytest
+
+from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger, conservation_error
+
+HERE = LinkId(Nonce(1, 1), Nonce(2, 2))
+OWN = {"a": np.array([3.0, 4.0]), "b": np.array([0.0, 5.0])}
+
+
+def ledgers(
+    sent: tuple[float, float] = (1.0, 0.0),
+    received: tuple[float, float] = (0.0, 1.0),
+    link_ids: tuple[LinkId, LinkId] = (HERE, HERE.mirrored()),
+    lost: float = 0.0,
+) -> list[AgentLedger]:
+    """Two agents with a link, of which all entries of a vector are the same: a's end first."""
+
+    def ledger(name: str, peer: str, k: int) -> AgentLedger:
+        link = LinkLedger(peer, link_ids[k], np.full(2, sent[k]), np.full(2, received[k]))
+        mass = OWN[name] + link.received - link.sent - np.array([lost if k else 0.0, 0.0])
+        return AgentLedger(name, OWN[name], mass, (link,))
+
+    return [ledger("a", "b", 0), ledger("b", "a", 1)]
+
+
+def test_nothing_is_lost_where_both_ends_say_the_same() -> None:
+    assert conservation_error(ledgers()) == 0.0
+    assert conservation_error(ledgers(sent=(7.0, 5.0), received=(5.0, 7.0))) == 0.0
+
+
+def test_what_a_tracker_has_lost_counts_in_units_of_all_own_vectors() -> None:
+    assert conservation_error(ledgers(lost=2.0)) == pytest.approx(2.0 / 10.0, rel=1e-15)
+
+
+def test_what_one_end_has_not_received_counts_at_the_link_and_in_the_sum() -> None:
+    missing = np.sqrt(2.0)  # ‖(1, 1)‖
+    assert conservation_error(ledgers(received=(0.0, 0.0))) == pytest.approx(2 * missing / 10.0, rel=1e-15)
+
+
+def test_opposite_errors_of_two_directions_cancel_in_the_sum_and_not_at_the_link() -> None:
+    wrong = ledgers(sent=(1.0, 1.0), received=(2.0, 0.0))
+    assert conservation_error(wrong) == pytest.approx(2 * np.sqrt(2.0) / 10.0, rel=1e-15)
+
+
+def test_a_link_of_which_one_end_is_gone_counts_in_full() -> None:
+    first, second = ledgers(sent=(3.0, 0.0), received=(1.0, 3.0))
+    alone = [first, AgentLedger("b", second.own, second.mass, ())]
+    expected = np.sqrt(2.0) * (abs(1.0 - 3.0 + 3.0) + 3.0 + 1.0) / 10.0  # the sum's part, sent, and received
+    assert conservation_error(alone) == pytest.approx(expected, rel=1e-15)
+
+
+def test_two_links_of_the_same_agents_are_told_apart_by_their_nonces() -> None:
+    other = LinkId(Nonce(1, 1), Nonce(2, 3)).mirrored()
+    expected = np.sqrt(2.0) * (1.0 + 1.0) / 10.0  # what each end has moved over a link that the other has not
+    assert conservation_error(ledgers(link_ids=(HERE, other))) == pytest.approx(expected, rel=1e-15)

@@ -1,0 +1,120 @@
+"""The network average and the network's size, each with its numbers at the edge."""
+
+import numpy as np
+import pytest
+
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.tracker import N_SIGNS, Tracker, signs_of
+from p2pnet.protocol.rounds.timing import Timing
+
+FIRST_BYTE = 0x8B
+"""The first of SHAKE-128 of the name agent-1."""
+
+
+def link_with(sent: list[float], received: list[float]) -> Link:
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(sent), 64, ResendTimer(Timing()))
+    link.sent, link.received = np.array(sent), np.array(received)
+    return link
+
+
+def test_the_own_vector_is_gradient_sum_signs_samples_and_the_weight_of_one() -> None:
+    tracker = Tracker(2, np.array([1.0, -1.0, 1.0]))
+    np.testing.assert_array_equal(tracker.own, np.zeros(7))
+    tracker.replace_own(np.array([3.0, 4.0]), 5.0)
+    np.testing.assert_array_equal(tracker.own, [3.0, 4.0, 1.0, -1.0, 1.0, 5.0, 1.0])
+    np.testing.assert_array_equal(Tracker(2).own, np.zeros(4))
+
+
+def test_the_largest_own_vector_is_remembered() -> None:
+    tracker = Tracker(2)
+    assert tracker.largest_own == 0.0
+    for gradient, norm in (([0.0, 0.0], np.sqrt(5.0)), ([4.0, 10.0], 11.0), ([0.0, 0.0], 11.0)):
+        tracker.replace_own(np.array(gradient), 2.0)
+        assert tracker.largest_own == pytest.approx(norm, rel=1e-15)
+
+
+def test_the_mass_is_the_own_vector_with_what_links_have_brought_less_what_they_took() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([1.0]), 2.0)
+    links = [link_with([10.0, 0.0, 0.0], [0.0, 20.0, 0.0]), link_with([0.0, 0.0, 0.25], [300.0, 0.0, 0.0])]
+    np.testing.assert_array_equal(tracker.mass(links), [291.0, 22.0, 0.75])
+    np.testing.assert_array_equal(tracker.mass([]), tracker.own)
+    np.testing.assert_array_equal(tracker.own, [1.0, 2.0, 1.0])
+
+
+def test_before_the_first_estimate_the_own_vector_stands_for_it() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0)
+    assert tracker.is_empty is True
+    np.testing.assert_array_equal(tracker.estimate, [6.0, 2.0])
+    assert tracker.mean_samples == 2.0
+    np.testing.assert_array_equal(tracker.direction, [3.0])
+    tracker.update([])
+    assert tracker.is_empty is False
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [(2.0, 5.0), (1.0, 10.0), (0.5, 10.0 + 0.5 * 6.0), (0.0, 10.0 + 6.0)],
+)
+def test_less_than_the_weight_of_one_is_filled_up_from_the_own_vector_at_first(weight: float, expected: float) -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0)
+    tracker.update([link_with([0.0, 0.0, 1.0], [4.0, 0.0, weight])])
+    assert tracker.estimate[0] == expected
+
+
+def test_later_it_is_filled_up_from_the_estimate_before_and_not_from_the_own_vector() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0)
+    tracker.update([link_with([0.0, 0.0, 0.0], [2.0, 0.0, 0.0])])
+    tracker.replace_own(np.array([100.0]), 2.0)
+    tracker.update([link_with([0.0, 0.0, 0.5], [0.0, 0.0, 0.0])])
+    assert tracker.estimate[0] == 100.0 + 0.5 * 8.0
+
+
+def test_direction_and_samples_leave_the_signs_out() -> None:
+    tracker = Tracker(2, signs_of("agent", 8))
+    tracker.replace_own(np.array([6.0, 8.0]), 2.0)
+    tracker.update([])
+    assert tracker.mean_samples == 2.0
+    np.testing.assert_array_equal(tracker.direction, [3.0, 4.0])
+
+
+def test_without_signs_a_network_has_one_agent_and_with_its_own_signs_alone_as_well() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0)
+    assert tracker.network_size == 1.0
+    tracker = Tracker(1, signs_of("agent", 16))
+    tracker.replace_own(np.array([6.0]), 2.0)
+    assert tracker.network_size == 1.0
+
+
+def test_the_size_is_the_number_of_signs_over_the_square_of_their_mean() -> None:
+    tracker = Tracker(1, np.array([1.0, 1.0, 1.0, 1.0]))
+    tracker.replace_own(np.array([0.0]), 2.0)
+    tracker.update([link_with([0.0] * 7, [0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0])])  # one sign of four cancels
+    assert tracker.network_size == pytest.approx(4.0 / 3.0, rel=1e-15)
+
+
+def test_signs_that_cancel_altogether_make_a_network_that_is_large_but_not_infinite() -> None:
+    tracker = Tracker(1, np.array([1.0, 1.0]))
+    tracker.replace_own(np.array([0.0]), 2.0)
+    tracker.update([link_with([0.0] * 5, [0.0, -1.0, -1.0, 0.0, 0.0])])
+    assert tracker.network_size == pytest.approx(1e12, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_signs", [1, 7, 8, 9, 128])
+def test_signs_are_as_many_as_asked_for_and_one_or_minus_one(n_signs: int) -> None:
+    signs = signs_of("agent", n_signs)
+    assert signs.shape == (n_signs,)
+    assert set(signs.tolist()) <= {1.0, -1.0}
+
+
+def test_signs_are_the_bits_of_the_hash_of_a_name() -> None:
+    assert N_SIGNS == 128
+    np.testing.assert_array_equal((signs_of("agent-1", 8) + 1) / 2, [int(bit) for bit in f"{FIRST_BYTE:08b}"])
+    assert signs_of("agent-1", 128).tolist() != signs_of("agent-2", 128).tolist()
+    np.testing.assert_array_equal(signs_of("agent-1", 128)[:8], signs_of("agent-1", 8))
