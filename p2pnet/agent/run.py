@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from threadpoolctl import threadpool_limits
@@ -22,15 +23,18 @@ from p2pnet.protocol.rounds.neighborhood import Identity
 from p2pnet.protocol.rounds.session import Session
 
 
-def run_agent(settings: Settings) -> int:
-    """Run one agent until its network has trained the model, or until it is told to leave; the exit code."""
+def run_agent(settings: Settings, wrap_transport: Callable[[Transport], Transport] = lambda inner: inner) -> int:
+    """Run one agent until its network has trained the model, or until it is told to leave; the exit code.
+
+    `wrap_transport` puts something between the agent and its transport, such as a test's.
+    """
     keep_freed_memory()
     log = open_log(settings.log, settings.agent.name)
     preparation = prepare(settings)
     keys = preparation.keys
     state = StateDirectory(settings.agent.state_dir)
     state.acquire()
-    transport = preparation.open_transport(settings.network.bind)
+    transport = wrap_transport(preparation.open_transport(settings.network.bind))
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
         identity = Identity(
