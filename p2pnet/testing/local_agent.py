@@ -89,10 +89,14 @@ class LocalAgent:
     def contact(self) -> Contact:
         return Contact(self.name, self.keys.public)
 
-    def as_neighbor(self, address: str | None = "") -> dict[str, Any]:
-        """The agent as it stands among another's network.neighbors or network.seeds; None for one that dials only."""
-        named = {"name": self.name, "public_key": self.keys.public, "address": self.address}
-        return named if address == "" else named | {"address": address}
+    def as_neighbor(self) -> dict[str, Any]:
+        """The agent as it stands among another's network.neighbors; without an address if it only dials."""
+        address = None if self.address == "none" else self.address
+        return {"name": self.name, "public_key": self.keys.public, "address": address}
+
+    def as_seed(self) -> dict[str, Any]:
+        """The agent as it stands among another's network.seeds."""
+        return {"public_key": self.keys.public, "address": self.address}
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Write agent.toml: values by `section.key`, for all else the defaults, and a log in JSON."""
