@@ -18,6 +18,9 @@ lies. Numbers drawn at random depend on the seed and on the round of the message
     labels-added         labels            LabelSet.labels, which gains labels of no sample
     statistics-unasked   columns           LabelSet, which FeatureStatistics follow that no agent has computed
     incarnations-raised  amount            membership records of other members
+
+Where the agents find statistics of their features before they train (data.standardize = "network"), the shares of that
+phase are changed as well, which may keep it from its end; with "none", only those of the training are.
 """
 
 from __future__ import annotations

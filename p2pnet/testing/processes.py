@@ -15,6 +15,8 @@ from p2pnet.config.reading import ENVIRONMENT_PREFIX
 
 Process: TypeAlias = subprocess.Popen[bytes]
 
+TETHER = Path(__file__).with_name("tether.py")
+
 
 def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Process:
     """Start a process in the directory of `log`, to which its standard output and error are appended.
@@ -58,7 +60,8 @@ def tethered_command(tether: signal.Signals, module: str, *arguments: str) -> li
 
     It looks for modules where this interpreter does, not in its working directory.
     """
-    return [sys.executable, "-P", "-m", "p2pnet.testing.tether", tether.name, module, *arguments]
+    # By its file: `-m` would import this package, of which an agent needs nothing, at each start.
+    return [sys.executable, "-P", str(TETHER), tether.name, module, *arguments]
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

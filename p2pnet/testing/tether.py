@@ -1,6 +1,6 @@
 """Run a module as a process that gets a signal when the process that started it is gone, however that ended.
 
-    python -P -m p2pnet.testing.tether SIGTERM p2pnet run agent.toml
+    python -P p2pnet/testing/tether.py SIGTERM p2pnet run agent.toml
 
 The tether belongs to the thread that started the process: that thread must live as long as the process is to. Where
 the system has no such tether (it is Linux's), the module runs without one.
