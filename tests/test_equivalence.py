@@ -1,6 +1,5 @@
 """The simulation and the daemons are the same: real processes over real sockets end with the simulation's numbers."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +7,16 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.assembly import prepare, round_options
-from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings, read_settings
-from p2pnet.experiments.demo.fleet import AgentFiles, write_fleet
+from p2pnet.experiments.demo.fleet import write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
-from p2pnet.experiments.demo.processes import Exit, ProcessGroup, agent_command
 from p2pnet.experiments.workload import make_workload
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.simulation.rounds_only import wired_agent
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.testing import AgentFiles, Fleet, LocalAgent
 
 N_ROUNDS = 20
 PATIENCE_S = 180.0
@@ -61,20 +59,12 @@ def write_agents(options: DemoOptions, directory: Path) -> list[AgentFiles]:
 
 def run_daemons(agents: list[AgentFiles]) -> dict[PeerId, Array]:
     """The final parameters of each, by its public key."""
-    flags = [part for flag in FLAGS for part in ("--set", flag)]
-    with ProcessGroup() as processes:
-        for agent in agents:
-            processes.start(agent.name, [*agent_command(agent.config), *flags], agent.log)
-        give_up_at = time.monotonic() + PATIENCE_S
-        exits: list[Exit] = []
-        while processes.n_running and time.monotonic() < give_up_at:
-            time.sleep(0.02)
-            exits += processes.take_exits()
-    codes = {ended.name: ended.code for ended in exits}
-    assert codes == dict.fromkeys((agent.name for agent in agents), 0), [agent.log.read_text() for agent in agents]
-    states = [StateDirectory(agent.directory) for agent in agents]
-    assert [state.load_result().rounds for state in states] == [N_ROUNDS] * len(agents)
-    return {state.load_result().public_key: state.load_params() for state in states}
+    with Fleet(LocalAgent(agent) for agent in agents) as fleet:
+        fleet.start(None, *FLAGS)
+        fleet.until_all_end(PATIENCE_S)
+    results = [agent.result() for agent in agents]
+    assert [result.rounds for result in results] == [N_ROUNDS] * len(agents)
+    return {result.public_key: agent.params() for result, agent in zip(results, agents, strict=True)}
 
 
 def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:

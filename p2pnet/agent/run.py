@@ -31,9 +31,7 @@ def run_agent(
     preparation = prepare(settings)
     state = StateDirectory(settings.agent.state_dir)
     state.acquire()
-    transport: Transport = preparation.open_transport(settings.network.bind)
-    if wrap_transport is not None:
-        transport = wrap_transport(transport)
+    transport = wrap_transport(preparation.open_transport(settings.network.bind))
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
         node = make_node(preparation, state.next_incarnation())

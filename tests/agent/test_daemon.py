@@ -4,33 +4,35 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from p2pnet.agent.logs import LINES_AT_ONCE, LineBudget
-from p2pnet.agent.state_directory import StateDirectory, read_history
-from p2pnet.agent.transport.keys import generate_keys, write_keys
+from p2pnet.agent.state_directory import read_history
 from p2pnet.cli import main
-from p2pnet.config import AgentSettings, NeighborSettings, SeedSettings, Settings, write_config
-from p2pnet.experiments.demo.fleet import free_ports
-from p2pnet.experiments.demo.processes import child_environment
 from p2pnet.protocol.links.conservation import conservation_error
+from p2pnet.testing import (
+    LINEAR_REGRESSION,
+    TRUE_WEIGHTS,
+    LocalAgent,
+    disagreement,
+    free_ports,
+    linear_shard,
+)
 
-PATIENCE_S = 90.0
 FOR_EVER = 1_000_000
 NOBODY_THERE = (
     "no neighbor has answered in 0.1 s; waiting on. Start the others, again if they have finished without this agent, "
     "or stop it"
 )
-TRUE_WEIGHTS = np.array([1.0, -2.0, 0.5])
-
 SLOW_MODEL = """\
 import time
 
@@ -67,164 +69,109 @@ def build():
 """
 
 
-class Agent:
-    """The directory of one machine, and the process that runs from it."""
+SETTINGS: dict[str, Any] = {
+    **LINEAR_REGRESSION,
+    "network.round_pace_s": 0.02,
+    "objective.penalty": None,
+    "algorithm.rounds": FOR_EVER,
+    "algorithm.tolerance": 0.0,
+    "log.format": "text",
+}
+"""A small linear model, many rounds at a pace that a test can follow."""
 
-    def __init__(self, directory: Path, port: int, seed: int) -> None:
-        self.directory = directory
-        self.keys = generate_keys()
-        self.address = f"tcp://127.0.0.1:{port}"
-        self.process: subprocess.Popen[bytes] | None = None
-        directory.mkdir()
-        write_keys(directory / "agent.key", self.keys)
-        rng = np.random.default_rng(seed)
-        X = rng.standard_normal((40, 3))
-        np.savez(directory / "samples.npz", X=X, y=X @ TRUE_WEIGHTS + 0.1 * rng.standard_normal(40))
 
-    @property
-    def state(self) -> StateDirectory:
-        return StateDirectory(self.directory)
+def knows(agent: LocalAgent, neighbors: Sequence[LocalAgent] = (), seeds: Sequence[LocalAgent] = ()) -> None:
+    """Write the agent's agent.toml."""
+    named = {
+        "network.neighbors": [{**peer.as_neighbor(), "name": None} for peer in neighbors],
+        "network.seeds": [peer.as_seed() for peer in seeds],
+    }
+    agent.configure({**SETTINGS, **named})
 
-    @property
-    def config(self) -> Path:
-        return self.directory / "agent.toml"
 
-    @property
-    def log(self) -> str:
-        return (self.directory / "agent.log").read_text()
+def start_beside_its_model(agent: LocalAgent, *overrides: str) -> None:
+    """Start the agent where it finds a user's model in its own directory."""
+    agent.start(*overrides, environment={"PYTHONPATH": str(agent.directory)})
 
-    @property
-    def round(self) -> int:
-        """The last round that it has begun; -1 before training."""
-        return max((record.round for record in read_history(self.directory / "history.csv")), default=-1)
 
-    def knows(self, neighbors: Sequence["Agent"] = (), seeds: Sequence["Agent"] = (), **network: float) -> None:
-        """Write its agent.toml: a small linear model, many rounds at a pace that a test can follow."""
-        settings = Settings.model_validate(
-            {
-                "agent": AgentSettings(name=self.directory.name, state_dir=Path()),
-                "network": {
-                    "bind": self.address,
-                    "neighbors": [
-                        NeighborSettings(address=peer.address, public_key=peer.keys.public) for peer in neighbors
-                    ],
-                    "seeds": [SeedSettings(address=peer.address, public_key=peer.keys.public) for peer in seeds],
-                    "round_pace_s": 0.02,
-                    **network,
-                },
-                "data": {"source": Path("samples.npz"), "task": "regression", "standardize": "none"},
-                "model": {"hidden": ()},
-                "algorithm": {"rounds": FOR_EVER, "tolerance": 0.0},
-            }
-        )
-        write_config(settings, self.config)
-
-    def run(self, *flags: str, **environment: str) -> None:
-        # `python -m p2pnet` looks for a user's model in the working directory.
-        with (self.directory / "agent.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "p2pnet", "run", str(self.config), *_set(flags)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                env={**child_environment(os.environ), **environment},
-            )
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def exit_code(self) -> int:
-        assert self.process is not None
-        try:
-            return self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"{self.directory.name} does not end:\n{self.log}")
-
-    def until(self, is_so: Callable[["Agent"], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not is_so(self):
-            assert time.monotonic() < deadline, self.log
-            assert self.process is not None
-            assert self.process.poll() is None, self.log
-            time.sleep(0.01)
+def incarnation(agent: LocalAgent) -> int:
+    return agent.files.state.incarnation
 
 
 def _set(flags: Sequence[str]) -> list[str]:
     return [part for flag in flags for part in ("--set", flag)]
 
 
-MakeAgents = Callable[[int], list[Agent]]
+MakeAgents = Callable[[int], list[LocalAgent]]
 
 
 @pytest.fixture
 def make_agents(tmp_path: Path) -> Iterator[MakeAgents]:
-    made: list[Agent] = []
+    with ExitStack() as at_exit:
 
-    def make(n_agents: int) -> list[Agent]:
-        for k, port in enumerate(free_ports(n_agents)):
-            made.append(Agent(tmp_path / f"agent-{k + 1}", port, seed=k))
-        return made
+        def make(n_agents: int) -> list[LocalAgent]:
+            agents = []
+            for k, port in enumerate(free_ports(n_agents)):
+                agent = LocalAgent.create(tmp_path / f"agent-{k + 1}", f"tcp://127.0.0.1:{port}")
+                agent.files.write_samples(linear_shard(seed=k))
+                agents.append(at_exit.enter_context(agent))
+            return agents
 
-    yield make
-    for agent in made:
-        if agent.process is not None:
-            agent.process.kill()
-            agent.process.wait()
+        yield make
 
 
 @pytest.fixture
-def pair(make_agents: MakeAgents) -> tuple[Agent, Agent]:
+def pair(make_agents: MakeAgents) -> tuple[LocalAgent, LocalAgent]:
     """Two neighbors, not started."""
     one, other = make_agents(2)
-    one.knows([other])
-    other.knows([one])
+    knows(one, [other])
+    knows(other, [one])
     return one, other
 
 
-def differences(agents: Sequence[Agent]) -> float:
-    models = [agent.state.load_params() for agent in agents]
-    return max(float(np.abs(model - models[0]).max()) for model in models)
+def differences(agents: Sequence[LocalAgent]) -> float:
+    return disagreement([agent.files.params() for agent in agents])
 
 
 # --------------------------------------------------------------------------------------------------- to the end
 
 
-def test_two_agents_train_to_the_end_and_begin_anew_with_a_later_incarnation(pair: tuple[Agent, Agent]) -> None:
+def test_two_agents_train_to_the_end_and_begin_anew_with_a_later_incarnation(
+    pair: tuple[LocalAgent, LocalAgent],
+) -> None:
     incarnations = []
     for _ in range(2):
         for agent in pair:
-            agent.run("algorithm.rounds=30", "network.round_pace_s=0", "log.format=json")
+            agent.start("algorithm.rounds=30", "network.round_pace_s=0", "log.format=json")
         assert [agent.exit_code() for agent in pair] == [0, 0]
-        incarnations.append([int((agent.directory / "incarnation").read_text()) for agent in pair])
+        incarnations.append([incarnation(agent) for agent in pair])
     assert all(later > earlier for earlier, later in zip(*incarnations, strict=True))
     for agent in pair:
-        result = agent.state.load_result()
+        result = agent.files.result()
         assert (result.rounds, result.stopped_because) == (30, "all rounds done")
-        assert [record.round for record in read_history(agent.directory / "history.csv")] == list(range(31))
-        np.testing.assert_allclose(agent.state.load_params()[:3], TRUE_WEIGHTS, atol=0.1)
+        assert [record.round for record in agent.files.records()] == list(range(31))
+        np.testing.assert_allclose(agent.files.params()[:3], TRUE_WEIGHTS, atol=0.1)
     entries = [json.loads(line) for line in pair[0].log.splitlines()]
     assert {"time", "level", "agent", "message"} == set(entries[0])
     assert [entry["message"] for entry in entries].count("finished after 30 rounds: all rounds done") == 2
 
 
-def test_a_users_own_model_trains(pair: tuple[Agent, Agent]) -> None:
+def test_a_users_own_model_trains(pair: tuple[LocalAgent, LocalAgent]) -> None:
     for agent in pair:
         (agent.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=0))
-        agent.run("algorithm.rounds=20", "model.factory=mine:build")
+        start_beside_its_model(agent, "algorithm.rounds=20", "model.factory=mine:build")
     assert [agent.exit_code() for agent in pair] == [0, 0]
-    np.testing.assert_allclose(pair[0].state.load_params(), TRUE_WEIGHTS, atol=0.1)
+    np.testing.assert_allclose(pair[0].files.params(), TRUE_WEIGHTS, atol=0.1)
 
 
-def test_an_agent_whose_neighbor_never_comes_waits_and_says_so_once(pair: tuple[Agent, Agent]) -> None:
+def test_an_agent_whose_neighbor_never_comes_waits_and_says_so_once(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
-    agent.run("network.start_timeout_s=0.1")
+    agent.start("network.start_timeout_s=0.1")
     agent.until(lambda agent: "cannot reach" in agent.log)  # after five seconds
     assert agent.log.count(NOBODY_THERE) == 1
     agent.signal(signal.SIGTERM)
     assert agent.exit_code() == 0
-    assert agent.state.load_result().stopped_because == "told to leave"
+    assert agent.files.result().stopped_because == "told to leave"
     assert agent.round == -1
 
 
@@ -233,11 +180,11 @@ def test_an_agent_whose_neighbor_never_comes_waits_and_says_so_once(pair: tuple[
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on(
-    pair: tuple[Agent, Agent], number: int
+    pair: tuple[LocalAgent, LocalAgent], number: int
 ) -> None:
     leaving, staying = pair
     for agent in pair:
-        agent.run()
+        agent.start()
     for agent in pair:
         agent.until(lambda agent: agent.round > 10)
     told_at = time.monotonic()
@@ -246,8 +193,8 @@ def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on
     seconds = time.monotonic() - told_at
     sys.stdout.write(f"left {seconds:.2f} s after {signal.Signals(number).name}\n")
     assert seconds < 5
-    assert leaving.state.load_result().stopped_because == "told to leave"
-    assert leaving.state.load_params().shape == (4,)
+    assert leaving.files.result().stopped_because == "told to leave"
+    assert leaving.files.params().shape == (4,)
     assert "told to leave; saying so to the neighbors" in leaving.log
 
     staying.until(lambda agent: "closed the link with agent-1: it left" in agent.log)
@@ -256,30 +203,30 @@ def test_an_agent_told_to_leave_says_so_saves_its_model_and_the_neighbor_goes_on
 
 
 def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_counts_again(
-    pair: tuple[Agent, Agent],
+    pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     going, staying = pair
     handler = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, it would be so by the agents too
     try:
         for agent in pair:
-            agent.run()
+            agent.start()
     finally:
         signal.signal(signal.SIGHUP, handler)
     for agent in pair:
         agent.until(lambda agent: agent.round > 10)
     going.signal(signal.SIGHUP)
     assert going.exit_code() == 0
-    assert going.state.load_result().stopped_because == "told to go away for a while"
+    assert going.files.result().stopped_because == "told to go away for a while"
     staying.until(lambda agent: "closed the link with agent-1: it is away for a while" in agent.log)
-    going.run()
+    going.start()
     staying.until(lambda agent: agent.log.count("linked with agent-1") == 2)
     going.until(lambda agent: agent.round > 10)
 
 
-def test_a_second_signal_ends_the_process_at_once(pair: tuple[Agent, Agent]) -> None:
+def test_a_second_signal_ends_the_process_at_once(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
     os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until somebody reads it: for ever
-    agent.run()
+    agent.start()
     agent.until(lambda agent: "listening on" in agent.log)
     agent.signal(signal.SIGTERM)
     agent.until(lambda agent: "told to leave" in agent.log)
@@ -287,21 +234,21 @@ def test_a_second_signal_ends_the_process_at_once(pair: tuple[Agent, Agent]) -> 
     assert agent.exit_code() == 128 + signal.SIGINT
 
 
-def test_leaving_does_not_wait_for_a_long_computation(pair: tuple[Agent, Agent]) -> None:
+def test_leaving_does_not_wait_for_a_long_computation(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
     (agent.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=3600))
-    agent.run("model.factory=mine:build")
+    start_beside_its_model(agent, "model.factory=mine:build")
     agent.until(lambda agent: "listening on" in agent.log)
     agent.signal(signal.SIGTERM)
     assert agent.exit_code() == 0
-    assert agent.state.load_result().stopped_because == "told to leave"
+    assert agent.files.result().stopped_because == "told to leave"
 
 
-def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[Agent, Agent]) -> None:
+def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, other = pair
     (agent.directory / "model.npz").mkdir()
-    agent.run()
-    other.run()
+    agent.start()
+    other.start()
     agent.until(lambda agent: agent.round > 0)
     agent.signal(signal.SIGTERM)
     assert agent.exit_code() == 1
@@ -310,12 +257,12 @@ def test_a_model_that_cannot_be_saved_is_one_line(pair: tuple[Agent, Agent]) -> 
 
 
 def test_a_model_that_cannot_be_saved_is_tried_again_at_the_end_and_the_neighbor_ends_as_usual(
-    pair: tuple[Agent, Agent],
+    pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     agent, other = pair
     (agent.directory / "model.npz").mkdir()
     for one in pair:
-        one.run("algorithm.rounds=30", "network.round_pace_s=0")
+        one.start("algorithm.rounds=30", "network.round_pace_s=0")
     assert [one.exit_code() for one in pair] == [1, 0]
     assert agent.log.splitlines()[-2].endswith("trying once more at the end")
     assert agent.log.splitlines()[-1].startswith(f"p2pnet: {agent.directory / 'model.npz'}: cannot be written")
@@ -324,21 +271,21 @@ def test_a_model_that_cannot_be_saved_is_tried_again_at_the_end_and_the_neighbor
 
 
 def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_that_it_had(
-    pair: tuple[Agent, Agent],
+    pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     for agent in pair:
-        agent.run("algorithm.rounds=30", "network.round_pace_s=0")
+        agent.start("algorithm.rounds=30", "network.round_pace_s=0")
     assert [agent.exit_code() for agent in pair] == [0, 0]
     agent, _ = pair
-    model = agent.state.load_params()
-    history = read_history(agent.directory / "history.csv")
+    model = agent.files.params()
+    history = agent.files.records()
     for _ in range(2):
         (agent.directory / "agent.log").unlink()
-        agent.run("network.start_timeout_s=0.1")
+        agent.start("network.start_timeout_s=0.1")
         agent.until(lambda agent: NOBODY_THERE in agent.log)
         agent.signal(signal.SIGTERM)
         assert agent.exit_code() == 0
-    np.testing.assert_array_equal(agent.state.load_params(), model)
+    np.testing.assert_array_equal(agent.files.params(), model)
     assert read_history(agent.directory / "history.previous.csv") == history
     assert agent.round == -1
 
@@ -365,20 +312,20 @@ def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_
     ],
 )
 def test_what_is_not_fit_to_run_is_one_line_by_check_and_by_run(
-    pair: tuple[Agent, Agent], monkeypatch: pytest.MonkeyPatch, flags: list[str], exit_code: int, what: str
+    pair: tuple[LocalAgent, LocalAgent], monkeypatch: pytest.MonkeyPatch, flags: list[str], exit_code: int, what: str
 ) -> None:
     agent, _ = pair
     write_model_of_five_inputs(agent.directory / "mine.py")
     before = sorted(path.name for path in agent.directory.iterdir())
     monkeypatch.syspath_prepend(agent.directory)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
-    checked = CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)])
+    checked = CliRunner().invoke(main, ["check", str(agent.files.config), *_set(flags)])
     assert (checked.exit_code, checked.stdout) == (exit_code, "")
     assert what in checked.stderr
     assert len(checked.stderr.splitlines()) == 1
     assert sorted(path.name for path in agent.directory.iterdir() if path.name != "__pycache__") == before
 
-    agent.run(*flags)
+    start_beside_its_model(agent, *flags)
     assert agent.exit_code() == exit_code
     assert what in agent.log
     assert len(agent.log.splitlines()) == 1
@@ -392,29 +339,29 @@ def write_model_of_five_inputs(path: Path) -> None:
 
 
 def test_check_tries_a_local_step_in_which_a_models_own_faults_show(
-    pair: tuple[Agent, Agent], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[LocalAgent, LocalAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent, _ = pair
     (agent.directory / "faulty.py").write_text(
         SLOW_MODEL.format(seconds_to_linearize=0) + "\n\nLinearization.jvp = lambda self, step: 1 / 0\n"
     )
     monkeypatch.syspath_prepend(agent.directory)
-    checked = CliRunner().invoke(main, ["check", str(agent.config), "--set", "model.factory=faulty:build"])
+    checked = CliRunner().invoke(main, ["check", str(agent.files.config), "--set", "model.factory=faulty:build"])
     assert checked.exit_code == 65
     assert "jvp raised ZeroDivisionError" in checked.stderr
     assert len(checked.stderr.splitlines()) == 1
 
 
 def test_a_port_in_use_a_key_open_to_others_and_a_state_directory_in_use_are_one_line_each(
-    pair: tuple[Agent, Agent],
+    pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     agent, other = pair
 
     def assert_refused(exit_code: int, what: str, *flags: str) -> None:
-        checked = CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)])
+        checked = CliRunner().invoke(main, ["check", str(agent.files.config), *_set(flags)])
         assert (checked.exit_code, checked.stdout) == (exit_code, "")
         assert what in checked.stderr
-        agent.run(*flags)
+        agent.start(*flags)
         assert agent.exit_code() == exit_code
         assert agent.log == checked.stderr
         (agent.directory / "agent.log").unlink()
@@ -424,17 +371,17 @@ def test_a_port_in_use_a_key_open_to_others_and_a_state_directory_in_use_are_one
     os.chmod(agent.directory / "agent.key", 0o644)  # noqa: PTH101
     assert_refused(77, "chmod 600")
     os.chmod(agent.directory / "agent.key", 0o600)  # noqa: PTH101
-    other.run()
+    other.start()
     other.until(lambda other: "listening on" in other.log)
     assert_refused(78, "another agent is running there", f"agent.state_dir={other.directory}")
 
 
-def test_check_leaves_nothing_behind_and_takes_nothing_from_a_run_before(pair: tuple[Agent, Agent]) -> None:
+def test_check_leaves_nothing_behind_and_takes_nothing_from_a_run_before(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
     (agent.directory / "result.json").write_text("{}")
     before = sorted(agent.directory.iterdir())
     for flags in ([], ["agent.state_dir=state/of/mine", "log.file=new.log"]):
-        assert CliRunner().invoke(main, ["check", str(agent.config), *_set(flags)]).exit_code == 0
+        assert CliRunner().invoke(main, ["check", str(agent.files.config), *_set(flags)]).exit_code == 0
         assert sorted(agent.directory.iterdir()) == before
 
 
@@ -448,11 +395,11 @@ def test_agents_that_know_one_seed_find_each_other_take_in_a_late_joiner_and_one
     seed, killed, _, late = agents
     n_rounds = 250
     for agent in agents:
-        agent.knows(seeds=[] if agent is seed else [seed])
+        knows(agent, seeds=[] if agent is seed else [seed])
 
-    def run(agent: Agent) -> None:
+    def run(agent: LocalAgent) -> None:
         allowed = json.dumps([peer.keys.public for peer in agents if peer is not agent])
-        agent.run(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
+        agent.start(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
 
     for agent in agents[:3]:
         run(agent)
@@ -462,21 +409,21 @@ def test_agents_that_know_one_seed_find_each_other_take_in_a_late_joiner_and_one
     run(late)
     late.until(lambda late: late.log.count("linked with") == 3)
     assert "joins the training in round" in late.log
-    first_incarnation = int((killed.directory / "incarnation").read_text())
+    first_incarnation = incarnation(killed)
     killed.signal(signal.SIGKILL)
     assert killed.exit_code() == -signal.SIGKILL
     run(killed)
 
     assert [agent.exit_code() for agent in agents] == [0] * 4
-    assert [agent.round for agent in agents] == [agent.state.load_result().rounds for agent in agents] == [n_rounds] * 4
-    assert int((killed.directory / "incarnation").read_text()) > first_incarnation
+    assert [agent.round for agent in agents] == [agent.files.result().rounds for agent in agents] == [n_rounds] * 4
+    assert incarnation(killed) > first_incarnation
     assert killed.log.count("joins the training in round") >= 1
-    rounds = [record.round for record in read_history(killed.directory / "history.csv")]
+    rounds = [record.round for record in killed.files.records()]
     assert rounds == sorted(rounds)
     assert differences(agents) < 1e-3
     for agent in agents:
-        assert len(agent.state.load_books().links) == 3
-    assert conservation_error([agent.state.load_books() for agent in agents]) < 1e-9
+        assert len(agent.files.ledger().links) == 3
+    assert conservation_error([agent.files.ledger() for agent in agents]) < 1e-9
 
 
 def test_agents_that_know_one_seed_finish_without_it_when_it_is_killed(make_agents: MakeAgents) -> None:
@@ -485,8 +432,8 @@ def test_agents_that_know_one_seed_finish_without_it_when_it_is_killed(make_agen
     n_rounds = 120
     allowed = json.dumps([agent.keys.public for agent in agents])
     for agent in agents:
-        agent.knows(seeds=[] if agent is seed else [seed])
-        agent.run(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
+        knows(agent, seeds=[] if agent is seed else [seed])
+        agent.start(f"security.allowed_peers={allowed}", f"algorithm.rounds={n_rounds}", "network.round_pace_s=0.05")
     for agent in agents:
         agent.until(lambda agent: "(5 living)" in agent.log and agent.log.count("linked with") >= 3)
     seed.until(lambda seed: seed.round > 5)
@@ -494,10 +441,10 @@ def test_agents_that_know_one_seed_finish_without_it_when_it_is_killed(make_agen
     assert seed.exit_code() == -signal.SIGKILL
 
     assert [agent.exit_code() for agent in others] == [0] * 4
-    assert {agent.state.load_result().rounds for agent in others} == {n_rounds}
+    assert {agent.files.result().rounds for agent in others} == {n_rounds}
     assert all(f"members: {seed.directory.name} died" in agent.log for agent in others)
     assert differences(others) < 1e-3
-    assert conservation_error([agent.state.load_books() for agent in others]) < 1e-9
+    assert conservation_error([agent.files.ledger() for agent in others]) < 1e-9
 
 
 # -------------------------------------------------------------------------------------------------------- logs

@@ -1,6 +1,5 @@
 """Real agents on graphs that change with every round."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,7 @@ from pydantic import ValidationError
 from p2pnet.agent.schedules import describe_schedule, make_mixing
 from p2pnet.agent.transport.keys import generate_keys
 from p2pnet.config import NetworkSettings
-from p2pnet.experiments.demo.fleet import free_ports
-from tests.chaos.machine import Machine, errors_to_central
+from p2pnet.testing import Fleet, least_squares, linear_shards, relative_errors
 
 N_AGENTS = 4
 SCHEDULES = ["one-peer-exponential", "matching"]
@@ -57,17 +55,14 @@ def test_a_schedule_needs_neighbors_that_are_named() -> None:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_daemons_train_with_one_partner_a_round(schedule: str, tmp_path: Path) -> None:
-    with ExitStack() as at_exit:
-        machines = [at_exit.enter_context(Machine(tmp_path / f"agent-{k}", k)) for k in range(N_AGENTS)]
-        addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(N_AGENTS)]
-        for k, machine in enumerate(machines):
-            neighbors = [
-                {"public_key": machines[j].keys.public, "address": addresses[j]} for j in range(N_AGENTS) if j != k
-            ]
-            machine.configure(
-                {"bind": addresses[k], "neighbors": neighbors, "schedule": schedule}, algorithm={"rounds": 200}
-            )
-            machine.start()
-        for machine in machines:
-            machine.wait()
-        assert max(errors_to_central(machines)) < 1e-4
+    shards = linear_shards(N_AGENTS, noise=0.3)
+    settings = {
+        "network.schedule": schedule,
+        "data.standardize": "network",
+        "algorithm.rounds": 200,
+        "algorithm.tolerance": 0.0,
+    }
+    with Fleet.create(tmp_path, N_AGENTS, settings=settings, shards=shards) as fleet:
+        fleet.run()
+        models = [agent.files.params() for agent in fleet.agents]
+    assert max(relative_errors(models, least_squares(shards, standardized_by=shards))) < 1e-4

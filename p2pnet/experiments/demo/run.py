@@ -16,9 +16,8 @@ import click
 
 from p2pnet.errors import TrainingError
 from p2pnet.experiments.demo.display import make_display
-from p2pnet.experiments.demo.fleet import AgentFiles, clear_directory, write_fleet
+from p2pnet.experiments.demo.fleet import AgentFiles, clear_directory, outcome_of, write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
-from p2pnet.experiments.demo.processes import ProcessGroup, agent_command
 from p2pnet.experiments.demo.progress import Follower, HistoryTail
 from p2pnet.experiments.report.baselines import train_baselines
 from p2pnet.experiments.report.files import write_report, writing_to
@@ -26,9 +25,13 @@ from p2pnet.experiments.report.outcome import NetworkOutcome
 from p2pnet.experiments.report.summary import summarize, summary_json
 from p2pnet.experiments.report.text import print_summary
 from p2pnet.experiments.workload import Workload, make_workload
+from p2pnet.testing.fleet import Fleet
+from p2pnet.testing.local_agent import LocalAgent
 
 SECONDS_BETWEEN_LOOKS = 0.03
 BASELINES_TIME_LIMIT_S = 120.0
+STOP_TIMEOUT_S = 3.0
+"""What is left of the agents so long after they were told to leave is killed."""
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -56,7 +59,7 @@ def run_demo(options: DemoOptions) -> int:
                 agents = write_fleet(options, workload, directory)
             missing = _train(options, workload, agents)
             seconds_total = time.monotonic() - started_at
-            outcomes = tuple(agent.outcome() for agent in agents if agent.name not in missing)
+            outcomes = tuple(outcome_of(agent) for agent in agents if agent.name not in missing)
             network = NetworkOutcome(outcomes, seconds_total, missing)
             _report(options, workload, network)
     return 0
@@ -64,26 +67,23 @@ def run_demo(options: DemoOptions) -> int:
 
 def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> dict[str, str]:
     """Start all agents and watch until all have ended; why those are missing that did not finish, by name."""
-    files_of = {agent.name: agent for agent in agents}
     missing: dict[str, str] = {}
-    with ProcessGroup() as processes:
-        for agent in agents:
-            processes.start(agent.name, agent_command(agent.config), agent.log)
+    # Told by the system that the demo is gone, the agents still take leave and save their models.
+    with Fleet([LocalAgent(agent, tether=signal.SIGTERM) for agent in agents], STOP_TIMEOUT_S) as fleet:
+        fleet.start()
         follower = Follower([(agent.name, agent.history) for agent in agents])
         metric_name = workload.problem.metric_name
         with make_display(sys.stderr, headline(workload), metric_name, options.rounds) as display:
             next_show = 0.0
-            while processes.n_running:
+            while fleet.n_running:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
-                for ended in processes.take_exits():
-                    agent = files_of[ended.name]
-                    failure = agent.failure(ended.code)
-                    if failure is None:
+                for end in fleet.take_ends():
+                    if end.failure is None:
                         continue
                     # What cannot even begin is to be mended; what has begun goes on without it.
-                    if failure.is_its_own and HistoryTail(agent.history).follow() is None:
-                        raise TrainingError(f"{agent.name} failed: {failure}; the others were stopped")
-                    missing[agent.name] = str(failure)
+                    if end.failure.is_its_own and HistoryTail(end.agent.files.history).follow() is None:
+                        raise TrainingError(f"{end.agent.name} failed: {end.failure}; the others were stopped")
+                    missing[end.agent.name] = str(end.failure)
                 if time.monotonic() >= next_show:
                     display.show(follower.progress(missing))
                     next_show = time.monotonic() + display.period_s

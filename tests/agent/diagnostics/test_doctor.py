@@ -4,10 +4,7 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -30,8 +26,8 @@ from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.cli import main
 from p2pnet.config import read_settings
 from p2pnet.errors import ProtocolError
-from p2pnet.experiments.demo.fleet import free_ports
 from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.testing import AgentFiles, Fleet, free_ports, linear_shard
 
 NO_SUCH_HOST = "x" * 60 + ".invalid"
 Change = Callable[[NodeStatus], NodeStatus]
@@ -45,8 +41,7 @@ class Machine:
         self.keys = generate_keys()
         self.bob = generate_keys()
         write_keys(directory / "agent.key", self.keys)
-        rng = np.random.default_rng(0)
-        np.savez(directory / "samples.npz", X=rng.standard_normal((40, 3)), y=rng.standard_normal(40))
+        AgentFiles("alice", directory).write_samples(linear_shard(0))
 
     def names(self, address: str, key: str | None = None, bind: str = "none") -> None:
         """Write agent.toml, with bob at that address."""
@@ -359,51 +354,27 @@ def test_an_address_that_means_nothing_to_others(alice: Machine, monkeypatch: py
 
 
 def test_neither_this_machines_agent_nor_the_one_that_is_asked_is_disturbed(tmp_path: Path) -> None:
-    sides = []
-    for name in ("one", "other"):
-        (tmp_path / name).mkdir()
-        sides.append(Machine(tmp_path / name))
-    one, other = sides
-    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.1", 0)) as b:
-        ports = [stream.getsockname()[1] for stream in (a, b)]
-    for side, (here, there), peer in ((one, ports, other), (other, ports[::-1], one)):
-        side.names(f"tcp://127.0.0.1:{there}", key=peer.keys.public, bind=f"tcp://127.0.0.1:{here}")
-    with running(one) as log, running(other) as other_log:
-        wait_for(lambda: "training begins" in log.read_text() and "training begins" in other_log.read_text())
-        n_linked = [path.read_text().count("linked with") for path in (log, other_log)]
-        for side in (one, other, one):
-            result = side.ask()
+    slow = {"network.round_pace_s": 0.02, "algorithm.tolerance": 0.0, "algorithm.rounds": 1_000_000}
+    with Fleet.create(tmp_path, 2, settings=slow) as fleet:
+        fleet.start()
+        for agent in fleet.agents:
+            agent.until(lambda agent: agent.has_said("training begins"))
+        n_linked = [agent.count("linked with") for agent in fleet.agents]
+        for agent in (fleet[0], fleet[1], fleet[0]):
+            result = CliRunner().invoke(main, ["doctor", str(agent.files.config)])
             assert result.exit_code == 0, result.output
             assert "· state: the agent is running, in " in result.output
             assert "✓ address: the running agent listens on tcp://127.0.0.1:" in result.output
             assert "in round " in result.output
-        for text, n_before in zip((log.read_text(), other_log.read_text()), n_linked, strict=True):
-            assert text.count("linked with") == n_before
-            assert "WARNING" not in text
-            assert "closed the link" not in text
-        assert "was started; restart it" in one.ask("--set", "network.bind=tcp://127.0.0.1:1").output
-
-
-@contextlib.contextmanager
-def running(machine: Machine) -> Iterator[Path]:
-    """The agent as a process; its log."""
-    path = machine.directory / "agent.log"
-    slow = ["--set", "network.round_pace_s=0.02", "--set", "algorithm.tolerance=0", "--rounds", "1000000"]
-    with path.open("w") as log:
-        command = [sys.executable, "-m", "p2pnet", "run", str(machine.config), *slow]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield path
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        for agent, n_before in zip(fleet.agents, n_linked, strict=True):
+            assert agent.count("linked with") == n_before
+            assert agent.files.warnings() == []
+            assert not agent.has_said("closed the link")
+        bind = "network.bind=tcp://127.0.0.1:1"
+        assert (
+            "was started; restart it"
+            in CliRunner().invoke(main, ["doctor", str(fleet[0].files.config), "--set", bind]).output
+        )
 
 
 # ------------------------------------------------------------------------------------------------ the portrait

@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from p2pnet.agent.transport.keys import load_keys
 from p2pnet.cli import main
 from p2pnet.config import ModelSettings, ObjectiveSettings, read_settings
 from p2pnet.data.datasets import load_dataset
-from p2pnet.experiments.demo.fleet import free_ports
+from p2pnet.testing import free_ports, wait_until
 from p2pnet.training.problem import make_problem
 
 TIMEOUT_S = 60.0
@@ -39,13 +38,6 @@ HISTORY_COLUMNS = [
 
 def demo_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "p2pnet", "demo", *arguments]
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"after {TIMEOUT_S:g} s still not: {what}"
-        time.sleep(0.02)
 
 
 def processes_of(directory: Path) -> dict[str, int]:
@@ -217,14 +209,14 @@ def running(tmp_path: Path, n_rounds: int) -> Iterator[RunningDemo]:
         return len(histories) == 3 and all(len(path.read_text().splitlines()) > 2 for path in histories)
 
     try:
-        wait_until(all_train, "all agents train")
+        wait_until(all_train, lambda: "all agents train", TIMEOUT_S)
         agents = processes_of(tmp_path)
         assert set(agents) == {"agent-1", "agent-2", "agent-3"}
         yield RunningDemo(process, tmp_path, agents)
     finally:
         process.kill()
         process.communicate()
-        wait_until(lambda: not processes_of(tmp_path), "all agents are gone")
+        wait_until(lambda: not processes_of(tmp_path), lambda: "all agents are gone", TIMEOUT_S)
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -286,4 +278,4 @@ def test_an_agent_that_cannot_begin_ends_the_demo_which_says_why(monkeypatch: py
 def test_agents_do_not_outlive_a_demo_that_is_killed(running: RunningDemo) -> None:
     running.process.kill()
     running.process.wait()
-    wait_until(lambda: not processes_of(running.directory), "all agents are gone")
+    wait_until(lambda: not processes_of(running.directory), lambda: "all agents are gone", TIMEOUT_S)

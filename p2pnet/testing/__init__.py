@@ -1,0 +1,70 @@
+"""Real agents for tests, demonstrations and benchmarks: processes on this machine, members that lie, toy problems.
+
+    from pathlib import Path
+    from p2pnet.testing import Fleet, by_graph
+
+    with Fleet.create(directory, 3, by_graph([(0, 1), (1, 2)]), {"algorithm.rounds": 200}) as fleet:
+        fleet.start()
+        fleet[0].until(lambda agent: agent.round > 5)
+        fleet[2].kill()
+        fleet[2].restart()
+        fleet.until_all_end()
+        assert fleet.conservation_error() < 1e-9
+
+`LocalAgent` is one agent: its directory and its process, which ends with the process that started it. `Fleet` is
+several, which an introduction (`by_graph`, `by_seeds`, `by_mdns`) lets know each other. With `lies`, an agent is a
+member that changes its own messages on their way out, as `p2pnet.testing.lies` names it.
+
+lies, problems and introductions do no input or output: a simulation can use them as well.
+"""
+
+from p2pnet.testing.files import AgentFiles, Failure, LogEntry
+from p2pnet.testing.fleet import End, Fleet, Routes
+from p2pnet.testing.introductions import Contact, Introduction, by_full_graph, by_graph, by_mdns, by_seeds
+from p2pnet.testing.lies import LIES, AnyMessage, Liar, Lie, parse_lie, tell
+from p2pnet.testing.local_agent import LocalAgent
+from p2pnet.testing.ports import free_ports
+from p2pnet.testing.problems import (
+    LINEAR_REGRESSION,
+    TRUE_WEIGHTS,
+    Shard,
+    disagreement,
+    least_squares,
+    linear_shard,
+    linear_shards,
+    relative_errors,
+)
+from p2pnet.testing.waiting import HarnessError, wait_until
+
+__all__ = [
+    "LIES",
+    "LINEAR_REGRESSION",
+    "TRUE_WEIGHTS",
+    "AgentFiles",
+    "AnyMessage",
+    "Contact",
+    "End",
+    "Failure",
+    "Fleet",
+    "HarnessError",
+    "Introduction",
+    "Liar",
+    "Lie",
+    "LocalAgent",
+    "LogEntry",
+    "Routes",
+    "Shard",
+    "by_full_graph",
+    "by_graph",
+    "by_mdns",
+    "by_seeds",
+    "disagreement",
+    "free_ports",
+    "least_squares",
+    "linear_shard",
+    "linear_shards",
+    "parse_lie",
+    "relative_errors",
+    "tell",
+    "wait_until",
+]

@@ -1,0 +1,234 @@
+"""Named lies: how a member that breaks the rules changes its own messages on their way out.
+
+A lie is a pure function from a message to the messages that are sent in its place: none, one or several. It has no
+memory and does no input or output, so that a real process (`lying_agent`) and a simulated member can tell the same
+lies. Numbers drawn at random depend on the seed and on the round of the message only.
+
+    name                 argument          changes
+    params-scaled        factor            Share.params and StateReply.params, multiplied
+    params-flipped       none              the same, times −1
+    params-constant      value             the same, every entry set
+    params-random        deviation         the same, replaced by N(0, deviation²)
+    total-scaled         factor            Share.total, multiplied
+    samples-shifted      samples           Share.total, its number of samples
+    weight-shifted       weight            Share.total, its weight
+    proximal-weight      value             Share.proximal_weight
+    stop-early           round             stop_round of Share, Ack and StateReply
+    share-repeated       copies            Share, sent so many times
+    labels-added         labels            LabelSet.labels, which gains labels of no sample
+    statistics-unasked   columns           LabelSet, which FeatureStatistics follow that no agent has computed
+    incarnations-raised  amount            membership records of other members
+
+Where the agents find statistics of their features before they train (data.standardize = "network"), the shares of that
+phase are changed as well, which may keep it from its end; with "none", only those of the training are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+
+from p2pnet.errors import ConfigError
+from p2pnet.protocol.core.types import FeatureStatistics, WireArray
+from p2pnet.protocol.messages import membership, training
+from p2pnet.protocol.messages.membership import Gossip, MemberRecords, NeighborReply, Record
+from p2pnet.protocol.messages.training import Ack, LabelSet, Share, StateReply
+
+AnyMessage: TypeAlias = training.Message | membership.Message
+Lie: TypeAlias = Callable[[AnyMessage], list[AnyMessage]]
+
+
+@dataclass(frozen=True, slots=True)
+class Liar:
+    """The member that lies: its public key, of which it says the truth, and the seed of what it draws."""
+
+    peer: str
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LieKind:
+    """A lie's name, its argument where none is given, and the function that makes the lie."""
+
+    name: str
+    default: float
+    make: Callable[[float, Liar], Lie]
+
+
+def parse_lie(text: str, liar: Liar) -> Lie:
+    """The lie in `NAME` or `NAME:ARGUMENT`; ConfigError where there is no such lie, or the argument is no number."""
+    name, colon, argument = text.partition(":")
+    kind = LIES.get(name)
+    if kind is None:
+        raise ConfigError(f"lie {text!r}: there is no lie of this name; choose one of {', '.join(LIES)}")
+    try:
+        value = float(argument) if colon else kind.default
+    except ValueError:
+        raise ConfigError(f"lie {text!r}: {argument!r} is no number; write it as in {name}:{kind.default:g}") from None
+    if not math.isfinite(value):
+        raise ConfigError(f"lie {text!r}: the number must be finite, or the message could not be sent")
+    return kind.make(value, liar)
+
+
+def tell(lies: Iterable[Lie], message: AnyMessage) -> list[AnyMessage]:
+    """The messages that all lies, each applied to what the one before has left, make of a message."""
+    messages = [message]
+    for lie in lies:
+        messages = [told for one in messages for told in lie(one)]
+    return messages
+
+
+# ------------------------------------------------------------------------------------------ parameters and totals
+
+
+def _change_params(change: Callable[[WireArray, int], WireArray]) -> Lie:
+    """Replace the parameters by `change(params, round)`, which keeps their number and type."""
+
+    def lie(message: AnyMessage) -> list[AnyMessage]:
+        match message:
+            case Share():
+                return [replace(message, params=change(message.params, message.round))]
+            case StateReply():
+                return [replace(message, params=change(message.params, message.round).astype(np.float64))]
+        return [message]
+
+    return lie
+
+
+def _like(array: WireArray, values: WireArray) -> WireArray:
+    """The values, in the array's precision."""
+    converted: WireArray = values.astype(array.dtype)  # type: ignore[assignment]
+    return converted
+
+
+def _params_scaled(factor: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_params(lambda params, _: _like(params, factor * params))
+
+
+def _params_flipped(argument: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_params(lambda params, _: -params)
+
+
+def _params_constant(value: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_params(lambda params, _: np.full_like(params, value))
+
+
+def _params_random(deviation: float, liar: Liar) -> Lie:
+    def draw(params: WireArray, round_: int) -> WireArray:
+        rng = np.random.default_rng([liar.seed, max(round_, 0)])
+        return _like(params, deviation * rng.standard_normal(params.size))
+
+    return _change_params(draw)
+
+
+def _change_share(change: Callable[[Share], Share]) -> Lie:
+    return lambda message: [change(message) if isinstance(message, Share) else message]
+
+
+def _total_scaled(factor: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_share(lambda share: replace(share, total=_like(share.total, factor * share.total)))
+
+
+def _shifted(total: WireArray, place: int, by: float) -> WireArray:
+    shifted = total.copy()
+    shifted[place] += by
+    return shifted
+
+
+def _samples_shifted(n_samples: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_share(lambda share: replace(share, total=_shifted(share.total, -2, n_samples)))
+
+
+def _weight_shifted(weight: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_share(lambda share: replace(share, total=_shifted(share.total, -1, weight)))
+
+
+def _proximal_weight(value: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return _change_share(lambda share: replace(share, proximal_weight=value))
+
+
+# ------------------------------------------------------------------------------------------- the course of a run
+
+
+def _stop_early(round_: float, liar: Liar) -> Lie:  # noqa: ARG001
+    def lie(message: AnyMessage) -> list[AnyMessage]:
+        if isinstance(message, Share | Ack | StateReply):
+            return [replace(message, stop_round=int(round_))]
+        return [message]
+
+    return lie
+
+
+def _share_repeated(n_copies: float, liar: Liar) -> Lie:  # noqa: ARG001
+    return lambda message: [message] * (int(n_copies) if isinstance(message, Share) else 1)
+
+
+# ----------------------------------------------------------------------------------- what precedes the training
+
+
+def _labels_added(n_labels: float, liar: Liar) -> Lie:  # noqa: ARG001
+    added = {f"label of no sample {k + 1}" for k in range(int(n_labels))}
+
+    def lie(message: AnyMessage) -> list[AnyMessage]:
+        if isinstance(message, LabelSet):
+            return [replace(message, labels=tuple(sorted({*message.labels, *added})))]
+        return [message]
+
+    return lie
+
+
+def _statistics_unasked(n_columns: float, liar: Liar) -> Lie:  # noqa: ARG001
+    mean, variance = np.full(int(n_columns), 1e3), np.ones(int(n_columns))
+
+    def lie(message: AnyMessage) -> list[AnyMessage]:
+        if isinstance(message, LabelSet):
+            return [message, FeatureStatistics(message.survey, message.labels, mean, variance)]
+        return [message]
+
+    return lie
+
+
+# --------------------------------------------------------------------------------------------------- membership
+
+
+def _incarnations_raised(amount: float, liar: Liar) -> Lie:
+    def raised(records: tuple[Record, ...]) -> tuple[Record, ...]:
+        return tuple(
+            record if record.peer == liar.peer else replace(record, incarnation=record.incarnation + int(amount))
+            for record in records
+        )
+
+    def lie(message: AnyMessage) -> list[AnyMessage]:
+        if isinstance(message, Gossip | NeighborReply | MemberRecords):
+            return [replace(message, records=raised(message.records))]
+        return [message]
+
+    return lie
+
+
+LIES: Mapping[str, LieKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            LieKind("params-scaled", 10.0, _params_scaled),
+            LieKind("params-flipped", -1.0, _params_flipped),
+            LieKind("params-constant", 1.0, _params_constant),
+            LieKind("params-random", 1.0, _params_random),
+            LieKind("total-scaled", 2.0, _total_scaled),
+            LieKind("samples-shifted", 1000.0, _samples_shifted),
+            LieKind("weight-shifted", 1.0, _weight_shifted),
+            LieKind("proximal-weight", 1e12, _proximal_weight),
+            LieKind("stop-early", 1.0, _stop_early),
+            LieKind("share-repeated", 2.0, _share_repeated),
+            LieKind("labels-added", 1.0, _labels_added),
+            LieKind("statistics-unasked", 1.0, _statistics_unasked),
+            LieKind("incarnations-raised", 1.0, _incarnations_raised),
+        )
+    }
+)
+"""All lies by name."""

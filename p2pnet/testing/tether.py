@@ -1,0 +1,26 @@
+"""Run a module as a process that gets a signal when the process that started it is gone, however that ended.
+
+    python -P p2pnet/testing/tether.py SIGTERM p2pnet run agent.toml
+
+The tether belongs to the thread that started the process: that thread must live as long as the process is to. Where
+the system has no such tether (it is Linux's), the module runs without one.
+"""
+
+import ctypes
+import runpy
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def tie_to_parent(number: signal.Signals) -> None:
+    """Ask the system for this signal when the parent has gone; nothing where the system cannot do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+if __name__ == "__main__":
+    tie_to_parent(signal.Signals[sys.argv[1]])
+    del sys.argv[:2]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
