@@ -8,9 +8,9 @@ from typing import Any, final
 from unittest.mock import patch
 
 import numpy as np
-import p2pnet.optim.mlp as mlp_module
 from threadpoolctl import threadpool_limits
 
+import p2pnet.optim.models.mlp as mlp_module
 from benchmarks.base import Benchmark, Figure
 from benchmarks.local_step import N_CG_STEPS, LocalStep, digits_shard, large_shard, seconds
 from p2pnet.optim.arrays import Array
@@ -81,5 +81,5 @@ def product_rate(step: LocalStep, n_repetitions: int) -> float:
     pairs = zip(step.model.sizes[:-1], step.model.sizes[1:], strict=True)
     layers = sum(n_in * n_out * (1 if index == 0 else 2) for index, (n_in, n_out) in enumerate(pairs))
     n_operations = 2 * 2 * len(step.cost.samples.X) * layers
-    best = min(seconds(lambda: local_model.pulled_back(local_model.tangents(d))) for _ in range(n_repetitions))
+    best = min(seconds(lambda: local_model.vjp(local_model.tangents(d))) for _ in range(n_repetitions))
     return n_operations / best

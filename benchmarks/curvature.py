@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterator
 from typing import final
 
 import numpy as np
-from p2pnet.optim.local_cost import LocalCost
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.steps import SecantWeight
 from threadpoolctl import threadpool_limits
 
 from benchmarks.base import Benchmark, Figure
 from benchmarks.local_step import seconds
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.losses import SoftmaxCrossEntropy
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.surrogates import PartialLinearization
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.proximal_weight import SecantWeight
+from p2pnet.optim.surrogates.partial import PartialLinearization
 
 
 @final
@@ -30,7 +30,7 @@ class CurvatureSamples(Benchmark):
         rng = np.random.default_rng(0)
         model = Mlp((64, 32, 10))
         X, Y = rng.standard_normal((n_samples, 64)), rng.integers(0, 10, n_samples)
-        cost = LocalCost(model, SoftmaxCrossEntropy(), X, Y)
+        cost = LocalObjective(model, SoftmaxCrossEntropy(), X, Y)
         params = model.init(np.random.default_rng(1))
         with threadpool_limits(1):
             gradient_s = statistics.median(seconds(lambda: cost.gradient(params)) for _ in range(3))
@@ -39,7 +39,7 @@ class CurvatureSamples(Benchmark):
                 yield Figure(f"curvature of {n_curvature_samples or 'all'} samples", step_s / gradient_s, "gradients")
 
 
-def local_step(cost: LocalCost, params: Array, n_curvature_samples: int | None) -> Callable[[], object]:
+def local_step(cost: LocalObjective, params: Array, n_curvature_samples: int | None) -> Callable[[], object]:
     penalty = penalty_by_name("l2", cost.model, 1e-3)
     surrogate, rng = PartialLinearization(n_curvature_samples), np.random.default_rng(2)
     optimizer = LocalOptimizer(cost, penalty, surrogate, SecantWeight(0.1), rng)

@@ -1,20 +1,21 @@
 """Rounds that the statistics before training take on different graphs, and how exact they are. Simulated, seeded."""
 
 from collections.abc import Iterator
-from typing import cast, final
+from random import Random
+from typing import final
 
 import numpy as np
 
 from benchmarks.base import Benchmark, Figure
 from p2pnet.experiments.topologies.by_name import make_topology
-from p2pnet.protocol.rounds.machine import RoundMachine
+from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.simulation.graphs import neighbors_of
+from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
-from p2pnet.training.learner import Learner
 
 N_COLUMNS = 10
 NETWORKS = [
@@ -48,15 +49,15 @@ def gather(n_agents: int, graph: str, offset: float) -> tuple[int, float, float]
         rng.standard_normal((rng.integers(10, 200), N_COLUMNS)) + 2 * rng.standard_normal(N_COLUMNS) + offset
         for _ in range(n_agents)
     ]
-    simulation = Simulator(Conditions(), rng)
+    simulation = Simulator(Conditions())
     names = [f"agent-{k:02}" for k in range(n_agents)]
     machines = []
     for name, shard, around in zip(names, shards, neighbors, strict=True):
         own = LocalStatistics(len(shard), shard.mean(axis=0), shard.var(axis=0))
         settings = RoundOptions(max_rounds=1, expected_neighbors=len(around))
-        machines.append(StatisticsMachine(Identity(name, name, 1, {}), settings, own, settling_s=0.0))
-        # This machine has what the simulation asks of a round machine, and needs no learner.
-        simulation.add(name, cast(RoundMachine, machines[-1]), cast(Learner, None))
+        agent = StatisticsOnly(Identity(name, name, 1, {}), settings, own)
+        machines.append(agent.machine)
+        simulation.add(name, Node(agent, WiredPeering(), Random(0)), nothing_to_train)  # noqa: S311
     simulation.connect([(names[j], names[k]) for j, k in edges])
     simulation.run(until=lambda: any(machine.found for machine in machines))  # the others take it from there
     n_rounds = max(machine.round for machine in machines)

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from p2pnet.optim.blocks import partition, solve_blocks
-from p2pnet.optim.local_cost import LocalCost, Map, serial_map
-from p2pnet.optim.mlp import Mlp
-from p2pnet.optim.newton import ConjugateGradients
 from sklearn.datasets import load_digits
 
 from p2pnet.optim.arrays import AnyArray, Array
-from p2pnet.optim.losses import SoftmaxCrossEntropy
-from p2pnet.optim.penalties import penalty_by_name
-from p2pnet.optim.solvers import Solution, solve
-from p2pnet.optim.surrogates import PartialLinearization, SurrogateProblem
+from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
+from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.solvers.base import Solution, solve
+from p2pnet.optim.solvers.blocks import partition, solve_blocks
+from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
+from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 N_CG_STEPS = 10
 
@@ -45,7 +46,7 @@ class LocalStep:
 
     def __init__(self, shard: Shard, n_chunks: int = 1, n_blocks: int = 1, pool_map: Map = serial_map) -> None:
         self.model, X, Y = shard
-        self.cost = LocalCost(self.model, SoftmaxCrossEntropy(), X, Y, n_chunks=n_chunks, chunk_map=pool_map)
+        self.cost = LocalObjective(self.model, SoftmaxCrossEntropy(), X, Y, n_chunks=n_chunks, chunk_map=pool_map)
         self.params = self.model.init(np.random.default_rng(1))
         self.penalty = penalty_by_name("l2", self.model, 1e-4)
         self.blocks = partition(self.model, n_blocks)

@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import final
 
-from p2pnet.simulation.membership_simulator import WINDOW_S, MembershipSimulator, NetworkConditions
-
 from benchmarks.base import Benchmark, Figure
 from p2pnet.protocol.membership.timing import WAN
+from p2pnet.simulation.overlay_simulation import WINDOW_S, OverlaySimulation
+from p2pnet.simulation.virtual_network import Conditions
 
 MOST_BYTES_PER_S = 2000.0
 
@@ -22,7 +22,7 @@ class Membership(Benchmark):
 
     def run(self, is_small: bool) -> Iterator[Figure]:
         n_agents = 100 if is_small else 1_000
-        simulation = MembershipSimulator(WAN, NetworkConditions(is_decoding=False), seed=1)
+        simulation = OverlaySimulation(WAN, Conditions(latency_s=0.02), seed=1)
         names = [f"agent-{k:04d}".ljust(40, ".") for k in range(n_agents)]  # as long as public keys
         for name in names:
             simulation.add(name, names[:2], known=names)

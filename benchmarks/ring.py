@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from random import SystemRandom
 from time import perf_counter
 from typing import final
 
 import numpy as np
 import zmq
-from p2pnet.agent.neighbors import NamedNeighbors
 
 from benchmarks.base import Benchmark, Figure
 from p2pnet.agent.daemon import Daemon
@@ -30,6 +30,8 @@ from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.protocol.core.types import FeatureStatistics
+from p2pnet.protocol.node import Node
+from p2pnet.protocol.peering.static_peering import StaticPeering
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
@@ -98,10 +100,8 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     state.acquire()
     identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
     named = {peer: addresses[peer] for peer in place.neighbors}
-    log = logging.getLogger("ring")
-    neighbors = NamedNeighbors(transport, named, len(named), log, is_discovering=False)
-    machine = Session(identity, settings, None)
-    Daemon(machine, still, transport, neighbors, NoDiscovery(), state, PeerNames({}), log).run()
+    node = Node(Session(identity, settings, None), StaticPeering(named, len(named)), SystemRandom())
+    Daemon(node, still, transport, NoDiscovery(), state, PeerNames({}), logging.getLogger("ring")).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -15,10 +15,9 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerParted,
-    Prepared,
 )
 from p2pnet.protocol.core.notices import MemberChange, MemberChanged
-from p2pnet.protocol.core.types import FeatureStatistics, PeerId
+from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipMachine
 from p2pnet.protocol.membership.timing import MembershipTiming
 from p2pnet.protocol.messages.membership import MembershipMessage, MemberState, Record
@@ -29,9 +28,9 @@ from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
 from p2pnet.simulation.observer import Observer
+from p2pnet.simulation.rounds_only import nothing_to_train
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
-from p2pnet.training.learner import Learner
 
 MAX_NAME_LENGTH = 12
 WINDOW_S = 10.0
@@ -161,7 +160,7 @@ class OverlaySimulation:
             machine.members.merge(record_of(other), self.now)
         session = IdleSession(Identity(peer, me.name, incarnation, {}, me.address))
         self.machines[peer], self.sessions[peer] = machine, session
-        self.simulator.add(peer, Node(session, OverlayPeering(machine, addresses), rng), _nothing_to_train)
+        self.simulator.add(peer, Node(session, OverlayPeering(machine, addresses), rng), nothing_to_train)
 
     def crash(self, peers: Iterable[PeerId]) -> None:
         """End processes without a word: their connections close, and dialing them is refused."""
@@ -228,10 +227,10 @@ class OverlaySimulation:
         found = (machine.members.find(peer) for other, machine in self.machines.items() if other != peer)
         return sum((None if member is None else member.state) in states for member in found)
 
-    def n_changes(self, change: MemberChange) -> int:
-        """How often agents have noted this change of a member so far."""
-        notices = (notice for _, _, notice in self.simulator.notices)
-        return sum(isinstance(notice, MemberChanged) and notice.change is change for notice in notices)
+    def changed(self, change: MemberChange) -> list[str]:
+        """The names of the members of which agents have noted this change so far, once for each agent."""
+        notices = [notice for _, _, notice in self.simulator.notices if isinstance(notice, MemberChanged)]
+        return [notice.name for notice in notices if notice.change is change]
 
     def rates(self, since: float, until: float) -> Mapping[PeerId, list[float]]:
         """Bytes per second of each agent alive, in each whole window between."""
@@ -247,7 +246,3 @@ def record_of(peer: PeerId, incarnation: int = 1, *, is_dialable: bool = True) -
 def address_of(peer: PeerId) -> str:
     """As long as addresses are."""
     return f"tcp://192.0.2.200:{7000 + sum(peer.encode()) % 1000}"
-
-
-def _nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
-    raise AssertionError(f"nothing is trained, whatever was found: {statistics}")

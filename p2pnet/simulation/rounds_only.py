@@ -1,4 +1,4 @@
-"""Nodes that are wired to their neighbors and train at once: rounds only, without discovery and statistics."""
+"""Nodes that are wired to their neighbors: rounds only, without discovery; or feature statistics only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.session import Session, SessionEffect, SessionEvent, SessionMachine
+from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
 from p2pnet.simulation.simulator import Preparation
 from p2pnet.training.learner import Learner
 
@@ -56,6 +57,37 @@ class WiredPeering(Peering):
                 return []
             case _:
                 assert_never(event)
+
+
+@final
+class StatisticsOnly(SessionMachine):
+    """A session that ends with its statistics stage."""
+
+    def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics) -> None:
+        self.machine = StatisticsMachine(identity, options, own, settling_s=0.0)
+        self._identity = identity
+
+    @property
+    def identity(self) -> Identity:
+        return self._identity
+
+    @property
+    def rounds(self) -> None:
+        return None
+
+    def start(self, now: float) -> list[SessionEffect]:
+        return [*self.machine.start(now)]
+
+    def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
+        return [] if isinstance(event, Prepared) else [*self.machine.handle(event, now)]
+
+    def next_deadline(self) -> float | None:
+        return self.machine.next_deadline()
+
+
+def nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
+    """The preparation of an agent that never comes to train."""
+    raise AssertionError(f"nothing is trained, whatever was found: {statistics}")
 
 
 def wired_agent(identity: Identity, options: RoundOptions, params: Array, learner: Learner) -> tuple[Node, Preparation]:

@@ -34,12 +34,11 @@ from typing import TypeAlias
 import numpy as np
 
 from p2pnet.errors import ConfigError
-from p2pnet.protocol.core.types import FeatureStatistics, WireArray
-from p2pnet.protocol.messages import membership, training
+from p2pnet.protocol.core.types import FeatureStatistics, Message, WireArray
 from p2pnet.protocol.messages.membership import Gossip, MemberRecords, NeighborReply, Record
 from p2pnet.protocol.messages.training import Ack, LabelSet, Share, StateReply
 
-AnyMessage: TypeAlias = training.Message | membership.Message
+AnyMessage: TypeAlias = Message
 Lie: TypeAlias = Callable[[AnyMessage], list[AnyMessage]]
 
 

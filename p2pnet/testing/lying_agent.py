@@ -18,7 +18,7 @@ from p2pnet.agent.transport.base import Frame, Refusal, Transport, TransportEven
 from p2pnet.agent.transport.keys import load_keys
 from p2pnet.errors import P2pnetError
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.messages import membership, training
+from p2pnet.protocol.messages import wire
 from p2pnet.testing.lies import AnyMessage, Liar, Lie, parse_lie, tell
 
 
@@ -72,13 +72,11 @@ class LyingTransport(Transport):
 
 
 def _decode(frames: Sequence[Frame]) -> AnyMessage:
-    return membership.decode(frames) if membership.is_membership(frames[0]) else training.decode(frames)
+    return wire.decode(frames)
 
 
 def _encode(message: AnyMessage) -> Sequence[Frame]:
-    if isinstance(message, membership.Message):
-        return [membership.encode(message)]
-    return training.encode(message)
+    return wire.encode(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

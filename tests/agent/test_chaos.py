@@ -81,7 +81,7 @@ def assert_solved(fleet: Fleet, workload: Workload, data_of: Collection[int]) ->
     X, Y = np.concatenate([shard.X for shard in shards]), np.concatenate([shard.Y for shard in shards])
     samples, problem = replace(workload.train, X=X, Y=Y), workload.problem
     central = train_centrally(problem, samples).objective
-    cost = problem.local_cost(samples)
+    cost = problem.local_objective(samples)
     for k in data_of:
         assert problem.objective(fleet[k].files.params(), cost) <= 1.01 * central
         assert fleet[k].round == N_ROUNDS

@@ -17,7 +17,6 @@ from p2pnet.agent.transport.base import Refusal
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.protocol.core.codec import PROTOCOL_VERSION
 from p2pnet.protocol.core.types import LinkId, Message, Nonce
-from p2pnet.protocol.messages import membership
 from p2pnet.protocol.messages.membership import Disconnect, Gossip, MemberState, Record
 from p2pnet.protocol.messages.training import Ack, Hello, Ready, Share
 from p2pnet.protocol.messages.wire import decode, encode
@@ -235,7 +234,7 @@ def gossip(target: Target) -> None:
             Gossip(tuple(nobody)),
             Disconnect(),
         ):
-            mole.socket.send_multipart([membership.encode(message)])
+            mole.socket.send_multipart(encode(message))
         mole.socket.send_multipart([msgpack.packb([PROTOCOL_VERSION, 68, [["x", 9, 1]]])])
 
 

@@ -6,10 +6,11 @@ import random
 import statistics
 from collections.abc import Iterator, Mapping
 
-from p2pnet.simulation.membership_simulator import WINDOW_S, MembershipSimulator, NetworkConditions
-
+from p2pnet.protocol.core.notices import MemberChange
 from p2pnet.protocol.membership.timing import WAN, MembershipTiming
 from p2pnet.protocol.messages.membership import MemberState
+from p2pnet.simulation.overlay_simulation import WINDOW_S, OverlaySimulation
+from p2pnet.simulation.virtual_network import Conditions
 from tests.chaos.table import Row
 
 N_AGENTS = 1000
@@ -26,9 +27,9 @@ def names(n_agents: int, first: int = 0) -> list[str]:
     return [f"agent-{k:04d}".ljust(KEY_LENGTH, ".") for k in range(first, first + n_agents)]
 
 
-def acquainted(n_agents: int, timing: MembershipTiming, conditions: NetworkConditions) -> MembershipSimulator:
+def acquainted(n_agents: int, timing: MembershipTiming, conditions: Conditions) -> OverlaySimulation:
     """Agents that know of each other, and have no neighbors yet."""
-    simulation = MembershipSimulator(timing, conditions, seed=1)
+    simulation = OverlaySimulation(timing, conditions, seed=1)
     everybody = names(n_agents)
     for name in everybody:
         simulation.add(name, everybody[:2], known=everybody)
@@ -41,26 +42,26 @@ def traffic(rates: Mapping[str, list[float]]) -> tuple[str, float]:
     return f"{statistics.fmean(every):.0f} B/s sent, worst {max(every):.0f} in any {WINDOW_S:.0f} s", max(every)
 
 
-def degrees(simulation: MembershipSimulator) -> str:
+def degrees(simulation: OverlaySimulation) -> str:
     sizes = [len(view) for view in simulation.views().values()]
     n_one_sided = len(simulation.asymmetric())
     return f"{min(sizes)} to {max(sizes)} neighbors, mean {statistics.fmean(sizes):.1f}, {n_one_sided} one-sided"
 
 
-def to_whole_window(simulation: MembershipSimulator) -> None:
+def to_whole_window(simulation: OverlaySimulation) -> None:
     simulation.run(WINDOW_S - simulation.now % WINDOW_S)
 
 
-def n_false_deaths(simulation: MembershipSimulator) -> int:
+def n_false_deaths(simulation: OverlaySimulation) -> int:
     """How often a member held one dead that lives."""
     alive = {machine.members.me.name for machine in simulation.machines.values()}
-    return sum(" died" in text and text.split()[0] in alive for _, _, text in simulation.log)
+    return sum(name in alive for name in simulation.changed(MemberChange.DIED))
 
 
 def large_rows(n_agents: int) -> Iterator[Row]:
     """One network through all that may happen to it."""
     rng = random.Random(2)  # noqa: S311  (a simulation's)
-    simulation = acquainted(n_agents, WAN, NetworkConditions(is_decoding=False))
+    simulation = acquainted(n_agents, WAN, Conditions(latency_s=0.02))
     simulation.run(2 * WINDOW_S)
     start = simulation.now
     simulation.run(3 * WINDOW_S)
@@ -72,7 +73,7 @@ def large_rows(n_agents: int) -> Iterator[Row]:
     yield from half_rows(simulation, rng)
 
 
-def crash_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
+def crash_row(simulation: OverlaySimulation, rng: random.Random) -> Row:
     """One after the other; the time runs from the crash itself."""
     times = []
     for victim in rng.sample(sorted(simulation.machines), 5):
@@ -85,7 +86,7 @@ def crash_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
     return Row(f"{len(times)} crashes, one after the other", figures, max(times) <= MAX_KNOWN_S)
 
 
-def churn_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
+def churn_row(simulation: OverlaySimulation, rng: random.Random) -> Row:
     """Every two seconds one crashes, and a new one comes that knows no member but a seed."""
     to_whole_window(simulation)
     start = simulation.now
@@ -100,7 +101,7 @@ def churn_row(simulation: MembershipSimulator, rng: random.Random) -> Row:
     return Row(scenario, f"{words}; {degrees(simulation)}", is_whole and worst <= MAX_BYTES_PER_S)
 
 
-def half_rows(simulation: MembershipSimulator, rng: random.Random) -> Iterator[Row]:
+def half_rows(simulation: OverlaySimulation, rng: random.Random) -> Iterator[Row]:
     to_whole_window(simulation)
     crashed_at = simulation.now
     dead = rng.sample(sorted(simulation.machines), len(simulation.machines) // 2)
@@ -129,7 +130,7 @@ def half_rows(simulation: MembershipSimulator, rng: random.Random) -> Iterator[R
 
 def joining_row(n_agents: int) -> Row:
     """All of them within a minute, by one seed."""
-    simulation = MembershipSimulator(WAN, NetworkConditions(), seed=3)
+    simulation = OverlaySimulation(WAN, Conditions(latency_s=0.02, is_encoding=True), seed=3)
     everybody = names(n_agents)
     for name in everybody:
         simulation.add(name, everybody[:1])
@@ -146,10 +147,10 @@ def joining_row(n_agents: int) -> Row:
 
 def lossy_row(preset: str, timing: MembershipTiming, n_agents: int) -> Row:
     """Ten minutes in which every fifth message, and every fifth attempt to connect, is lost."""
-    simulation = acquainted(n_agents, timing, NetworkConditions(loss_rate=0.2, is_decoding=False))
+    simulation = acquainted(n_agents, timing, Conditions(latency_s=0.02, loss_rate=0.2))
     simulation.run(600.0)
     n_false = n_false_deaths(simulation)
-    n_suspicions = len({text.split()[0] for _, _, text in simulation.log if "suspected" in text})
+    n_suspicions = len(set(simulation.changed(MemberChange.SUSPECTED)))
     scenario = f"{n_agents} agents, 20 % loss, 10 minutes, preset {preset}"
     figures = f"{n_false} held dead though alive, {n_suspicions} suspected at some time; {degrees(simulation)}"
     return Row(scenario, figures, n_false == 0 and simulation.n_components() == 1)

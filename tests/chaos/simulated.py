@@ -19,11 +19,11 @@ from p2pnet.optim.models.mlp import Mlp
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.proximal_weight import SecantWeight
 from p2pnet.optim.surrogates.partial import PartialLinearization
-from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.timing import PRESETS, Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
+from p2pnet.simulation.rounds_only import wired_agent
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import NextLearner
@@ -121,8 +121,7 @@ class Convex:
 
     def add(self, simulation: Simulator, name: str, settings: RoundOptions, incarnation: int = 1) -> None:
         identity = Identity(name, name, incarnation, {})
-        machine = RoundMachine(identity, settings, np.zeros(self.model.n_params))
-        simulation.add(name, machine, self.learner(name))
+        simulation.add(name, *wired_agent(identity, settings, np.zeros(self.model.n_params), self.learner(name)))
 
 
 PATIENT = Timing(round_timeout_floor_s=0.2, resend_s=0.3, resend_floor_s=0.1)
@@ -323,15 +322,15 @@ class Trial:
         """Agents on a ring, each with its shard of the workload; single precision on the wire, and the patience of the
         preset for networks that lose much. `start_error` is by how much, relatively, the parameters begin elsewhere.
         """
-        simulation = Simulator(conditions, np.random.default_rng(self.seed), ConservationOracle())
+        simulation = Simulator(conditions, self.seed, ConservationOracle())
         settings = RoundOptions(10**6, tolerance=0.0, precision=32, expected_neighbors=2, timing=PRESETS["lossy"])
         params = self.workload.problem.first_params().astype(np.float64, copy=False)
         params = params * (1.0 + start_error * np.random.default_rng(self.seed).standard_normal(params.size))
         names = [f"agent-{k}" for k in range(self.workload.n_agents)]
         for name, shard in zip(names, self.workload.shards, strict=True):
             optimizer = make_optimizer(self.workload.problem, AlgorithmSettings(), shard)
-            machine = RoundMachine(Identity(name, name, 1, {}), settings, params)
-            simulation.add(name, machine, NextLearner(optimizer, lambda params: 0.0))  # noqa: ARG005
+            learner = NextLearner(optimizer, lambda params: 0.0)  # noqa: ARG005
+            simulation.add(name, *wired_agent(Identity(name, name, 1, {}), settings, params, learner))
         simulation.connect([(names[j], names[k]) for j, k in self.workload.edges])
         return simulation
 

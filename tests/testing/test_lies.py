@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Nonce, WireArray
-from p2pnet.protocol.messages import membership, training
+from p2pnet.protocol.messages import wire
 from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
 from p2pnet.protocol.messages.training import Ack, LabelSet, Left, Share, StateReply
 from p2pnet.testing.lies import LIES, AnyMessage, Liar, parse_lie, tell
@@ -64,9 +64,7 @@ def only(text: str, message: AnyMessage) -> AnyMessage:
 
 
 def as_sent(message: AnyMessage) -> list[bytes]:
-    if isinstance(message, membership.Message):
-        return [membership.encode(message)]
-    return [bytes(frame) for frame in training.encode(message)]
+    return [bytes(frame) for frame in wire.encode(message)]
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -80,7 +78,7 @@ def test_what_is_told_is_well_formed_and_the_same_each_time_and_the_truth_is_lef
     assert as_sent(message) == truth
     for lie in first:
         frames = as_sent(lie)
-        read = membership.decode(frames) if membership.is_membership(frames[0]) else training.decode(frames)
+        read = wire.decode(frames)
         assert as_sent(read) == frames
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from p2pnet.agent.transport.base import Frame, Refusal, Transport, TransportEvent
 from p2pnet.protocol.core.types import LinkId, Nonce, PeerId
-from p2pnet.protocol.messages import membership, training
+from p2pnet.protocol.messages import training, wire
 from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
 from p2pnet.protocol.messages.training import Ack, Left
 from p2pnet.testing.lies import AnyMessage, Liar, parse_lie
@@ -36,10 +36,7 @@ class Recorder(Transport):
         return True
 
     def messages(self) -> list[AnyMessage]:
-        return [
-            membership.decode(frames) if membership.is_membership(frames[0]) else training.decode(frames)
-            for frames in self.sent
-        ]
+        return [wire.decode(frames) for frames in self.sent]
 
     def dial(self, peer: PeerId, *addresses: str) -> None:
         self.calls.append(("dial", peer, *addresses))
@@ -69,9 +66,9 @@ def test_messages_of_both_kinds_are_changed_and_all_others_pass_as_they_are() ->
     recorder = Recorder()
     transport = lying(recorder, "stop-early:3", "incarnations-raised:5")
     record = Record("other", MemberState.ALIVE, 1)
-    truth = training.encode(Left(LINK))
-    assert transport.send("peer", training.encode(Ack(LINK, 1)))
-    assert transport.send("peer", [membership.encode(Gossip((record,)))])
+    truth = wire.encode(Left(LINK))
+    assert transport.send("peer", wire.encode(Ack(LINK, 1)))
+    assert transport.send("peer", wire.encode(Gossip((record,))))
     assert transport.send("peer", truth)
     raised = Gossip((Record("other", MemberState.ALIVE, 6),))
     assert recorder.messages() == [Ack(LINK, 1, stop_round=3), raised, Left(LINK)]
@@ -79,7 +76,7 @@ def test_messages_of_both_kinds_are_changed_and_all_others_pass_as_they_are() ->
 
 
 def test_a_message_that_only_a_part_was_taken_of_was_not_sent() -> None:
-    census = training.encode(training.LabelSet(0, "survey", (), False))
+    census = wire.encode(training.LabelSet(0, "survey", (), False))
     assert lying(Recorder(capacity=2), "statistics-unasked").send("peer", census)
     assert not lying(Recorder(capacity=1), "statistics-unasked").send("peer", census)
 

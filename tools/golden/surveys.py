@@ -6,18 +6,14 @@ from typing import Any
 import numpy as np
 
 from p2pnet.experiments.topologies.by_name import make_topology
-from p2pnet.protocol.core.events import Prepared
-from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
 from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.rounds_only import WiredPeering
+from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
-from p2pnet.training.learner import Learner
 
 WITHOUT_FAULTS = "ring"
 WITH_FAULTS = "full, loss and delays, one crashes and returns"
@@ -51,35 +47,6 @@ def record(name: str) -> dict[str, Any]:
     }
 
 
-class _StatisticsOnly(SessionMachine):
-    """A session that ends with its statistics stage."""
-
-    def __init__(self, machine: StatisticsMachine, identity: Identity) -> None:
-        self._machine = machine
-        self._identity = identity
-
-    @property
-    def identity(self) -> Identity:
-        return self._identity
-
-    @property
-    def rounds(self) -> None:
-        return None
-
-    def start(self, now: float) -> list[SessionEffect]:
-        return [*self._machine.start(now)]
-
-    def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        return [] if isinstance(event, Prepared) else [*self._machine.handle(event, now)]
-
-    def next_deadline(self) -> float | None:
-        return self._machine.next_deadline()
-
-
-def _nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
-    raise AssertionError(f"nothing is trained, whatever was found: {statistics}")
-
-
 class _Network:
     """Agents whose samples lie in very different places, each with two labels of its own choice."""
 
@@ -104,10 +71,9 @@ class _Network:
         own = LocalStatistics(len(samples), samples.mean(axis=0), samples.var(axis=0), labels)
         settings = RoundOptions(max_rounds=500, timing=_QUICK, expected_neighbors=self.n_neighbors[name])
         identity = Identity(name, name, incarnation, {"data": "3 columns"})
-        machine = StatisticsMachine(identity, settings, own, 0.0)
-        self.machines[name] = machine
-        session = _StatisticsOnly(machine, identity)
-        self.simulation.add(name, Node(session, WiredPeering(), Random(incarnation)), _nothing_to_train)  # noqa: S311
+        session = StatisticsOnly(identity, settings, own)
+        self.machines[name] = session.machine
+        self.simulation.add(name, Node(session, WiredPeering(), Random(incarnation)), nothing_to_train)  # noqa: S311
 
     def run(self, until_round: int | None = None) -> None:
         """Until the survey has come so far, or all have found what they were after."""

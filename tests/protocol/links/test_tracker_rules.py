@@ -7,14 +7,13 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import N_SIGNS, Tracker, signs_of
-from p2pnet.protocol.rounds.timing import Timing
 
 FIRST_BYTE = 0x8B
 """The first of SHAKE-128 of the name agent-1."""
 
 
 def link_with(sent: list[float], received: list[float]) -> Link:
-    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(sent), 64, ResendTimer(Timing()))
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(sent), 64, ResendTimer(0.2, 1.0))
     link.sent, link.received = np.array(sent), np.array(received)
     return link
 

@@ -133,7 +133,7 @@ def test_a_short_partition_kills_nobody() -> None:
     simulation.heal()
     simulation.run(REST_S)
     assert is_whole(simulation)
-    assert simulation.n_changes(MemberChange.DIED) == 0
+    assert simulation.changed(MemberChange.DIED) == []
 
 
 def test_a_long_partition_heals() -> None:
@@ -251,4 +251,4 @@ def test_where_messages_are_lost_nobody_is_held_dead() -> None:
     simulation.run(120.0)
     assert simulation.n_components() == 1
     assert all(machine.members.n_living == 20 for machine in simulation.machines.values())
-    assert simulation.n_changes(MemberChange.DIED) == 0
+    assert simulation.changed(MemberChange.DIED) == []

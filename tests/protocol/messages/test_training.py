@@ -65,7 +65,7 @@ def as_received(message: Message) -> list[bytes]:
     return [bytes(frame) for frame in encode(message)]
 
 
-def assert_same(one: Any, other: Message) -> None:
+def assert_same(one: Any, other: Any) -> None:
     assert type(one) is type(other)
     for f in fields(one):
         np.testing.assert_array_equal(getattr(one, f.name), getattr(other, f.name), err_msg=f.name)
