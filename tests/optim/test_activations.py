@@ -10,7 +10,7 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.models.activations.base import Activation
 from p2pnet.optim.models.activations.by_name import activation_by_name
 from p2pnet.optim.models.activations.gelu import Gelu
-from p2pnet.optim.models.activations.identity import Identity
+from p2pnet.optim.models.activations.identity import IdentityActivation
 from p2pnet.optim.models.activations.relu import Relu
 from p2pnet.optim.models.activations.sigmoid import Sigmoid
 from p2pnet.optim.models.activations.softplus import Softplus
@@ -18,7 +18,7 @@ from p2pnet.optim.models.activations.tanh import Tanh
 
 Z = np.linspace(-30.0, 30.0, 1000)[np.newaxis, :]  # not at 0
 EVERY: list[tuple[Activation, Array, float]] = [
-    (Identity(), Z, 0.0),
+    (IdentityActivation(), Z, 0.0),
     (Tanh(), np.tanh(Z), 0.0),
     (Sigmoid(), expit(Z), 1e-15),
     (Relu(), np.where(Z > 0.0, Z, 0.0), 0.0),

@@ -1,4 +1,4 @@
-"""Active sets: derivatives of a penalty in its free parameters, and the way back onto its smooth piece."""
+"""Active sets: derivatives of a penalty in its free parameters, and the projection onto its smooth piece."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
 """Best responses by a solver's name: of the whole problem, or of its blocks."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,3 +68,11 @@ def test_the_catalogue_says_which_penalties_a_solver_takes(entry: SolverEntry, p
             check_solver(name, penalty, "partial")
         with pytest.raises(ConfigError, match="smooth penalt"):
             solved_by(BestResponseSolver(name), problem)
+
+
+def test_a_solver_for_some_surrogates_only_is_refused_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    picky = SolverEntry(name="picky", target="fractions:Fraction", surrogates=("full",))
+    monkeypatch.setattr("p2pnet.optim.solvers.by_name.SOLVERS", replace(SOLVERS, entries=[*SOLVERS, picky]))
+    check_solver("picky", l1(0.02), "full")
+    with pytest.raises(ConfigError, match="solver picky is for surrogate full, not partial"):
+        check_solver("picky", l1(0.02), "partial")
