@@ -13,12 +13,14 @@ from typing import Any, final
 import numpy as np
 from pydantic import ValidationError
 
-from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory, read_history
+from p2pnet.agent.history import read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.config import Settings, write_config
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.testing.problems import Array, Shard
+from p2pnet.training.records import Result, RoundRecord
 
 TOLD = "told to "
 """How the reason begins why an agent ended that was sent a signal, in its result: to leave, or to go away."""

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from p2pnet.agent.history import read_history
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.run_recorder import RunRecorder
-from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import LogSettings
 from p2pnet.errors import TrainingError
+from p2pnet.training.records import RoundRecord
 
 STARTED_AT_S = 1e9
 PARAMS = np.arange(3.0)

@@ -23,11 +23,11 @@ from p2pnet.data.reading import write_npz
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.report.files import make_directory, writing_to
-from p2pnet.experiments.report.outcome import AgentOutcome
 from p2pnet.experiments.workload import Workload
 from p2pnet.simulation.graphs import diameter, neighbors_of
 from p2pnet.testing.files import AgentFiles, Failure
 from p2pnet.testing.ports import free_ports
+from p2pnet.training.records import AgentOutcome
 
 __all__ = ["AgentFiles", "Failure", "clear_directory", "free_ports", "outcome_of", "write_fleet"]
 
