@@ -216,7 +216,7 @@ def test_the_catalogue_needs_the_standard_library_only() -> None:
         assert {name.partition(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "p2pnet"}
 
 
-ROOMS_WHOSE_MODULES_HAVE_TESTS_OF_THEIR_OWN = ("optim", "catalogue")
+ROOMS_WHOSE_MODULES_HAVE_TESTS_OF_THEIR_OWN = ("optim", "protocol", "catalogue")
 
 
 @pytest.mark.parametrize("room", ROOMS_WHOSE_MODULES_HAVE_TESTS_OF_THEIR_OWN)
