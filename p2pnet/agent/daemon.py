@@ -29,7 +29,7 @@ from p2pnet.agent.transport.base import Inquired, Received, Rejected, Transport,
 from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
 from p2pnet.errors import ProtocolError, TrainingError
-from p2pnet.protocol.core.codec import PROTOCOL_VERSION, ForeignVersionError
+from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
@@ -217,6 +217,7 @@ class Daemon:
             round=-1 if rounds is None else rounds.announced_round,
             known_incarnation=self._node.known_incarnation(peer),
             time_s=time.time(),
+            lowest_protocol=LOWEST_VERSION,
         )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
@@ -243,7 +244,7 @@ class Daemon:
         for effect in effects:
             match effect:
                 case Send(peer, message):
-                    if not self._transport.send(peer, encode(message)):
+                    if not self._transport.send(peer, encode(message, self._node.version_with(peer))):
                         self._log.debug("%s to %s could not be sent", type(message).__name__, peer)
                 case Dial(peer, addresses):
                     self._transport.dial(peer, *addresses)

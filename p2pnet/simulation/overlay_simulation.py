@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 from typing import final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import Close, Effect, PutOff, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
@@ -57,6 +58,9 @@ class IdleSession(SessionMachine):
     @property
     def rounds(self) -> RoundMachine | None:
         return None
+
+    def version_with(self, peer: PeerId) -> int:
+        return LOWEST_VERSION
 
     def start(self, now: float) -> list[SessionEffect]:
         return []

@@ -212,7 +212,7 @@ class Simulator(Processes):
 
     def conservation_error(self) -> float:
         """The oracle's, which holds at any moment; without one that of the ledgers, once nothing is under way."""
-        ledgers = [machine.books() for machine in self.machines.values()]
+        ledgers = [machine.ledger() for machine in self.machines.values()]
         return conservation_error(ledgers) if self._oracle is None else self._oracle.error(ledgers)
 
     # What the network asks for.
@@ -279,7 +279,8 @@ class Simulator(Processes):
         delays = self.network.delays(sender, receiver)
         self.n_lost += not delays
         if delays and self.conditions.is_encoding:
-            message = decode([bytes(frame) for frame in encode(message)])
+            version = self._processes[sender].node.version_with(receiver)
+            message = decode([bytes(frame) for frame in encode(message, version)])
         for delay_s in delays:
             self.post(delay_s, receiver, MessageReceived(sender, message))
 

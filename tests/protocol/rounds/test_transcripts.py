@@ -29,6 +29,8 @@ TRANSCRIPTS = Path(__file__).parent / "transcripts"
 LATENCY_S = 0.1
 TIMING = Timing(round_timeout_s=1.0, round_timeout_floor_s=0.5, resend_s=0.4, start_timeout_s=5.0, finish_timeout_s=2.0)
 UNTOLD = {
+    "versions",
+    "capabilities",
     "network_size",
     "fingerprint",
     "address",
