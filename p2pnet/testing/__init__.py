@@ -3,13 +3,14 @@
     from pathlib import Path
     from p2pnet.testing import Fleet, by_graph
 
-    with Fleet.create(directory, 3, by_graph([(0, 1), (1, 2)]), {"algorithm.rounds": 200}) as fleet:
+    settings = {"algorithm.rounds": 300, "algorithm.tolerance": 0.0, "network.round_pace_s": 0.02}
+    with Fleet.create(directory, 3, by_graph([(0, 1), (1, 2)]), settings) as fleet:
         fleet.start()
         fleet[0].until(lambda agent: agent.round > 5)
-        fleet[2].kill()
-        fleet[2].restart()
+        fleet.stop([2])
+        fleet[2].finish()
         fleet.until_all_end()
-        assert fleet.conservation_error() < 1e-9
+        assert fleet.conservation_error([0, 1]) < 1e-9
 
 `LocalAgent` is one agent: its directory and its process, which ends with the process that started it. `Fleet` is
 several, which an introduction (`by_graph`, `by_seeds`, `by_mdns`) lets know each other. With `lies`, an agent is a
