@@ -90,7 +90,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
         case ForeignVersion(peer, version):
             return (
                 f"{names.call(peer)} speaks another protocol version: theirs is {version}, ours is {SPOKEN_VERSIONS}; "
-                "install the same p2pnet on both"
+                "install the same p2pnet on both, or the release before"
             )
         case AdmissionRefused(peer, max_neighbors):
             limit = f"as many neighbors as network.max_neighbors = {max_neighbors} allows"

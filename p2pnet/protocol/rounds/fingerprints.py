@@ -57,7 +57,9 @@ def _refused(peer: PeerId, name: str, reason_here: str, reason_there: str) -> li
 
 
 def _versions(ours: VersionRange, theirs: VersionRange) -> str:
-    return f"protocol version: theirs is {theirs}, ours is {ours}; install the same p2pnet on both, or the one before"
+    return (
+        f"protocol version: theirs is {theirs}, ours is {ours}; install the same p2pnet on both, or the release before"
+    )
 
 
 def _difference(name: str, ours: str, theirs: str) -> str:
