@@ -127,6 +127,20 @@ def test_the_catalogue_needs_the_standard_library_only() -> None:
         assert {name.partition(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, "p2pnet"}
 
 
+ROOMS_WHOSE_MODULES_HAVE_TESTS_OF_THEIR_OWN = ("optim", "catalogue")
+
+
+@pytest.mark.parametrize("room", ROOMS_WHOSE_MODULES_HAVE_TESTS_OF_THEIR_OWN)
+def test_every_module_has_a_test_module_that_imports_it_directly(room: str) -> None:
+    tests = ROOT / "tests"
+    imported = {name.rpartition(".")[0] for path in tests.rglob("test_*.py") for name in imports(path)}
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources(room) if path.name != "__init__.py"
+    }
+    assert modules
+    assert sorted(modules - imported) == []
+
+
 def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
     assert any(sources("cli"))
     for path in sources("cli"):

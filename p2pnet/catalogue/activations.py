@@ -27,6 +27,6 @@ ACTIVATIONS: Final = Registry(
         ActivationEntry(name="gelu", target=f"{_ROOM}.gelu:Gelu"),
         ActivationEntry(name="softplus", target=f"{_ROOM}.softplus:Softplus"),
         ActivationEntry(name="sigmoid", target=f"{_ROOM}.sigmoid:Sigmoid"),
-        ActivationEntry(name="identity", target=f"{_ROOM}.identity:Identity"),
+        ActivationEntry(name="identity", target=f"{_ROOM}.identity:IdentityActivation"),
     ),
 )

@@ -83,7 +83,7 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
     default=0.0,
     metavar="P",
     help="Chance of each agent to crash in a round; it returns empty. Two agents always stay, and in the last 50 "
-    "rounds nobody crashes.",
+    "rounds no agent crashes.",
 )
 @click.option(
     "--speeds",
@@ -91,7 +91,7 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
     metavar="FILE",
     help="A number a line, the speed of each agent: at 1 a local step takes a round's time, at 0.1 ten times as long.",
 )
-@click.option("--asynchronous", "is_asynchronous", is_flag=True, help="Nobody waits for anybody.")
+@click.option("--asynchronous", "is_asynchronous", is_flag=True, help="No agent waits for another.")
 @click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
 @report_options(files="faults.csv of a network with faults")
 def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:

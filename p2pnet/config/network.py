@@ -76,24 +76,24 @@ class NetworkSettings(Section):
     )
     discovery: Literal["none", "mdns"] = Field(
         default="none",
-        description="mdns tells the local network this agent's name, key and address, and dials whoever is allowed and "
-        "found there; with named neighbors, those without an address only.",
+        description="mdns announces this agent's name, key and address on the local network, and dials every allowed "
+        "agent found there; with named neighbors, only those without an address.",
     )
     max_neighbors: PositiveInt = Field(
         default=8,
-        description="Most neighbors: beyond it whoever dials is refused, but never one that is named. Where none are "
-        "named, an agent looks for half as many, three or more, and keeps their places for them.",
+        description="Most neighbors; further agents that dial are refused, but never a named neighbor. Where none are "
+        "named, an agent looks for half as many, at least three, and keeps their places for them.",
     )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",
-        description="How patient the agent is with its neighbors: one that is silent is taken for gone after "
-        "15 s (lan), 30 s (wan) or 60 s (lossy), one whose connection has closed after 1.5, 5 or 15 s.",
+        description="Patience with neighbors: a silent neighbor counts as gone after 15 s (lan), 30 s (wan) or 60 s "
+        "(lossy), a neighbor whose connection has closed after 1.5, 5 or 15 s.",
     )
     round_timeout_s: float = Field(
         default=10.0,
         ge=0,
-        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it. 0 waits "
-        "for nobody.",
+        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it. 0: no "
+        "wait.",
     )
     round_pace_s: float = Field(default=0.0, ge=0, description="Least time a round takes, in seconds.")
     start_timeout_s: float = Field(
@@ -115,8 +115,8 @@ class NetworkSettings(Section):
     )
     schedule: Literal["all", "one-peer-exponential", "matching"] = Field(
         default="all",
-        description="With whom shares are exchanged in a round: with all neighbors, or with one that changes every "
-        "round, where every agent must name all others.",
+        description="Neighbors that shares are exchanged with in a round: all, or a single neighbor that changes every "
+        "round, for which every agent must name all others.",
     )
     schedule_seed: int = Field(default=0, ge=0, description="Seed of the matching schedule, the same at all agents.")
     max_diameter: PositiveInt = Field(
@@ -147,7 +147,7 @@ class NetworkSettings(Section):
             if repeated is not None:
                 raise ValueError(f"{kind} must have different public keys; {repeated} stands there twice")
         if self.bind == "none" and self.discovery == "none" and any(peer.address is None for peer in self.neighbors):
-            raise ValueError('every neighbor needs an address where bind = "none", since nobody can dial this agent')
+            raise ValueError('every neighbor needs an address where bind = "none", since no agent can dial this one')
         if self.schedule != "all" and not self.neighbors:
             raise ValueError(f'schedule = "{self.schedule}" needs all other agents of the network among the neighbors')
         return self

@@ -1,7 +1,7 @@
 """The local objective: the mean loss of a model over the samples that it holds, with its gradient.
 
-Samples may be cut into chunks that are worked on in parallel by a `map` of the caller's (that of a thread pool, say);
-partial results are always added in the order of the chunks, so that they do not depend on which came first.
+The samples may be cut into chunks that are worked on in parallel by a `map` of the caller's (that of a thread pool,
+say); partial results are always added in the order of the chunks, so that the sum does not depend on timing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +34,7 @@ def serial_map(function: Callable[[Item], Result], items: Iterable[Item], /) -> 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class EncodedSamples:
     """Inputs X (n_samples, n_inputs), encoded targets, and sample weights (n_samples,) or None (all equal)."""
 
     X: Array
@@ -46,16 +46,16 @@ class Samples:
         """Σ of the weights; the number of samples if there are none."""
         return float(len(self.X)) if self.weights is None else float(self.weights.sum())
 
-    def taken(self, rows: "slice | AnyArray") -> "Samples":
+    def taken(self, rows: "slice | AnyArray") -> "EncodedSamples":
         """Some of the samples: a view for a slice, a copy for indices."""
-        return Samples(self.X[rows], self.targets[rows], None if self.weights is None else self.weights[rows])
+        return EncodedSamples(self.X[rows], self.targets[rows], None if self.weights is None else self.weights[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Some of the samples, and the part of the whole weight that they carry."""
 
-    samples: Samples
+    samples: EncodedSamples
     share: float
 
 
@@ -90,7 +90,7 @@ class LocalObjective:
             targets = targets.astype(model.dtype, copy=False)
         self.model = model
         self.loss = loss
-        self.samples = Samples(inputs, targets, _checked_weights(sample_weights, len(X), model.dtype))
+        self.samples = EncodedSamples(inputs, targets, _checked_weights(sample_weights, len(X), model.dtype))
         self.map = chunk_map
         self.chunks = cut(self.samples, n_chunks)
 
@@ -126,7 +126,7 @@ class LocalObjective:
         return sum(value for value, _ in parts), ordered_sum([gradient for _, gradient in parts])
 
 
-def cut(samples: Samples, n_chunks: int) -> tuple[Chunk, ...]:
+def cut(samples: EncodedSamples, n_chunks: int) -> tuple[Chunk, ...]:
     """The samples in order in at most `n_chunks` chunks of nearly equal length."""
     n_rows = len(samples.X)
     bounds = np.linspace(0, n_rows, min(n_chunks, n_rows) + 1).astype(int)

@@ -88,7 +88,7 @@ def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Sa
 
 
 def worker_map(n_workers: int) -> Map:
-    """The map of a pool of so many threads, which end when nobody holds the map any more; serial for one."""
+    """The map of a pool of so many threads, which end when the map is no longer referenced; serial for one."""
     return ThreadPoolExecutor(n_workers, thread_name_prefix="worker").map if n_workers > 1 else serial_map
 
 

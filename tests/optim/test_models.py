@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.errors import ConfigError, ModelError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.models.activations.by_name import activation_by_name
 from p2pnet.optim.models.base import Linearization
 from p2pnet.optim.models.mlp import Mlp
 
@@ -35,15 +34,6 @@ def test_jvp_is_the_derivative_of_predict(layers: tuple[int, ...], activation: s
     h = 1e-6
     difference = (model.predict(params + h * step, X) - model.predict(params - h * step, X)) / (2 * h)
     np.testing.assert_allclose(model.linearize(params, X).jvp(step), difference, atol=2e-8)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS.built_in_names)
-def test_slopes_are_the_derivatives_of_activations(name: str) -> None:
-    activation, h = activation_by_name(name), 1e-6
-    Z = np.linspace(-30.0, 30.0, 1000)[np.newaxis, :]
-    value, slope = activation.value_and_slope(Z)
-    np.testing.assert_array_equal(value, activation.value(Z))
-    np.testing.assert_allclose(slope, (activation.value(Z + h) - activation.value(Z - h)) / (2 * h), atol=1e-8)
 
 
 @settings(max_examples=40, deadline=None)

@@ -51,7 +51,7 @@ def test_momentum_grows_with_the_steps_that_go_on_and_ends_with_one_that_turns_b
 
 
 @pytest.mark.parametrize(("disagreement", "kept"), [(0.0, 1.0), (0.5, 0.75), (2.0, 0.0), (5.0, 0.0)])
-def test_of_the_way_only_what_agents_went_together_is_kept(disagreement: float, kept: float) -> None:
+def test_momentum_keeps_only_the_displacement_that_agents_share(disagreement: float, kept: float) -> None:
     rule = after_first_steps(MomentumStep())
     w, v = np.zeros(1), np.ones(1)
     assert float(rule.proposal(w, v, w - 2.0, disagreement)[0]) == pytest.approx(1.0 + 0.25 * 2.0 * kept)

@@ -30,7 +30,7 @@ TOLERANCE_ALONE = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedBaseline:
     """A model trained in one place."""
 
     params: Array = field(repr=False)
@@ -43,9 +43,9 @@ class Trained:
 class Baselines:
     """What the network is held against."""
 
-    central: Trained
+    central: TrainedBaseline
     """trained on the samples of all agents"""
-    alone: tuple[Trained, ...]
+    alone: tuple[TrainedBaseline, ...]
     """for each agent, trained on its own shard"""
     seconds: float
 
@@ -60,7 +60,7 @@ def train_baselines(
     def should_stop() -> bool:
         return is_given_up.is_set() or time.monotonic() - start > time_limit_s
 
-    def train_on(samples: Samples, tolerance: float) -> Trained:
+    def train_on(samples: Samples, tolerance: float) -> TrainedBaseline:
         return train_centrally(problem, samples, tolerance=tolerance, should_stop=should_stop)
 
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -79,7 +79,7 @@ def train_centrally(
     max_steps: int = MAX_STEPS,
     tolerance: float = TOLERANCE,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Trained:
+) -> TrainedBaseline:
     """A minimiser, nearly, of mean loss over the samples + penalty, from the problem's first parameters.
 
     Generalised Levenberg-Marquardt with momentum, for every loss and penalty: v is the best response to the gradient
@@ -115,7 +115,7 @@ def train_centrally(
             best, best_value = v, values[-1]
         recent = values[-STEPS_COMPARED - 1 :]
         is_converged = len(recent) > STEPS_COMPARED and recent[0] - min(recent) <= tolerance * abs(recent[0])
-    return Trained(best, best_value, len(values) - 1, is_converged)
+    return TrainedBaseline(best, best_value, len(values) - 1, is_converged)
 
 
 @final

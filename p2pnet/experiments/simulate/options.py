@@ -83,7 +83,7 @@ class SimulateOptions(TrainingOptions):
     speeds: Path | None = None
     """file with a speed for each agent"""
     is_asynchronous: bool = False
-    """whether nobody waits for anybody"""
+    """whether no agent waits for another"""
     is_compared: bool = True
     """whether the same model is trained centrally and alone as well"""
 
@@ -121,7 +121,7 @@ class SimulateOptions(TrainingOptions):
             require(0 <= amount <= most, name, amount, f"must be from 0 to {most:g}")
         if self.churn > 0.0:
             require(self.agents > MIN_ALIVE, "--churn", self.churn, f"needs more agents: {MIN_ALIVE} always stay")
-            reason = f"needs more rounds: in the last {CALM_ROUNDS} nobody crashes"
+            reason = f"needs more rounds: in the last {CALM_ROUNDS} no agent crashes"
             require(self.rounds > CALM_ROUNDS, "--churn", self.churn, reason)
         if self.cut is not None:
             first, last = self.cut

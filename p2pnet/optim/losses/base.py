@@ -8,7 +8,7 @@ sample weights (n_samples,) or None; gradient and curvature include the 1 / Σ s
 Targets come in as a data file gives them and are encoded once:
 
     regression losses       numbers, (n_samples,) or (n_samples, n_outputs)
-    logistic, squared hinge one output: classes 0 and 1; several outputs: class indices, one against the rest
+    logistic, squared hinge one output: classes 0 and 1; several outputs: class indices, each against all others
     softmax cross-entropy   class indices 0 … n_outputs − 1, (n_samples,)
 """
 

@@ -1,4 +1,4 @@
-"""Losses of the margin d p of a two-class decision, or of one class against the rest."""
+"""Losses of the margin d p of a two-class decision, or of one class against all others."""
 
 from typing import final
 
@@ -10,7 +10,7 @@ from p2pnet.optim.losses.targets import class_indices
 
 
 class MarginLoss(ElementwiseLoss):
-    """h(d p) with d = ±1: losses of a two-class decision, or of one class against the rest."""
+    """h(d p) with d = ±1: losses of a two-class decision, or of one class against all others."""
 
     def encode(self, Y: AnyArray, n_outputs: int) -> AnyArray:
         classes = class_indices(Y, max(n_outputs, 2), self.name)

@@ -1,6 +1,6 @@
 """Models f(w; x) as functions of one flat parameter vector, and their Jacobian products.
 
-`Model` and `Linearization` are all that the rest of the mathematics knows of a network. `Mlp` and `UserModel` implement
+`Model` and `Linearization` are all that solvers and surrogates know of a network. `Mlp` and `UserModel` implement
 them.
 """
 

@@ -188,7 +188,7 @@ class _ActiveLayer:
     slope_below: Array
     """φ'(Z) of those below, (n_samples, below)"""
     work_below: Array
-    """as `slope_below`: for tangents on the way up, for cotangents on the way down"""
+    """as `slope_below`: for tangents in the upward pass, for cotangents in the downward pass"""
     n_rows: int
     """neurons of this layer in the block"""
     span: slice

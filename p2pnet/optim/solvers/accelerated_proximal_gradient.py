@@ -25,7 +25,7 @@ class AcceleratedProximalGradient(Solver):
 @final
 class _AcceleratedProximalGradient(Solve):
     _SHRINK = 0.95
-    """of the Lipschitz estimate in each iteration, so that one steep place does not slow the rest"""
+    """of the Lipschitz estimate in each iteration, so that one steep place does not slow later steps"""
 
     def __init__(self, problem: SurrogateProblem, tolerance: float) -> None:
         self._problem = problem

@@ -23,7 +23,7 @@ from p2pnet.optim.surrogates.problem import SurrogateProblem
 def partition(model: Model, n_blocks: int) -> tuple[slice, ...]:
     """`n_blocks` slices that together are the whole parameter vector, of nearly equal cost, each of whole neurons.
 
-    A neuron costs its fan-in, and what its tangents cost on their way to the outputs. So no group of `GroupL2`
+    A neuron costs its fan-in and its fan-out. So no group of `GroupL2`
     with a group per neuron lies in two blocks. A model that does not name its neurons is cut anywhere. ConfigError if
     there are fewer neurons than blocks.
     """

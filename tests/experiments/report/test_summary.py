@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from p2pnet.agent.state_directory import Result, RoundRecord
-from p2pnet.experiments.report.baselines import Baselines, Trained
+from p2pnet.experiments.report.baselines import Baselines, TrainedBaseline
 from p2pnet.experiments.report.history import COLUMNS, write_history
 from p2pnet.experiments.report.outcome import AgentOutcome, NetworkOutcome
 from p2pnet.experiments.report.summary import Summary, disagreement, summarize, summary_json
@@ -50,7 +50,7 @@ def network(workload: Workload) -> NetworkOutcome:
 @pytest.fixture
 def summary(workload: Workload, network: NetworkOutcome) -> Summary:
     size = network.agents[0].params.size
-    trained = Trained(np.zeros(size), workload.problem.objective(np.zeros(size), _cost(workload)), 5, True)
+    trained = TrainedBaseline(np.zeros(size), workload.problem.objective(np.zeros(size), _cost(workload)), 5, True)
     return summarize(workload, network, Baselines(trained, (trained, trained), seconds=3.0))
 
 

@@ -9,7 +9,7 @@ from p2pnet.optim.models.activations.base import Activation
 
 
 @final
-class Identity(Activation):
+class IdentityActivation(Activation):
     """φ(z) = z."""
 
     name = "identity"

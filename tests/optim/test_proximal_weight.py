@@ -1,0 +1,119 @@
+"""The proximal weight: τ⁺ = max(1.5 δ, (1 − fading) τ), at most 2 τ, never below a neighbor's."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pnet.optim.proximal_weight import ConstantWeight, SecantWeight
+
+weights = st.floats(1e-6, 1e6)
+curvatures = st.floats(0.0, 1e7)
+observations = st.lists(st.tuples(curvatures, st.booleans()), max_size=60)
+
+
+def fading_after(n_violations: int) -> float:
+    return 0.2 * 0.9**n_violations
+
+
+@given(weight=weights, observed=observations)
+def test_the_weight_follows_its_formula(weight: float, observed: list[tuple[float, bool]]) -> None:
+    rule, n_violations = SecantWeight(weight), 0
+    for curvature, is_blind in observed:
+        before = rule.weight
+        rule.observe(curvature, is_blind=is_blind)
+        fading = 0.0 if is_blind else fading_after(n_violations)
+        expected = min(max(1.5 * curvature, (1.0 - fading) * before), 2.0 * before)
+        assert rule.weight == pytest.approx(expected, rel=1e-12)
+        n_violations += 1.5 * curvature > before
+
+
+@given(weight=weights, observed=observations)
+def test_it_never_grows_by_more_than_a_factor_of_two_nor_falls_by_more_than_the_fading(
+    weight: float, observed: list[tuple[float, bool]]
+) -> None:
+    rule = SecantWeight(weight)
+    for curvature, is_blind in observed:
+        before = rule.weight
+        rule.observe(curvature, is_blind=is_blind)
+        assert (1.0 if is_blind else 0.8) * before * (1 - 1e-12) <= rule.weight <= 2.0 * before
+
+
+@given(weight=weights, curvature=curvatures)
+def test_where_the_curvature_may_be_blind_the_weight_does_not_fall(weight: float, curvature: float) -> None:
+    rule = SecantWeight(weight)
+    rule.observe(curvature, is_blind=True)
+    assert rule.weight >= weight
+
+
+@given(weight=weights, observed=observations, neighbor=weights)
+def test_it_is_never_below_a_neighbors(weight: float, observed: list[tuple[float, bool]], neighbor: float) -> None:
+    rule = SecantWeight(weight)
+    for curvature, is_blind in observed:
+        rule.observe(curvature, is_blind=is_blind)
+        before = rule.weight
+        rule.follow(neighbor)
+        assert rule.weight == max(before, neighbor)
+
+
+@given(weight=st.floats(1e-3, 1e3), observed=st.lists(st.tuples(st.floats(0, 1e4), st.booleans()), max_size=30))
+def test_it_is_in_the_unit_of_the_curvature(weight: float, observed: list[tuple[float, bool]]) -> None:
+    """An objective times c has curvatures times c; the steps, and so the weights times c, are then the same."""
+    rule, scaled = SecantWeight(weight), SecantWeight(1024.0 * weight)
+    for curvature, is_blind in observed:
+        rule.observe(curvature, is_blind=is_blind)
+        scaled.observe(1024.0 * curvature, is_blind=is_blind)
+        assert scaled.weight == 1024.0 * rule.weight
+
+
+@given(first=weights, curvature=st.floats(1e-3, 1e3))
+def test_from_any_first_weight_it_comes_to_one_and_a_half_times_a_constant_curvature(
+    first: float, curvature: float
+) -> None:
+    rule = SecantWeight(first)
+    for _ in range(200):
+        rule.observe(curvature, is_blind=False)
+    assert rule.weight == pytest.approx(1.5 * curvature)
+
+
+def test_each_violation_slows_the_fading_by_a_tenth() -> None:
+    rule = SecantWeight(1.0)
+    for n_violations in range(40):
+        before = rule.weight
+        rule.observe(0.0, is_blind=False)
+        assert rule.weight == pytest.approx((1.0 - fading_after(n_violations)) * before)
+        rule.observe(rule.weight, is_blind=False)
+    assert fading_after(40) < 0.004
+
+
+@given(weight=weights, n_rejections=st.integers(0, 10))
+def test_a_rejected_step_doubles_both_rules(weight: float, n_rejections: int) -> None:
+    for rule in (SecantWeight(weight), ConstantWeight(weight)):
+        for _ in range(n_rejections):
+            rule.reject()
+        assert rule.weight == weight * 2.0**n_rejections
+
+
+@given(weight=weights, curvature=curvatures, neighbor=weights, is_blind=st.booleans())
+def test_a_constant_weight_comes_back_with_the_next_step_whatever_is_observed(
+    weight: float, curvature: float, neighbor: float, is_blind: bool
+) -> None:
+    rule = ConstantWeight(weight)
+    rule.follow(neighbor)
+    assert rule.weight == weight
+    rule.reject()
+    rule.observe(curvature, is_blind=is_blind)
+    assert rule.weight == weight
+
+
+def test_with_the_weight_that_the_rule_finds_gradient_steps_on_a_quadratic_converge() -> None:
+    """v = w − ∇/τ needs τ > λ/2 for the largest curvature λ; here it is found from the secants alone."""
+    H = np.diag([40.0, 3.0, 0.5])
+    for first in (1e-3, 0.1, 1e3):
+        rule, w = SecantWeight(first), np.ones(3)
+        for _ in range(3000):
+            s = -(H @ w) / rule.weight
+            w = w + s
+            rule.observe(float(s @ H @ s) / float(s @ s) if s.any() else 0.0, is_blind=False)
+        assert np.linalg.norm(H @ w) < 1e-6
+        assert rule.weight <= 1.5 * 40.0 * (1 + 1e-12)
