@@ -192,15 +192,11 @@ def test_a_share_that_comes_is_news_until_it_is_applied_and_acknowledged_once() 
     link, (share,) = new_link(), shares(64, 3)
     assert link.accept(share, 3, now=7.0) is True
     assert (link.newest_received, link.newest_round) == (1, 3)
-    assert link.has_news is True
-    assert link.owes_acknowledgement is True
-    assert link.acknowledgement_due_at == 7.05
+    assert (link.has_news, link.owes_acknowledgement, link.acknowledgement_due_at) == (True, True, 7.05)
     assert link.apply(3) is True
-    assert link.has_news is False
-    assert link.owes_acknowledgement is True
+    assert (link.has_news, link.owes_acknowledgement, link.acknowledgement_due_at) == (False, True, 7.05)
     assert link.tell_received() == 1
-    assert link.owes_acknowledgement is False
-    assert link.acknowledgement_due_at is None
+    assert (link.has_news, link.owes_acknowledgement, link.acknowledgement_due_at) == (False, False, None)
     assert link.apply(3) is False
     assert link.latest is share
 
@@ -225,11 +221,10 @@ def test_only_the_share_just_before_the_newest_is_missing() -> None:
     first, second, third, fourth = shares(64, 3, 4, 5, 6)
     link.accept(first, 3, 0.0)
     link.accept(fourth, 3, 0.0)
-    assert link.missing == 3
+    assert (link.missing, link.newest_received) == (3, 4)
     assert link.accept(second, 3, 0.0) is False
     assert link.accept(third, 3, 0.0) is True
-    assert link.missing is None
-    assert (link.newest_received, link.newest_round) == (4, 6)
+    assert (link.missing, link.newest_received, link.newest_round) == (None, 4, 6)
 
 
 def test_a_share_without_a_gap_ends_the_wait_for_what_was_missing() -> None:
@@ -342,9 +337,9 @@ def test_what_is_missing_stays_so_while_a_share_waits() -> None:
     link.accept(first, 2, 0.0)
     link.accept(third, 2, 0.0)
     link.apply(3)
-    assert link.missing == 2
+    assert (link.missing, link.has_news) == (2, True)
     link.apply(5)
-    assert link.missing is None
+    assert (link.missing, link.has_news) == (None, False)
 
 
 def test_the_imbalance_counts_the_newest_share_that_has_come() -> None:
