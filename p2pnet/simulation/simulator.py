@@ -14,19 +14,7 @@ from typing import TypeAlias, assert_never, final
 import numpy as np
 
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.effects import (
-    Close,
-    CutLocalStepShort,
-    Dial,
-    Effect,
-    Evaluate,
-    Finish,
-    HangUp,
-    Notify,
-    Prepare,
-    RunLocalStep,
-    Send,
-)
+from p2pnet.protocol.core import effects
 from p2pnet.protocol.core.events import DeadlineReached, MessageReceived, Prepared
 from p2pnet.protocol.core.notices import Notice
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
@@ -238,34 +226,34 @@ class Simulator(Processes):
 
     # What the nodes want done.
 
-    def _perform(self, peer: PeerId, effects: list[Effect]) -> None:
+    def _perform(self, peer: PeerId, wanted: Iterable[effects.Effect]) -> None:
         process = self._processes[peer]
-        for effect in effects:
+        for effect in wanted:
             for observer in self._observers:
                 observer.wanted(self.now, peer, effect)
             match effect:
-                case Send(to, message):
+                case effects.Send(to, message):
                     self._send(peer, to, message)
-                case Evaluate():
+                case effects.Evaluate():
                     self.post(0.0, peer, _learner(process).evaluate(effect))
-                case RunLocalStep():
+                case effects.RunLocalStep():
                     duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
                     self.post(duration, peer, _learner(process).run_local_step(effect))
-                case Prepare(statistics):
+                case effects.Prepare(statistics):
                     prepared, process.learner = process.prepare(statistics)
                     self.handle(peer, prepared)
-                case Dial(other, addresses):
+                case effects.Dial(other, addresses):
                     self.network.dial(peer, other, addresses)
-                case HangUp(other):
+                case effects.HangUp(other):
                     self.network.hang_up(peer, other)
-                case Notify(notice):
+                case effects.Notify(notice):
                     self.notices.append((self.now, peer, notice))
-                case CutLocalStepShort(round_):
+                case effects.CutLocalStepShort(round_):
                     _learner(process).cut_short(round_)
-                case Close():
+                case effects.Close():
                     process.is_closed = True
                     self.network.ended(peer)
-                case Finish():
+                case effects.Finish():
                     pass  # the agent goes on serving its neighbors until it closes
                 case _:
                     assert_never(effect)
