@@ -1,5 +1,6 @@
 """The rules of a conserving link, one by one, each with its numbers at the edge."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -116,6 +117,17 @@ def test_a_rounded_share_is_relative_to_the_last_total_that_was_acknowledged() -
     assert bases == [0, 0, 1, 1]
     assert totals == [2.0, 6.0, 12.0, 28.0]
     np.testing.assert_array_equal(link.sent, np.full(SIZE, 30.0))
+
+
+def test_totals_that_no_later_share_can_be_relative_to_take_no_memory() -> None:
+    link = new_link(precision=32)
+    link.give(np.ones(SIZE))
+    first = weakref.ref(link.sent)
+    link.give(np.ones(SIZE))
+    second = weakref.ref(link.sent)
+    link.acknowledge(2, None, 0.0)
+    assert first() is None
+    assert second() is link.sent
 
 
 def test_what_a_rounded_share_cannot_say_stays_out_of_the_ledger() -> None:
@@ -320,6 +332,14 @@ def test_shares_of_later_rounds_wait_and_stand_in_where_the_rounds_own_is_not_th
     assert link.apply(4) is True
     assert received(link) == 2.0
     assert link.has_news is False
+
+
+def test_of_several_shares_that_are_due_the_last_counts_and_later_ones_go_on_waiting() -> None:
+    link = new_link()
+    for share in shares(64, 3, 4, 5):
+        link.accept(share, 2, 0.0)
+    assert link.apply(4) is True
+    assert (received(link), link.has_news) == (2.0, True)
 
 
 def test_an_earlier_share_does_not_do_for_a_round_while_a_later_one_is_there() -> None:
