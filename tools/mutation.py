@@ -44,7 +44,13 @@ ROUNDS = "tests/protocol/rounds"
 TARGETS: Mapping[str, Target] = {
     "links": Target(
         ["p2pnet/protocol/links"],
-        [*(f"{LINKS}/test_{name}_rules.py" for name in ("link", "tracker", "conservation")), f"{LINKS}/test_link.py"],
+        [
+            *(
+                f"{LINKS}/test_{name}_rules.py"
+                for name in ("link_sending", "link_receiving", "tracker", "conservation")
+            ),
+            f"{LINKS}/test_link.py",
+        ],
     ),
     "termination": Target(
         ["p2pnet/protocol/rounds/termination.py"],
