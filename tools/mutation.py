@@ -44,13 +44,22 @@ ROUNDS = "tests/protocol/rounds"
 TARGETS: Mapping[str, Target] = {
     "links": Target(
         ["p2pnet/protocol/links"],
-        [*(f"{LINKS}/test_{name}_rules.py" for name in ("link", "tracker", "conservation")), f"{LINKS}/test_link.py"],
+        [
+            *(
+                f"{LINKS}/test_{name}_rules.py"
+                for name in ("link_sending", "link_receiving", "tracker", "conservation")
+            ),
+            f"{LINKS}/test_link.py",
+        ],
     ),
     "termination": Target(
         ["p2pnet/protocol/rounds/termination.py"],
         [f"{ROUNDS}/test_termination_rules.py", f"{ROUNDS}/test_termination.py"],
     ),
-    "proximal-weight": Target(["p2pnet/optim/steps.py"], ["tests/optim/test_proximal_weight.py", "tests/optim"]),
+    "proximal-weight": Target(
+        ["p2pnet/optim/proximal_weight.py", "p2pnet/optim/secant.py"],
+        ["tests/optim/test_proximal_weight.py", "tests/optim/test_secant.py"],
+    ),
     "admission": Target(["p2pnet/protocol/peering"], ["tests/protocol/peering"]),
 }
 """Those tests first that take no time."""
