@@ -149,13 +149,13 @@ class Network:
         assert rounds is not None, f"{name} does not train yet"
         return rounds
 
-    def books(self) -> list[AgentLedger]:
+    def ledgers(self) -> list[AgentLedger]:
         rounds = (process.node.rounds for process in self.processes.values())
         return [machine.ledger() for machine in rounds if machine is not None]
 
     def conservation_error(self) -> float:
         """‖trackers + in flight − own vectors‖ over the agents alive, relative to their own vectors."""
-        return self._oracle.error(self.ledger())
+        return self._oracle.error(self.ledgers())
 
     def _key(self, name: str) -> PeerId:
         return self._options[name].get("key", name)

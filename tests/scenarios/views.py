@@ -50,6 +50,6 @@ def _links(name: str, network: Network) -> Iterator[str]:
 
 def _ledger(network: Network) -> Iterator[str]:
     """Vectors are gradient sum, samples, weight; in flight is what the trackers lack."""
-    books = network.ledger()
+    books = network.ledgers()
     yield from (f"{book.agent}: own {of_value(book.own)}, mass {of_value(book.mass)}" for book in books)
     yield f"in flight {of_value(sum(book.own - book.mass for book in books))}"
