@@ -21,9 +21,10 @@ import zmq
 
 from benchmarks.base import Benchmark, Figure
 from p2pnet.agent.daemon import Daemon
+from p2pnet.agent.history import read_history
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
-from p2pnet.agent.state_directory import StateDirectory, read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import NoDiscovery
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport

@@ -3,7 +3,9 @@
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -30,11 +32,54 @@ SEES_THE_WORLD = {
 
 FORBIDDEN_SERIALISERS = {"pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
+LAYERS = {
+    "errors": (),
+    "catalogue": ("errors",),
+    "config": ("errors", "catalogue"),
+    "optim": ("errors", "catalogue"),
+    "protocol": ("errors",),
+    "data": ("errors", "catalogue"),
+    "training": (
+        *("errors", "catalogue", "optim", "data", "protocol.core", "protocol.messages"),
+        "protocol.links.conservation",  # the ledger in an outcome
+        *("protocol.rounds.statistics", "protocol.rounds.fingerprints"),  # what goes into the statistics, and its name
+    ),
+    "simulation": ("errors", "protocol", "training"),
+    "agent": ("errors", "catalogue", "config", "data", "protocol", "training"),
+    "testing": ("errors", "config", "protocol", "training.records", "agent"),
+    "experiments": (
+        *("errors", "catalogue", "optim", "protocol", "data", "training", "simulation", "testing"),
+        # An experiment begins with the defaults of an agent, and writes and reads the files of one.
+        *("agent.options", "agent.history", "agent.atomic_files", "agent.transport.keys"),
+    ),
+    "cli": ("errors", "catalogue", "config", "agent", "experiments"),
+    "__main__": ("cli",),
+}
+"""What each package may import besides itself, from the bottom to the top: no package imports a later one."""
+
+LAYERS_OF_THE_PROTOCOL = {
+    "core": (),
+    "messages": ("core",),
+    "links": ("core", "messages"),
+    "rounds": ("core", "messages", "links"),
+    "membership": ("core", "messages"),
+    "peering": ("core", "messages", "membership"),
+    "node": ("core", "messages", "rounds", "peering"),
+}
+"""The same for the packages of `protocol`."""
+
+READ_SETTINGS = {
+    *("agent/options.py", "agent/assembly.py"),
+    *("agent/run.py", "agent/diagnostics/check.py"),  # where a command begins: passed on to the two above as they are
+}
+"""All that import the class of the settings, or of a section, outside of `config`; the others have options."""
+
 SEES_BOTH_ROOMS = {"training/learner.py", "agent/daemon.py", "experiments/simulate/descent.py"}
 """Where mathematics and decisions are put together; no other file knows both."""
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Full names of all modules that a source imports, also inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -43,7 +88,7 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}: imports are absolute"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def imported_at_start(path: Path) -> set[str]:
@@ -113,13 +158,57 @@ def test_nothing_is_ever_unpickled() -> None:
         assert not names & FORBIDDEN_SERIALISERS, f"{path.relative_to(PACKAGE)} must not use pickle or its kin"
 
 
-@pytest.mark.parametrize(("room", "below"), [("catalogue", set()), ("config", {"catalogue"})])
-def test_the_catalogue_and_the_settings_know_nothing_of_what_they_name(room: str, below: set[str]) -> None:
-    assert any(sources(room))
-    for path in sources(room):
+@pytest.mark.parametrize(
+    ("base", "layers"),
+    [("p2pnet", LAYERS), ("p2pnet.protocol", LAYERS_OF_THE_PROTOCOL)],
+    ids=["packages", "packages of the protocol"],
+)
+def test_imports_go_down_the_layers(base: str, layers: Mapping[str, Collection[str]]) -> None:
+    directory = PACKAGE.parent / base.replace(".", "/")
+    places = {path.relative_to(directory).parts[0].removesuffix(".py") for path in directory.rglob("*.py")}
+    assert places - {"__init__"} == layers.keys()
+    below: set[str] = set()
+    for layer, allowed in layers.items():
+        assert {name.partition(".")[0] for name in allowed} <= below, f"{layer} is listed before what it imports"
+        below.add(layer)
+    used: set[tuple[str, str]] = set()
+    for path in directory.rglob("*.py"):
+        layer = path.relative_to(directory).parts[0].removesuffix(".py")
         for name in imports(path):
-            known = {"errors", room, *below}
-            assert not is_within(name, "p2pnet") or any(is_within(name, f"p2pnet.{one}") for one in known)
+            if layer == "__init__" or not is_within(name, base) or name == f"{base}.__version__":
+                continue
+            found = [one for one in (layer, *layers[layer]) if is_within(name, f"{base}.{one}")]
+            assert found, f"{path.relative_to(PACKAGE)} must not import {name}"
+            used |= {(layer, one) for one in found}
+    assert {(layer, one) for layer, allowed in layers.items() for one in allowed} <= used, "allowed, and never needed"
+
+
+def test_no_module_imports_another_that_imports_it() -> None:
+    modules = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources()}
+    known = set(modules.values())
+    imported_by = {
+        module: {one for name in imports(path) for one in (name, name.rpartition(".")[0]) if one in known}
+        for path, module in modules.items()
+    }
+    TopologicalSorter(imported_by).prepare()  # raises CycleError, which names the modules
+
+
+def test_no_class_name_stands_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_settings_are_read_where_options_are_made_of_them() -> None:
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in sources()
+        if any(is_within(name, "p2pnet.config") and name.endswith("Settings") for name in imports(path))
+    }
+    assert {place for place in found if not place.startswith("config/")} == READ_SETTINGS
 
 
 def test_the_catalogue_needs_the_standard_library_only() -> None:

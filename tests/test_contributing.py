@@ -94,16 +94,18 @@ def test_each_of_them_makes_a_difference(site: Path) -> None:
 FINGERPRINTS = """
 import json, sys
 from pathlib import Path
+from p2pnet.agent.options import data_options, training_options
 from p2pnet.config import read_settings
 from p2pnet.data.reading import load_data
 from p2pnet.training.problem import early_fingerprint, fingerprint, make_problem
 
 for flags in json.loads(sys.argv[1]):
     settings = read_settings(Path("agent.toml"), flags, {})
-    train, _ = load_data(settings.data)
-    problem = make_problem(settings.model, settings.objective, train)
-    assert fingerprint(problem, settings, train) == early_fingerprint(problem, settings, train)
-    print(json.dumps(fingerprint(problem, settings, train)))
+    train, _ = load_data(data_options(settings.data))
+    options = training_options(settings, train.task)
+    problem = make_problem(options.problem, train)
+    assert fingerprint(problem, options, train) == early_fingerprint(problem, options, train)
+    print(json.dumps(fingerprint(problem, options, train)))
 """
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from p2pnet.agent.assembly import prepare, round_options
+from p2pnet.agent.assembly import prepare
 from p2pnet.config import Settings, read_settings
 from p2pnet.experiments.demo.fleet import write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
@@ -76,9 +76,8 @@ def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
             peer = preparation.keys.public
             training = preparation.training(survey=None)
             identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
-            options = round_options(settings, identity.peer)
-            simulation.add(peer, *wired_agent(identity, options, training.params, training.learner))
-            simulation.connect((peer, other) for other in preparation.addresses if other in simulation.machines)
+            simulation.add(peer, *wired_agent(identity, preparation.rounds, training.params, training.learner))
+            simulation.connect((peer, other) for other in preparation.network.addresses if other in simulation.machines)
         simulation.run(until=lambda: simulation.is_over)
     assert [machine.round for machine in simulation.machines.values()] == [N_ROUNDS] * len(agents)
     return {peer: machine.params for peer, machine in simulation.machines.items()}

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import SystemRandom
 
-from p2pnet.agent.names import PeerNames
-from p2pnet.agent.schedules import describe_schedule, make_mixing
+from p2pnet.agent.network_options import NetworkOptions
+from p2pnet.agent.options import data_options, network_options, round_options, schedule_options, training_options
+from p2pnet.agent.schedules import describe_schedule
 from p2pnet.agent.transport.base import Transport, TransportLimits
 from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
-from p2pnet.config import NetworkSettings, Settings
+from p2pnet.config import Settings
 from p2pnet.data.reading import load_data
 from p2pnet.data.samples import Samples
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
-from p2pnet.protocol.core.types import FeatureStatistics, PeerId, Randomness
-from p2pnet.protocol.links.tracker import N_SIGNS
+from p2pnet.protocol.core.types import FeatureStatistics, Randomness
 from p2pnet.protocol.membership.machine import MembershipMachine
-from p2pnet.protocol.membership.timing import PRESETS as MEMBERSHIP_PRESETS
+from p2pnet.protocol.membership.timing import PRESETS, MembershipTiming
 from p2pnet.protocol.messages.membership import MemberState, Record
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.overlay_peering import OverlayPeering
@@ -31,7 +31,7 @@ from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.statistics import LocalStatistics
-from p2pnet.protocol.rounds.timing import PRESETS
+from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_training, most_params, summarize, survey_alone
 
 ARRAYS_IN_A_MESSAGE = 2
@@ -45,8 +45,17 @@ SETTLING_S = 3.0
 class Preparation:
     """One agent before it has touched anything but its own files."""
 
-    settings: Settings
+    name: str
     keys: KeyPair
+    state_dir: Path
+    network: NetworkOptions
+    max_neighbors: int
+    membership: MembershipTiming
+    """of an agent whose neighbors are chosen by gossip"""
+    rounds: RoundOptions
+    schedule: dict[str, str]
+    """what of the schedule must be equal at all agents: a field of the fingerprint, or none"""
+    training_options: TrainingOptions
     train: Samples
     test: Samples
     summary: LocalStatistics | None
@@ -54,141 +63,105 @@ class Preparation:
     fingerprint: dict[str, str]
     """what is known before the survey"""
     limits: TransportLimits
-    addresses: dict[PeerId, str | None]
-    """the peers that the settings name to train with, with the addresses to dial"""
-    allowed: frozenset[PeerId]
 
     @property
     def settling_s(self) -> float:
         """How long nobody new must have come before the survey ends: nobody does where all neighbors are named."""
-        return 0.0 if self.settings.network.neighbors else SETTLING_S
+        return 0.0 if self.network.neighbors else SETTLING_S
 
     def training(self, survey: FeatureStatistics | None) -> Training:
         """What is trained, by what the survey has found; DataError where that is not possible."""
-        training = make_training(self.settings, self.train, self.test, survey)
-        schedule = describe_schedule(self.settings.network, self.keys.public)
-        return replace(training, fingerprint=training.fingerprint | schedule)
+        training = make_training(self.training_options, self.train, self.test, survey)
+        return replace(training, fingerprint=training.fingerprint | self.schedule)
 
-    def open_transport(self, bind: str) -> ZmqTransport:
+    def open_transport(self) -> ZmqTransport:
         """TransportError where the address cannot be bound."""
-        listening = () if bind == "none" else (bind,)
-        return ZmqTransport.open(self.keys, listening, self.allowed.__contains__, self.limits)
+        listening = () if self.network.bind == "none" else (self.network.bind,)
+        return ZmqTransport.open(self.keys, listening, self.network.allowed.__contains__, self.limits)
 
 
 def prepare(settings: Settings) -> Preparation:
     """Read the key and the data, and make the problem; the P2pnetError of the first that is not fit to run."""
-    network = settings.network
     keys = load_keys(settings.security.secret_key)
-    addresses = _named_peers(network)
-    _check_peers(network, addresses, keys)
-    train, test = load_data(settings.data)
-    summary = summarize(settings, train, test)
-    first = make_training(settings, train, test, survey_alone(summary))
-    allowed = frozenset({*addresses, *(seed.public_key for seed in network.seeds), *settings.security.allowed_peers})
+    network = network_options(settings)
+    _check_peers(network, keys)
+    train, test = load_data(data_options(settings.data))
+    options = training_options(settings, train.task)
+    summary = summarize(options, train, test)
+    first = make_training(options, train, test, survey_alone(summary))
+    schedule = describe_schedule(schedule_options(settings.network, keys.public))
+    most = most_params(options, train, summary)
     return Preparation(
-        settings=settings,
+        name=settings.agent.name,
         keys=keys,
+        state_dir=settings.agent.state_dir,
+        network=network,
+        max_neighbors=settings.network.max_neighbors,
+        membership=PRESETS[settings.network.preset],
+        rounds=round_options(settings, keys.public),
+        schedule=schedule,
+        training_options=options,
         train=train,
         test=test,
         summary=summary,
-        fingerprint=first.early_fingerprint | describe_schedule(network, keys.public),
-        limits=_limits(network, first.params.size, most_params(settings, train, summary)),
-        addresses=addresses,
-        allowed=allowed,
-    )
-
-
-def round_options(settings: Settings, me: PeerId) -> RoundOptions:
-    """The options of the round machine of the agent with this key."""
-    network, algorithm = settings.network, settings.algorithm
-    return RoundOptions(
-        max_rounds=algorithm.rounds,
-        exchanges=algorithm.exchanges,
-        is_gradient_first=algorithm.gradient_order == "before-mixing",
-        n_signs=N_SIGNS if algorithm.weighting == "paper" else 0,
-        expected_neighbors=len(network.neighbors) or 1,
-        max_diameter=network.max_diameter,
-        tolerance=algorithm.tolerance,
-        names=PeerNames.of(network).given,
-        precision=network.wire_bits(algorithm.tolerance),
-        mixing=make_mixing(network, me),
-        # What flowed in the round before came from somebody else where partners change.
-        momentum=None if network.schedule == "all" else 0.0,
-        timing=replace(
-            PRESETS[network.preset],
-            round_timeout_s=network.round_timeout_s,
-            round_pace_s=network.round_pace_s,
-            start_timeout_s=network.start_timeout_s,
-            finish_timeout_s=network.finish_timeout_s,
-        ),
+        fingerprint=first.early_fingerprint | schedule,
+        limits=_limits(settings.network.max_message_bytes, first.params.size, most),
     )
 
 
 def make_node(preparation: Preparation, incarnation: int) -> Node:
     """All decisions of the agent in this life: its session, and its peering as the settings name neighbors or not."""
-    settings, keys = preparation.settings, preparation.keys
     identity = Identity(
-        peer=keys.public,
-        name=settings.agent.name,
+        peer=preparation.keys.public,
+        name=preparation.name,
         incarnation=incarnation,
         fingerprint=preparation.fingerprint,
-        address=settings.network.advertised_address or "",
+        address=preparation.network.advertised_address or "",
     )
-    options = round_options(settings, keys.public)
-    session = Session(identity, options, preparation.summary, preparation.settling_s)
+    session = Session(identity, preparation.rounds, preparation.summary, preparation.settling_s)
     rng = SystemRandom()
-    return Node(session, _make_peering(settings.network, preparation.allowed, identity, rng), rng)
+    return Node(session, _make_peering(preparation, identity, rng), rng)
 
 
 def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
     """How the agent finds others on the local network, and is found."""
-    settings = preparation.settings
-    if settings.network.discovery == "none":
+    network = preparation.network
+    if not network.is_discovering:
         return NoDiscovery()
-    name, advertise = settings.agent.name, settings.network.advertise
-    told = announcement(preparation.keys.public, name, preparation.fingerprint, advertise)
+    told = announcement(preparation.keys.public, preparation.name, preparation.fingerprint, network.advertise)
     bind = next(iter(transport.addresses), "none")
-    is_welcome = preparation.allowed.__contains__
+    is_welcome = network.allowed.__contains__
     return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
 
 
-def _make_peering(
-    network: NetworkSettings, allowed: Collection[PeerId], identity: Identity, rng: Randomness
-) -> Peering:
-    """The neighbors that the settings name, or where none are named, those chosen by gossip, beginning with seeds."""
+def _make_peering(preparation: Preparation, identity: Identity, rng: Randomness) -> Peering:
+    """The neighbors that are named, or where none are named, those chosen by gossip, beginning with seeds."""
+    network, max_neighbors = preparation.network, preparation.max_neighbors
     if network.neighbors:
-        addresses = {neighbor.public_key: neighbor.address for neighbor in network.neighbors}
-        return StaticPeering(addresses, network.max_neighbors, is_discovering=network.discovery != "none")
+        return StaticPeering(network.addresses, max_neighbors, is_discovering=network.is_discovering)
     me = Record(identity.peer, MemberState.ALIVE, identity.incarnation, identity.address, identity.name)
-    seeds = {seed.public_key: seed.address for seed in network.seeds}
-    timing = MEMBERSHIP_PRESETS[network.preset]
-    membership = MembershipMachine(me, seeds, allowed.__contains__, network.max_neighbors, timing, rng)
+    seeds = {seed.key: seed.address for seed in network.seeds if seed.address is not None}
+    is_welcome = network.allowed.__contains__
+    membership = MembershipMachine(me, seeds, is_welcome, max_neighbors, preparation.membership, rng)
     return OverlayPeering(membership, seeds)
 
 
-def _named_peers(network: NetworkSettings) -> dict[PeerId, str | None]:
-    """The neighbors, or the seeds where no neighbors are named."""
-    if network.neighbors:
-        return {neighbor.public_key: neighbor.address for neighbor in network.neighbors}
-    return {seed.public_key: seed.address for seed in network.seeds}
-
-
-def _check_peers(network: NetworkSettings, addresses: dict[PeerId, str | None], keys: KeyPair) -> None:
+def _check_peers(network: NetworkOptions, keys: KeyPair) -> None:
     kind = "neighbors" if network.neighbors else "seeds"
-    if keys.public in addresses:
+    if keys.public in network.addresses:
         raise ConfigError(f"network.{kind}: {keys.public} is this agent's own key; give that of the other agent")
-    if network.bind == "none" and network.discovery == "none" and not addresses:
+    if network.bind == "none" and not network.is_discovering and not network.named:
         raise ConfigError("network.bind = none: nobody can dial this agent; name a seed or a neighbor for it to dial")
 
 
-def _limits(network: NetworkSettings, n_params: int, most_params: int) -> TransportLimits:
+def _limits(max_message_bytes: int, n_params: int, most_params: int) -> TransportLimits:
     """Nothing larger than a share of this very model is ever taken in, or of the largest that it may turn out to be."""
-    if _n_bytes(n_params) > network.max_message_bytes:
+    if _n_bytes(n_params) > max_message_bytes:
         raise ConfigError(
-            f"network.max_message_bytes = {network.max_message_bytes}: a share of this model of {n_params} parameters "
+            f"network.max_message_bytes = {max_message_bytes}: a share of this model of {n_params} parameters "
             f"takes up to {_n_bytes(n_params)} bytes; allow that much, or choose a smaller model"
         )
-    largest = min(_n_bytes(most_params), network.max_message_bytes)
+    largest = min(_n_bytes(most_params), max_message_bytes)
     return TransportLimits(max_frames=1 + ARRAYS_IN_A_MESSAGE, max_message_bytes=largest)
 
 

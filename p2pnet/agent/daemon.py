@@ -24,7 +24,7 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
-from p2pnet.agent.state_directory import RoundRecord, StateDirectory
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Inquired, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
@@ -50,6 +50,7 @@ from p2pnet.protocol.messages.training import Refuse, Reset
 from p2pnet.protocol.messages.wire import decode, encode
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.training.learner import Learner
+from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
 FAREWELLS: Mapping[signal.Signals, events.LeaveRequested | events.AwayRequested] = {

@@ -7,9 +7,9 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
-from typing import final
+from pathlib import Path
+from typing import Literal, final
 
-from p2pnet.config import LogSettings
 from p2pnet.errors import ConfigError
 
 LOGGER_NAME = "p2pnet"
@@ -17,29 +17,42 @@ LINES_AT_ONCE = 50
 LINES_PER_SECOND = 1.0
 
 
-def open_log(settings: LogSettings, agent: str) -> logging.Logger:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """What is logged, where, and in which form."""
+
+    agent: str
+    """the name that entries bear"""
+    level: Literal["debug", "info", "warning", "error"]
+    file: Path | None
+    """None: standard error"""
+    format: Literal["text", "json"]
+
+
+def open_log(options: LogOptions) -> logging.Logger:
     """The agent's log, to its file or to standard error."""
     try:
         handler: logging.Handler = (
-            _LogFile(settings.file, encoding="utf-8") if settings.file else logging.StreamHandler(sys.stderr)
+            _LogFile(options.file, encoding="utf-8") if options.file else logging.StreamHandler(sys.stderr)
         )
     except OSError as error:
-        raise ConfigError(f"log.file {settings.file}: cannot be written: {error.strerror}") from error
-    handler.setFormatter(_JsonFormatter(agent) if settings.format == "json" else _TextFormatter(agent))
-    logger = logging.Logger(LOGGER_NAME, settings.level.upper())
+        raise ConfigError(f"log.file {options.file}: cannot be written: {error.strerror}") from error
+    handler.setFormatter(_JsonFormatter(options.agent) if options.format == "json" else _TextFormatter(options.agent))
+    logger = logging.Logger(LOGGER_NAME, options.level.upper())
     logger.addHandler(handler)
     return logger
 
 
-def check_log(settings: LogSettings) -> None:
+def check_log(options: LogOptions) -> None:
     """ConfigError where `open_log` would raise it; nothing is left behind."""
-    if settings.file is None:
+    if options.file is None:
         return
-    is_there = settings.file.exists()
-    for handler in open_log(settings, "").handlers:
+    is_there = options.file.exists()
+    for handler in open_log(options).handlers:
         handler.close()
     if not is_there:
-        settings.file.unlink()
+        options.file.unlink()
 
 
 @dataclass(slots=True)

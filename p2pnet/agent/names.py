@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from p2pnet.config import NetworkSettings
+from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.protocol.core.types import PeerId
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class PeerNames:
-    """The names that the settings give, which say more to a person than keys, but prove nothing."""
+    """The names that a person has given, which say more to a person than keys, but prove nothing."""
 
     given: Mapping[PeerId, str]
 
     @classmethod
-    def of(cls, network: NetworkSettings) -> PeerNames:
-        return cls({neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name})
+    def of(cls, network: NetworkOptions) -> PeerNames:
+        return cls({neighbor.key: neighbor.name for neighbor in network.neighbors if neighbor.name})
 
     def call(self, peer: PeerId) -> str:
         """The key, after the name where there is one."""

@@ -14,6 +14,7 @@ from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
+from p2pnet.agent.options import log_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.config import Settings
@@ -27,16 +28,16 @@ def run_agent(
     `wrap_transport` may put something between the daemon and its transport, as a test does that makes a member lie.
     """
     keep_freed_memory()
-    log = open_log(settings.log, settings.agent.name)
+    log = open_log(log_options(settings))
     preparation = prepare(settings)
-    state = StateDirectory(settings.agent.state_dir)
+    state = StateDirectory(preparation.state_dir)
     state.acquire()
-    transport = wrap_transport(preparation.open_transport(settings.network.bind))
+    transport = wrap_transport(preparation.open_transport())
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
         node = make_node(preparation, state.next_incarnation())
         discovery = make_discovery(preparation, transport, log)
-        names = PeerNames.of(settings.network)
+        names = PeerNames.of(preparation.network)
         daemon = Daemon(node, preparation.training, transport, discovery, state, names, log)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, final
 
-from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.training.records import Result, RoundRecord
 
 
 @final

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from typing import Literal, final
 
-from p2pnet.config import NetworkSettings
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, RandomMatching
 
 
-def make_mixing(network: NetworkSettings, me: PeerId) -> Mixing:
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleOptions:
+    """With which neighbors shares are exchanged in which round; agents must agree on it."""
+
+    kind: Literal["all", "one-peer-exponential", "matching"]
+    seed: int
+    members: tuple[PeerId, ...]
+    """all agents in the order of their keys, where the kind is not `all`"""
+
+
+def make_mixing(options: ScheduleOptions, me: PeerId) -> Mixing:
     """The weights of each round; those of a schedule follow from the keys of all agents and the seed they share."""
-    match network.schedule:
+    match options.kind:
         case "one-peer-exponential":
-            return OnePeerExponential(me, _members(network, me))
+            return OnePeerExponential(me, options.members)
         case "matching":
-            return RandomMatching(me, _members(network, me), network.schedule_seed)
+            return RandomMatching(me, options.members, options.seed)
         case "all":
             return MetropolisMixing()
 
 
-def describe_schedule(network: NetworkSettings, me: PeerId) -> dict[str, str]:
+def describe_schedule(options: ScheduleOptions) -> dict[str, str]:
     """The entry of the fingerprint by which agents that keep to different schedules refuse each other."""
-    if network.schedule == "all":
+    if options.kind == "all":
         return {}
-    members = _members(network, me)
-    digest = hashlib.sha256("\0".join(members).encode()).hexdigest()[:8]
-    return {"schedule": f"{network.schedule}, seed {network.schedule_seed}, {len(members)} agents ({digest})"}
-
-
-def _members(network: NetworkSettings, me: PeerId) -> tuple[PeerId, ...]:
-    """All agents, in the order of their keys: everybody names everybody else."""
-    return tuple(sorted({me, *(neighbor.public_key for neighbor in network.neighbors)}))
+    digest = hashlib.sha256("\0".join(options.members).encode()).hexdigest()[:8]
+    return {"schedule": f"{options.kind}, seed {options.seed}, {len(options.members)} agents ({digest})"}

@@ -11,59 +11,26 @@ books.npz      what was moved over each link, for auditing the network as a whol
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import fcntl
 import io
-import itertools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from p2pnet.errors import ConfigError, TrainingError
+from p2pnet.agent.atomic_files import not_written, write_atomically
+from p2pnet.agent.history import History, has_rows
+from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
+from p2pnet.training.records import Result
 
 _MAX_INCARNATION = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRecord:
-    """What an agent saw at the beginning of a round; the last row is the end of training."""
-
-    round: int
-    time_s: float
-    """seconds since the epoch"""
-    objective_local: float
-    test_metric: float
-    disagreement: float
-    proximal_weight: float
-    bytes_sent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How an agent's run ended."""
-
-    agent: str
-    public_key: str
-    rounds: int
-    stopped_because: str
-    bytes_sent: int
-    bytes_received: int
-    peak_rss_mb: float
-    n_messages_dropped: int
-    """messages of verified peers that broke the protocol"""
-    n_rejected: dict[str, int]
-    """what the transport refused, by reason"""
-    n_messages_refused: int = 0
-    """well-formed messages that were answered with a refusal: of another model, or over an unknown link"""
 
 
 class StateDirectory:
@@ -140,10 +107,10 @@ class StateDirectory:
         history = self.path / "history.csv"
         try:
             (self.path / "result.json").unlink(missing_ok=True)
-            if _has_rows(history):
+            if has_rows(history):
                 history.replace(self.path / "history.previous.csv")
         except OSError as error:
-            raise _not_written(self.path, error) from error
+            raise not_written(self.path, error) from error
         return History(history)
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
@@ -176,112 +143,6 @@ class StateDirectory:
                 for index, (peer, link_id) in enumerate(zip(file["peers"], file["link_ids"], strict=True))
             )
             return AgentLedger(str(file["agent"]), file["own"], file["mass"], links)
-
-
-class History:
-    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written.
-
-    The file is opened anew for each row, so that one that was removed meanwhile, with its directory or without, is
-    there again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.write_bytes(_HEADER)
-        except OSError as error:
-            raise _not_written(path, error) from error
-
-    def append(self, record: RoundRecord) -> None:
-        """TrainingError where the row cannot be written; then no part of it is."""
-        row = _csv_line([getattr(record, name) for name in _COLUMNS])
-        try:
-            # Once a round: descriptors take a tenth of the time of a file object.
-            descriptor = self._open()
-            try:
-                size_bytes = os.fstat(descriptor).st_size
-                try:
-                    _write_all(descriptor, row if size_bytes else _HEADER + row)
-                except OSError:
-                    os.ftruncate(descriptor, size_bytes)
-                    raise
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise _not_written(self._path, error) from error
-
-    def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        try:
-            return os.open(self._path, flags, 0o666)
-        except FileNotFoundError:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._path, flags, 0o666)
-
-
-def _csv_line(values: Sequence[Any]) -> bytes:
-    """PeerNames and numbers need no quotes."""
-    return (",".join(map(str, values)) + "\r\n").encode()
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    """A disk that is nearly full takes a part; only the next write says why."""
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
-_COLUMNS = [field.name for field in fields(RoundRecord)]
-_HEADER = _csv_line(_COLUMNS)
-_INTEGERS = {"round", "bytes_sent"}
-
-
-def parse_history_row(row: list[str]) -> RoundRecord:
-    """The record in a row of history.csv; ValueError for a row that is not (yet) whole."""
-    values = dict(zip(_COLUMNS, row, strict=True))
-    numbers: dict[str, Any] = {name: int(v) if name in _INTEGERS else float(v) for name, v in values.items()}
-    return RoundRecord(**numbers)
-
-
-def read_history(path: Path) -> list[RoundRecord]:
-    """All whole rows of a history.csv, that of a running agent as well; none where there is no file yet."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return []
-    whole_lines = text[: text.rfind("\n") + 1].splitlines()
-    return [parse_history_row(row) for row in csv.reader(whole_lines[1:])]
-
-
-def _has_rows(history: Path) -> bool:
-    """Whether there is more in the file than the line with the names of the columns."""
-    try:
-        with history.open("rb") as file:
-            return len(list(itertools.islice(file, 2))) == 2
-    except FileNotFoundError:
-        return False
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as it was or whole and on disk, whenever power fails; TrainingError where it cannot be.
-
-    Its directory is made again where it was removed: what has been trained is worth more than knowing why.
-    """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()  # it takes up room
-        raise _not_written(path, error) from error
-
-
-def _not_written(path: Path, error: OSError) -> TrainingError:
-    return TrainingError(f"{path}: cannot be written: {error.strerror}; make room, or choose another directory")
 
 
 def _npz(arrays: Mapping[str, Any]) -> bytes:

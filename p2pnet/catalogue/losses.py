@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, final
 
 from p2pnet.catalogue.registry import Entry, Registry
+from p2pnet.errors import ConfigError
 
 Task = Literal["regression", "classification"]
 
@@ -69,3 +70,13 @@ LOSSES: Final = Registry(
 def losses_for(task: Task) -> tuple[str, ...]:
     """The built-in losses for a task; the first is the default."""
     return tuple(entry.name for entry in LOSSES if task in entry.tasks)
+
+
+def loss_for(task: Task, choice: str = "auto") -> str:
+    """The loss that a choice of a name, or of `auto`, comes to; ConfigError where it does not fit the task."""
+    fitting = losses_for(task)
+    if choice == "auto":
+        return fitting[0]
+    if task not in LOSSES[choice].tasks:
+        raise ConfigError(f"{choice} is not for {task}; choose one of {', '.join(fitting)}")
+    return choice

@@ -15,7 +15,8 @@ class SurrogateEntry(Entry):
     has_curvature: bool
     """whether its local models have second derivatives"""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """what the target takes: name of the argument -> name of the setting in [algorithm]"""
+    """what the target takes: name of the argument -> name of the setting in [algorithm],
+    one of a local step's (`training.options.OptimizerOptions`)"""
 
 
 _ROOM: Final = "p2pnet.optim.surrogates"

@@ -64,6 +64,19 @@ def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[st
     return _validate(values, origins, str(path)).relative_to(path.parent)
 
 
+def settings_of(values: Mapping[str, Any], origin: str) -> Settings:
+    """The settings of values by `section.key`; None stands for the default.
+
+    ConfigError, which begins with `origin`, for what is wrong.
+    """
+    tables: dict[str, Any] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        if value is not None:
+            tables.setdefault(section, {})[name] = value
+    return _validate(tables, {}, origin)
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

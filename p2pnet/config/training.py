@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from p2pnet.catalogue.losses import LOSSES, Task, losses_for
+from p2pnet.catalogue.losses import Task, loss_for, losses_for
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.readers import has_reader, suffixes
 from p2pnet.config.choices import (
@@ -125,12 +125,10 @@ class ObjectiveSettings(Section):
 
     def loss_for(self, task: Task) -> LossName:
         """The loss to train with; ConfigError where the chosen one does not fit the task."""
-        fitting = losses_for(task)
-        if self.loss == "auto":
-            return fitting[0]
-        if task not in LOSSES[self.loss].tasks:
-            raise ConfigError(f"objective.loss = {self.loss} is not for {task}; choose one of {', '.join(fitting)}")
-        return self.loss
+        try:
+            return loss_for(task, self.loss)
+        except ConfigError as error:
+            raise ConfigError(f"objective.loss = {error}") from error
 
 
 class AlgorithmSettings(Section):

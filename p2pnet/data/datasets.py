@@ -7,26 +7,25 @@ hundredths.
 import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.catalogue.readers import has_reader, suffixes
-from p2pnet.data.reading import read_samples
+from p2pnet.data.reading import TaskChoice, read_samples
 from p2pnet.data.samples import Samples
-from p2pnet.data.scaling import moments, scaling_by
+from p2pnet.data.scaling import is_target_scaled, moments, scaling_by
 from p2pnet.errors import DataError
 
 TEST_FRACTION = 0.2
 
 
 def load_dataset(
-    data: str, target: str | None, task: Literal["auto", "regression", "classification"], seed: int
+    data: str, target: str | None, task: TaskChoice, seed: int, loss: str = "auto"
 ) -> tuple[Samples, Samples]:
-    """(training, test) samples of a named data set, or of a file split by `seed` and standardised."""
+    """(training, test) samples of a named data set, or of a file split by `seed`, standardised for this loss."""
     if data in NAMED_DATASETS:
-        return load_named(data)
+        return load_named(data, loss)
     source = Path(data)
     if not has_reader(source):
         raise DataError(f"{data}: is neither a {suffixes()} file nor one of {', '.join(NAMED_DATASETS)}")
@@ -37,10 +36,10 @@ def load_dataset(
         train, test = samples.split(TEST_FRACTION, np.random.default_rng(seed))
     except DataError as error:
         raise DataError(f"{data}: {error}") from error
-    return standardize(train, test)
+    return standardize(train, test, loss)
 
 
-def load_named(name: str) -> tuple[Samples, Samples]:
+def load_named(name: str, loss: str = "auto") -> tuple[Samples, Samples]:
     """(training, test) samples of digits, breast-cancer, diabetes, wine or iris.
 
     The split is scikit-learn's `train_test_split(test_size=0.2, random_state=0)`, stratified for classification.
@@ -48,15 +47,16 @@ def load_named(name: str) -> tuple[Samples, Samples]:
     """
     rng = np.random.RandomState(0)  # the older generator is part of the data sets' definition
     train, test = NAMED_DATASETS[name](_sklearn_files()).split(TEST_FRACTION, rng)
-    return (train, test) if name == "digits" else standardize(train, test)
+    return (train, test) if name == "digits" else standardize(train, test, loss)
 
 
-def standardize(train: Samples, test: Samples) -> tuple[Samples, Samples]:
+def standardize(train: Samples, test: Samples, loss: str = "auto") -> tuple[Samples, Samples]:
     """Both with (x − mean) / deviation for every feature, by the training samples' mean and deviation.
 
-    The targets of a regression are treated alike. Columns that do not vary become 0.
+    The targets of a regression are treated alike, unless the loss needs them as they are. Columns that do not vary
+    become 0.
     """
-    mean, variance = moments(train, is_target_scaled=train.task == "regression")
+    mean, variance = moments(train, is_target_scaled(train, loss))
     scaling = scaling_by(mean, variance, train.n_features)
     return scaling.apply(train), scaling.apply(test)
 

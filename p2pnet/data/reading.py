@@ -4,41 +4,63 @@ Rows are checked while they are read; the first that cannot be trained on is nam
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 
 from p2pnet.catalogue.readers import READERS, has_reader, reader_name, suffixes
-from p2pnet.config import DataSettings
 from p2pnet.data.samples import Samples, in_order
 from p2pnet.data.table import Table
 from p2pnet.errors import DataError
 
+TaskChoice: TypeAlias = Literal["auto", "regression", "classification"]
 
-def load_data(settings: DataSettings) -> tuple[Samples, Samples]:
-    """(training, test) samples as `[data]` says: test_source where there is one, else a part of source.
 
-    Without data.classes, the classes of both are the labels found in either.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataOptions:
+    """Where an agent's samples are, and which column is what."""
+
+    source: Path
+    target: str | None
+    """the column to predict; None: the last one, or y of an .npz"""
+    weights: str | None
+    """the column of the samples' weights; None: all alike"""
+    task: TaskChoice
+    classes: tuple[str, ...] | None
+    """all labels in order; None: those found"""
+    test_source: Path | None
+    test_fraction: float
+    """part of `source` that is kept for the test where there is no `test_source`"""
+    seed: int
+    """of the split into training and test samples"""
+
+
+def load_data(options: DataOptions) -> tuple[Samples, Samples]:
+    """(training, test) samples: those of test_source where there is one, else a part of source.
+
+    Where no classes are given, the classes of both are the labels found in either.
     """
-    samples = read_samples(settings.source, settings.target, settings.task, settings.classes, settings.weights)
-    if settings.test_source is None:
+    samples = read_samples(options.source, options.target, options.task, options.classes, options.weights)
+    if options.test_source is None:
         try:
-            return samples.split(settings.test_fraction, np.random.default_rng(settings.seed))
+            return samples.split(options.test_fraction, np.random.default_rng(options.seed))
         except DataError as error:
-            raise DataError(f"{settings.source}: {error}") from error
-    test = read_samples(settings.test_source, settings.target, samples.task, settings.classes, settings.weights)
+            raise DataError(f"{options.source}: {error}") from error
+    test = read_samples(options.test_source, options.target, samples.task, options.classes, options.weights)
     if test.n_features != samples.n_features:
         raise DataError(
-            f"{settings.test_source}: has {test.n_features} feature columns, {settings.source} has "
+            f"{options.test_source}: has {test.n_features} feature columns, {options.source} has "
             f"{samples.n_features}; they must have the same"
         )
-    if settings.source.suffix == settings.test_source.suffix and test.feature_names != samples.feature_names:
+    if options.source.suffix == options.test_source.suffix and test.feature_names != samples.feature_names:
         pairs = zip(test.feature_names, samples.feature_names, strict=True)
         mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        raise DataError(f"{settings.test_source}: has column {mine!r} where {settings.source} has {theirs!r}")
+        raise DataError(f"{options.test_source}: has column {mine!r} where {options.source} has {theirs!r}")
     if samples.task == "classification":
-        classes = in_order({*samples.classes, *test.classes}) if settings.classes is None else settings.classes
+        classes = in_order({*samples.classes, *test.classes}) if options.classes is None else options.classes
         return samples.with_classes(classes), test.with_classes(classes)
     return samples, test
 
@@ -46,7 +68,7 @@ def load_data(settings: DataSettings) -> tuple[Samples, Samples]:
 def read_samples(
     source: Path,
     target: str | None = None,
-    task: Literal["auto", "regression", "classification"] = "auto",
+    task: TaskChoice = "auto",
     classes: Sequence[str] | None = None,
     weights: str | None = None,
 ) -> Samples:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.catalogue.losses import LOSSES
+from p2pnet.catalogue.losses import LOSSES, losses_for
 from p2pnet.data.samples import Samples
 
 Array = NDArray[np.float64]
@@ -66,5 +66,9 @@ def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
 
 
 def is_target_scaled(samples: Samples, loss: str) -> bool:
-    """Whether the target may be scaled: not a label, nor a number that the loss called `loss` needs as it is."""
-    return samples.task == "regression" and LOSSES[loss].is_target_scaled
+    """Whether the target may be scaled: not a label, nor a number that the loss called `loss` needs as it is.
+
+    `loss` may be `auto`, for the default of the task.
+    """
+    name = losses_for(samples.task)[0] if loss == "auto" else loss
+    return samples.task == "regression" and LOSSES[name].is_target_scaled

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from p2pnet.config import Task
+from p2pnet.catalogue.losses import Task
 from p2pnet.data.samples import Samples
 from p2pnet.errors import ConfigError, DataError
 

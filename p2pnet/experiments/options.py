@@ -16,7 +16,7 @@ from p2pnet.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOptions(ABC):
+class ExperimentOptions(ABC):
     """Who trains what on which samples, for how long, and what is reported of it."""
 
     agents: int = 8

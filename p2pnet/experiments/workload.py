@@ -10,12 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from p2pnet.config import ModelSettings, ObjectiveSettings
+from p2pnet.agent.options import default_problem
 from p2pnet.data.datasets import load_dataset
 from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import PartitionName, shard_indices
 from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.simulation.graphs import Edge
+from p2pnet.training.options import ProblemOptions
 from p2pnet.training.problem import Problem, make_problem
 
 
@@ -34,8 +35,8 @@ class Workload:
     partition: PartitionName
     topology: str
     edges: tuple[Edge, ...]
-    model: ModelSettings
-    objective: ObjectiveSettings
+    options: ProblemOptions
+    """of the problem"""
     problem: Problem
 
     @property
@@ -58,8 +59,7 @@ def make_workload(
     """The workload of these options; DataError or ConfigError where they and the data do not go together."""
     train, test = load_dataset(data, target, task, seed)
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
-    model = ModelSettings(hidden=hidden, seed=seed)
-    objective = ObjectiveSettings(penalty=penalty)
+    options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed)
     return Workload(
         data=data,
         train=train,
@@ -68,7 +68,6 @@ def make_workload(
         partition=partition,
         topology=topology,
         edges=tuple(make_topology(topology, n_agents, np.random.default_rng(seed))),
-        model=model,
-        objective=objective,
-        problem=make_problem(model, objective, train),
+        options=options,
+        problem=make_problem(options, train),
     )

@@ -11,9 +11,7 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.agent.state_directory import Result
 from p2pnet.errors import TrainingError
-from p2pnet.experiments.report.outcome import AgentOutcome
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
@@ -30,6 +28,7 @@ from p2pnet.simulation.rounds_only import wired_agent
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner
+from p2pnet.training.records import AgentOutcome, Result
 
 DEADLINE_S = 1e7
 """Virtual time after which a network that has not ended never will."""

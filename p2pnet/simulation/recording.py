@@ -6,11 +6,11 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
-from p2pnet.agent.state_directory import RoundRecord
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import Learner, Observation
+from p2pnet.training.records import RoundRecord
 
 ParameterTrace: TypeAlias = dict[int, Array]
 

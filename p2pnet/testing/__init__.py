@@ -21,7 +21,7 @@ lies, problems and introductions do no input or output: a simulation can use the
 
 from p2pnet.testing.files import AgentFiles, Failure, LogEntry
 from p2pnet.testing.fleet import End, Fleet, Routes
-from p2pnet.testing.introductions import Contact, Introduction, by_full_graph, by_graph, by_mdns, by_seeds
+from p2pnet.testing.introductions import AgentContact, Introduction, by_full_graph, by_graph, by_mdns, by_seeds
 from p2pnet.testing.lies import LIES, AnyMessage, Liar, Lie, parse_lie, tell
 from p2pnet.testing.local_agent import LocalAgent
 from p2pnet.testing.ports import free_ports
@@ -41,9 +41,9 @@ __all__ = [
     "LIES",
     "LINEAR_REGRESSION",
     "TRUE_WEIGHTS",
+    "AgentContact",
     "AgentFiles",
     "AnyMessage",
-    "Contact",
     "End",
     "Failure",
     "Fleet",

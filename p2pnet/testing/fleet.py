@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, final
 
-from p2pnet.agent.state_directory import Result
 from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.protocol.links import conservation
 from p2pnet.testing.files import AgentFiles, Failure
@@ -18,6 +17,7 @@ from p2pnet.testing.ports import free_ports
 from p2pnet.testing.problems import LINEAR_REGRESSION, Shard, linear_shards
 from p2pnet.testing.processes import reap
 from p2pnet.testing.waiting import PATIENCE_S, HarnessError, wait_until
+from p2pnet.training.records import Result
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, TypeAlias
 
-Settings: TypeAlias = dict[str, Any]
+SettingsByKey: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class AgentContact:
     """What others need to know of an agent."""
 
     name: str
@@ -24,14 +24,14 @@ class Contact:
 Dial: TypeAlias = Callable[[int, int], str]
 """The address at which agent j dials agent k."""
 
-Introduction: TypeAlias = Callable[[Sequence[Contact], Dial], list[Settings]]
+Introduction: TypeAlias = Callable[[Sequence[AgentContact], Dial], list[SettingsByKey]]
 
 
 def by_graph(edges: Iterable[tuple[int, int]]) -> Introduction:
     """Named neighbors: each edge (j, k) of an undirected graph makes j and k neighbors."""
     pairs = {pair for j, k in edges for pair in ((j, k), (k, j))}
 
-    def introduce(contacts: Sequence[Contact], dial: Dial) -> list[Settings]:
+    def introduce(contacts: Sequence[AgentContact], dial: Dial) -> list[SettingsByKey]:
         return [
             {
                 "network.neighbors": [
@@ -54,7 +54,7 @@ def by_full_graph() -> Introduction:
 def by_seeds(*seeds: int) -> Introduction:
     """Gossip: all agents begin with these agents, agent 0 where none is given, and allow every other agent."""
 
-    def introduce(contacts: Sequence[Contact], dial: Dial) -> list[Settings]:
+    def introduce(contacts: Sequence[AgentContact], dial: Dial) -> list[SettingsByKey]:
         return [
             {
                 "network.seeds": [
@@ -75,5 +75,5 @@ def by_mdns() -> Introduction:
     ]
 
 
-def _others(contacts: Sequence[Contact], j: int) -> list[str]:
+def _others(contacts: Sequence[AgentContact], j: int) -> list[str]:
     return [contact.public_key for k, contact in enumerate(contacts) if k != j]

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias, final
 
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
 from p2pnet.testing.files import AgentFiles
-from p2pnet.testing.introductions import Contact
+from p2pnet.testing.introductions import AgentContact
 from p2pnet.testing.ports import free_ports
 from p2pnet.testing.processes import Process, child_environment, reap, spawn, tethered_command
 from p2pnet.testing.waiting import PATIENCE_S, HarnessError, wait_until
@@ -86,8 +86,8 @@ class LocalAgent:
         return self.files.keys()
 
     @property
-    def contact(self) -> Contact:
-        return Contact(self.name, self.keys.public)
+    def contact(self) -> AgentContact:
+        return AgentContact(self.name, self.keys.public)
 
     def as_neighbor(self) -> dict[str, Any]:
         """The agent as it stands among another's network.neighbors; without an address if it only dials."""

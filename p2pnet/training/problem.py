@@ -1,19 +1,18 @@
-"""From settings and samples to the training problem of one agent."""
+"""From options and samples to the training problem of one agent."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from p2pnet.catalogue.activations import ACTIVATIONS
-from p2pnet.catalogue.losses import LOSSES
+from p2pnet.catalogue.losses import LOSSES, Task
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
-from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
 from p2pnet.data.samples import Samples
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
@@ -31,6 +30,7 @@ from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
+from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
@@ -72,19 +72,18 @@ class Problem:
         return lambda params: measure(self.model.predict(params, X), samples.Y)
 
 
-def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Samples) -> Problem:
-    """The problem that the settings and the kind of the samples define."""
-    loss_name = objective.loss_for(samples.task)
-    loss = loss_by_name(loss_name, dict(objective))
-    n_outputs = 1 if LOSSES[loss_name].has_one_output else samples.n_outputs
-    network: Model = (
-        load_model(model.factory)
-        if model.factory
-        else Mlp((samples.n_features, *model.hidden, n_outputs), model.activation, np.dtype(model.precision))
+def make_problem(options: ProblemOptions, samples: Samples) -> Problem:
+    """The problem that the options and the kind of the samples define."""
+    loss = loss_by_name(options.loss, asdict(options))
+    n_outputs = 1 if LOSSES[options.loss].has_one_output else samples.n_outputs
+    model: Model = (
+        load_model(options.factory)
+        if options.factory
+        else Mlp((samples.n_features, *options.hidden, n_outputs), options.activation, np.dtype(options.precision))
     )
-    term = PENALTIES.parse(objective.penalty)
-    penalty = penalty_by_name(term.name, network, *term.numbers, is_bias_penalized=objective.penalize_biases)
-    return Problem(network, loss, penalty, samples.task, model.seed)
+    term = PENALTIES.parse(options.penalty)
+    penalty = penalty_by_name(term.name, model, *term.numbers, is_bias_penalized=options.penalize_biases)
+    return Problem(model, loss, penalty, samples.task, options.seed)
 
 
 def worker_map(n_workers: int) -> Map:
@@ -93,56 +92,53 @@ def worker_map(n_workers: int) -> Map:
 
 
 def make_optimizer(
-    problem: Problem, settings: AlgorithmSettings, samples: Samples, pool_map: Map = serial_map
+    problem: Problem, options: OptimizerOptions, samples: Samples, pool_map: Map = serial_map
 ) -> LocalOptimizer:
-    """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `settings.workers` threads."""
-    check_solver(settings.solver, problem.penalty, settings.surrogate)
-    rule = make_step_rule(STEP_RULES.parse(settings.step_rule), settings.proximal_weight)
-    is_in_blocks = settings.blocks > 1
-    blocks = partition(problem.model, settings.blocks) if is_in_blocks else ()
+    """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `options.workers` threads."""
+    check_solver(options.solver, problem.penalty, options.surrogate)
+    rule = make_step_rule(STEP_RULES.parse(options.step_rule), options.proximal_weight)
+    is_in_blocks = options.blocks > 1
+    blocks = partition(problem.model, options.blocks) if is_in_blocks else ()
     return LocalOptimizer(
         # A block's solve is one thread's; samples are for the threads where there are no blocks.
-        problem.local_objective(samples, 1 if is_in_blocks else settings.workers, pool_map),
+        problem.local_objective(samples, 1 if is_in_blocks else options.workers, pool_map),
         problem.penalty,
-        surrogate_by_name(settings.surrogate, dict(settings)),
+        surrogate_by_name(options.surrogate, asdict(options)),
         rule.proximal_weight,
         np.random.default_rng(problem.seed),
-        solver_tolerance=settings.solver_tolerance,
-        max_solver_iterations=settings.solver_iterations,
-        response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
+        solver_tolerance=options.solver_tolerance,
+        max_solver_iterations=options.solver_iterations,
+        response_solver=BestResponseSolver(options.solver, blocks, pool_map),
         step_sizes=rule.step_size,
     )
 
 
-def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
     """What must be equal for two agents to train together, as text, field by field.
 
     Where the loss, the penalty or the activation is another package's, its field names package and version.
     """
-    objective = settings.objective
-    loss = LOSSES[objective.loss_for(samples.task)]
-    penalty = PENALTIES[PENALTIES.parse(objective.penalty).name]
+    loss = LOSSES[options.problem.loss]
+    penalty = PENALTIES[PENALTIES.parse(options.problem.penalty).name]
     fields = {
         "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
-        "exchanges": str(settings.algorithm.exchanges or "few, later more"),
-        "gradient order": settings.algorithm.gradient_order,
         "loss": loss.named_in(problem.loss.describe()),
-        "model": f"{_model_text(problem.model.describe(), settings.model)}, seed {problem.seed}",
+        "model": f"{_model_text(problem.model.describe(), options.problem)}, seed {problem.seed}",
         "penalty": penalty.named_in(problem.penalty.describe()),
-        "scaling": settings.data.standardize,
-        "weighting": settings.algorithm.weighting,
+        **options.agreed,
     }
+    fields = {name: fields[name] for name in sorted(fields)}
     if samples.classes:
         fields["classes"] = f"{len(samples.classes)} ({_digest(samples.classes)})"
     return fields
 
 
-def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
+def early_fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
     """The same before the labels have been found out, where they are not given: without what depends on them."""
-    fields = fingerprint(problem, settings, samples)
-    if samples.task == "regression" or settings.data.classes is not None:
+    fields = fingerprint(problem, options, samples)
+    if samples.task == "regression" or options.has_given_classes:
         return fields
-    model = settings.model
+    model = options.problem
     fields["classes"] = "as found"
     if not model.factory:
         layers = "-".join(map(str, model.hidden)) or "no"
@@ -151,9 +147,9 @@ def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) ->
     return fields
 
 
-def _model_text(description: str, model: ModelSettings) -> str:
-    has_activation = model.hidden and not model.factory
-    return ACTIVATIONS[model.activation].named_in(description) if has_activation else description
+def _model_text(description: str, options: ProblemOptions) -> str:
+    has_activation = options.hidden and not options.factory
+    return ACTIVATIONS[options.activation].named_in(description) if has_activation else description
 
 
 def _digest(names: tuple[str, ...]) -> str:

@@ -53,7 +53,7 @@ def make_fleet(workload: Workload, tmp_path: Path) -> Iterator[MakeFleet]:
     settings = {
         "network.round_pace_s": 0.1,
         "network.max_diameter": N_AGENTS,
-        "objective.penalty": workload.objective.penalty,
+        "objective.penalty": workload.options.penalty,
         "algorithm.rounds": N_ROUNDS,
         "algorithm.tolerance": 0.0,
     }

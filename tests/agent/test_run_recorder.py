@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from p2pnet.agent.logs import open_log
+from p2pnet.agent.history import read_history
+from p2pnet.agent.logs import LogOptions, open_log
 from p2pnet.agent.run_recorder import RunRecorder
-from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
-from p2pnet.config import LogSettings
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.errors import TrainingError
+from p2pnet.training.records import RoundRecord
 
 STARTED_AT_S = 1e9
 PARAMS = np.arange(3.0)
@@ -102,7 +103,7 @@ def test_a_state_directory_that_is_removed_is_made_again(state: StateDirectory, 
 
 
 def test_a_log_on_a_full_disk_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    log = open_log(LogSettings(file=Path("/dev/full")), "ann")
+    log = open_log(LogOptions(agent="ann", level="info", file=Path("/dev/full"), format="text"))
     for _ in range(3000):
         log.info("a line")
     captured = capsys.readouterr()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from p2pnet.agent.schedules import describe_schedule, make_mixing
+from p2pnet.agent.options import schedule_options
+from p2pnet.agent.schedules import ScheduleOptions, describe_schedule, make_mixing
 from p2pnet.agent.transport.keys import generate_keys
 from p2pnet.config import NetworkSettings
 from p2pnet.testing import Fleet, least_squares, linear_shards, relative_errors
@@ -14,15 +15,15 @@ N_AGENTS = 4
 SCHEDULES = ["one-peer-exponential", "matching"]
 
 
-def settings_of(keys: list[str], me: str, **changes: object) -> NetworkSettings:
+def options_of(keys: list[str], me: str, **changes: object) -> ScheduleOptions:
     neighbors = [{"public_key": key, "address": "tcp://127.0.0.1:7070"} for key in keys if key != me]
-    return NetworkSettings.model_validate({"neighbors": neighbors, **changes})
+    return schedule_options(NetworkSettings.model_validate({"neighbors": neighbors, **changes}), me)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_each_pair_agrees_on_the_rounds_in_which_it_meets(schedule: str) -> None:
     keys = [generate_keys().public for _ in range(N_AGENTS)]
-    mixings = {key: make_mixing(settings_of(keys, key, schedule=schedule, schedule_seed=3), key) for key in keys}
+    mixings = {key: make_mixing(options_of(keys, key, schedule=schedule, schedule_seed=3), key) for key in keys}
     for round_ in range(12):
         weights = {
             key: mixing.weights(round_, 3, {other: 3 for other in keys if other != key})
@@ -38,7 +39,7 @@ def test_agents_that_keep_to_different_schedules_tell_each_other_apart() -> None
     keys = [generate_keys().public for _ in range(N_AGENTS)]
 
     def told(me: str, known: list[str] = keys, **changes: object) -> dict[str, str]:
-        return describe_schedule(settings_of(known, me, **changes), me)
+        return describe_schedule(options_of(known, me, **changes))
 
     assert told(keys[0]) == {}
     matching = told(keys[0], schedule="matching")

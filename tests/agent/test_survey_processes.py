@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from sklearn.datasets import load_wine
 
+from p2pnet.agent.options import data_options, problem_options
 from p2pnet.config import Settings, read_settings
 from p2pnet.data.reading import load_data
 from p2pnet.data.samples import Samples
@@ -101,7 +102,7 @@ def test_three_agents_that_each_miss_labels_train_as_if_their_data_had_been_scal
         knows(agent, [other for j, other in enumerate(agents) if abs(j - k) == 1])
     fleet.run(PATIENCE_S)
 
-    train = pooled([load_data(settings_of(agent).data)[0] for agent in agents], GRAPES)
+    train = pooled([load_data(data_options(settings_of(agent).data))[0] for agent in agents], GRAPES)
     mean, variance = moments(train, is_target_scaled=False)
     for agent in agents:
         assert "surveyed 13 columns, 3 labels" in agent.log
@@ -110,7 +111,8 @@ def test_three_agents_that_each_miss_labels_train_as_if_their_data_had_been_scal
         np.testing.assert_allclose(agent.files.model()["feature_scale"], np.sqrt(variance), rtol=1e-9)
 
     scaling = scaling_by(mean, variance, 13)
-    problem = make_problem(settings_of(agents[0]).model, settings_of(agents[0]).objective, train)
+    settings = settings_of(agents[0])
+    problem = make_problem(problem_options(settings.model, settings.objective, train.task), train)
     central = train_centrally(problem, scaling.apply(train)).params
     by_all = accuracy(agents[0].files.model() | {"params": central}, X, labels)
     assert [accuracy(agent.files.model(), X, labels) for agent in agents] == pytest.approx([by_all] * 3, abs=0.01)
@@ -134,7 +136,7 @@ def test_one_that_joins_late_scales_as_all_others_and_predicts_raw_values(make_f
 
     assert "joins the training in round" in late.log
     mean, variance = moments(
-        pooled([load_data(settings_of(agent).data)[0] for agent in early], ()), is_target_scaled=True
+        pooled([load_data(data_options(settings_of(agent).data))[0] for agent in early], ()), is_target_scaled=True
     )
     for agent in agents:
         scaling = scaling_by(mean, variance, 2)

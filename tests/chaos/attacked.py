@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from p2pnet.agent.state_directory import Result, StateDirectory, read_history
+from p2pnet.agent.history import read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
 from p2pnet.config import AgentSettings, LogSettings, NeighborSettings, Settings, write_config
 from p2pnet.experiments.demo.fleet import free_ports
 from p2pnet.optim.arrays import Array
+from p2pnet.training.records import Result
 from tests.chaos.attacks import FORGED_LINE, LOG_PATIENCE_S, Attack, Target
 from tests.chaos.processes import AgentProcess
 from tests.chaos.table import Row

@@ -12,7 +12,6 @@ import msgpack
 import numpy as np
 import zmq
 
-from p2pnet.agent.state_directory import Result
 from p2pnet.agent.transport.base import Refusal
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.protocol.core.codec import PROTOCOL_VERSION
@@ -20,6 +19,7 @@ from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.messages.membership import Disconnect, Gossip, MemberState, Record
 from p2pnet.protocol.messages.training import Ack, Hello, Ready, Share
 from p2pnet.protocol.messages.wire import decode, encode
+from p2pnet.training.records import Result
 
 LOG_PATIENCE_S = 10.0
 HUGE = 2**61

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
+from p2pnet.agent.history import read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import read_settings, write_config
 from p2pnet.experiments.demo.fleet import AgentFiles, write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.workload import Workload
 from p2pnet.optim.arrays import Array
+from p2pnet.training.records import RoundRecord
 from tests.chaos.processes import AgentProcess
 from tests.chaos.wiring import Wiring
 

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from p2pnet.agent.state_directory import StateDirectory, read_history
+from p2pnet.agent.history import read_history
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.config import Settings, write_config
 from p2pnet.optim.arrays import Array

@@ -241,9 +241,9 @@ def digits(partition: PartitionName) -> Workload:
         penalty="l2:1e-3",
         seed=0,
     )
-    objective = workload.objective.model_copy(update={"penalize_biases": partition == "sorted"})
-    problem = make_problem(workload.model, objective, workload.train)
-    return replace(workload, edges=tuple(RING_WITH_CHORDS), objective=objective, problem=problem)
+    options = replace(workload.options, penalize_biases=partition == "sorted")
+    problem = make_problem(options, workload.train)
+    return replace(workload, edges=tuple(RING_WITH_CHORDS), options=options, problem=problem)
 
 
 def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, references: References, directory: Path) -> Row:

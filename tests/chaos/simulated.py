@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from p2pnet.config import AlgorithmSettings
+from p2pnet.agent.options import default_optimizer
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.optim.arrays import Array
@@ -328,7 +328,7 @@ class Trial:
         params = params * (1.0 + start_error * np.random.default_rng(self.seed).standard_normal(params.size))
         names = [f"agent-{k}" for k in range(self.workload.n_agents)]
         for name, shard in zip(names, self.workload.shards, strict=True):
-            optimizer = make_optimizer(self.workload.problem, AlgorithmSettings(), shard)
+            optimizer = make_optimizer(self.workload.problem, default_optimizer(), shard)
             learner = NextLearner(optimizer, lambda params: 0.0)  # noqa: ARG005
             simulation.add(name, *wired_agent(Identity(name, name, 1, {}), settings, params, learner))
         simulation.connect([(names[j], names[k]) for j, k in self.workload.edges])

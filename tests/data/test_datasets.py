@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from p2pnet.catalogue.losses import LOSSES, losses_for
 from p2pnet.data.datasets import load_dataset, load_named
 from p2pnet.errors import DataError
 
@@ -74,6 +75,21 @@ def test_a_file_is_split_by_the_seed_and_standardised_by_its_training_part(tmp_p
     np.testing.assert_allclose([train.Y.mean(), train.Y.std()], [0, 1], atol=1e-12)
     np.testing.assert_array_equal(test.X[:, 2], 0)
     assert not np.array_equal(load_dataset(str(tmp_path / "data.csv"), None, "auto", seed=1)[0].X, train.X)
+
+
+@pytest.mark.parametrize("loss", ["auto", *losses_for("regression")])
+def test_targets_are_standardised_for_the_losses_that_allow_it(tmp_path: Path, loss: str) -> None:
+    (tmp_path / "counts.csv").write_text("x,y\n" + "".join(f"{row},{row % 5}\n" for row in range(50)))
+    train, test = load_dataset(str(tmp_path / "counts.csv"), None, "regression", seed=0, loss=loss)
+    named, _ = load_named("diabetes", loss)
+
+    assert train.X.std() == pytest.approx(1.0)
+    assert named.X.std() == pytest.approx(1.0)
+    if loss == "auto" or LOSSES[loss].is_target_scaled:
+        assert (train.Y.std(), named.Y.std()) == pytest.approx((1.0, 1.0))
+    else:
+        assert {*train.Y[:, 0], *test.Y[:, 0]} == {0.0, 1.0, 2.0, 3.0, 4.0}
+        assert named.Y.min() >= 25.0  # as scikit-learn has them
 
 
 @pytest.mark.parametrize(

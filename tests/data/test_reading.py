@@ -5,8 +5,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from p2pnet.config import DataSettings
-from p2pnet.data.reading import load_data, read_samples, write_npz
+from p2pnet.data.reading import DataOptions, load_data, read_samples, write_npz
 from p2pnet.data.samples import Samples, in_order
 from p2pnet.errors import DataError
 
@@ -229,8 +228,10 @@ def test_a_split_loses_nothing_and_keeps_the_share_of_each_class() -> None:
     np.testing.assert_array_equal(train.X[:, 0] % 4, train.Y)
 
 
-def data(directory: Path, text: str, task: Literal["auto", "classification"] = "auto", **more: Any) -> DataSettings:
-    return DataSettings(source=csv_file(directory, text), task=task, **more)
+def data(directory: Path, text: str, task: Literal["auto", "classification"] = "auto", **more: Any) -> DataOptions:
+    plain: dict[str, Any] = {"target": None, "weights": None, "classes": None, "test_source": None}
+    plain |= {"test_fraction": 0.2, "seed": 0}
+    return DataOptions(source=csv_file(directory, text), task=task, **(plain | more))
 
 
 def test_without_a_test_file_a_part_is_kept_for_the_test_by_the_seed(tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from p2pnet.agent.options import training_options
+from p2pnet.catalogue.losses import Task
 from p2pnet.config import Settings
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import moments, no_scaling, scaling_by
 from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS
+from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_training, summarize, survey_alone
 
 RNG = np.random.default_rng(0)
@@ -29,13 +32,14 @@ def classification(*labels: str) -> Samples:
     return Samples(X, Y, "classification", labels, ("a", "b", "constant"), "label")
 
 
-def settings(loss: str = "auto", **data: Any) -> Settings:
-    return Settings.model_validate(
+def options(task: Task, loss: str = "auto", **data: Any) -> TrainingOptions:
+    settings = Settings.model_validate(
         {"data": {"source": Path("x.csv"), **data}, "model": {"hidden": (3,)}, "objective": {"loss": loss}}
     )
+    return training_options(settings, task)
 
 
-def train(told: Settings, samples: Samples, survey: FeatureStatistics | None = None) -> Training:
+def train(told: TrainingOptions, samples: Samples, survey: FeatureStatistics | None = None) -> Training:
     return make_training(told, samples, samples, survey or survey_alone(summarize(told, samples, samples)))
 
 
@@ -60,7 +64,7 @@ def test_a_sample_of_weight_three_counts_as_three() -> None:
     repeated = samples.take(np.repeat(np.arange(50), weights.astype(int)))
     for one, other in zip(moments(samples, True), moments(replace(repeated, weights=None), True), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-12)
-    summary = summarize(settings(), samples, samples)
+    summary = summarize(options("regression"), samples, samples)
     assert summary is not None
     assert summary.n_samples == weights.sum()
 
@@ -68,7 +72,7 @@ def test_a_sample_of_weight_three_counts_as_three() -> None:
 @pytest.mark.parametrize(("loss", "is_scaled"), [("auto", True), ("huber", True), ("poisson-deviance", False)])
 def test_targets_of_a_regression_are_scaled_unless_they_are_counts(loss: str, is_scaled: bool) -> None:
     samples = regression()
-    description = train(settings(loss), samples).description
+    description = train(options("regression", loss), samples).description
     expected = (samples.Y.mean(), samples.Y.std()) if is_scaled else (0.0, 1.0)
     assert (description["target_mean"], description["target_scale"]) == pytest.approx(expected)
 
@@ -84,7 +88,7 @@ def test_targets_of_a_regression_are_scaled_unless_they_are_counts(loss: str, is
 )
 def test_no_more_is_told_than_what_is_to_be_found_out(data: Any, n_columns: int, labels: tuple[str, ...]) -> None:
     samples = classification("ant", "bee")
-    summary = summarize(settings(**data), samples, samples)
+    summary = summarize(options("classification", **data), samples, samples)
     assert summary is not None
     assert (len(summary.mean), summary.labels) == (n_columns, labels)
     assert n_columns == 3 or not (summary.mean.any() or summary.variance.any())
@@ -93,26 +97,26 @@ def test_no_more_is_told_than_what_is_to_be_found_out(data: Any, n_columns: int,
 @pytest.mark.parametrize("how", ["none", "local"])
 def test_nothing_is_told_where_nothing_is_to_be_found_out(how: str) -> None:
     ants = classification("ant", "bee")
-    assert summarize(settings(standardize=how, classes=("ant", "bee")), ants, ants) is None
-    assert summarize(settings(standardize=how), regression(), regression()) is None
+    assert summarize(options("classification", standardize=how, classes=("ant", "bee")), ants, ants) is None
+    assert summarize(options("regression", standardize=how), regression(), regression()) is None
 
 
 def test_each_scales_by_its_own_or_by_the_networks_or_not_at_all() -> None:
     samples = regression()
     survey = FeatureStatistics("ann 1", (), np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 9.0, 16.0, 25.0]))
-    by_network = train(settings(), samples, survey).description
+    by_network = train(options("regression"), samples, survey).description
     np.testing.assert_array_equal(by_network["feature_mean"], [1, 2, 3])
     np.testing.assert_array_equal(by_network["feature_scale"], [2, 3, 4])
     assert (by_network["target_mean"], by_network["target_scale"]) == (4.0, 5.0)
-    own = train(settings(standardize="local"), samples).description
+    own = train(options("regression", standardize="local"), samples).description
     np.testing.assert_allclose(own["feature_mean"], X.mean(axis=0))
-    as_it_is = train(settings(standardize="none"), samples).description
+    as_it_is = train(options("regression", standardize="none"), samples).description
     np.testing.assert_array_equal(as_it_is["feature_scale"], [1, 1, 1])
 
 
 def test_the_networks_labels_become_classes_in_their_order() -> None:
     survey = FeatureStatistics("ann 1", ("10", "2", "9"), np.zeros(3), np.ones(3))
-    trained = train(settings(), classification("9", "10"), survey)
+    trained = train(options("classification"), classification("9", "10"), survey)
     assert trained.description["classes"].tolist() == ["2", "9", "10"]
     assert trained.params.shape == (3 * 4 + 3 * 4,)
     assert trained.fingerprint["survey"] == "ann 1"
@@ -120,7 +124,8 @@ def test_the_networks_labels_become_classes_in_their_order() -> None:
 
 def test_who_found_the_labels_is_nothing_to_agree_on_where_no_scales_were_found() -> None:
     survey = FeatureStatistics("ann 1", ("ant", "bee"), np.zeros(1), np.zeros(1))
-    assert "survey" not in train(settings(standardize="local"), classification("ant", "bee"), survey).fingerprint
+    trained = train(options("classification", standardize="local"), classification("ant", "bee"), survey)
+    assert "survey" not in trained.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -131,18 +136,19 @@ def test_who_found_the_labels_is_nothing_to_agree_on_where_no_scales_were_found(
     ],
 )
 def test_labels_that_cannot_be_trained_are_one_line(labels: tuple[str, ...], what: str) -> None:
+    found = FeatureStatistics("ann 1", labels, np.zeros(3), np.ones(3))
     with pytest.raises(DataError, match=what):
-        train(settings(), classification("ant", "bee"), FeatureStatistics("ann 1", labels, np.zeros(3), np.ones(3)))
+        train(options("classification"), classification("ant", "bee"), found)
 
 
 def test_values_too_large_to_square_are_named_by_column() -> None:
     samples = regression(X=np.where(np.arange(3) == 1, 1e200, X))
     with pytest.raises(DataError, match=r"x\.csv, column 'b': values beyond 1e\+150"):
-        summarize(settings(), samples, samples)
+        summarize(options("regression"), samples, samples)
 
 
 def test_too_many_labels_are_to_be_named_in_the_settings() -> None:
     labels = tuple(f"label {number}" for number in range(MAX_LABELS + 1))
     samples = classification(*labels)
     with pytest.raises(DataError, match=r"x\.csv, column 'label': more than .* name them in data\.classes"):
-        summarize(settings(), samples, samples)
+        summarize(options("classification"), samples, samples)

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from p2pnet.agent.state_directory import History, Result, RoundRecord, StateDirectory
+from p2pnet.agent.history import History
+from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import read_settings
 from p2pnet.errors import ConfigError
 from p2pnet.testing import AgentFiles, Failure, LogEntry, Shard, free_ports, linear_shard
+from p2pnet.training.records import Result, RoundRecord
 
 RESULT = Result("agent-1", "key", 3, "converged", 10, 10, 50.0, 0, {})
 

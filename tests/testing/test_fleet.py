@@ -123,7 +123,7 @@ def test_the_example_of_the_package_runs_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_a_graph_introduces_both_ends_of_each_edge_and_seeds_all_but_themselves() -> None:
-    contacts = [p2pnet.testing.Contact(f"agent-{k}", f"key-{k}") for k in range(4)]
+    contacts = [p2pnet.testing.AgentContact(f"agent-{k}", f"key-{k}") for k in range(4)]
 
     def dial(j: int, k: int) -> str:
         return f"{j} to {k}"

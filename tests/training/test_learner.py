@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings
+from p2pnet.agent.options import default_optimizer, default_problem
 from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
@@ -22,8 +22,8 @@ def learner_with(
     """A learner whose clock goes on by a second whenever it is read, and its first parameters."""
     rng = np.random.default_rng(0)
     samples = Samples(rng.standard_normal((60, 5)), rng.integers(0, 3, 60), "classification", ("a", "b", "c"), (), "y")
-    problem = make_problem(ModelSettings(hidden=(8,)), ObjectiveSettings(), samples)
-    optimizer = make_optimizer(problem, AlgorithmSettings(solver="cg", solver_tolerance=0.0), samples)
+    problem = make_problem(default_problem("classification", hidden=(8,)), samples)
+    optimizer = make_optimizer(problem, default_optimizer(solver="cg", solver_tolerance=0.0), samples)
     looks = count()
 
     def clock() -> float:

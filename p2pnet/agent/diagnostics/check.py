@@ -5,6 +5,7 @@ import numpy as np
 from p2pnet.agent.assembly import Preparation, prepare
 from p2pnet.agent.daemon import require_finite
 from p2pnet.agent.logs import check_log
+from p2pnet.agent.options import log_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
@@ -16,20 +17,20 @@ def check_agent(settings: Settings) -> str:
 
     Everything that a run begins with is tried, up to the first local step, and nothing is left behind.
     """
-    check_log(settings.log)
+    check_log(log_options(settings))
     preparation = prepare(settings)
-    StateDirectory(settings.agent.state_dir).check()
-    preparation.open_transport(settings.network.bind).close(0.0)
+    StateDirectory(preparation.state_dir).check()
+    preparation.open_transport().close(0.0)
     _try_a_local_step(preparation)
     train, test = preparation.train, preparation.test
     # Other agents may have labels that this one has not.
     least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
     task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
     return (
-        f"fit to run: agent {settings.agent.name} ({preparation.keys.public}), "
-        f"{counted(len(preparation.addresses), 'peer')} named, {train.n_samples} training and "
+        f"fit to run: agent {preparation.name} ({preparation.keys.public}), "
+        f"{counted(len(preparation.network.named), 'peer')} named, {train.n_samples} training and "
         f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
-        f"{task} with loss {settings.objective.loss_for(train.task)}"
+        f"{task} with loss {preparation.training_options.problem.loss}"
     )
 
 

@@ -20,11 +20,13 @@ from p2pnet.agent.assembly import Preparation, prepare
 from p2pnet.agent.diagnostics.check import counted
 from p2pnet.agent.diagnostics.diagnosis import Examination, Finding, Outcome, Target
 from p2pnet.agent.diagnostics.status_query import Unanswered, inquire
+from p2pnet.agent.network_options import NetworkOptions
+from p2pnet.agent.options import network_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import LanAgent, LanDiscovery, training_digest
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, load_keys
-from p2pnet.config import NetworkSettings, Settings, read_settings
+from p2pnet.config import read_settings
 from p2pnet.errors import ConfigError, P2pnetError, SecurityError
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.events import DialProblem
@@ -61,21 +63,22 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
         yield Finding(Outcome.FINE, "data", samples)
     state = StateDirectory(settings.agent.state_dir)
     incarnation = state.incarnation if state.is_held else max(state.incarnation + 1, int(time.time()))
-    yield from _own_address(settings, keys, preparation, state)
+    network = network_options(settings)
+    yield from _own_address(network, keys, preparation, state)
     examination = Examination(keys, preparation.fingerprint if preparation else None, incarnation)
-    yield from _others(settings, examination)
+    yield from _others(network, examination)
 
 
 # This side.
 
 
 def _own_address(
-    settings: Settings, keys: KeyPair, preparation: Preparation | None, state: StateDirectory
+    network: NetworkOptions, keys: KeyPair, preparation: Preparation | None, state: StateDirectory
 ) -> Iterator[Finding]:
-    bind = settings.network.bind
+    bind = network.bind
     is_running = state.is_held
     if is_running:
-        yield Finding(Outcome.NOTE, "state", f"the agent is running, in {settings.agent.state_dir}")
+        yield Finding(Outcome.NOTE, "state", f"the agent is running, in {state.path}")
     else:
         try:
             state.check()
@@ -88,12 +91,12 @@ def _own_address(
         yield _running_agents_address(bind, keys)
     elif preparation is not None:
         try:
-            preparation.open_transport(bind).close(0.0)
+            preparation.open_transport().close(0.0)
         except P2pnetError as error:
             yield Finding(Outcome.WRONG, "address", str(error))
             return
         yield Finding(Outcome.FINE, "address", f"{bind} is free to listen on")
-    yield from _advertised(settings.network)
+    yield from _advertised(network)
 
 
 def _running_agents_address(bind: str, keys: KeyPair) -> Finding:
@@ -116,7 +119,7 @@ def _hosts(where: Address) -> list[str]:
     return [_WILDCARDS[where.host]] if where.host in _WILDCARDS else resolve(where.host)
 
 
-def _advertised(network: NetworkSettings) -> Iterator[Finding]:
+def _advertised(network: NetworkOptions) -> Iterator[Finding]:
     """Whether others can make something of the address that they are told."""
     advertised = network.advertised_address or ""
     host = Address.parse(advertised).host
@@ -151,17 +154,15 @@ def _is_loopback_host(host: str) -> bool:
 # The others.
 
 
-def _others(settings: Settings, examination: Examination) -> Iterator[Finding]:
-    network = settings.network
+def _others(network: NetworkOptions, examination: Examination) -> Iterator[Finding]:
+    kind = "" if network.neighbors else "seed "
     targets = [
-        Target(neighbor.name or _short(neighbor.public_key), neighbor.public_key, _given(neighbor.address))
-        for neighbor in network.neighbors
-    ] or [Target(f"seed {_short(seed.public_key)}", seed.public_key, (seed.address,)) for seed in network.seeds]
+        Target(peer.name or f"{kind}{_short(peer.key)}", peer.key, _given(peer.address)) for peer in network.named
+    ]
     found: dict[PeerId, LanAgent] = {}
-    if network.discovery == "mdns":
-        found = _browse(settings, examination.keys.public)
-        allowed = {*settings.security.allowed_peers, *(target.peer for target in targets)}
-        yield from _strangers(found, allowed, examination.fingerprint)
+    if network.is_discovering:
+        found = _browse(network.bind, examination.keys.public)
+        yield from _strangers(found, network.allowed, examination.fingerprint)
         known = {target.peer for target in targets}
         targets = [
             Target(target.name, target.peer, target.addresses or _where(found, target.peer)) for target in targets
@@ -170,7 +171,7 @@ def _others(settings: Settings, examination: Examination) -> Iterator[Finding]:
             targets += [
                 Target(agent.name, agent.peer, agent.addresses)
                 for agent in found.values()
-                if agent.peer in allowed - known
+                if agent.peer in network.allowed - known
             ]
     yield from _without_address(targets, network)
     if not targets:
@@ -189,9 +190,9 @@ def _where(found: Mapping[PeerId, LanAgent], peer: PeerId) -> tuple[str, ...]:
     return found[peer].addresses if peer in found else ()
 
 
-def _without_address(targets: Collection[Target], network: NetworkSettings) -> Iterator[Finding]:
+def _without_address(targets: Collection[Target], network: NetworkOptions) -> Iterator[Finding]:
     for target in targets:
-        if not target.addresses and network.discovery == "mdns":
+        if not target.addresses and network.is_discovering:
             words = "not found on the local network: start it there with network.discovery = mdns, or give its address"
             yield Finding(Outcome.WRONG, target.name, words)
         elif not target.addresses:
@@ -212,9 +213,8 @@ def _strangers(
             yield Finding(Outcome.NOTE, agent.name, words)
 
 
-def _browse(settings: Settings, own: PeerId) -> dict[PeerId, LanAgent]:
+def _browse(bind: str, own: PeerId) -> dict[PeerId, LanAgent]:
     """Who says in the next seconds that it is on the local network."""
-    bind = settings.network.bind
     if bind != "none":
         where = Address.parse(bind)
         host = "0.0.0.0" if where.host == "*" else where.host  # noqa: S104

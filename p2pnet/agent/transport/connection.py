@@ -219,7 +219,7 @@ class Connection(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class RawMessage:
     """One message as read: its routing id on a ROUTER, its frames, or the reason why they were not all kept."""
 
     routing_id: zmq.Frame | None
@@ -238,15 +238,15 @@ class Message:
         return len(self.frames) > 1 and len(self.frames[0]) == 0
 
 
-class Observer(ABC):
-    """Whoever is told what connections bring."""
+class ConnectionObserver(ABC):
+    """What is told of the openings, messages and closings of connections."""
 
     @abstractmethod
     def opened(self, connection: Connection) -> None:
         """A connection with a verified peer can be used."""
 
     @abstractmethod
-    def inquired(self, connection: Connection, message: Message) -> None:
+    def inquired(self, connection: Connection, message: RawMessage) -> None:
         """A verified peer has sent a question over a connection that serves for nothing else."""
 
     @abstractmethod
@@ -254,7 +254,7 @@ class Observer(ABC):
         """An opened connection has ended."""
 
     @abstractmethod
-    def received(self, peer: PeerId, connection: Connection | None, message: Message) -> None:
+    def received(self, peer: PeerId, connection: Connection | None, message: RawMessage) -> None:
         """A message has come; the connection is None when it had ended before its first message was read."""
 
     @abstractmethod
@@ -282,7 +282,7 @@ class MessageReader:
         self._refusal: Refusal | None = None
         self._is_between = True  # two messages; within one, the next frame is always there
 
-    def read(self, max_reads: int) -> Iterator[Message]:
+    def read(self, max_reads: int) -> Iterator[RawMessage]:
         """The messages that are there, as far as `max_reads` frames go."""
         receive = self._socket.recv
         for _ in range(max_reads):
@@ -297,7 +297,7 @@ class MessageReader:
             if self._refusal is None:
                 self._keep(frame)
             if self._is_between:
-                message = Message(self._routing_id, self._frames, self._n_bytes, self._refusal)
+                message = RawMessage(self._routing_id, self._frames, self._n_bytes, self._refusal)
                 self._routing_id, self._frames, self._n_bytes, self._refusal = None, [], 0, None
                 yield message
 

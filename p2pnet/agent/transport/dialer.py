@@ -18,10 +18,10 @@ from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.connection import (
     LAST_WORDS_S,
     Connection,
+    ConnectionObserver,
     Context,
     MessageReader,
     Monitor,
-    Observer,
     SocketSet,
     TcpStream,
     configure,
@@ -153,7 +153,9 @@ class Dialer:
     While it is paused (the peer has dialed us) nothing new is tried.
     """
 
-    def __init__(self, shared: DialingContext, observer: Observer, peer: PeerId, addresses: Sequence[str]) -> None:
+    def __init__(
+        self, shared: DialingContext, observer: ConnectionObserver, peer: PeerId, addresses: Sequence[str]
+    ) -> None:
         self.peer = peer
         self.is_paused = False
         self._places = _parse(addresses)

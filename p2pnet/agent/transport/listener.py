@@ -19,11 +19,11 @@ from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.connection import (
     LAST_WORDS_S,
     Connection,
+    ConnectionObserver,
     Context,
-    Message,
     MessageReader,
     Monitor,
-    Observer,
+    RawMessage,
     Socket,
     SocketSet,
     TcpStream,
@@ -84,7 +84,7 @@ class AcceptedConnection(Connection):
 class Authenticator:
     """Answers ZeroMQ's question for each handshake: may the holder of this key come in? (RFC 27)."""
 
-    def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: Observer) -> None:
+    def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: ConnectionObserver) -> None:
         self._is_allowed = is_allowed
         self._observer = observer
         self.socket = context.socket(zmq.REP)
@@ -116,7 +116,7 @@ class Listener:
     """A ROUTER bound to some addresses, and the connections it has accepted."""
 
     def __init__(
-        self, context: Context, sockets: SocketSet, keys: KeyPair, limits: TransportLimits, observer: Observer
+        self, context: Context, sockets: SocketSet, keys: KeyPair, limits: TransportLimits, observer: ConnectionObserver
     ) -> None:
         self._limits = limits
         self._observer = observer
@@ -198,7 +198,7 @@ class Listener:
             if connection.stream:
                 connection.stream.close()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: RawMessage) -> None:
         head = message.routing_id
         if head is None:
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from p2pnet.agent.transport.base import Frame, Inquired, Received, Refusal, Rejected, TransportEvent
-from p2pnet.agent.transport.connection import Connection, Message, Observer
+from p2pnet.agent.transport.connection import Connection, ConnectionObserver, RawMessage
 from p2pnet.agent.transport.dialer import Dialer
 from p2pnet.protocol.core.events import DialFailed, DialProblem, PeerConnected, PeerDisconnected
 from p2pnet.protocol.core.types import PeerId
@@ -28,7 +28,7 @@ class _Peer:
     retire_at: float | None = None  # when the connection that we have dialed gives way to the accepted one
 
 
-class PeerTable(Observer):
+class PeerTable(ConnectionObserver):
     """The connections of each peer, and the events that they amount to."""
 
     def __init__(self, key: PeerId) -> None:
@@ -127,7 +127,7 @@ class PeerTable(Observer):
             entry.accepted = connection
         self._settle(connection.peer, entry)
 
-    def inquired(self, connection: Connection, message: Message) -> None:
+    def inquired(self, connection: Connection, message: RawMessage) -> None:
         self.n_bytes_received += message.n_bytes
         self._leave(connection)
         self._inquirers[connection.peer] = connection
@@ -143,7 +143,7 @@ class PeerTable(Observer):
             entry.accepted = None
         self._settle(connection.peer, entry)
 
-    def received(self, peer: PeerId, connection: Connection | None, message: Message) -> None:
+    def received(self, peer: PeerId, connection: Connection | None, message: RawMessage) -> None:
         self.n_bytes_received += message.n_bytes
         if connection and not self._is_ours(connection):
             return

@@ -8,26 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from p2pnet.agent.transport.keys import generate_keys, write_keys
-from p2pnet.config import (
-    AgentSettings,
-    AlgorithmSettings,
-    DataSettings,
-    LogSettings,
-    NeighborSettings,
-    NetworkSettings,
-    SecuritySettings,
-    Settings,
-    write_config,
-)
 from p2pnet.data.reading import write_npz
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.report.files import make_directory, writing_to
-from p2pnet.experiments.report.outcome import AgentOutcome
 from p2pnet.experiments.workload import Workload
 from p2pnet.simulation.graphs import diameter, neighbors_of
 from p2pnet.testing.files import AgentFiles, Failure
 from p2pnet.testing.ports import free_ports
+from p2pnet.training.records import AgentOutcome
 
 __all__ = ["AgentFiles", "Failure", "clear_directory", "free_ports", "outcome_of", "write_fleet"]
 
@@ -68,29 +57,27 @@ def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> li
         agent.directory.mkdir()
         write_keys(agent.key, keys[k])
         write_npz(workload.shards[k], agent.directory / "samples.npz")
-        settings = Settings(
-            agent=AgentSettings(name=agent.name, state_dir=Path()),
-            network=NetworkSettings(
-                bind=addresses[k],
-                neighbors=tuple(
-                    NeighborSettings(name=files[j].name, address=addresses[j], public_key=keys[j].public)
-                    for j in neighbors[k]
-                ),
-                max_diameter=diameter(workload.edges, n_agents) or 1,
-                round_pace_s=options.pace_s,
-            ),
-            security=SecuritySettings(secret_key=Path(agent.key.name)),
-            data=DataSettings(
-                source=Path("samples.npz"),
-                test_source=Path("../test.npz"),
-                task=workload.problem.task,
-                classes=workload.train.classes or None,
-                standardize="none",  # it is, as a whole
-            ),
-            model=workload.model,
-            objective=workload.objective,
-            algorithm=AlgorithmSettings(rounds=options.rounds),
-            log=LogSettings(file=Path(agent.log.name)),
+        agent.write_settings(
+            {
+                "agent.name": agent.name,
+                "agent.state_dir": ".",
+                "network.bind": addresses[k],
+                "network.neighbors": [
+                    {"name": files[j].name, "address": addresses[j], "public_key": keys[j].public} for j in neighbors[k]
+                ],
+                "network.max_diameter": diameter(workload.edges, n_agents) or 1,
+                "network.round_pace_s": options.pace_s,
+                "security.secret_key": agent.key.name,
+                "data.source": "samples.npz",
+                "data.test_source": "../test.npz",
+                "data.task": workload.problem.task,
+                "data.classes": workload.train.classes or None,
+                "data.standardize": "none",  # it is, as a whole
+                "model.hidden": workload.options.hidden,
+                "model.seed": workload.options.seed,
+                "objective.penalty": workload.options.penalty,
+                "algorithm.rounds": options.rounds,
+                "log.file": agent.log.name,
+            }
         )
-        write_config(settings, agent.config)
     return files

@@ -5,13 +5,13 @@ from typing import final
 
 from p2pnet.catalogue.readers import suffixes
 from p2pnet.data.datasets import NAMED_DATASETS
-from p2pnet.experiments.options import TrainingOptions, require, require_term
+from p2pnet.experiments.options import ExperimentOptions, require, require_term
 from p2pnet.experiments.topologies.by_name import parse_fixed
 
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions(TrainingOptions):
+class DemoOptions(ExperimentOptions):
     """The demo's options, checked; ConfigError names the first that is wrong.
 
     A graph is one that stays the same in all rounds.

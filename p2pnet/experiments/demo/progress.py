@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from p2pnet.agent.state_directory import RoundRecord, parse_history_row
+from p2pnet.agent.history import parse_history_row
+from p2pnet.training.records import RoundRecord
 
 
 @dataclass(frozen=True, slots=True)

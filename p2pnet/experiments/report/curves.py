@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from p2pnet.agent.state_directory import RoundRecord
 from p2pnet.experiments.report.outcome import NetworkOutcome
 from p2pnet.experiments.report.summary import Summary
+from p2pnet.training.records import RoundRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from p2pnet.agent.state_directory import Result, RoundRecord
-from p2pnet.protocol.links.conservation import AgentLedger
-
-
-@dataclass(frozen=True, slots=True)
-class AgentOutcome:
-    """What one agent has at the end."""
-
-    result: Result
-    params: NDArray[np.float64] = field(repr=False)
-    history: Sequence[RoundRecord] = field(repr=False)
-    books: AgentLedger = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        return self.result.agent
+from p2pnet.training.records import AgentOutcome
 
 
 @dataclass(frozen=True, slots=True)

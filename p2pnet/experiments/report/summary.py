@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.agent.state_directory import write_atomically
-from p2pnet.config import Task
+from p2pnet.agent.atomic_files import write_atomically
+from p2pnet.catalogue.losses import Task
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.report.baselines import Baselines
 from p2pnet.experiments.report.outcome import NetworkOutcome

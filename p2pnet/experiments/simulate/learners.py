@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from p2pnet.config import AlgorithmSettings
+from p2pnet.agent.options import default_optimizer
 from p2pnet.data.samples import Samples
 from p2pnet.experiments.simulate.descent import DescentLearner
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload
 from p2pnet.training.learner import Learner, NextLearner, Weighting
+from p2pnet.training.options import OptimizerOptions
 from p2pnet.training.problem import make_optimizer, worker_map
 
 
@@ -28,20 +29,20 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
             batch_size=options.batch_size if options.algorithm == "dpsgd" else None,
             rng=np.random.default_rng([options.seed, k]),
         )
-    settings = algorithm_settings(options)
-    weighting = Weighting(settings.weighting)
-    pool_map = worker_map(settings.workers)
-    return lambda _, shard: NextLearner(make_optimizer(problem, settings, shard, pool_map), metric, weighting)
+    optimizer = optimizer_options(options)
+    # Gradient tracking has the default, whatever is asked for.
+    weighting = Weighting.PROXY if options.algorithm == "gradient-tracking" else Weighting(options.weighting)
+    pool_map = worker_map(optimizer.workers)
+    return lambda _, shard: NextLearner(make_optimizer(problem, optimizer, shard, pool_map), metric, weighting)
 
 
-def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:
+def optimizer_options(options: SimulateOptions) -> OptimizerOptions:
     """Gradient tracking is NEXT with the whole cost linearised and one proximal weight for good, 1 / step size."""
     if options.algorithm == "gradient-tracking":
-        return AlgorithmSettings(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
-    return AlgorithmSettings(
+        return default_optimizer(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
+    return default_optimizer(
         surrogate=options.surrogate,
         step_rule=options.step_rule,
-        weighting=options.weighting,
         curvature_samples=options.curvature_samples,
         solver=options.solver,
         blocks=options.blocks,

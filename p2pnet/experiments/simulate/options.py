@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, final, get_args
 
+from p2pnet.agent.options import default_exchanges, default_tolerance, wire_bits
 from p2pnet.catalogue.readers import suffixes
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.topologies import TOPOLOGIES
-from p2pnet.config import ActivationName, AlgorithmSettings, LossChoice, NetworkSettings, SolverChoice, SurrogateName
 from p2pnet.data.datasets import NAMED_DATASETS
 from p2pnet.data.sharding import PartitionName
 from p2pnet.data.synthetic import PREFIX, parse_synthetic
 from p2pnet.errors import ConfigError
-from p2pnet.experiments.options import TrainingOptions, require, require_term
+from p2pnet.experiments.options import ExperimentOptions, require, require_term
 from p2pnet.experiments.topologies.by_name import is_fixed
 from p2pnet.simulation.faults import (
     CALM_ROUNDS,
@@ -39,23 +39,23 @@ MAX_AGENTS_FULL = 500
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulateOptions(TrainingOptions):
+class SimulateOptions(ExperimentOptions):
     """The simulation's options, checked; ConfigError names the first that is wrong.
 
     A graph is one of the catalogue's topologies, or the path of a file with edges; data may be
     synthetic:… as well.
     """
 
-    activation: ActivationName = "tanh"
-    loss: LossChoice = "auto"
+    activation: str = "tanh"
+    loss: str = "auto"
     tolerance: float | None = None
     """of the residual, relative to the first round's; None: an agent's own"""
     algorithm: AlgorithmName = "next"
-    surrogate: SurrogateName = "partial"
+    surrogate: str = "partial"
     step_rule: str = "secant"
     weighting: Literal["proxy", "own", "paper"] = "proxy"
     curvature_samples: int | None = None
-    solver: SolverChoice = "auto"
+    solver: str = "auto"
     gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"
     exchanges: int | None = None
     """exchanges for each local step; None: an agent's own for next, 1 for the others"""
@@ -138,12 +138,12 @@ class SimulateOptions(TrainingOptions):
     @property
     def exchanges_used(self) -> int | None:
         """Exchanges for each local step; None: few at first, more later."""
-        return self.exchanges or (AlgorithmSettings().exchanges if self.algorithm == "next" else 1)
+        return self.exchanges or (default_exchanges() if self.algorithm == "next" else 1)
 
     @property
     def tolerance_used(self) -> float:
         """The residual at which training has come to rest, relative to the first round's."""
-        return AlgorithmSettings().tolerance if self.tolerance is None else self.tolerance
+        return default_tolerance() if self.tolerance is None else self.tolerance
 
     @property
     def processes_used(self) -> int:
@@ -164,7 +164,7 @@ class SimulateOptions(TrainingOptions):
     def wire_bits(self) -> int:
         """Bits of a number in a message."""
         is_chosen = self.is_float32 and self.wire == "auto"
-        return 32 if is_chosen else NetworkSettings(precision=self.wire).wire_bits(self.tolerance_used)
+        return 32 if is_chosen else wire_bits(self.wire, self.tolerance_used)
 
     @property
     def faults(self) -> Faults | None:

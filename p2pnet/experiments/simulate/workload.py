@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from p2pnet.config import ModelSettings, ObjectiveSettings
+from p2pnet.agent.options import default_problem
+from p2pnet.catalogue.losses import loss_for
 from p2pnet.data.datasets import load_dataset
 from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import shard_indices
 from p2pnet.data.synthetic import PREFIX, make_synthetic, parse_synthetic, shard_rows
+from p2pnet.errors import ConfigError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload
 from p2pnet.simulation.graphs import Edge
@@ -18,13 +20,19 @@ from p2pnet.training.problem import make_problem
 def make_simulated_workload(options: SimulateOptions, edges: list[Edge]) -> Workload:
     """The workload of these options; DataError or ConfigError where they and the data do not go together."""
     train, test, shards = _samples(options)
-    model = ModelSettings(
+    try:
+        loss = loss_for(train.task, options.loss)
+    except ConfigError as error:
+        raise ConfigError(f"--loss {error}") from error
+    problem_options = default_problem(
+        train.task,
         hidden=options.hidden,
         activation=options.activation,
         precision="float32" if options.is_float32 else "float64",
         seed=options.seed,
+        loss=loss,
+        penalty=options.penalty,
     )
-    objective = ObjectiveSettings(loss=options.loss, penalty=options.penalty)
     return Workload(
         data=options.data,
         train=train,
@@ -33,9 +41,8 @@ def make_simulated_workload(options: SimulateOptions, edges: list[Edge]) -> Work
         partition=options.partition,
         topology=options.topology,
         edges=tuple(edges),
-        model=model,
-        objective=objective,
-        problem=make_problem(model, objective, train),
+        options=problem_options,
+        problem=make_problem(problem_options, train),
     )
 
 
@@ -48,7 +55,7 @@ def _samples(options: SimulateOptions) -> tuple[Samples, Samples, tuple[Samples,
         if options.partition == "iid":
             return train, test, tuple(train.take(rows) for rows in shard_rows(train.n_samples, n_agents))
     else:
-        train, test = load_dataset(options.data, options.target, options.task, options.seed)
+        train, test = load_dataset(options.data, options.target, options.task, options.seed, options.loss)
     rows_of = shard_indices(train.Y, n_agents, options.partition, options.seed)
     train = train.take(np.concatenate(rows_of))
     ends = np.cumsum([len(rows) for rows in rows_of]).tolist()

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from p2pnet.agent.options import default_problem
 from p2pnet.agent.transport.keys import load_keys
 from p2pnet.cli import main
-from p2pnet.config import ModelSettings, ObjectiveSettings, read_settings
+from p2pnet.config import read_settings
 from p2pnet.data.datasets import load_dataset
 from p2pnet.testing import free_ports, wait_until
 from p2pnet.training.problem import make_problem
@@ -89,7 +90,7 @@ def test_standard_output_is_the_summary_as_json_and_nothing_else(summary: dict[s
 
 def test_the_figures_of_the_summary_are_those_of_the_agents_models(summary: dict[str, Any], report: Path) -> None:
     train, test = load_dataset("breast-cancer", None, "auto", 1)
-    problem = make_problem(ModelSettings(hidden=(4,), seed=1), ObjectiveSettings(penalty="l2:1e-3"), train)
+    problem = make_problem(default_problem(train.task, hidden=(4,), seed=1, penalty="l2:1e-3"), train)
     models = [np.load(report / f"agent-{k}" / "model.npz")["params"] for k in (1, 2, 3)]
     accuracies = [problem.metric(test)(params) for params in models]
     objectives = [problem.objective(params, problem.local_objective(train)) for params in models]

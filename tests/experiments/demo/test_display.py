@@ -2,9 +2,9 @@ import io
 from dataclasses import replace
 from typing import final
 
-from p2pnet.agent.state_directory import RoundRecord
 from p2pnet.experiments.demo.display import Display, LiveTable, PlainLines, make_display
 from p2pnet.experiments.demo.progress import AgentProgress
+from p2pnet.training.records import RoundRecord
 
 
 @final

@@ -1,7 +1,8 @@
 from pathlib import Path
 
-from p2pnet.agent.state_directory import History, RoundRecord
+from p2pnet.agent.history import History
 from p2pnet.experiments.demo.progress import AgentProgress, Follower, HistoryTail
+from p2pnet.training.records import RoundRecord
 
 RECORDS = [RoundRecord(round_, 100.0 + round_, 0.5, 0.9, 1e-3, 0.1, 1000 * round_) for round_ in range(5)]
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from p2pnet.config import ModelSettings, ObjectiveSettings
+from p2pnet.agent.options import default_problem
 from p2pnet.data.datasets import load_dataset
 from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_baselines, train_centrally
@@ -21,7 +21,7 @@ def _one_blas_thread() -> Iterator[None]:
 
 def load(data: str, hidden: tuple[int, ...], penalty: str) -> tuple[Problem, Samples, Samples]:
     train, test = load_dataset(data, None, "auto", 0)
-    return make_problem(ModelSettings(hidden=hidden), ObjectiveSettings(penalty=penalty), train), train, test
+    return make_problem(default_problem(train.task, hidden=hidden, penalty=penalty), train), train, test
 
 
 def lbfgs_objective(problem: Problem, samples: Samples, n_iterations: int) -> float:

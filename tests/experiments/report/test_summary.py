@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from p2pnet.agent.state_directory import Result, RoundRecord
 from p2pnet.experiments.report.baselines import Baselines, TrainedBaseline
 from p2pnet.experiments.report.history import COLUMNS, write_history
-from p2pnet.experiments.report.outcome import AgentOutcome, NetworkOutcome
+from p2pnet.experiments.report.outcome import NetworkOutcome
 from p2pnet.experiments.report.summary import Summary, disagreement, summarize, summary_json
 from p2pnet.experiments.report.text import in_bytes, missing, print_summary, verdict
 from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.training.records import AgentOutcome, Result, RoundRecord
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,26 @@ def test_agents_come_to_a_stationary_point_of_the_network_whoever_their_neighbor
     assert summary.conservation_error < 1e-12
 
 
+def test_counts_are_trained_on_as_they_are_where_the_loss_needs_them_so(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 2))
+    counts = rng.poisson(np.exp(1.0 + X @ [0.5, -0.3]))
+    rows = "".join(f"{a!r},{b!r},{count}\n" for (a, b), count in zip(X.tolist(), counts.tolist(), strict=True))
+    path = tmp_path / "counts.csv"
+    path.write_text("a,b,n\n" + rows)
+    simulated = simulate(replace(LINEAR, data=str(path), task="regression", loss="poisson-deviance", tolerance=1e-8))
+    assert simulated.summary.loss == "poisson-deviance"
+    assert simulated.summary.stationarity < 1e-6 * simulated.summary.stationarity_first
+    # The penalty shrinks the weights, but not the bias, which is the logarithm of the mean count.
+    *weights, bias = simulated.network.agents[0].params
+    assert (bias, *weights) == pytest.approx((1.0, 0.5, -0.3), abs=0.2)
+
+
+def test_a_loss_that_is_not_for_the_task_is_told_by_its_option() -> None:
+    with pytest.raises(ConfigError, match="--loss huber is not for classification"):
+        simulate(replace(SMALL, data="iris", loss="huber"))
+
+
 def test_graphs_of_a_file_take_their_turns(tmp_path: Path) -> None:
     path = tmp_path / "graphs.txt"
     path.write_text("1 2\n3 4\n5 6\n\n2 3\n4 5\n6 1\n")

@@ -1,0 +1,168 @@
+"""From settings to the options of each part: one function for each, the only place that knows both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Literal
+
+from p2pnet.agent.logs import LogOptions
+from p2pnet.agent.network_options import NamedPeer, NetworkOptions
+from p2pnet.agent.schedules import ScheduleOptions, make_mixing
+from p2pnet.catalogue.losses import Task
+from p2pnet.config import (
+    AlgorithmSettings,
+    DataSettings,
+    ModelSettings,
+    NetworkSettings,
+    ObjectiveSettings,
+    Settings,
+)
+from p2pnet.data.reading import DataOptions
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.links.tracker import N_SIGNS
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.timing import PRESETS
+from p2pnet.training.learner import Weighting
+from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
+
+
+def log_options(settings: Settings) -> LogOptions:
+    log = settings.log
+    return LogOptions(agent=settings.agent.name, level=log.level, file=log.file, format=log.format)
+
+
+def network_options(settings: Settings) -> NetworkOptions:
+    network = settings.network
+    neighbors = tuple(NamedPeer(peer.public_key, peer.address, peer.name) for peer in network.neighbors)
+    seeds = tuple(NamedPeer(peer.public_key, peer.address) for peer in network.seeds)
+    return NetworkOptions(
+        bind=network.bind,
+        advertise=network.advertise,
+        advertised_address=network.advertised_address,
+        is_discovering=network.discovery != "none",
+        neighbors=neighbors,
+        seeds=seeds,
+        allowed=frozenset({*(peer.key for peer in (*neighbors, *seeds)), *settings.security.allowed_peers}),
+    )
+
+
+def schedule_options(network: NetworkSettings, me: PeerId) -> ScheduleOptions:
+    members = tuple(sorted({me, *(neighbor.public_key for neighbor in network.neighbors)}))
+    return ScheduleOptions(kind=network.schedule, seed=network.schedule_seed, members=members)
+
+
+def round_options(settings: Settings, me: PeerId) -> RoundOptions:
+    """The options of the rounds of the agent with this key."""
+    network, algorithm = settings.network, settings.algorithm
+    return RoundOptions(
+        max_rounds=algorithm.rounds,
+        exchanges=algorithm.exchanges,
+        is_gradient_first=algorithm.gradient_order == "before-mixing",
+        n_signs=N_SIGNS if algorithm.weighting == "paper" else 0,
+        expected_neighbors=len(network.neighbors) or 1,
+        max_diameter=network.max_diameter,
+        tolerance=algorithm.tolerance,
+        names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
+        precision=network.wire_bits(algorithm.tolerance),
+        mixing=make_mixing(schedule_options(network, me), me),
+        # What flowed in the round before came from somebody else where partners change.
+        momentum=None if network.schedule == "all" else 0.0,
+        timing=replace(
+            PRESETS[network.preset],
+            round_timeout_s=network.round_timeout_s,
+            round_pace_s=network.round_pace_s,
+            start_timeout_s=network.start_timeout_s,
+            finish_timeout_s=network.finish_timeout_s,
+        ),
+    )
+
+
+def data_options(data: DataSettings) -> DataOptions:
+    return DataOptions(
+        source=data.source,
+        target=data.target,
+        weights=data.weights,
+        task=data.task,
+        classes=data.classes,
+        test_source=data.test_source,
+        test_fraction=data.test_fraction,
+        seed=data.seed,
+    )
+
+
+def problem_options(model: ModelSettings, objective: ObjectiveSettings, task: Task) -> ProblemOptions:
+    """ConfigError where the loss that is set is not for the task."""
+    return ProblemOptions(
+        hidden=model.hidden,
+        activation=model.activation,
+        precision=model.precision,
+        seed=model.seed,
+        factory=model.factory,
+        loss=objective.loss_for(task),
+        huber_delta=objective.huber_delta,
+        penalty=objective.penalty,
+        penalize_biases=objective.penalize_biases,
+    )
+
+
+def optimizer_options(algorithm: AlgorithmSettings) -> OptimizerOptions:
+    return OptimizerOptions(
+        surrogate=algorithm.surrogate,
+        curvature_samples=algorithm.curvature_samples,
+        step_rule=algorithm.step_rule,
+        proximal_weight=algorithm.proximal_weight,
+        solver=algorithm.solver,
+        solver_iterations=algorithm.solver_iterations,
+        solver_tolerance=algorithm.solver_tolerance,
+        blocks=algorithm.blocks,
+        workers=algorithm.workers,
+    )
+
+
+def training_options(settings: Settings, task: Task) -> TrainingOptions:
+    """ConfigError where the loss that is set is not for the task."""
+    data, algorithm = settings.data, settings.algorithm
+    return TrainingOptions(
+        problem=problem_options(settings.model, settings.objective, task),
+        optimizer=optimizer_options(algorithm),
+        weighting=Weighting(algorithm.weighting),
+        step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
+        scaling=data.standardize,
+        has_given_classes=data.classes is not None,
+        source=str(data.source),
+        agreed={
+            "exchanges": str(algorithm.exchanges or "few, later more"),
+            "gradient order": algorithm.gradient_order,
+            "scaling": data.standardize,
+            "weighting": algorithm.weighting,
+        },
+    )
+
+
+# What an agent has where nothing is set; an experiment begins with it.
+
+
+def default_problem(task: Task, **changes: Any) -> ProblemOptions:
+    """With the loss that is the task's, and with changes by the names of the fields."""
+    return replace(problem_options(ModelSettings(), ObjectiveSettings(), task), **changes)
+
+
+def default_optimizer(**changes: Any) -> OptimizerOptions:
+    """With changes by the names of the fields."""
+    return replace(optimizer_options(AlgorithmSettings()), **changes)
+
+
+def default_tolerance() -> float:
+    """The residual at which training has converged, relative to the first round's."""
+    return AlgorithmSettings().tolerance
+
+
+def default_exchanges() -> int | None:
+    """Rounds to each local step; None: few at first, more later."""
+    return AlgorithmSettings().exchanges
+
+
+def wire_bits(precision: Literal["auto", "float64", "float32"], tolerance: float) -> int:
+    """Bits of a number on the wire, 64 or 32, for training down to this tolerance."""
+    return NetworkSettings(precision=precision).wire_bits(tolerance)
