@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from pydantic import ValidationError
 
 from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory, read_history
 from p2pnet.agent.transport.keys import KeyPair, load_keys
-from p2pnet.config import Settings, write_config
-from p2pnet.errors import ConfigError
+from p2pnet.config import write_config
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.testing.problems import Array, Shard
+from p2pnet.testing.settings import make_settings
 
 TOLD = "told to "
 """How the reason begins why an agent ended that was sent a signal, in its result: to leave, or to go away."""
@@ -91,15 +90,7 @@ class AgentFiles:
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write agent.toml from values by `section.key`; None stands for the default. ConfigError for what is wrong."""
-        sections: dict[str, dict[str, Any]] = {}
-        for key, value in settings.items():
-            section, _, name = key.partition(".")
-            if value is not None:
-                sections.setdefault(section, {})[name] = value
-        try:
-            write_config(Settings.model_validate(sections), self.config)
-        except ValidationError as error:
-            raise ConfigError(f"settings of {self.name}: {error}") from error
+        write_config(make_settings(self.name, settings), self.config)
 
     def write_samples(self, shard: Shard) -> None:
         """samples.npz, where the settings of `LocalAgent` look for the samples."""
