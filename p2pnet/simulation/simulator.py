@@ -13,10 +13,10 @@ from typing import TypeAlias, assert_never, final
 
 import numpy as np
 
-from p2pnet.errors import TrainingError
+from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.protocol.core import effects
 from p2pnet.protocol.core.events import DeadlineReached, MessageReceived, Prepared
-from p2pnet.protocol.core.notices import Notice
+from p2pnet.protocol.core.notices import MessageDropped, Notice
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.messages.training import Share, StateReply
@@ -35,6 +35,9 @@ MAX_EVENTS_AT_ONCE = 20_000
 Preparation: TypeAlias = Callable[[FeatureStatistics | None], tuple[Prepared, Learner]]
 """Makes what an agent trains, by the network's feature statistics where there are any."""
 
+Outgoing: TypeAlias = Callable[[Message], list[Message]]
+"""What an agent sends in place of each of its messages; an honest agent sends the message itself."""
+
 _NETWORK: PeerId = ""
 """The key of actions of the network itself in the event queue."""
 
@@ -48,6 +51,11 @@ class Arrival:
     event: NodeEvent
 
 
+def honest(message: Message) -> list[Message]:
+    """The message as it is."""
+    return [message]
+
+
 @dataclass(slots=True)
 class _Process:
     """One agent that runs."""
@@ -55,6 +63,7 @@ class _Process:
     node: Node
     prepare: Preparation
     admits: Callable[[PeerId], bool]
+    outgoing: Outgoing
     learner: Learner | None = None
     is_closed: bool = False
 
@@ -120,10 +129,15 @@ class Simulator(Processes):
     # What a script says.
 
     def add(
-        self, peer: PeerId, node: Node, prepare: Preparation, admits: Callable[[PeerId], bool] = lambda _: True
+        self,
+        peer: PeerId,
+        node: Node,
+        prepare: Preparation,
+        admits: Callable[[PeerId], bool] = lambda _: True,
+        outgoing: Outgoing = honest,
     ) -> None:
         """Start an agent, for the first time or again."""
-        self._processes[peer] = _Process(node, prepare, admits)
+        self._processes[peer] = _Process(node, prepare, admits, outgoing)
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
@@ -233,7 +247,8 @@ class Simulator(Processes):
                 observer.wanted(self.now, peer, effect)
             match effect:
                 case effects.Send(to, message):
-                    self._send(peer, to, message)
+                    for told in process.outgoing(message):
+                        self._send(peer, to, told)
                 case effects.Evaluate():
                     self.post(0.0, peer, _learner(process).evaluate(effect))
                 case effects.RunLocalStep():
@@ -268,7 +283,11 @@ class Simulator(Processes):
         self.n_lost += not delays
         if delays and self.conditions.is_encoding:
             version = self._processes[sender].node.version_with(receiver)
-            message = decode([bytes(frame) for frame in encode(message, version)])
+            try:
+                message = decode([bytes(frame) for frame in encode(message, version)])
+            except ProtocolError as error:
+                self.notices.append((self.now, receiver, MessageDropped(sender, str(error))))
+                return
         for delay_s in delays:
             self.post(delay_s, receiver, MessageReceived(sender, message))
 

@@ -44,7 +44,7 @@ def directory(tmp_path: Path) -> Path:
 def test_its_settings_key_and_samples_make_an_agent(directory: Path) -> None:
     preparation = prepare(read_settings(directory / "agent.toml"))
     assert preparation.keys == load_keys(directory / "agent.key")
-    assert len(preparation.addresses) == 2
+    assert len(preparation.network.neighbors) == 2
     assert preparation.train.n_samples == 40
 
 
