@@ -10,6 +10,7 @@ second to first commit. Exit code 1 if the median of a time is above the limit. 
 """
 
 import argparse
+import math
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +40,8 @@ def run(names: Sequence[str], is_small: bool, n_runs: int | None, results: Resul
         print(f"{name}: {(benchmark.__doc__ or '').splitlines()[0]}")
         for figure in figures:
             print(f"  {line(figure, is_small)}", flush=True)
-            record = {"benchmark": name, "figure": figure.name, "value": figure.value, "unit": figure.unit}
+            value = figure.value if math.isfinite(figure.value) else None  # JSON has no infinity
+            record = {"benchmark": name, "figure": figure.name, "value": value, "unit": figure.unit}
             results.append(stamped({**record, "is_small": is_small}))
         are_kept = are_kept and (is_small or all(figure.is_kept for figure in figures))
     return 0 if are_kept else 1

@@ -21,7 +21,7 @@ class Simulation(CommandBenchmark):
         size = ["--agents", str(n_agents), "--rounds", str(n_rounds)]
         start, before_s = time.perf_counter(), processor_seconds()
         summary = program.summary("simulate", *size, "--topology", "regular:4", "--no-compare", *self.options)
-        yield Figure(f"{self.n_rounds} rounds", time.perf_counter() - start, "s", at_most=self.most_s)
+        yield Figure(f"{n_rounds} rounds of {n_agents:,} agents", time.perf_counter() - start, "s", at_most=self.most_s)
         yield Figure("processor time", processor_seconds() - before_s, "s")
         yield Figure("memory", summary["peak_rss_mb_max"], "MB")
         yield Figure("worst agent's test metric", summary["test_metric_worst"])

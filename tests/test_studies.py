@@ -1,15 +1,15 @@
-"""The scripts that study the method run, in their small forms."""
+"""The studies of the method run, in their small forms."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
+ROOT = Path(__file__).parent.parent
 
 
 def test_experiments_write_a_page_of_tables_and_figures(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPTS / "experiments"), "--quick", "--output", str(tmp_path), "--workers", "1"]
-    subprocess.run([*command, "partitions", "objectives", "graphs"], check=True, timeout=300)
+    command = [sys.executable, "-m", "studies.experiments", "--quick", "--output", str(tmp_path), "--workers", "1"]
+    subprocess.run([*command, "partitions", "objectives", "graphs"], check=True, cwd=ROOT, timeout=300)
     page = (tmp_path / "experiments.md").read_text()
     for heading in ("## 3. Samples dealt", "## 4. Losses and penalties", "## 6. Graphs"):
         assert heading in page
@@ -21,10 +21,11 @@ def test_experiments_write_a_page_of_tables_and_figures(tmp_path: Path) -> None:
 
 def test_the_matrix_prints_a_line_a_run() -> None:
     result = subprocess.run(
-        [sys.executable, str(SCRIPTS / "matrix"), "--quick", "--workers", "1"],
+        [sys.executable, "-m", "studies.matrix", "--quick", "--workers", "1"],
         capture_output=True,
         text=True,
         check=True,
+        cwd=ROOT,
         timeout=300,
     )
     lines = result.stdout.splitlines()

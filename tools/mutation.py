@@ -44,13 +44,22 @@ ROUNDS = "tests/protocol/rounds"
 TARGETS: Mapping[str, Target] = {
     "links": Target(
         ["p2pnet/protocol/links"],
-        [*(f"{LINKS}/test_{name}_rules.py" for name in ("link", "tracker", "conservation")), f"{LINKS}/test_link.py"],
+        [
+            *(
+                f"{LINKS}/test_{name}_rules.py"
+                for name in ("link_sending", "link_receiving", "tracker", "conservation")
+            ),
+            f"{LINKS}/test_link.py",
+        ],
     ),
     "termination": Target(
         ["p2pnet/protocol/rounds/termination.py"],
         [f"{ROUNDS}/test_termination_rules.py", f"{ROUNDS}/test_termination.py"],
     ),
-    "proximal-weight": Target(["p2pnet/optim/steps.py"], ["tests/optim"]),
+    "proximal-weight": Target(
+        ["p2pnet/optim/proximal_weight.py", "p2pnet/optim/secant.py"],
+        ["tests/optim/test_proximal_weight.py", "tests/optim/test_secant.py"],
+    ),
     "admission": Target(["p2pnet/protocol/peering"], ["tests/protocol/peering"]),
 }
 """Those tests first that take no time."""
@@ -66,7 +75,7 @@ def main() -> int:
         parser.error(f"unknown target {', '.join(sorted(unknown))}; known are {', '.join(TARGETS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.environ["CI"] = "1"  # the same examples for every mutant
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    sys.dont_write_bytecode = False  # what is compiled once need not be compiled for every mutant
     os.chdir(ROOT)
     are_killed = [examine(name, options.only, options.workers) for name in options.targets or TARGETS]
     return 0 if all(are_killed) else 1

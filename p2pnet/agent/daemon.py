@@ -29,7 +29,8 @@ from p2pnet.agent.transport.base import Inquired, Received, Rejected, Transport,
 from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
 from p2pnet.errors import ProtocolError, TrainingError
-from p2pnet.protocol.core.codec import PROTOCOL_VERSION, ForeignVersionError
+from p2pnet.protocol.core import events
+from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
@@ -43,20 +44,6 @@ from p2pnet.protocol.core.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.protocol.core.events import (
-    AwayRequested,
-    DeadlineReached,
-    DialFailed,
-    Evaluated,
-    ForeignVersionReceived,
-    LeaveRequested,
-    LocalStepDone,
-    MessageReceived,
-    PeerConnected,
-    PeerDisconnected,
-    PeerFound,
-    Prepared,
-)
 from p2pnet.protocol.core.notices import MessageDropped, Notice
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import Refuse, Reset
@@ -66,10 +53,10 @@ from p2pnet.training.learner import Learner
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
-FAREWELLS: Mapping[signal.Signals, LeaveRequested | AwayRequested] = {
-    signal.SIGTERM: LeaveRequested(),
-    signal.SIGINT: LeaveRequested(),
-    signal.SIGHUP: AwayRequested(),
+FAREWELLS: Mapping[signal.Signals, events.LeaveRequested | events.AwayRequested] = {
+    signal.SIGTERM: events.LeaveRequested(),
+    signal.SIGINT: events.LeaveRequested(),
+    signal.SIGHUP: events.AwayRequested(),
 }
 CLOSE_LINGER_S = 0.15
 GOODBYE_TIMEOUT_S = 0.5
@@ -80,11 +67,11 @@ GOODBYE_TIMEOUT_S = 0.5
 class _Answer:
     """What the learner's thread has computed."""
 
-    event: Evaluated | LocalStepDone | Prepared
+    event: events.Evaluated | events.LocalStepDone | events.Prepared
     record: RoundRecord | None
 
 
-def require_finite(evaluated: Evaluated) -> Evaluated:
+def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
     """The same, or TrainingError: a gradient that is not finite would spoil every agent's model."""
     if not np.all(np.isfinite(evaluated.gradient_sum)):
         raise TrainingError(
@@ -118,7 +105,7 @@ class Daemon:
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
         self._stopped_because = ""
-        self._farewell: LeaveRequested | AwayRequested | None = None
+        self._farewell: events.LeaveRequested | events.AwayRequested | None = None
         self._is_closed = False
         self._n_dropped = 0
         self._n_refused = 0
@@ -168,19 +155,19 @@ class Daemon:
         for agent in self._discovery.take():
             where = ", ".join(agent.addresses)
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
-            self._handle(PeerFound(agent.peer, agent.addresses))
+            self._handle(events.PeerFound(agent.peer, agent.addresses))
         while self._worker.has_answer:
             answer = self._worker.take()
             if answer.record is not None:
                 self._recorder.keep(answer.record)
             self._handle(answer.event)
         if self._farewell is not None:
-            what = "go away for a while" if isinstance(self._farewell, AwayRequested) else "leave"
+            what = "go away for a while" if isinstance(self._farewell, events.AwayRequested) else "leave"
             self._stopped_because = self._stopped_because or f"told to {what}"
             self._log.info("told to %s; saying so to the neighbors", what)
             self._handle(self._farewell)
         if deadline is not None and time.monotonic() >= deadline:
-            self._handle(DeadlineReached())
+            self._handle(events.DeadlineReached())
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._farewell is not None:
@@ -200,7 +187,7 @@ class Daemon:
             case Inquired(peer):
                 self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks for our status")
                 self._transport.reply(peer, encode_status(self._status(peer)))
-            case PeerConnected() | PeerDisconnected() | DialFailed():
+            case events.PeerConnected() | events.PeerDisconnected() | events.DialFailed():
                 self._handle(happening)
             case Rejected():
                 self._rejections.tell(happening)
@@ -218,6 +205,7 @@ class Daemon:
             round=-1 if rounds is None else rounds.announced_round,
             known_incarnation=self._node.known_incarnation(peer),
             time_s=time.time(),
+            lowest_protocol=LOWEST_VERSION,
         )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
@@ -226,11 +214,11 @@ class Daemon:
         try:
             message = decode(frames)
         except ForeignVersionError as error:
-            effects = self._node.handle(ForeignVersionReceived(peer, error.version), time.monotonic())
+            effects = self._node.handle(events.ForeignVersionReceived(peer, error.version), time.monotonic())
         except ProtocolError as error:
             effects = [Notify(MessageDropped(peer, str(error)))]
         else:
-            effects = self._node.handle(MessageReceived(peer, message), time.monotonic())
+            effects = self._node.handle(events.MessageReceived(peer, message), time.monotonic())
         for effect in effects:
             if isinstance(effect, Send) and isinstance(effect.message, Refuse | Reset):
                 self._n_refused += 1
@@ -244,7 +232,7 @@ class Daemon:
         for effect in effects:
             match effect:
                 case Send(peer, message):
-                    if not self._transport.send(peer, encode(message)):
+                    if not self._transport.send(peer, encode(message, self._node.version_with(peer))):
                         self._log.debug("%s to %s could not be sent", type(message).__name__, peer)
                 case Dial(peer, addresses):
                     self._transport.dial(peer, *addresses)
@@ -296,7 +284,7 @@ class Daemon:
 
     def _prepare(self, statistics: FeatureStatistics | None) -> _Answer:
         self._training = training = self._make_training(statistics)
-        return _Answer(Prepared(training.fingerprint, training.params), None)
+        return _Answer(events.Prepared(training.fingerprint, training.params), None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
         evaluated = require_finite(learner.evaluate(effect))

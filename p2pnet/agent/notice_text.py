@@ -6,7 +6,7 @@ import logging
 from typing import assert_never
 
 from p2pnet.agent.names import PeerNames
-from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.codec import SPOKEN_VERSIONS
 from p2pnet.protocol.core.notices import (
     AdmissionRefused,
     EndHeldUp,
@@ -89,8 +89,8 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"{name or peer} refused: {reason}; trying again"
         case ForeignVersion(peer, version):
             return (
-                f"{names.call(peer)} speaks another protocol version: theirs is {version}, ours is {PROTOCOL_VERSION}; "
-                "install the same p2pnet on both"
+                f"{names.call(peer)} speaks another protocol version: theirs is {version}, ours is {SPOKEN_VERSIONS}; "
+                "install the same p2pnet on both, or the release before"
             )
         case AdmissionRefused(peer, max_neighbors):
             limit = f"as many neighbors as network.max_neighbors = {max_neighbors} allows"

@@ -93,7 +93,7 @@ class Registry(Generic[EntryT]):
         return iter(self.entries)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.names
+        return any(entry.name == name for entry in self.entries) or any(offer.name == name for offer in self._offers())
 
     def __getitem__(self, name: str) -> EntryT:
         """The entry called `name`; ConfigError where there is none, more than one, or one that cannot be loaded."""

@@ -102,6 +102,10 @@ class Node(Machine[NodeEvent, Effect]):
         """The training; None until it is prepared."""
         return self._session.rounds
 
+    def version_with(self, peer: PeerId) -> int:
+        """The version of the protocol in which messages for the peer are to be encoded."""
+        return self._session.version_with(peer)
+
     def known_incarnation(self, peer: PeerId) -> int:
         """The latest incarnation of the peer that this agent remembers; -1 for none."""
         neighbor = None if self.rounds is None else self.rounds.neighborhood.find(peer)

@@ -42,7 +42,8 @@ class ConservationOracle(Observer):
             self._own[peer] = np.concatenate([event.gradient_sum, signs, [event.n_samples, 1.0]])
 
     def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
-        if isinstance(effect, Send) and isinstance(effect.message, Share):
+        # Shares of the statistics stage come before the agent's first gradient, and are no part of this account.
+        if isinstance(effect, Send) and isinstance(effect.message, Share) and peer in self._own:
             self._see_share(peer, effect.message)
 
     def _see_share(self, sender: PeerId, share: Share) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 Edge = tuple[int, int]
 """(j, k) with j < k"""
+
+Name = TypeVar("Name")
 
 MAX_AGENTS_FOR_DIAMETER = 512
 
@@ -69,3 +72,21 @@ def diameter_bound(edges: Sequence[Edge], n_agents: int) -> int:
     if n_agents <= MAX_AGENTS_FOR_DIAMETER:
         return diameter(edges, n_agents) or 1
     return 2 * (eccentricity(edges, n_agents) or 1)
+
+
+def components(views: Mapping[Name, Collection[Name]]) -> list[set[Name]]:
+    """The connected components of the graph that joins two agents where each is in the other's view."""
+    unseen = dict.fromkeys(views)
+    found = []
+    while unseen:
+        first, _ = unseen.popitem()
+        component, frontier = {first}, [first]
+        while frontier:
+            agent = frontier.pop()
+            reached = [other for other in views[agent] if other in unseen and agent in views[other]]
+            for other in reached:
+                del unseen[other]
+            component.update(reached)
+            frontier += reached
+        found.append(component)
+    return found

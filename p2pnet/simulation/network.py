@@ -217,7 +217,7 @@ class _Part:
             )
         is_converged = machine.round < self._plan.protocol.rounds
         n_bytes = self.simulation.bytes_sent[name]
-        return trained_agent(name, machine.params, machine.round, is_converged, machine.books(), recorder, n_bytes)
+        return trained_agent(name, machine.params, machine.round, is_converged, machine.ledger(), recorder, n_bytes)
 
 
 def trained_agent(

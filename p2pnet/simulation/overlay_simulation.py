@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 from typing import final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import Close, Effect, PutOff, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
@@ -27,6 +28,7 @@ from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
+from p2pnet.simulation.graphs import components
 from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.rounds_only import nothing_to_train
 from p2pnet.simulation.simulator import Simulator
@@ -57,6 +59,9 @@ class IdleSession(SessionMachine):
     @property
     def rounds(self) -> RoundMachine | None:
         return None
+
+    def version_with(self, peer: PeerId) -> int:
+        return LOWEST_VERSION
 
     def start(self, now: float) -> list[SessionEffect]:
         return []
@@ -204,18 +209,7 @@ class OverlaySimulation:
 
     def n_components(self) -> int:
         """Of the graph of neighbors that both hold each other for such."""
-        views = self.views()
-        unseen = set(views)
-        n_components = 0
-        while unseen:
-            n_components += 1
-            frontier = {unseen.pop()}
-            while frontier:
-                peer = frontier.pop()
-                reached = {other for other in views[peer] if other in unseen and peer in views[other]}
-                unseen -= reached
-                frontier |= reached
-        return n_components
+        return len(components(self.views()))
 
     def asymmetric(self) -> list[tuple[PeerId, PeerId]]:
         """Pairs of which one only holds the other for its neighbor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import assert_never, final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import HangUp
 from p2pnet.protocol.core.events import (
     DeadlineReached,
@@ -74,6 +75,9 @@ class StatisticsOnly(SessionMachine):
     @property
     def rounds(self) -> None:
         return None
+
+    def version_with(self, peer: PeerId) -> int:
+        return LOWEST_VERSION
 
     def start(self, now: float) -> list[SessionEffect]:
         return [*self.machine.start(now)]

@@ -13,22 +13,10 @@ from typing import TypeAlias, assert_never, final
 
 import numpy as np
 
-from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.effects import (
-    Close,
-    CutLocalStepShort,
-    Dial,
-    Effect,
-    Evaluate,
-    Finish,
-    HangUp,
-    Notify,
-    Prepare,
-    RunLocalStep,
-    Send,
-)
+from p2pnet.errors import ProtocolError, TrainingError
+from p2pnet.protocol.core import effects
 from p2pnet.protocol.core.events import DeadlineReached, MessageReceived, Prepared
-from p2pnet.protocol.core.notices import Notice
+from p2pnet.protocol.core.notices import MessageDropped, Notice
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.messages.training import Share, StateReply
@@ -47,6 +35,9 @@ MAX_EVENTS_AT_ONCE = 20_000
 Preparation: TypeAlias = Callable[[FeatureStatistics | None], tuple[Prepared, Learner]]
 """Makes what an agent trains, by the network's feature statistics where there are any."""
 
+Outgoing: TypeAlias = Callable[[Message], list[Message]]
+"""What an agent sends in place of each of its messages; an honest agent sends the message itself."""
+
 _NETWORK: PeerId = ""
 """The key of actions of the network itself in the event queue."""
 
@@ -60,6 +51,11 @@ class Arrival:
     event: NodeEvent
 
 
+def honest(message: Message) -> list[Message]:
+    """The message as it is."""
+    return [message]
+
+
 @dataclass(slots=True)
 class _Process:
     """One agent that runs."""
@@ -67,6 +63,7 @@ class _Process:
     node: Node
     prepare: Preparation
     admits: Callable[[PeerId], bool]
+    outgoing: Outgoing
     learner: Learner | None = None
     is_closed: bool = False
 
@@ -132,10 +129,15 @@ class Simulator(Processes):
     # What a script says.
 
     def add(
-        self, peer: PeerId, node: Node, prepare: Preparation, admits: Callable[[PeerId], bool] = lambda _: True
+        self,
+        peer: PeerId,
+        node: Node,
+        prepare: Preparation,
+        admits: Callable[[PeerId], bool] = lambda _: True,
+        outgoing: Outgoing = honest,
     ) -> None:
         """Start an agent, for the first time or again."""
-        self._processes[peer] = _Process(node, prepare, admits)
+        self._processes[peer] = _Process(node, prepare, admits, outgoing)
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
@@ -212,7 +214,7 @@ class Simulator(Processes):
 
     def conservation_error(self) -> float:
         """The oracle's, which holds at any moment; without one that of the ledgers, once nothing is under way."""
-        ledgers = [machine.books() for machine in self.machines.values()]
+        ledgers = [machine.ledger() for machine in self.machines.values()]
         return conservation_error(ledgers) if self._oracle is None else self._oracle.error(ledgers)
 
     # What the network asks for.
@@ -238,34 +240,35 @@ class Simulator(Processes):
 
     # What the nodes want done.
 
-    def _perform(self, peer: PeerId, effects: list[Effect]) -> None:
+    def _perform(self, peer: PeerId, wanted: Iterable[effects.Effect]) -> None:
         process = self._processes[peer]
-        for effect in effects:
+        for effect in wanted:
             for observer in self._observers:
                 observer.wanted(self.now, peer, effect)
             match effect:
-                case Send(to, message):
-                    self._send(peer, to, message)
-                case Evaluate():
+                case effects.Send(to, message):
+                    for told in process.outgoing(message):
+                        self._send(peer, to, told)
+                case effects.Evaluate():
                     self.post(0.0, peer, _learner(process).evaluate(effect))
-                case RunLocalStep():
+                case effects.RunLocalStep():
                     duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
                     self.post(duration, peer, _learner(process).run_local_step(effect))
-                case Prepare(statistics):
+                case effects.Prepare(statistics):
                     prepared, process.learner = process.prepare(statistics)
                     self.handle(peer, prepared)
-                case Dial(other, addresses):
+                case effects.Dial(other, addresses):
                     self.network.dial(peer, other, addresses)
-                case HangUp(other):
+                case effects.HangUp(other):
                     self.network.hang_up(peer, other)
-                case Notify(notice):
+                case effects.Notify(notice):
                     self.notices.append((self.now, peer, notice))
-                case CutLocalStepShort(round_):
+                case effects.CutLocalStepShort(round_):
                     _learner(process).cut_short(round_)
-                case Close():
+                case effects.Close():
                     process.is_closed = True
                     self.network.ended(peer)
-                case Finish():
+                case effects.Finish():
                     pass  # the agent goes on serving its neighbors until it closes
                 case _:
                     assert_never(effect)
@@ -279,7 +282,12 @@ class Simulator(Processes):
         delays = self.network.delays(sender, receiver)
         self.n_lost += not delays
         if delays and self.conditions.is_encoding:
-            message = decode([bytes(frame) for frame in encode(message)])
+            version = self._processes[sender].node.version_with(receiver)
+            try:
+                message = decode([bytes(frame) for frame in encode(message, version)])
+            except ProtocolError as error:
+                self.notices.append((self.now, receiver, MessageDropped(sender, str(error))))
+                return
         for delay_s in delays:
             self.post(delay_s, receiver, MessageReceived(sender, message))
 

@@ -114,9 +114,10 @@ class Fleet:
             self._watched.add(agent)
 
     def stop(self, agents: Iterable[int] | None = None) -> None:
-        """SIGTERM: they take leave."""
+        """SIGTERM, which is no failure of theirs: they take leave."""
         for agent in self._named(agents):
             agent.stop()
+            self._watched.discard(agent)
 
     def kill(self, agents: Iterable[int] | None = None) -> None:
         """SIGKILL, which is no failure of theirs; returns when they are gone."""
@@ -145,7 +146,7 @@ class Fleet:
         return len(self._watched)
 
     def take_ends(self) -> list[End]:
-        """The ends of processes since the last call, but of those that `kill` has ended, in the order of the agents."""
+        """The ends since the last call, in the order of the agents, but of those that `kill` or `stop` has ended."""
         ends = []
         for agent in self.agents:
             if agent in self._watched and (code := agent.poll()) is not None:
@@ -159,7 +160,7 @@ class Fleet:
         return not self.agents[k].is_running
 
     def look_for_failures(self) -> None:
-        """HarnessError if an agent ended otherwise than in good order or by `kill`."""
+        """HarnessError if an agent ended otherwise than in good order, or by `kill` or `stop`."""
         for end in self.take_ends():
             if end.failure is not None:
                 raise HarnessError(f"{end.agent.name} failed: {end.failure}")
@@ -192,7 +193,11 @@ class Fleet:
         return [agent.files.result() for agent in self.agents]
 
     def conservation_error(self, agents: Collection[int] | None = None) -> float:
-        """That of the ledgers that they, or all, have saved at their end; see `p2pnet.protocol.links.conservation`."""
+        """That of the ledgers that they, or all, have saved at their end; see `p2pnet.protocol.links.conservation`.
+
+        It means something for agents that end together. One that a member was killed beside stays on for that member
+        for `network.finish_timeout_s`, and has closed its links with those that ended earlier by then.
+        """
         return conservation.conservation_error([agent.files.ledger() for agent in self._named(agents)])
 
     def _rounds(self) -> str:

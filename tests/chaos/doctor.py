@@ -26,7 +26,7 @@ table inet filtered {
 
 CLOCK_AHEAD = "import time; now = time.time; time.time = lambda: now() + 7200; from p2pnet.cli import main; main()"
 OTHER_VERSION = (
-    "import p2pnet.protocol.messages.training as messages; messages.PROTOCOL_VERSION = 2; "
+    "import p2pnet.protocol.core.codec as codec; codec.PROTOCOL_VERSION = codec.LOWEST_VERSION = 9; "
     "from p2pnet.cli import main; main()"
 )
 

@@ -324,7 +324,7 @@ def test_a_neighbor_that_takes_mass_and_gives_none_back_does_not_drain_the_other
         timing = replace(QUICK, round_timeout_s=round_timeout_s, round_timeout_floor_s=0.0)
         simulation = start(regression, make_topology("ring", 4, np.random.default_rng(0)), conditions, timing=timing)
         simulation.run(deadline=1.9)
-        weights = [simulation.machines[name].books().mass[-1] for name in regression.names[:3]]
+        weights = [simulation.machines[name].ledger().mass[-1] for name in regression.names[:3]]
         assert min(weights) > 0.1
         assert regression.error(simulation, regression.names[:3]) < 1.0
 
@@ -492,7 +492,7 @@ def test_one_that_leaves_takes_its_data_along_and_nobody_waits_for_it() -> None:
     simulation.run(deadline=simulation.now + 2.0)
     assert regression.error(simulation, regression.names[:3]) < 1e-9
     assert all(
-        "agent-3" not in {link.peer for link in simulation.machines[name].books().links}
+        "agent-3" not in {link.peer for link in simulation.machines[name].ledger().links}
         for name in regression.names[:3]
     )
 

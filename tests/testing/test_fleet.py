@@ -47,17 +47,18 @@ def test_three_train_the_solution_of_all_samples_and_conserve(tmp_path: Path, in
     assert fleet.n_running == 0
 
 
-def test_one_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
-    with Fleet.create(tmp_path, 3, settings={**ROUNDS, "algorithm.rounds": 200, "network.round_pace_s": 0.03}) as fleet:
+def test_one_is_killed_another_leaves_and_the_others_go_on(tmp_path: Path) -> None:
+    settings = {**ROUNDS, "algorithm.rounds": 250, "network.round_pace_s": 0.02, "network.finish_timeout_s": 1.0}
+    with Fleet.create(tmp_path, 4, settings=settings) as fleet:
         fleet.start()
         fleet.until_round(5)
-        fleet.kill([2])
+        fleet.kill([3])
+        fleet.stop([2])
         assert fleet.n_running == 2
         fleet.until_all_end()
         assert fleet.has_ended(0)
         models = [fleet[k].files.params() for k in (0, 1)]
-        assert max(relative_errors(models, least_squares(linear_shards(3)[:2]))) < 1e-4
-        assert fleet.conservation_error([0, 1]) < 1e-9
+    assert max(relative_errors(models, least_squares(linear_shards(4)[:2]))) < 1e-4
 
 
 def test_one_that_fails_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "p2pnet"
-ALLOWED = {"agent", "config", "data", "errors", "protocol", "testing", "training"}
+ALLOWED = {"agent", "config", "data", "errors", "protocol", "simulation", "testing", "training"}
 WORLD = {"os", "pathlib", "random", "secrets", "signal", "socket", "subprocess", "tempfile", "threading", "time"}
 
 

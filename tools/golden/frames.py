@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
-from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Nonce
+from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Nonce, VersionRange
 from p2pnet.protocol.messages import membership, wire
 from p2pnet.protocol.messages import training as rounds
 from p2pnet.protocol.messages.membership import MemberState, Record
@@ -93,7 +93,8 @@ def record(stored: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """The same messages with the frames of the present code: who adds one writes its fields into the file."""
     return {
         kind: [
-            {"fields": each["fields"], "frames": encode(kind, message_of(kind, each["fields"]))} for each in messages
+            {"fields": values_of(message), "frames": encode(kind, message)}
+            for message in (message_of(kind, each["fields"]) for each in messages)
         ]
         for kind, messages in stored.items()
     }
@@ -103,6 +104,8 @@ def _built(value: Any) -> Any:
     match value:
         case {"nonce": numbers}:
             return Nonce(*numbers)
+        case {"versions": numbers}:
+            return VersionRange(*numbers)
         case {"link": [mine, theirs]}:
             return LinkId(Nonce(*mine), Nonce(*theirs))
         case {"record": [peer, state, *others]}:
@@ -125,6 +128,8 @@ def _plain(value: Any) -> Any:
     match value:
         case Nonce():
             return {"nonce": list(value)}
+        case VersionRange():
+            return {"versions": list(value)}
         case LinkId():
             return {"link": [list(nonce) for nonce in value]}
         case Record():

@@ -85,13 +85,15 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     """All mutants of a source that are other programs."""
     source = path.read_text(encoding="utf-8")
     nodes = list(ast_nodes(get_ast(source)))
+    decorators = [range(node.start_pos[0], node.end_pos[0] + 1) for node in nodes if node.type == "decorator"]
     seen = {source}
     operators = {name: get_operator(f"core/{name}")() for name in OPERATORS} | {"ReturnNone": ReturnNone()}
     for name, operator in operators.items():
         places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
         for occurrence, (line, _) in enumerate(places):
             code = mutate_code(source, operator, occurrence)
-            if code is not None and code not in seen:
+            is_declared = any(line in lines for lines in decorators)  # frozen, slots: they change nothing that runs
+            if code is not None and code not in seen and not is_declared:
                 seen.add(code)
                 yield Mutant(path, name, line, changed_lines(source, code), code)
 

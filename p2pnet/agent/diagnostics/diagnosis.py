@@ -13,7 +13,7 @@ from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.protocol.core.address import Address
-from p2pnet.protocol.core.codec import PROTOCOL_VERSION
+from p2pnet.protocol.core.codec import SPOKEN_VERSIONS
 from p2pnet.protocol.core.events import DialProblem
 from p2pnet.protocol.core.types import PeerId
 
@@ -94,12 +94,12 @@ class Examination:
 
     def _compared(self, name: str, answer: Answered) -> Iterator[Finding]:
         portrait = answer.portrait
-        if portrait.protocol != PROTOCOL_VERSION:
+        if SPOKEN_VERSIONS.common(portrait.versions) is None:
             yield Finding(
                 Outcome.WRONG,
                 name,
-                f"speaks version {portrait.protocol} of the protocol (p2pnet {portrait.software}), and this machine "
-                f"{PROTOCOL_VERSION}: install the same p2pnet on both",
+                f"speaks version {portrait.versions} of the protocol (p2pnet {portrait.software}), and this machine "
+                f"{SPOKEN_VERSIONS}: install the same p2pnet on both",
             )
         elif self.fingerprint is not None:
             differences = _differences(self.fingerprint, portrait)

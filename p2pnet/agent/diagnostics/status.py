@@ -15,6 +15,7 @@ import msgpack
 
 from p2pnet.agent.transport.base import Frame
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.types import VersionRange
 
 MAX_STATUS_BYTES = 65_536
 _MAX_TEXTS = 64
@@ -37,6 +38,13 @@ class NodeStatus:
     """the latest incarnation of the one who asks that it remembers; -1 for none"""
     time_s: float
     """what its clock shows, in seconds since the epoch"""
+    lowest_protocol: int = 0
+    """the earliest version of the protocol that it speaks as well; of an agent that does not say, its only one"""
+
+    @property
+    def versions(self) -> VersionRange:
+        """The versions of the protocol that it speaks."""
+        return VersionRange(self.lowest_protocol or self.protocol, self.protocol)
 
 
 def encode_status(portrait: NodeStatus) -> list[bytes]:
@@ -51,6 +59,7 @@ def decode_status(frames: Sequence[Frame]) -> NodeStatus:
         raise ProtocolError(f"portrait: not msgpack ({type(error).__name__})") from error
     if not isinstance(values, dict):
         raise ProtocolError("portrait: not a map")
+    values = {"lowest_protocol": 0} | values
     read = {field.name: _read(field.name, values.get(field.name)) for field in fields(NodeStatus)}
     return NodeStatus(**read)
 

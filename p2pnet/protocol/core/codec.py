@@ -1,25 +1,35 @@
 """The bounded codec: messages to frames and back.
 
 A message is one multipart transmission: a small msgpack header, then raw array frames. The header is the array
-`[protocol version, kind, field, field, …]` with the fields in the order of the dataclass; arrays never travel inside
-it. Nothing received is trusted: sizes are checked before decoding, types and ranges while decoding, and whatever does
-not fit is a ProtocolError that says what did not.
+`[layout, kind, field, field, …]` with the fields in the order of the dataclass; arrays never travel inside it. The
+layout is the version of the protocol in which the kind got its present fields: a kind that has not changed since is
+read by every version. A field that was added later says so in its metadata (`since`) and has a default; towards an
+agent that does not know it, it is left out.
+
+Nothing received is trusted: sizes are checked before decoding, types and ranges while decoding, and whatever does not
+fit is a ProtocolError that says what did not.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, final
 
 import msgpack
 import numpy as np
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.types import Buffer, Frames, LinkId, Message, Nonce, WireArray
+from p2pnet.protocol.core.types import Buffer, Frames, LinkId, Message, Nonce, VersionRange, WireArray
 
-PROTOCOL_VERSION = 1
+FIRST_VERSION = 2
+"""Of the protocol of today: of version 1 nothing is read but its number."""
+PROTOCOL_VERSION = 2
+"""The latest that this program speaks."""
+LOWEST_VERSION = 2
+"""The earliest that it speaks as well: from version 3 on, the one before."""
+SPOKEN_VERSIONS = VersionRange(LOWEST_VERSION, PROTOCOL_VERSION)
 MAX_HEADER_BYTES = 16_384
 MAX_COUNT = 2**62
 WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
@@ -32,7 +42,7 @@ class ForeignVersionError(ProtocolError):
     """The sender speaks another version of the protocol; nothing behind the version number can be read."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(f"protocol version: theirs is {version}, ours is {PROTOCOL_VERSION}")
+        super().__init__(f"protocol version: theirs is {version}, ours are {SPOKEN_VERSIONS}")
         self.version = version
 
 
@@ -46,23 +56,37 @@ class MessageSet:
     """Fields that travel as frames of their own, in this order."""
     plain: Callable[[Any], object]
     """The msgpack form of a field's value."""
+    since: Mapping[type[Message], int] = field(default_factory=dict)
+    """The version that a kind was added in, where it was not the first."""
+    open_ended: frozenset[type[Message]] = frozenset()
+    """Messages to which later versions append fields that earlier ones pass over."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How the messages of one kind lie on the wire."""
+    """How the messages of one kind lie on the wire, from one version of the protocol on."""
 
+    version: int
     kind: int
     message_type: type[Message]
     header: tuple[tuple[str, Reader], ...]
     arrays: tuple[str, ...]
     plain: Callable[[Any], object]
+    is_open: bool
+    """Whether fields behind those of the layout are passed over instead of refused."""
 
     @classmethod
-    def of(cls, kind: int, message_type: type[Message], messages: MessageSet) -> _Layout:
+    def all_of(cls, kind: int, message_type: type[Message], messages: MessageSet) -> list[_Layout]:
+        """The layouts that the kind has had, the latest last."""
         arrays = messages.arrays.get(message_type, ())
-        names = [field.name for field in fields(message_type) if field.name not in arrays]  # type: ignore[arg-type]
-        return cls(kind, message_type, tuple((name, messages.readers[name]) for name in names), arrays, messages.plain)
+        since = {f.name: f.metadata.get("since", FIRST_VERSION) for f in fields(message_type)}  # type: ignore[arg-type]
+        layouts = []
+        for version in sorted({messages.since.get(message_type, FIRST_VERSION), *since.values()}):
+            names = [name for name in since if since[name] <= version and name not in arrays]
+            header = tuple((name, messages.readers[name]) for name in names)
+            is_open = message_type in messages.open_ended
+            layouts.append(cls(version, kind, message_type, header, arrays, messages.plain, is_open))
+        return layouts
 
 
 @final
@@ -70,16 +94,18 @@ class Codec:
     """Encodes and decodes the messages of the given sets."""
 
     def __init__(self, *sets: MessageSet) -> None:
-        layouts = [_Layout.of(kind, of, messages) for messages in sets for kind, of in messages.kinds.items()]
-        self._by_kind = {layout.kind: layout for layout in layouts}
-        self._by_type = {layout.message_type: layout for layout in layouts}
+        kinds = [(kind, of, messages) for messages in sets for kind, of in messages.kinds.items()]
+        self._by_type = {of: _Layout.all_of(kind, of, messages) for kind, of, messages in kinds}
+        layouts = [layout for several in self._by_type.values() for layout in several]
+        self._by_header = {(layout.version, layout.kind): layout for layout in layouts}
+        self._versions = {layout.version for layout in layouts}
 
-    def encode(self, message: Message) -> Frames:
-        """The frames of a message: msgpack header, then one little-endian frame for each array, of float64, or of
-        float32 where the message says so.
+    def encode(self, message: Message, version: int = PROTOCOL_VERSION) -> Frames:
+        """The frames of a message for a peer that speaks this version: msgpack header, then one little-endian frame
+        for each array, of float64, or of float32 where the message says so.
         """
-        layout = self._by_type[type(message)]
-        header: list[object] = [PROTOCOL_VERSION, layout.kind]
+        layout = next(layout for layout in reversed(self._by_type[type(message)]) if layout.version <= version)
+        header: list[object] = [layout.version, layout.kind]
         header += [layout.plain(getattr(message, name)) for name, _ in layout.header]
         frames: Frames = [msgpack.packb(header)]
         if layout.arrays:
@@ -92,21 +118,24 @@ class Codec:
     def decode(self, frames: Sequence[Buffer]) -> Message:
         """The message in the frames.
 
-        Raises ProtocolError where the frames are not exactly one well-formed message of this version. Arrays are
+        Raises ProtocolError where the frames are not exactly one well-formed message of a layout known here. Arrays are
         read-only views of the frames; that their length is the model's is for the receiver to check.
         """
         header = _header(frames)
-        layout = self._by_kind.get(header[1])
+        layout = self._by_header.get((header[0], header[1]))
         if layout is None:
-            raise ProtocolError(f"header: unknown message kind {header[1]}")
+            if header[0] not in self._versions:
+                raise ForeignVersionError(header[0])
+            raise ProtocolError(f"header: unknown message kind {header[1]} of version {header[0]}")
         called = layout.message_type.__name__
-        if len(header) != 2 + len(layout.header):
-            raise ProtocolError(f"{called}: {len(header) - 2} fields instead of {len(layout.header)}")
+        n_fields, n_given = len(layout.header), len(header) - 2
+        if n_given < n_fields or (n_given > n_fields and not layout.is_open):
+            raise ProtocolError(f"{called}: {n_given} fields instead of {n_fields}")
         if len(frames) != 1 + len(layout.arrays):
             raise ProtocolError(f"{called}: {len(frames) - 1} array frames instead of {len(layout.arrays)}")
         values: dict[str, Any] = {}
         try:
-            for (name, read), value in zip(layout.header, header[2:], strict=True):
+            for (name, read), value in zip(layout.header, header[2 : 2 + n_fields], strict=True):
                 values[name] = read(value)
             wire_type = WIRE_TYPES[values.get("precision", 64)]
             for name, frame in zip(layout.arrays, frames[1:], strict=True):
@@ -127,8 +156,6 @@ def _header(frames: Sequence[Buffer]) -> list[Any]:
         raise ProtocolError(f"header: not msgpack ({type(error).__name__})") from error
     if not isinstance(header, list) or len(header) < 2 or not all(type(part) is int for part in header[:2]):
         raise ProtocolError("header: not an array that begins with protocol version and message kind")
-    if header[0] != PROTOCOL_VERSION:
-        raise ForeignVersionError(header[0])
     return header
 
 
@@ -178,6 +205,16 @@ def read_nonce(value: object) -> Nonce:
     if not isinstance(value, list) or len(value) != 2:
         raise ProtocolError("not a pair of incarnation and counter")
     return Nonce(read_count(value[0]), read_count(value[1]))
+
+
+def read_version_range(value: object) -> VersionRange:
+    """A pair of the lowest and the highest version."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ProtocolError("not a pair of versions")
+    versions = VersionRange(read_count(value[0]), read_count(value[1]))
+    if versions.lowest > versions.highest:
+        raise ProtocolError("a lowest version above the highest")
+    return versions
 
 
 def read_optional_nonce(value: object) -> Nonce | None:

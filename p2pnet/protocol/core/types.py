@@ -42,6 +42,21 @@ class LinkId(NamedTuple):
         return self.mine == other.theirs and self.theirs == other.mine
 
 
+class VersionRange(NamedTuple):
+    """The versions of the protocol that an agent speaks."""
+
+    lowest: int
+    highest: int
+
+    def common(self, other: VersionRange) -> int | None:
+        """The latest version that both speak; None where there is none."""
+        version = min(self.highest, other.highest)
+        return version if version >= max(self.lowest, other.lowest) else None
+
+    def __str__(self) -> str:
+        return f"{self.lowest} to {self.highest}" if self.lowest < self.highest else f"{self.highest}"
+
+
 class Message:
     """Base of everything that one agent says to another."""
 

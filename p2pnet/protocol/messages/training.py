@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.codec import (
+    SPOKEN_VERSIONS,
     MessageSet,
     Reader,
     read_count,
@@ -35,10 +36,15 @@ from p2pnet.protocol.core.codec import (
     read_precision,
     read_round,
     read_text,
+    read_version_range,
     read_weight,
 )
-from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce, WireArray
+from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce, VersionRange, WireArray
 
+CAPABILITIES: tuple[str, ...] = ()
+"""What this program understands beyond its version of the protocol."""
+
+MAX_CAPABILITIES = 64
 MAX_FIELDS = 64
 MAX_TEXT_LENGTH = 512
 MAX_LABELS = 1024
@@ -58,6 +64,10 @@ class Hello(Message):
     """The round the sender is in; -1 before its training has begun."""
     is_confirmed: bool
     """Whether the sender knows that the receiver has opened the link too; if not, it waits for an answer."""
+    versions: VersionRange = SPOKEN_VERSIONS
+    """Of the protocol; the link speaks the latest that both ends do."""
+    capabilities: tuple[str, ...] = CAPABILITIES
+    """What the sender understands beyond its version, by name; messages that need one go to peers that have it only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +217,12 @@ def _read_texts(value: object) -> dict[str, str]:
     return {_read_text(name): _read_text(text) for name, text in value.items()}
 
 
+def _read_capabilities(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_CAPABILITIES:
+        raise ProtocolError(f"not a list of at most {MAX_CAPABILITIES} texts")
+    return tuple(_read_text(name) for name in value)
+
+
 def _read_labels(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_LABELS:
         raise ProtocolError(f"not a list of at most {MAX_LABELS} texts")
@@ -238,6 +254,8 @@ _READERS: Mapping[str, Reader] = {
     "first_residual": read_weight,
     "survey": _read_text,
     "labels": _read_labels,
+    "versions": read_version_range,
+    "capabilities": _read_capabilities,
 }
 
 TRAINING_MESSAGES = MessageSet(
@@ -245,4 +263,5 @@ TRAINING_MESSAGES = MessageSet(
     readers=_READERS,
     arrays={Share: ("total", "params"), StateReply: ("params",), FeatureStatistics: ("mean", "variance")},
     plain=lambda value: value,
+    open_ended=frozenset({Hello}),
 )

@@ -7,23 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never, final
 
 from p2pnet.errors import TransportError
+from p2pnet.protocol.core import events
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.effects import CloseLink, Dial, HangUp, Notify, OpenLink, Send
-from p2pnet.protocol.core.events import (
-    DeadlineReached,
-    DialFailed,
-    DialProblem,
-    GuestsChanged,
-    LeaveRequested,
-    MessageReceived,
-    NeighborRejected,
-    PeerConnected,
-    PeerDisconnected,
-    PeerFound,
-    PeerHeard,
-    PeerParted,
-    PeerPutOff,
-)
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipEffect, MembershipEvent, MembershipMachine
 from p2pnet.protocol.peering.admission import AdmissionControl
@@ -65,29 +51,29 @@ class OverlayPeering(Peering):
 
     def handle(self, event: PeeringEvent, now: float) -> list[PeeringEffect]:
         match event:
-            case PeerConnected(peer):
+            case events.PeerConnected(peer):
                 effects = self._feed(event, now)
                 if peer in self.membership.view and peer not in self._linked:
                     # The peer had gone without ceasing to be a neighbor.
                     self._linked.add(peer)
-                    effects.append(PeerConnected(peer))
+                    effects.append(events.PeerConnected(peer))
                 return effects
-            case PeerDisconnected(peer):
-                news: list[PeeringEffect] = [PeerDisconnected(peer)] if peer in self._linked else []
+            case events.PeerDisconnected(peer):
+                news: list[PeeringEffect] = [events.PeerDisconnected(peer)] if peer in self._linked else []
                 self._linked.discard(peer)
                 return [*news, *self._lose_guest(peer, now), *self._feed(event, now)]
-            case PeerFound(peer, addresses):
+            case events.PeerFound(peer, addresses):
                 self._found[peer] = addresses
                 dials = self._dial(peer, self._dialed[peer], now) if peer in self._dialed else []
                 return [*dials, *self._feed(event, now)]
-            case PeerHeard(peer):
+            case events.PeerHeard(peer):
                 return self._heard(peer, now)
-            case PeerPutOff(peer, until):
+            case events.PeerPutOff(peer, until):
                 if peer in self._guests:
                     self._put_off_until[peer] = until
                     return [HangUp(peer)]
-                return self._feed(NeighborRejected(peer), now)
-            case DialFailed() | MessageReceived() | DeadlineReached() | LeaveRequested():
+                return self._feed(events.NeighborRejected(peer), now)
+            case events.DialFailed() | events.MessageReceived() | events.DeadlineReached() | events.LeaveRequested():
                 return self._feed(event, now)
             case _:
                 assert_never(event)
@@ -95,7 +81,7 @@ class OverlayPeering(Peering):
     def _heard(self, peer: PeerId, now: float) -> list[PeeringEffect]:
         """Take in the first training message of a peer that does not gossip as the request to be a neighbor."""
         if peer in self.membership.view:
-            return self._feed(PeerHeard(peer), now)
+            return self._feed(events.PeerHeard(peer), now)
         # A known member is about to be a neighbor, or is a neighbor no longer.
         if peer in self._guests or self.membership.members.find(peer) is not None:
             return []
@@ -103,13 +89,13 @@ class OverlayPeering(Peering):
             return [*self._admission.turn_away(peer)]
         self._guests.add(peer)
         self._linked.add(peer)
-        return [*self._feed(GuestsChanged(len(self._guests)), now), PeerConnected(peer)]
+        return [*self._feed(events.GuestsChanged(len(self._guests)), now), events.PeerConnected(peer)]
 
     def _lose_guest(self, peer: PeerId, now: float) -> list[PeeringEffect]:
         if peer not in self._guests:
             return []
         self._guests.discard(peer)
-        return self._feed(GuestsChanged(len(self._guests)), now)
+        return self._feed(events.GuestsChanged(len(self._guests)), now)
 
     def _feed(self, event: MembershipEvent, now: float) -> list[PeeringEffect]:
         return self._perform(self.membership.handle(event, now), now)
@@ -132,13 +118,13 @@ class OverlayPeering(Peering):
                     self._put_off_until.pop(peer, None)
                     if peer not in self._linked:
                         self._linked.add(peer)
-                        performed.append(PeerConnected(peer))
+                        performed.append(events.PeerConnected(peer))
                     performed += self._lose_guest(peer, now)
                 case CloseLink(peer, is_gone):
                     if not is_gone:
-                        performed.append(PeerParted(peer))
+                        performed.append(events.PeerParted(peer))
                     elif peer in self._linked:
-                        performed.append(PeerDisconnected(peer))
+                        performed.append(events.PeerDisconnected(peer))
                     self._linked.discard(peer)
                 case _:
                     assert_never(effect)
@@ -152,7 +138,7 @@ class OverlayPeering(Peering):
         if addresses and now >= self._put_off_until.get(peer, -math.inf):
             self._dialed[peer] = address
             return [Dial(peer, tuple(dict.fromkeys(addresses)))]
-        return self._feed(DialFailed(peer, address, DialProblem.NAME_NOT_FOUND), now)
+        return self._feed(events.DialFailed(peer, address, events.DialProblem.NAME_NOT_FOUND), now)
 
 
 def _is_address(text: str) -> bool:

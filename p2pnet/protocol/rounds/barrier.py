@@ -55,6 +55,15 @@ class Barrier:
         """Whether no neighbor is there that takes part in the rounds."""
         return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
 
+    @property
+    def is_served(self) -> bool:
+        """Whether both ends of each link have all of each other's shares, and both have ended."""
+        for neighbor, link in self._neighborhood.open():
+            has_all = neighbor.finished_sequence is not None and link.has_all(neighbor.finished_sequence)
+            if neighbor.is_connected and not (has_all and link.is_settled):
+                return False
+        return True
+
     def is_waited_for(self, round_: int) -> bool:
         """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
         return any(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from p2pnet.protocol.core.codec import SPOKEN_VERSIONS
 from p2pnet.protocol.core.effects import PutOff, Send
-from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.core.types import PeerId, VersionRange
 from p2pnet.protocol.messages.training import MAX_TEXT_LENGTH, Hello, Refuse
 
 STAGE_FIELD = "stage"
@@ -34,19 +35,31 @@ _SAME_AT_BOTH: Mapping[str, str] = {
 
 
 def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[Send | PutOff]:
-    """Refuse to the peer, and PutOff here, for the first field in which the fingerprints differ; nothing where equal.
+    """Refuse to the peer, and PutOff here, where the two have no version of the protocol in common, or for the first
+    field in which the fingerprints differ; nothing where neither is so.
 
     A run of averaging that differs comes first, since classes and model follow from it.
     """
+    if SPOKEN_VERSIONS.common(hello.versions) is None:
+        return _refused(
+            peer, hello.name, _versions(SPOKEN_VERSIONS, hello.versions), _versions(hello.versions, SPOKEN_VERSIONS)
+        )
     for name in sorted({*fingerprint, *hello.fingerprint}, key=lambda name: (name != SURVEY_FIELD, name)):
         ours, theirs = fingerprint.get(name, "absent"), hello.fingerprint.get(name, "absent")
         if ours != theirs:
-            # The refused peer reads it as its own words.
-            return [
-                Send(peer, Refuse(_difference(name, ours=theirs, theirs=ours)[:MAX_TEXT_LENGTH])),
-                PutOff(peer, hello.name, _difference(name, ours, theirs), is_ours=True),
-            ]
+            return _refused(peer, hello.name, _difference(name, ours, theirs), _difference(name, theirs, ours))
     return []
+
+
+def _refused(peer: PeerId, name: str, reason_here: str, reason_there: str) -> list[Send | PutOff]:
+    """The refused peer reads the reason as its own words."""
+    return [Send(peer, Refuse(reason_there[:MAX_TEXT_LENGTH])), PutOff(peer, name, reason_here, is_ours=True)]
+
+
+def _versions(ours: VersionRange, theirs: VersionRange) -> str:
+    return (
+        f"protocol version: theirs is {theirs}, ours is {ours}; install the same p2pnet on both, or the release before"
+    )
 
 
 def _difference(name: str, ours: str, theirs: str) -> str:

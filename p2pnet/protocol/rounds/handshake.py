@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from typing import TypeAlias, final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION, SPOKEN_VERSIONS
 from p2pnet.protocol.core.effects import Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.messages.training import Hello, Reset
+from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Reset
 from p2pnet.protocol.rounds.duplicate_keys import DuplicateKeyDetector
 from p2pnet.protocol.rounds.fingerprints import refusal
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Neighbor
@@ -58,6 +59,8 @@ class Handshake:
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
             return effects
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
+        neighbor.version = SPOKEN_VERSIONS.common(hello.versions) or LOWEST_VERSION
+        neighbor.capabilities = frozenset(CAPABILITIES) & frozenset(hello.capabilities)
         neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None
         is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
         if is_news:

@@ -1,6 +1,6 @@
 """The round machine: one agent's protocol, without sockets, clock or threads.
 
-    bootstrapping waits for its neighbors (and, where training runs already, for the state of one of them)
+    bootstrapping  waits for its neighbors (and, where training runs already, for the state of one of them)
     stepping     the local step is being computed elsewhere
     proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
@@ -46,24 +46,17 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import EndHeldUp, NeighborLate, NoNeighborLeft, ServiceProlonged
-from p2pnet.protocol.core.timers import AdaptiveTimeout, ResendTimer
-from p2pnet.protocol.core.types import Array, LinkId
-from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
-from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.links.tracker import Tracker, signs_of
+from p2pnet.protocol.core.timers import AdaptiveTimeout
+from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.messages.training import Away, Left, StateReply, TrainingMessage
-from p2pnet.protocol.rounds.barrier import Barrier
-from p2pnet.protocol.rounds.bootstrap import Bootstrap
-from p2pnet.protocol.rounds.exchange import Exchange, with_zeros_of
-from p2pnet.protocol.rounds.handlers import MessageHandlers
-from p2pnet.protocol.rounds.handshake import Handshake
-from p2pnet.protocol.rounds.liveness import Liveness
-from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
+from p2pnet.protocol.rounds.exchange import with_zeros_of
+from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.parts import assemble
 from p2pnet.protocol.rounds.schedule import is_step_round
-from p2pnet.protocol.rounds.state import Phase, RoundState
-from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
+from p2pnet.protocol.rounds.state import Phase
 
 RoundEvent: TypeAlias = (
     PeerConnected
@@ -98,37 +91,17 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def __init__(self, identity: Identity, options: RoundOptions, params: Array) -> None:
         self._options = options
         self._timing = timing = options.timing
-        self._at = RoundState(params)
-        self._tracker = Tracker(params.size, signs_of(identity.peer, options.n_signs))
-        self._stationarity = Stationarity(options.tolerance)
-        self._termination = TerminationDetector(options.max_diameter)
-        self._neighborhood = Neighborhood(identity, self._make_link, timing.suspect_limit_s, options.names)
-        self._barrier = Barrier(self._neighborhood, options.mixing)
-        self._exchange = Exchange(
-            self._neighborhood,
-            self._barrier,
-            options.mixing,
-            self._tracker,
-            self._stationarity,
-            self._termination,
-            n_params=params.size,
-            precision=options.precision,
-            momentum=options.momentum,
-        )
-        self._bootstrap = Bootstrap(self._at, self._neighborhood, self._exchange, timing, options.expected_neighbors)
-        self._liveness = Liveness(self._neighborhood, timing)
+        self._parts = parts = assemble(identity, options, params)
+        self._at = parts.state
+        self._neighborhood = parts.neighborhood
+        self._tracker = parts.exchange.tracker
+        self._stationarity = parts.stationarity
+        self._termination = parts.termination
+        self._barrier = parts.barrier
+        self._exchange = parts.exchange
+        self._handlers = parts.handlers
         self._timeout = AdaptiveTimeout(
             timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s, PATIENT_ROUNDS
-        )
-        self._handlers = MessageHandlers(
-            self._at,
-            self._neighborhood,
-            Handshake(self._at, self._neighborhood),
-            self._exchange,
-            self._bootstrap,
-            self._stationarity,
-            self._termination,
-            timing,
         )
         self._deadline: float | None = None
         """Of the phase: stepping is cut short, exchanging goes on without what is missing, pausing and finished end."""
@@ -174,33 +147,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         stop_round = self._termination.stop_round
         return min(self._options.max_rounds, stop_round) if stop_round >= 0 else self._options.max_rounds
 
-    def books(self) -> AgentLedger:
+    def ledger(self) -> AgentLedger:
         """What this agent owns and has moved over its links."""
-        return AgentLedger(
-            agent=self._neighborhood.identity.peer,
-            own=self._tracker.own,
-            mass=self._exchange.mass(),
-            links=tuple(
-                LinkLedger(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
-                for neighbor in self._neighborhood
-                if neighbor.link is not None
-            ),
-        )
+        return self._parts.ledger()
 
     # Events.
 
     def start(self, now: float) -> list[RoundEffect]:
-        self._bootstrap.begin(now)
+        self._parts.bootstrap.begin(now)
         return [self._evaluate()]
 
     def handle(self, event: RoundEvent, now: float) -> list[RoundEffect]:
-        """What is to be done about the event.
-
-        Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
-        """
         if self._at.phase is Phase.CLOSED:
             return []
-        self._liveness.stay_awake(now)
+        self._parts.liveness.stay_awake(now)
         effects: list[RoundEffect]
         match event:
             case MessageReceived(peer, message):
@@ -216,8 +176,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = []
             case DeadlineReached():
                 effects = [*self._handlers.repeat(now)]
-                effects += self._liveness.tell_alive(self._termination.stop_round, now)
-                effects += self._liveness.close_the_dead(now)
+                effects += self._parts.liveness.tell_alive(self._termination.stop_round, now)
+                effects += self._parts.liveness.close_the_dead(now)
             case LeaveRequested():
                 effects = self._take_leave(Left, now)
             case AwayRequested():
@@ -234,19 +194,19 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """When `DeadlineReached` is to be handed in, if nothing happens before."""
         if self._at.phase is Phase.CLOSED:
             return None
-        times = [self._deadline, self._liveness.next_deadline(), self._handlers.next_deadline()]
+        times = [self._deadline, self._parts.liveness.next_deadline(), self._handlers.next_deadline()]
         if self._at.phase is Phase.BOOTSTRAPPING and not self._tracker.is_empty:
-            times.append(self._bootstrap.deadline)
+            times.append(self._parts.bootstrap.deadline)
         return min((time for time in times if time is not None), default=None)
 
     def _go_on(self, now: float) -> list[RoundEffect]:
         """Leave the phase if what it waited for has come."""
         is_late = self._deadline is not None and now >= self._deadline
         match self._at.phase:
-            case Phase.BOOTSTRAPPING if self._bootstrap.state is not None:
-                return self._join(self._bootstrap.state, now)
+            case Phase.BOOTSTRAPPING if self._parts.bootstrap.state is not None:
+                return self._join(self._parts.bootstrap.state, now)
             case Phase.BOOTSTRAPPING if not self._tracker.is_empty:
-                effects, may_begin = self._bootstrap.advance(now)
+                effects, may_begin = self._parts.bootstrap.advance(now)
                 return [*effects, *(self._begin_round(now) if may_begin else [])]
             case Phase.STEPPING if is_late:
                 self._deadline, self._is_cut_short = None, True
@@ -258,7 +218,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
-            case Phase.FINISHED if is_late or all(_is_served(*pair) for pair in self._neighborhood.open()):
+            case Phase.FINISHED if is_late or self._barrier.is_served:
                 return self._close(now)
             case _:
                 return []
@@ -273,10 +233,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
                 neighbor.last_told_at = now
 
-    def _make_link(self, link_id: LinkId) -> Link:
-        timer = ResendTimer(self._timing.resend_floor_s, self._timing.resend_s)
-        return Link(link_id, self._tracker.own.size, self._options.precision, timer)
-
     # Rounds.
 
     def _join(self, state: StateReply, now: float) -> list[RoundEffect]:
@@ -286,7 +242,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._at.params, self._at.round = state.params, state.round
         self._at.announced_round = state.round
         self._at.phase = Phase.EVALUATING
-        return [*self._bootstrap.announce(now), self._evaluate()]
+        return [*self._parts.bootstrap.announce(now), self._evaluate()]
 
     def _evaluate(self) -> Evaluate:
         return Evaluate(self._at.round, self._at.params, self._disagreement)
@@ -368,8 +324,9 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             effects.append(Notify(EndHeldUp(absent)))
         self._is_end_held_up = bool(absent) and (self._is_end_held_up or is_quiet)
         is_quiet = is_quiet and not absent
-        heard_since = now - self._patience_s
-        effects += self._exchange.give(self._at.round, proposal, step.proximal_weight, is_quiet, now, heard_since)
+        effects += self._exchange.give(
+            self._at.round, proposal, step.proximal_weight, is_quiet, now, heard_since=now - self._patience_s
+        )
         self._at.phase = Phase.EXCHANGING
         self._shared_at = now
         self._deadline = now + self._patience_s
@@ -439,9 +396,3 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         effects: list[RoundEffect] = [*self._handlers.take_leave(farewell, now)]
         self._at.phase = Phase.CLOSED
         return [*effects, Close()]
-
-
-def _is_served(neighbor: Neighbor, link: Link) -> bool:
-    """Whether both ends have all of each other's shares, and both have ended."""
-    has_all = neighbor.finished_sequence is not None and link.has_all(neighbor.finished_sequence)
-    return (has_all and link.is_settled) or not neighbor.is_connected

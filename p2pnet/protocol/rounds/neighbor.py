@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.types import Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 
@@ -41,6 +42,10 @@ class Neighbor:
     name: str = ""
     address: str = ""
     theirs: Nonce | None = None
+    version: int = LOWEST_VERSION
+    """Of the protocol, the latest that both speak; until it has said Hello, the lowest that this agent speaks."""
+    capabilities: frozenset[str] = frozenset()
+    """What both understand beyond that version."""
     link: Link | None = None
     is_confirmed: bool = False
     is_connected: bool = False

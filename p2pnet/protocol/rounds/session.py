@@ -17,6 +17,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TypeAlias, final
 
+from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import Close, Notify, Prepare, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
@@ -56,6 +57,10 @@ class SessionMachine(Machine[SessionEvent, SessionEffect]):
     def rounds(self) -> RoundMachine | None:
         """The training; None until it is prepared."""
 
+    @abstractmethod
+    def version_with(self, peer: PeerId) -> int:
+        """The version of the protocol that is spoken with the peer; the lowest until the peer has said Hello."""
+
 
 @final
 class Session(SessionMachine):
@@ -86,6 +91,11 @@ class Session(SessionMachine):
     @property
     def rounds(self) -> RoundMachine | None:
         return self._rounds
+
+    def version_with(self, peer: PeerId) -> int:
+        machine = self._rounds or self._survey
+        neighbor = None if machine is None else machine.neighborhood.find(peer)
+        return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:
         return [Prepare(None)] if self._survey is None else [*self._survey.start(now)]

@@ -35,6 +35,7 @@ from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 
 MAX_ROUNDS = 20_000
@@ -100,6 +101,10 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     @property
     def round(self) -> int:
         return self._rounds.round
+
+    @property
+    def neighborhood(self) -> Neighborhood:
+        return self._rounds.neighborhood
 
     def start(self, now: float) -> list[RoundEffect]:
         return self._carry_out(self._rounds.start(now), now)

@@ -101,6 +101,8 @@ ONE, OTHER = generate_keys(), generate_keys()
         (certificate(ONE.public[:-1] + "ä", ONE.secret), "not 40 characters of Z85"),
         (certificate(ONE.public, OTHER.secret), "does not belong"),
     ],
+    # The keys are others in each process, and workers that share the tests must call them alike.
+    ids=["empty", "garbage", "no secret", "short", "not Z85", "too much for Z85", "not ASCII", "of another pair"],
 )
 def test_a_damaged_key_file_says_what_is_wrong(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "agent.key"

@@ -62,7 +62,8 @@ def test_less_than_the_weight_of_one_is_filled_up_from_the_own_vector_at_first(w
     tracker = Tracker(1)
     tracker.replace_own(np.array([6.0]), 2.0)
     tracker.update([link_with([0.0, 0.0, 1.0], [4.0, 0.0, weight])])
-    assert tracker.estimate[0] == expected
+    samples = 2.0 / weight if weight >= 1 else 2.0 + (1.0 - weight) * 2.0
+    np.testing.assert_array_equal(tracker.estimate, [expected, samples])
 
 
 def test_later_it_is_filled_up_from_the_estimate_before_and_not_from_the_own_vector() -> None:

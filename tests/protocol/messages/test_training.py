@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.codec import MAX_HEADER_BYTES, PROTOCOL_VERSION, ForeignVersionError
-from p2pnet.protocol.core.types import Array, LinkId, Message, Nonce
+from p2pnet.protocol.core.codec import MAX_HEADER_BYTES, PROTOCOL_VERSION, SPOKEN_VERSIONS, ForeignVersionError
+from p2pnet.protocol.core.types import Array, LinkId, Message, Nonce, VersionRange
 from p2pnet.protocol.messages.training import (
     KINDS,
     MAX_FIELDS,
@@ -41,6 +41,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "Mapping[str, str]": maps,
     "str": texts,
     "tuple[str, ...]": st.lists(texts, max_size=5, unique=True).map(tuple),
+    "VersionRange": st.tuples(counts, counts).map(lambda pair: VersionRange(*sorted(pair))),
     "bool": st.booleans(),
     "int": counts,
     "int | None": st.none() | counts,
@@ -195,13 +196,13 @@ def test_what_breaks_a_limit_is_refused_by_name(frames: list[bytes], said: str) 
 
 def test_a_map_of_too_many_is_refused() -> None:
     fingerprint = {str(k): "" for k in range(MAX_FIELDS + 1)}
-    hello = [PROTOCOL_VERSION, 1, [1, 1], None, fingerprint, "name", "", 0, False]
+    hello = [PROTOCOL_VERSION, 1, [1, 1], None, fingerprint, "name", "", 0, False, [2, 2], []]
     with pytest.raises(ProtocolError, match=r"Hello\.fingerprint: not a map"):
         decode([msgpack.packb(hello)])
 
 
 def test_another_version_is_told_from_garbage_and_nothing_behind_it_is_read() -> None:
-    with pytest.raises(ForeignVersionError, match=f"theirs is 99, ours is {PROTOCOL_VERSION}"):
+    with pytest.raises(ForeignVersionError, match=f"theirs is 99, ours are {SPOKEN_VERSIONS}"):
         decode([msgpack.packb([99, 4, b"never", "seen"]), b"x"])
 
 

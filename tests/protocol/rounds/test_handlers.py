@@ -145,9 +145,9 @@ def test_who_is_told_the_end_by_all_neighbors_ends_too() -> None:
 def test_a_message_over_a_link_that_is_not_open_changes_nothing() -> None:
     simulation = network(30)
     share = last_share(simulation)
-    before = simulation.machines["a"].books()
+    before = simulation.machines["a"].ledger()
     unknown = share.link_id._replace(mine=share.link_id.mine._replace(counter=99))
     lie(simulation, replace(share, link_id=unknown))
     lie(simulation, Ready(unknown, 5, -1))
-    after = simulation.machines["a"].books()
+    after = simulation.machines["a"].ledger()
     np.testing.assert_array_equal(before.mass, after.mass)

@@ -1,0 +1,92 @@
+"""What a round machine is made of, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId
+from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.tracker import Tracker, signs_of
+from p2pnet.protocol.rounds.barrier import Barrier
+from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.handlers import MessageHandlers
+from p2pnet.protocol.rounds.handshake import Handshake
+from p2pnet.protocol.rounds.liveness import Liveness
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.state import RoundState
+from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class RoundParts:
+    """The parts of one round machine; each has one reason to exist, and the machine drives them."""
+
+    state: RoundState
+    neighborhood: Neighborhood
+    barrier: Barrier
+    exchange: Exchange
+    bootstrap: Bootstrap
+    stationarity: Stationarity
+    termination: TerminationDetector
+    liveness: Liveness
+    handlers: MessageHandlers
+
+    def ledger(self) -> AgentLedger:
+        """What the agent owns and has moved over its links."""
+        return AgentLedger(
+            agent=self.neighborhood.identity.peer,
+            own=self.exchange.tracker.own,
+            mass=self.exchange.mass(),
+            links=tuple(
+                LinkLedger(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
+                for neighbor in self.neighborhood
+                if neighbor.link is not None
+            ),
+        )
+
+
+def assemble(identity: Identity, options: RoundOptions, params: Array) -> RoundParts:
+    """The parts of the round machine of one agent that begins with these parameters."""
+    timing = options.timing
+    state = RoundState(params)
+    tracker = Tracker(params.size, signs_of(identity.peer, options.n_signs))
+    stationarity = Stationarity(options.tolerance)
+    termination = TerminationDetector(options.max_diameter)
+
+    def make_link(link_id: LinkId) -> Link:
+        timer = ResendTimer(timing.resend_floor_s, timing.resend_s)
+        return Link(link_id, tracker.own.size, options.precision, timer)
+
+    neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
+    barrier = Barrier(neighborhood, options.mixing)
+    exchange = Exchange(
+        neighborhood,
+        barrier,
+        options.mixing,
+        tracker,
+        stationarity,
+        termination,
+        n_params=params.size,
+        precision=options.precision,
+        momentum=options.momentum,
+    )
+    bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors)
+    handlers = MessageHandlers(
+        state,
+        neighborhood,
+        Handshake(state, neighborhood),
+        exchange,
+        bootstrap,
+        stationarity,
+        termination,
+        timing,
+    )
+    liveness = Liveness(neighborhood, timing)
+    return RoundParts(state, neighborhood, barrier, exchange, bootstrap, stationarity, termination, liveness, handlers)
