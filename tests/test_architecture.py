@@ -46,7 +46,7 @@ LAYERS = {
     ),
     "simulation": ("errors", "protocol", "training"),
     "agent": ("errors", "catalogue", "config", "data", "protocol", "training"),
-    "testing": ("errors", "config", "protocol", "training.records", "agent"),
+    "testing": ("errors", "config", "data", "protocol", "training", "simulation", "agent"),
     "experiments": (
         *("errors", "catalogue", "optim", "protocol", "data", "training", "simulation", "testing"),
         # An experiment begins with the defaults of an agent, and writes and reads the files of one.

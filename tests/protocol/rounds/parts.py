@@ -1,24 +1,16 @@
-"""The parts of one agent's rounds, wired as the round machine wires them, and what its neighbors say."""
+"""The parts of one agent's rounds, as the round machine has them, and what its neighbors say."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from p2pnet.protocol.core.timers import ResendTimer
-from p2pnet.protocol.core.types import Array, LinkId, Nonce, PeerId
+from p2pnet.protocol.core.types import Array, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.barrier import Barrier
-from p2pnet.protocol.rounds.bootstrap import Bootstrap
-from p2pnet.protocol.rounds.exchange import Exchange
-from p2pnet.protocol.rounds.handlers import MessageHandlers
-from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing
 from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
-from p2pnet.protocol.rounds.neighborhood import Neighborhood
-from p2pnet.protocol.rounds.state import RoundState
-from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.parts import assemble
 from p2pnet.protocol.rounds.timing import Timing
 
 N_PARAMS = 2
@@ -39,34 +31,19 @@ class Parts:
     ) -> None:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
-        self.state = RoundState(np.zeros(N_PARAMS))
-        self.neighborhood = Neighborhood(Identity(me, me, 1, {}), make_link, self.timing.suspect_limit_s)
-        self.tracker = Tracker(N_PARAMS)
-        self.stationarity = Stationarity(tolerance=1e-3)
-        self.termination = TerminationDetector(max_diameter=2)
-        self.barrier = Barrier(self.neighborhood, self.mixing)
-        self.exchange = Exchange(
-            self.neighborhood,
-            self.barrier,
-            self.mixing,
-            self.tracker,
-            self.stationarity,
-            self.termination,
-            n_params=N_PARAMS,
-            precision=64,
+        options = RoundOptions(
+            1000,
             momentum=momentum,
+            expected_neighbors=expected_neighbors,
+            max_diameter=2,
+            tolerance=1e-3,
+            mixing=self.mixing,
+            timing=self.timing,
         )
-        self.bootstrap = Bootstrap(self.state, self.neighborhood, self.exchange, self.timing, expected_neighbors)
-        self.handlers = MessageHandlers(
-            self.state,
-            self.neighborhood,
-            Handshake(self.state, self.neighborhood),
-            self.exchange,
-            self.bootstrap,
-            self.stationarity,
-            self.termination,
-            self.timing,
-        )
+        self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS))
+        self.state, self.neighborhood, self.barrier = parts.state, parts.neighborhood, parts.barrier
+        self.exchange, self.tracker = parts.exchange, parts.exchange.tracker
+        self.bootstrap, self.termination, self.handlers = parts.bootstrap, parts.termination, parts.handlers
         for peer in neighbors:
             self.join(peer)
 
@@ -122,7 +99,3 @@ class Parts:
         """The share has come."""
         self.link(peer).accept(share, self.state.round, now)
         self.neighbor(peer).last_heard_at = now
-
-
-def make_link(link_id: LinkId) -> Link:
-    return Link(link_id, size=N_MASS, precision=64, timer=ResendTimer(0.2, 1.0))

@@ -1,0 +1,31 @@
+"""The parts of a round machine belong together: they share one state, one table of neighbors and one tracker."""
+
+import numpy as np
+
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.parts import assemble
+from tests.protocol.rounds.parts import N_PARAMS, Parts
+
+
+def test_links_have_room_for_the_parameters_the_signs_and_two_numbers() -> None:
+    parts = assemble(Identity("me", "me", 1, {}), RoundOptions(10, n_signs=16), np.zeros(3))
+    assert parts.exchange.tracker.own.shape == (3 + 16 + 2,)
+
+
+def test_the_ledger_has_what_was_given_over_every_link_and_the_mass_is_what_is_left() -> None:
+    parts = Parts("ann", "bob")
+    parts.exchange.evaluated(np.arange(1.0, N_PARAMS + 1), 3.0)
+    parts.exchange.give(0, np.zeros(N_PARAMS), 1.0, is_quiet=False, now=0.0, heard_since=0.0)
+    ledger = parts.all.ledger()
+    assert [link.peer for link in ledger.links] == ["ann", "bob"]
+    assert all(link.sent.any() for link in ledger.links)
+    np.testing.assert_allclose(ledger.mass, ledger.own - sum(link.sent for link in ledger.links), rtol=1e-12)
+
+
+def test_what_is_heard_reaches_the_part_that_it_is_for() -> None:
+    parts = Parts("ann")
+    parts.handlers.received("ann", parts.share("ann", 0, stop_round=9), 1.0)
+    assert parts.barrier.has_news
+    assert parts.termination.stop_round == 9
+    assert parts.all.stationarity.first_residual == 1.0
