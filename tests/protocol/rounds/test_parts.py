@@ -25,6 +25,7 @@ def test_the_ledger_has_what_was_given_over_every_link_and_the_mass_is_what_is_l
 
 def test_what_is_heard_reaches_the_part_that_it_is_for() -> None:
     parts = Parts("ann")
+    parts.termination.begin_round(is_quiet=True)  # an agent that has never been quiet believes no last round
     parts.handlers.received("ann", parts.share("ann", 0, stop_round=9), 1.0)
     assert parts.barrier.has_news
     assert parts.termination.stop_round == 9
