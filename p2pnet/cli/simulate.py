@@ -19,7 +19,8 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
 @network_options(
     agents="How many agents, up to 10,000.",
     topology=f"{', '.join(topology_forms())}, or a FILE with an edge a line and a blank line "
-    "between the graphs that rounds take in turn.",
+    "between the graphs that rounds take in turn. overlay: up to 1,000 agents find each other from a seed, agree on "
+    "statistics, and choose their neighbors.",
     data=f"digits, breast-cancer, diabetes, wine, iris, {DATA_FILES}, "
     "synthetic:regression:ROWS:INPUTS or synthetic:classification:ROWS:INPUTS:CLASSES.",
 )
@@ -83,7 +84,7 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
     default=0.0,
     metavar="P",
     help="Chance of each agent to crash in a round; it returns empty. Two agents always stay, and in the last 50 "
-    "rounds no agent crashes.",
+    "rounds no agent crashes (overlay: 250).",
 )
 @click.option(
     "--speeds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import final
@@ -14,7 +14,7 @@ from p2pnet.errors import ConfigError
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.simulator import Simulator
-from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.simulation.virtual_network import Conditions, Edge
 
 ROUND_S = 0.1
 """Latency of a network with faults: without any, a round would take about that long."""
@@ -22,6 +22,8 @@ ROUNDS_DOWN = 25
 """How long an agent that has crashed is gone: long enough for its neighbors to close their links with it."""
 CALM_ROUNDS = 2 * ROUNDS_DOWN
 """So many before the end nobody crashes any more: nobody is to be away when the others end."""
+CALM_ROUNDS_FOUND = 250
+"""The same for agents that must find each other again: a lost attempt to dial alone costs them 50 rounds' time."""
 MAX_LOSS_RATE = 0.95
 """With more, agents take each other for gone before anything has come through."""
 MAX_DELAY_ROUNDS = 1000.0
@@ -114,19 +116,26 @@ class FaultInjector:
         simulation: Simulator,
         start: Callable[[str, int], None],
         names: Sequence[str],
-        n_edges: int,
+        edges: Iterable[Edge],
         rng: np.random.Generator,
+        calm_rounds: int = CALM_ROUNDS,
     ) -> None:
-        """`start` adds an agent by name and incarnation to the simulation."""
+        """`start` adds an agent by name and life, counted from 1, to the simulation. `edges` are the pairs that have
+        links from the beginning; agents that find each other have none.
+        """
         self._faults = faults
         self._simulation = simulation
         self._start = start
         self._names = names
-        self._n_edges = n_edges
+        self._pairs = {frozenset(pair) for pair in edges}
+        """Those that have had a link so far."""
         self._rng = rng
-        self._incarnations = dict.fromkeys(names, 1)
+        self._calm_rounds = calm_rounds
+        self._lives = dict.fromkeys(names, 1)
         self._back_at: dict[str, float] = {}
         self._is_cut = False
+        self._has_begun = False
+        """Whether all have been in their rounds at one time; before, no agent crashes, for crashes are by rounds."""
         self._rounds_lost_before = 0
         """In lives that have ended."""
         self._links_opened_before = 0
@@ -138,6 +147,7 @@ class FaultInjector:
         newest_round, begun_at = 0, simulation.now
         while not self._is_over and simulation.now < min(begun_at + patience_s, deadline):
             simulation.run(until=lambda: simulation.is_over, deadline=simulation.now + ROUND_S)
+            self._has_begun = self._has_begun or len(simulation.machines) == simulation.n_alive
             self._crash_and_return()
             self._cut_and_heal()
             record.append(self._moment())
@@ -147,47 +157,56 @@ class FaultInjector:
 
     @property
     def _is_over(self) -> bool:
-        """Whether all have closed, but for those that have come back too late to find anybody."""
+        """Whether all have closed, but for those that have come back too late to find another agent."""
         phases = {machine.phase for machine in self._simulation.machines.values()}
         return Phase.CLOSED in phases and phases <= {Phase.CLOSED, Phase.BOOTSTRAPPING}
 
     def _crash_and_return(self) -> None:
         machines = self._simulation.machines
-        is_ending = any(machine.last_round - machine.round < CALM_ROUNDS for machine in machines.values())
+        is_ending = any(machine.last_round - machine.round < self._calm_rounds for machine in machines.values())
         for name in self._names:
             if name in self._back_at:
                 if self._simulation.now >= self._back_at[name] or is_ending:
                     del self._back_at[name]
-                    self._incarnations[name] += 1
-                    self._start(name, self._incarnations[name])
-            elif not is_ending and self._simulation.n_alive > MIN_ALIVE and self._rng.random() < self._faults.churn:
-                self._rounds_lost_before += machines[name].n_rounds_lost
-                self._links_opened_before += machines[name].neighborhood.n_opened
+                    self._lives[name] += 1
+                    self._start(name, self._lives[name])
+            elif (
+                self._has_begun
+                and not is_ending
+                and self._simulation.n_alive > MIN_ALIVE
+                and self._rng.random() < self._faults.churn
+            ):
+                if (machine := machines.get(name)) is not None:
+                    self._rounds_lost_before += machine.n_rounds_lost
+                    self._links_opened_before += machine.neighborhood.n_opened
                 self._simulation.crash(name)
                 self._back_at[name] = self._simulation.now + ROUNDS_DOWN * ROUND_S
 
     def _cut_and_heal(self) -> None:
         if self._faults.cut is None:
             return
+        first, last = self._faults.cut
         rounds = [machine.round for machine in self._simulation.machines.values()]
-        if not self._is_cut and min(rounds) >= self._faults.cut[0] and max(rounds) < self._faults.cut[1]:
+        if not self._is_cut and self._has_begun and min(rounds, default=0) >= first and max(rounds, default=0) < last:
             self._is_cut = True
             half = len(self._names) // 2
             self._simulation.network.cut((one, other) for one in self._names[:half] for other in self._names[half:])
-        elif self._is_cut and max(rounds) >= self._faults.cut[1]:
+        elif self._is_cut and max(rounds, default=0) >= last:
             self._is_cut = False
             self._simulation.network.heal()
 
     def _moment(self) -> NetworkSnapshot:
         machines = self._simulation.machines.values()
+        for peer, machine in self._simulation.machines.items():
+            self._pairs.update(frozenset((peer, neighbor.peer)) for neighbor, _ in machine.neighborhood.open())
         n_opened = self._links_opened_before + sum(machine.neighborhood.n_opened for machine in machines)
         return NetworkSnapshot(
             seconds=self._simulation.now,
-            round=max(machine.round for machine in machines),
-            agents=len(machines),
+            round=max((machine.round for machine in machines), default=0),
+            agents=self._simulation.n_alive,
             messages_lost=self._simulation.n_lost,
             rounds_lost=self._rounds_lost_before + sum(machine.n_rounds_lost for machine in machines),
-            links_reopened=max(n_opened // 2 - self._n_edges, 0),
+            links_reopened=max(n_opened // 2 - len(self._pairs), 0),
             conservation_error=self._simulation.conservation_error(),
         )
 

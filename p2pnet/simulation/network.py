@@ -1,4 +1,8 @@
-"""The agents of a simulation: a machine and a learner each, joined by a graph's edges, run until all have ended."""
+"""The agents of a simulation: a node and a learner each, run until all have ended.
+
+They are wired by a graph's edges and train at once; or they are whole nodes that find each other from a seed, and agree
+on feature statistics before they train.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,36 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from typing import final
 
 import numpy as np
 
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.core.events import Prepared
+from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
-from p2pnet.simulation.faults import FaultInjector, Faults, NetworkSnapshot
+from p2pnet.simulation.faults import CALM_ROUNDS, CALM_ROUNDS_FOUND, FaultInjector, Faults, NetworkSnapshot
 from p2pnet.simulation.graphs import Edge, diameter_bound, neighbors_of, union
 from p2pnet.simulation.processes import Meet, in_processes, run_with_others
 from p2pnet.simulation.recording import ParameterTrace, Recorder, WorkCounters
 from p2pnet.simulation.rounds_only import wired_agent
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.simulation.whole_nodes import WholeAgent, make_whole_node
 from p2pnet.training.learner import Learner
 from p2pnet.training.records import AgentOutcome, Result
 
+MAX_DIAMETER_FOUND = 32
+"""The bound on the diameter where the graph is not known: an agent's own default."""
 DEADLINE_S = 1e7
 """Virtual time after which a network that has not ended never will."""
 
@@ -53,6 +64,8 @@ class Graphs:
     @property
     def max_diameter(self) -> int:
         """A bound on the rounds that word takes from any agent to any other."""
+        if not self.edges:
+            return MAX_DIAMETER_FOUND
         return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
 
     def mixings(self, names: Sequence[str]) -> list[Mixing]:
@@ -116,10 +129,17 @@ class Plan:
     make_learner: Callable[[int], Learner]
     make_recorder: Callable[[int, Learner], Recorder]
     seed: int
+    statistics: Callable[[int], LocalStatistics] | None = None
+    """of each agent's samples, which the agents agree on once they have found each other; None: they are wired"""
 
     @property
     def names(self) -> list[str]:
         return names_of(self.graphs.n_agents)
+
+    @property
+    def faults_met(self) -> Faults | None:
+        """Those that were asked for; none of any kind where agents find each other over a network that is well."""
+        return Faults() if self.faults is None and self.statistics is not None else self.faults
 
 
 def names_of(n_agents: int) -> list[str]:
@@ -129,17 +149,20 @@ def names_of(n_agents: int) -> list[str]:
 def train_network(plan: Plan, n_processes: int) -> Trained:
     """Run the agents to their end, in so many processes; TrainingError if they do not end.
 
-    The number of processes changes nothing but the time. With faults it must be 1: their chance is one for all.
+    The number of processes changes nothing but the time. With faults, and where the agents find each other, it must be
+    1: chance is one for all.
     """
-    n_agents = plan.graphs.n_agents
-    if plan.faults is not None:
+    n_agents, names = plan.graphs.n_agents, plan.names
+    if plan.faults_met is not None:
         part = _Part(plan, range(n_agents))
         chance = np.random.default_rng([plan.seed, 1])
-        ordeal = FaultInjector(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
-        record = ordeal.run(DEADLINE_S, plan.faults.patience_s(plan.protocol.pace_s))
+        edges = [(names[j], names[k]) for j, k in plan.graphs.edges]
+        calm_rounds = CALM_ROUNDS if plan.statistics is None else CALM_ROUNDS_FOUND
+        injector = FaultInjector(plan.faults_met, part.simulation, part.start, names, edges, chance, calm_rounds)
+        record = injector.run(DEADLINE_S, plan.faults_met.patience_s(plan.protocol.pace_s))
         return Trained(part.trained(), peak_rss_mb(), record)
     bounds = np.linspace(0, n_agents, n_processes + 1).astype(int).tolist()
-    place = {name: k for k, name in enumerate(plan.names)}
+    place = {name: k for k, name in enumerate(names)}
 
     def part_of(name: str) -> int:
         return bisect_right(bounds, place[name]) - 1
@@ -165,8 +188,9 @@ class _Part:
         self._max_diameter = plan.graphs.max_diameter
         self._mixings = plan.graphs.mixings(names)
         self._recorders: dict[str, Recorder] = {}
-        conditions = Conditions() if plan.faults is None else plan.faults.conditions(names)
-        oracle = None if plan.faults is None else ConservationOracle(plan.protocol.n_signs)
+        faults = plan.faults_met
+        conditions = Conditions() if faults is None else faults.conditions(names)
+        oracle = None if faults is None else ConservationOracle(plan.protocol.n_signs)
         elsewhere = frozenset(names).difference(names[k] for k in places)
         self.simulation = Simulator(conditions, plan.seed, oracle, elsewhere)
         for k in places:
@@ -178,16 +202,16 @@ class _Part:
         edges = [(j, k) for j, k in plan.graphs.edges if j in places or k in places]
         self.simulation.connect((names[j], names[k]) for j, k in edges)
 
-    def start(self, name: str, incarnation: int) -> None:
+    def start(self, name: str, life: int) -> None:
         """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
-        k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults
+        k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults_met
         options = RoundOptions(
             max_rounds=protocol.rounds,
             exchanges=protocol.exchanges,
             is_gradient_first=protocol.is_gradient_first,
             n_signs=protocol.n_signs,
             momentum=protocol.momentum,
-            expected_neighbors=len(self._neighbors[k]),
+            expected_neighbors=len(self._neighbors[k]) or 1,
             max_diameter=self._max_diameter,
             tolerance=protocol.tolerance,
             precision=protocol.precision,
@@ -195,10 +219,32 @@ class _Part:
             timing=Timing(round_pace_s=protocol.pace_s) if faults is None else faults.timing(k, protocol.pace_s),
         )
         recorder = self._recorders[name]
-        if incarnation > 1:
+        if life > 1:
             recorder.begin_again(self._plan.make_learner(k))
-        identity = Identity(name, name, incarnation, {})
-        self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder))
+        if self._plan.statistics is None:
+            identity = Identity(name, name, life, {})
+            self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder))
+        else:
+            self._start_whole_node(name, life, options, self._plan.statistics(k), recorder)
+
+    def _start_whole_node(
+        self, name: str, life: int, options: RoundOptions, statistics: LocalStatistics, recorder: Recorder
+    ) -> None:
+        """Start an agent that knows seeds only. The samples are scaled already: what is found decides who trains with
+        whom, and changes nothing of the samples.
+        """
+
+        def prepare(found: FeatureStatistics | None) -> tuple[Prepared, Learner]:
+            fingerprint = {} if found is None else {SURVEY_FIELD: found.survey}
+            return Prepared(fingerprint, self._plan.params), recorder
+
+        # One in each half, so that an agent finds others as well where the network is cut.
+        seeds = [self._names[place] for place in (0, len(self._names) // 2) if place != self._place[name]]
+        agent = WholeAgent(name=name, prepare=prepare, options=options, statistics=statistics, seeds=seeds)
+        rng = Random(f"{self._plan.seed} {name} {life}")  # noqa: S311  (a simulation's)
+        # Each life takes two incarnations: one for the statistics stage, one for training.
+        node, _ = make_whole_node(agent, 2 * life, rng)
+        self.simulation.add(name, node, prepare)
 
     def trained(self) -> list[TrainedAgent]:
         """What has become of the agents; TrainingError if one has not come to its end."""
@@ -207,7 +253,7 @@ class _Part:
     def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
         machine = self.simulation.machines.get(name)
         if machine is None or machine.phase is not Phase.CLOSED:
-            state = "gone" if machine is None else f"still {machine.phase.value} in round {machine.round}"
+            state = "without a model" if machine is None else f"still {machine.phase.value} in round {machine.round}"
             faults = self._plan.faults
             if faults is None:
                 raise TrainingError(f"{name}: {state} when nothing happened any more")

@@ -116,10 +116,14 @@ class WholeNodes:
         self.simulator.add(agent.name, node, agent.prepare, agent.admits, agent.outgoing)
 
     def restart(self, name: PeerId, *, is_state_lost: bool = False) -> None:
-        """Start an agent again; where the state directory is lost, the clock alone makes its incarnation."""
+        """Start an agent again, as it was set up, with its state directory or with none."""
         if is_state_lost:
-            self._incarnations.pop(name, None)
+            self.lose_state(name)
         self.start(self._agents[name])
+
+    def lose_state(self, name: PeerId) -> None:
+        """Remove an agent's state directory: the clock alone makes its next incarnation."""
+        self._incarnations.pop(name, None)
 
     def crash(self, names: Iterable[PeerId]) -> None:
         """End processes without a word: their connections close, and dialing them is refused."""
@@ -169,6 +173,10 @@ class WholeNodes:
     def names(self) -> list[PeerId]:
         """The agents whose processes run."""
         return [name for name in self._sessions if self.phase(name) is not Phase.CLOSED]
+
+    def incarnation(self, name: PeerId) -> int:
+        """What the agent's state directory says; 0 where there is none."""
+        return self._incarnations.get(name, 0)
 
     def phase(self, name: PeerId) -> Phase | None:
         """That of the agent's training; None before it is prepared."""

@@ -151,7 +151,7 @@ def test_a_wrong_term_is_told_what_would_be_right(text: str, said: str) -> None:
 
 def test_the_forms_of_a_topology_show_what_may_be_left_out() -> None:
     assert {"random", "random:P", "regular:D"} < set(topology_forms(is_changing=False))
-    assert topology_forms(is_changing=True) == ("one-peer-exponential", "matching")
+    assert topology_forms(is_changing=True) == ("one-peer-exponential", "matching", "overlay")
 
 
 def test_the_default_loss_of_a_task_is_the_first_for_it() -> None:

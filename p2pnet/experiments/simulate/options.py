@@ -18,9 +18,10 @@ from p2pnet.data.sharding import PartitionName
 from p2pnet.data.synthetic import PREFIX, parse_synthetic
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.options import ExperimentOptions, require, require_term
-from p2pnet.experiments.topologies.by_name import is_fixed
+from p2pnet.experiments.topologies.by_name import is_fixed, is_found
 from p2pnet.simulation.faults import (
     CALM_ROUNDS,
+    CALM_ROUNDS_FOUND,
     MAX_DELAY_ROUNDS,
     MAX_LOSS_RATE,
     MIN_ALIVE,
@@ -35,6 +36,8 @@ MANY_AGENTS = 100
 """From here on processes gain more than it costs to start them."""
 MAX_AGENTS_FULL = 500
 """More would have over a hundred thousand links, with several vectors at each end."""
+MAX_AGENTS_OVERLAY = 1_000
+"""Each of them knows all others, so memory grows by the square."""
 
 
 @final
@@ -91,6 +94,9 @@ class SimulateOptions(ExperimentOptions):
         require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
         if self.topology == "full":
             require(self.agents <= MAX_AGENTS_FULL, "--agents", self.agents, f"full has {MAX_AGENTS_FULL} at most")
+        if is_found(self.topology):
+            reason = f"an overlay has {MAX_AGENTS_OVERLAY} at most"
+            require(self.agents <= MAX_AGENTS_OVERLAY, "--agents", self.agents, reason)
         if self.topology.partition(":")[0] in TOPOLOGIES:
             require_term("--topology", self.topology, TOPOLOGIES.parse)
         if self.data.startswith(PREFIX):
@@ -121,8 +127,9 @@ class SimulateOptions(ExperimentOptions):
             require(0 <= amount <= most, name, amount, f"must be from 0 to {most:g}")
         if self.churn > 0.0:
             require(self.agents > MIN_ALIVE, "--churn", self.churn, f"needs more agents: {MIN_ALIVE} always stay")
-            reason = f"needs more rounds: in the last {CALM_ROUNDS} no agent crashes"
-            require(self.rounds > CALM_ROUNDS, "--churn", self.churn, reason)
+            calm_rounds = CALM_ROUNDS_FOUND if self.is_found else CALM_ROUNDS
+            reason = f"needs more rounds: in the last {calm_rounds} no agent crashes"
+            require(self.rounds > calm_rounds, "--churn", self.churn, reason)
         if self.cut is not None:
             first, last = self.cut
             require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
@@ -134,6 +141,11 @@ class SimulateOptions(ExperimentOptions):
             require(self.is_in_step, "--processes", self.processes, reason)
         if self.algorithm in ("alone", "central"):
             require(self.faults is None, "--algorithm", self.algorithm, "has no network that faults could strike")
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the agents find each other, and choose their neighbors themselves."""
+        return is_found(self.topology) and self.algorithm not in ("alone", "central")
 
     @property
     def exchanges_used(self) -> int | None:

@@ -12,6 +12,8 @@ import click
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from p2pnet.data.samples import Samples
+from p2pnet.data.scaling import is_target_scaled, moments
 from p2pnet.experiments.report.baselines import train_baselines
 from p2pnet.experiments.report.files import make_directory, write_report, writing_to
 from p2pnet.experiments.report.outcome import NetworkOutcome
@@ -29,10 +31,12 @@ from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.experiments.topologies.by_name import make_graphs
 from p2pnet.experiments.workload import Workload
 from p2pnet.protocol.links.tracker import N_SIGNS
+from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.simulation.faults import NetworkSnapshot, write_record
 from p2pnet.simulation.network import Graphs, Plan, Protocol, Trained, names_of, peak_rss_mb, train_network
 from p2pnet.simulation.recording import ParameterTrace, Recorder
 from p2pnet.training.learner import Learner
+from p2pnet.training.problem import Problem
 
 BASELINES_TIME_LIMIT_S = 120.0
 MAX_SHARDS_ALONE = 32
@@ -152,5 +156,12 @@ def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_
         make_learner=lambda k: make_learner(k, shards[k]),
         make_recorder=make_recorder,
         seed=options.seed,
+        statistics=(lambda k: _statistics(shards[k], workload.problem)) if options.is_found else None,
     )
     return train_network(plan, options.processes_used)
+
+
+def _statistics(shard: Samples, problem: Problem) -> LocalStatistics:
+    """What one agent contributes to the feature statistics."""
+    n_samples = float(shard.n_samples if shard.weights is None else shard.weights.sum())
+    return LocalStatistics(n_samples, *moments(shard, is_target_scaled(shard, problem.loss.name)))

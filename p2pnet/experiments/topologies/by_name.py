@@ -48,6 +48,12 @@ def is_fixed(name: str) -> bool:
     return kind in TOPOLOGIES and not TOPOLOGIES[kind].is_changing
 
 
+def is_found(name: str) -> bool:
+    """Whether the agents find each other, and choose their neighbors themselves."""
+    kind = name.partition(":")[0]
+    return kind in TOPOLOGIES and TOPOLOGIES[kind].is_found
+
+
 def parse_fixed(text: str) -> Term:
     """The topology that `text` stands for; ValueError where there is none that stays the same."""
     if text.partition(":")[0] in TOPOLOGIES and not is_fixed(text):

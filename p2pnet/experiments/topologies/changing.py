@@ -15,6 +15,11 @@ def one_peer_exponential(n_agents: int, rng: np.random.Generator) -> list[list[E
     return [circulant(n_agents, [2**power]) for power in range(max((n_agents - 1).bit_length(), 1))]
 
 
+def overlay(n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:  # noqa: ARG001
+    """No edges: the agents find each other from a seed, and choose their neighbors by gossip."""
+    return [[]]
+
+
 def matchings(n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:
     """Each agent is joined with one other (but one agent where N is odd), anew in 2 ⌈log₂ N⌉ rounds."""
     n_graphs = max(2 * (n_agents - 1).bit_length(), 1)
