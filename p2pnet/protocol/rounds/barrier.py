@@ -11,6 +11,9 @@ from p2pnet.protocol.rounds.mixing import Mixing
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 
+ROUNDS_TO_A_TURN = 2
+"""A neighbor's turn comes within this many rounds for each neighbor that takes part, or is not counted on."""
+
 
 @final
 class Barrier:
@@ -23,15 +26,19 @@ class Barrier:
         self._raised_at = 0.0
 
     def raise_for(
-        self, taking_part: Collection[Neighbor], taken: Collection[PeerId], heard_since: float, now: float
+        self, round_: int, taking_part: Collection[Neighbor], taken: Collection[PeerId], heard_since: float, now: float
     ) -> None:
         """Await, of the neighbors that take part and whose parameters are taken in this round, those that keep up.
 
-        Where no neighbor that keeps up has said anything since the time given, the late ones are awaited too.
+        Where no neighbor that keeps up, and that this agent takes from soon, has said anything since the time given,
+        the late ones are awaited too.
         """
         awaited = [n for n in taking_part if n.peer in taken]
         self._awaited = {n.peer for n in awaited if not n.is_lagging}
-        if not any(n.last_heard_at >= heard_since and not n.is_lagging for n in taking_part):
+        # A neighbor whose turn never comes, as most in a schedule of partners, holds this agent back in no round.
+        soon = range(round_, round_ + ROUNDS_TO_A_TURN * len(taking_part))
+        prompt = (n.peer for n in taking_part if n.last_heard_at >= heard_since and not n.is_lagging)
+        if not any(self._mixing.meets(peer, turn) for peer in prompt for turn in soon):
             # With no prompt neighbor around, waiting for the late still beats running ahead alone.
             self._awaited = {n.peer for n in awaited}
         self._raised_at = now

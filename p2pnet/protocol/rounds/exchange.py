@@ -148,7 +148,7 @@ class Exchange:
         # A neighbor that came after the last announcement is counted, lest the weights add up to more than one.
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
-        self._barrier.raise_for([n for n, _ in taking_part], self._weights.taken, heard_since, now)
+        self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
         self._own_proposal = proposal
         self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
         self.announced_degree = len(taking_part)

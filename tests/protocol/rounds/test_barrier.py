@@ -14,7 +14,7 @@ PEERS = ("ann", "bob", "cy")
 
 
 def raised(parts: Parts, heard_since: float = 0.0, now: float = 0.0) -> Barrier:
-    parts.barrier.raise_for([neighbor for neighbor, _ in parts.neighborhood.open()], PEERS, heard_since, now)
+    parts.barrier.raise_for(0, [neighbor for neighbor, _ in parts.neighborhood.open()], PEERS, heard_since, now)
     return parts.barrier
 
 
@@ -23,7 +23,7 @@ def test_a_round_waits_until_the_share_of_every_neighbor_has_come_that_is_taken_
     come: set[str], taken: set[str]
 ) -> None:
     parts = Parts(*PEERS)
-    parts.barrier.raise_for([neighbor for neighbor, _ in parts.neighborhood.open()], taken, 0.0, 0.0)
+    parts.barrier.raise_for(0, [neighbor for neighbor, _ in parts.neighborhood.open()], taken, 0.0, 0.0)
     for peer in come:
         parts.hear(peer, parts.share(peer, 0))
     assert parts.barrier.is_waiting(0) == bool(taken - come)
@@ -106,3 +106,17 @@ def test_an_agent_is_waited_for_by_the_neighbors_it_meets_that_have_shared_the_r
     parts.hear(meeting, parts.share(meeting, 0))
     assert parts.barrier.is_waited_for(0)
     assert not parts.barrier.is_waited_for(1)
+
+
+def test_a_prompt_neighbor_whose_turn_never_comes_does_not_make_a_round_run_ahead_of_late_ones() -> None:
+    members = ("me", "next", "ann", "bob", "across", "cy", "dan", "last")
+    parts = Parts(*members[1:], mixing=OnePeerExponential("me", members))
+    for neighbor, _ in parts.neighborhood.open():
+        neighbor.n_missed = MAX_MISSED
+    never = next(peer for peer in members[1:] if not any(parts.mixing.meets(peer, turn) for turn in range(8)))
+    prompt = parts.neighbor(never)
+    prompt.n_missed, prompt.last_heard_at = 0, 5.0
+    partner = next(peer for peer in members[1:] if parts.mixing.meets(peer, 0))
+    neighbors = [neighbor for neighbor, _ in parts.neighborhood.open()]
+    parts.barrier.raise_for(0, neighbors, {partner}, 5.0, 5.0)
+    assert parts.barrier.is_waiting(0)
