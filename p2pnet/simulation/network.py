@@ -1,4 +1,4 @@
-"""The agents of a simulation: a machine and a learner each, joined by a graph's edges, run until all have ended."""
+"""Simulated training: agents on the edges of a graph, each a node with a learner, run until all have ended."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.training.learner import Learner
 
 DEADLINE_S = 1e7
-"""Virtual time after which a network that has not ended never will."""
+"""The virtual time after which a run that has not ended is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """Who is whose neighbor: the graphs that the rounds take in turn, one where it stays the same."""
+    """The communication graphs that the rounds use in turn; a single graph where the topology is fixed."""
 
     name: str
     n_agents: int
@@ -53,11 +53,11 @@ class Graphs:
 
     @property
     def max_diameter(self) -> int:
-        """A bound on the rounds that word takes from any agent to any other."""
+        """A bound on the rounds that information takes from any agent to any other."""
         return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
 
     def mixings(self, names: Sequence[str]) -> list[Mixing]:
-        """Each agent's rule for its weights; one-peer exponential graphs are directed, with weight ½."""
+        """The mixing rule of each agent; one-peer exponential graphs are directed, with weight ½."""
         if not self.is_changing:
             return [MetropolisMixing()] * self.n_agents
         if self.name == "one-peer-exponential":
@@ -72,7 +72,7 @@ class Graphs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How the agents exchange."""
+    """Options of the rounds, equal for all agents."""
 
     rounds: int
     exchanges: int | None
@@ -86,34 +86,34 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class TrainedAgent:
-    """What became of one agent."""
+    """The outcome of one agent: result, work counters, and traced parameters."""
 
     outcome: AgentOutcome
-    effort: WorkCounters
-    trail: ParameterTrace
-    """its parameters at the beginning of the rounds that were asked for"""
+    work: WorkCounters
+    trace: ParameterTrace
+    """its parameters at the beginning of the traced rounds"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of a network."""
+    """The outcome of a simulated network."""
 
     agents: Sequence[TrainedAgent]
     peak_rss_mb: float
     """of all processes together"""
     record: Sequence[NetworkSnapshot] = ()
-    """of a network with faults"""
+    """snapshots of a network with faults"""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a network's agents need to begin, and to begin again."""
+    """What is needed to start, and restart, the agents of a network."""
 
     graphs: Graphs
     protocol: Protocol
     faults: Faults | None
     params: Array
-    """with which all begin"""
+    """initial parameters of all agents"""
     make_learner: Callable[[int], Learner]
     make_recorder: Callable[[int, Learner], Recorder]
     seed: int
@@ -128,16 +128,16 @@ def names_of(n_agents: int) -> list[str]:
 
 
 def train_network(plan: Plan, n_processes: int) -> Trained:
-    """Run the agents to their end, in so many processes; TrainingError if they do not end.
+    """Simulate the agents until all have ended, in `n_processes` processes; TrainingError if they do not end.
 
-    The number of processes changes nothing but the time. With faults it must be 1: their chance is one for all.
+    The number of processes does not change results. With faults it must be 1, since all agents share one random source.
     """
     n_agents = plan.graphs.n_agents
     if plan.faults is not None:
         part = _Part(plan, range(n_agents))
         chance = np.random.default_rng([plan.seed, 1])
-        ordeal = FaultInjector(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
-        record = ordeal.run(DEADLINE_S, plan.faults.patience_s(plan.protocol.pace_s))
+        injector = FaultInjector(plan.faults, part.simulation, part.start, plan.names, len(plan.graphs.edges), chance)
+        record = injector.run(DEADLINE_S, plan.faults.patience_s(plan.protocol.pace_s))
         return Trained(part.trained(), peak_rss_mb(), record)
     bounds = np.linspace(0, n_agents, n_processes + 1).astype(int).tolist()
     place = {name: k for k, name in enumerate(plan.names)}
@@ -156,7 +156,7 @@ def train_network(plan: Plan, n_processes: int) -> Trained:
 
 @final
 class _Part:
-    """Some of the agents of a network, about to start; all others are elsewhere."""
+    """The agents of a network that one process simulates."""
 
     def __init__(self, plan: Plan, places: range) -> None:
         self._plan = plan
@@ -180,7 +180,7 @@ class _Part:
         self.simulation.connect((names[j], names[k]) for j, k in edges)
 
     def start(self, name: str, incarnation: int) -> None:
-        """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
+        """Start an agent; after a crash, without any of its earlier state."""
         k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults
         options = RoundOptions(
             max_rounds=protocol.rounds,
@@ -202,7 +202,7 @@ class _Part:
         self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder))
 
     def trained(self) -> list[TrainedAgent]:
-        """What has become of the agents; TrainingError if one has not come to its end."""
+        """The outcomes of the agents; TrainingError if an agent has not ended."""
         return [self._trained(name, recorder) for name, recorder in self._recorders.items()]
 
     def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
@@ -226,7 +226,7 @@ def trained_agent(
     params: Array,
     n_rounds: int,
     is_converged: bool,
-    books: AgentLedger,
+    ledger: AgentLedger,
     recorder: Recorder,
     bytes_sent: int = 0,
 ) -> TrainedAgent:
@@ -242,9 +242,9 @@ def trained_agent(
         n_rejected={},
     )
     params = recorder.learner.feasible(params).astype(np.float64, copy=False)
-    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), books), recorder.effort(), recorder.trail)
+    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), ledger), recorder.work(), recorder.trace)
 
 
 def peak_rss_mb() -> float:
-    """Of this process so far."""
+    """The peak resident set size of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -19,7 +19,7 @@ class AgentOutcome:
     result: Result
     params: NDArray[np.float64] = field(repr=False)
     history: Sequence[RoundRecord] = field(repr=False)
-    books: AgentLedger = field(repr=False)
+    ledger: AgentLedger = field(repr=False)
 
     @property
     def name(self) -> str:

@@ -107,7 +107,7 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
         bytes_sent_total=sum(result.bytes_sent for result in results),
         peak_rss_mb_max=max(result.peak_rss_mb for result in results),
         messages_dropped=sum(result.n_messages_dropped for result in results),
-        conservation_error=conservation_error([agent.books for agent in network.agents]),
+        conservation_error=conservation_error([agent.ledger for agent in network.agents]),
     )
 
 

@@ -90,7 +90,7 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
     with _without_overflow_warnings():
         summary = summarize_simulation(options, workload, network, baselines, trained)
-    trails = {agent.outcome.name: agent.trail for agent in trained.agents if agent.outcome.history}
+    trails = {agent.outcome.name: agent.trace for agent in trained.agents if agent.outcome.history}
     return Simulated(workload, network, summary, trails, trained.record)
 
 

@@ -58,7 +58,7 @@ def summarize_simulation(
     trained: Trained,
 ) -> SimulationSummary:
     """The summary of a simulation with these options."""
-    efforts = [agent.effort for agent in trained.agents]
+    work = [agent.work for agent in trained.agents]
     last = trained.record[-1] if trained.record else None
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
@@ -75,9 +75,9 @@ def summarize_simulation(
         test_metric_at_mean=problem.metric(workload.test)(mean),
         stationarity=stationarity_at(problem, workload, mean),
         stationarity_first=stationarity_at(problem, workload, problem.first_params()),
-        local_steps=max(effort.n_steps for effort in efforts),
-        local_iterations=sum(effort.n_iterations for effort in efforts),
-        gradient_evaluations=sum(effort.n_gradients for effort in efforts),
+        local_steps=max(done.n_steps for done in work),
+        local_iterations=sum(done.n_iterations for done in work),
+        gradient_evaluations=sum(done.n_gradients for done in work),
         messages_lost=last.messages_lost if last else 0,
         rounds_lost=last.rounds_lost if last else 0,
         links_reopened=last.links_reopened if last else 0,
