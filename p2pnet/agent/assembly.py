@@ -1,4 +1,4 @@
-"""What an agent runs with, made from its settings; whatever in them does not go together is refused here."""
+"""Assembly: builds all parts of an agent from its settings, and refuses settings that do not fit together."""
 
 from __future__ import annotations
 
@@ -38,45 +38,45 @@ ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
 
 SETTLING_S = 3.0
-"""Agents that are started together come within this time of each other, and find each other through seeds."""
+"""The time within which agents that are started together find each other through seeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """One agent before it has touched anything but its own files."""
+    """The parts of an agent made from its own files alone."""
 
     settings: Settings
     keys: KeyPair
     train: Samples
     test: Samples
     summary: LocalStatistics | None
-    """what goes into the survey; None where none is made"""
+    """the contribution to the statistics stage; None without that stage"""
     fingerprint: dict[str, str]
-    """what is known before the survey"""
+    """the fields known before the statistics stage"""
     limits: TransportLimits
     addresses: dict[PeerId, str | None]
-    """the peers that the settings name to train with, with the addresses to dial"""
+    """the peers named in the settings, with the addresses to dial"""
     allowed: frozenset[PeerId]
 
     @property
     def settling_s(self) -> float:
-        """How long nobody new must have come before the survey ends: nobody does where all neighbors are named."""
+        """How long no link must have opened before the statistics stage ends; 0 where all neighbors are named."""
         return 0.0 if self.settings.network.neighbors else SETTLING_S
 
     def training(self, survey: FeatureStatistics | None) -> Training:
-        """What is trained, by what the survey has found; DataError where that is not possible."""
+        """Build the training problem by the feature statistics; DataError where the two do not fit."""
         training = make_training(self.settings, self.train, self.test, survey)
         schedule = describe_schedule(self.settings.network, self.keys.public)
         return replace(training, fingerprint=training.fingerprint | schedule)
 
     def open_transport(self, bind: str) -> ZmqTransport:
-        """TransportError where the address cannot be bound."""
+        """Open the transport; TransportError where the address cannot be bound."""
         listening = () if bind == "none" else (bind,)
         return ZmqTransport.open(self.keys, listening, self.allowed.__contains__, self.limits)
 
 
 def prepare(settings: Settings) -> Preparation:
-    """Read the key and the data, and make the problem; the P2pnetError of the first that is not fit to run."""
+    """Read key and data, and build the problem; raises the P2pnetError of the first part that is not fit to run."""
     network = settings.network
     keys = load_keys(settings.security.secret_key)
     addresses = _named_peers(network)
@@ -112,7 +112,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         names=PeerNames.of(network).given,
         precision=network.wire_bits(algorithm.tolerance),
         mixing=make_mixing(network, me),
-        # What flowed in the round before came from somebody else where partners change.
+        # With changing partners, the last round's flow was with another agent.
         momentum=None if network.schedule == "all" else 0.0,
         timing=replace(
             PRESETS[network.preset],
@@ -125,7 +125,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
 
 
 def make_node(preparation: Preparation, incarnation: int) -> Node:
-    """All decisions of the agent in this life: its session, and its peering as the settings name neighbors or not."""
+    """Build the node: its session, and static or overlay peering, depending on whether neighbors are named."""
     settings, keys = preparation.settings, preparation.keys
     identity = Identity(
         peer=keys.public,
@@ -141,7 +141,7 @@ def make_node(preparation: Preparation, incarnation: int) -> Node:
 
 
 def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
-    """How the agent finds others on the local network, and is found."""
+    """Build the discovery on the local network, or none."""
     settings = preparation.settings
     if settings.network.discovery == "none":
         return NoDiscovery()
@@ -155,7 +155,7 @@ def make_discovery(preparation: Preparation, transport: Transport, log: logging.
 def _make_peering(
     network: NetworkSettings, allowed: Collection[PeerId], identity: Identity, rng: Randomness
 ) -> Peering:
-    """The neighbors that the settings name, or where none are named, those chosen by gossip, beginning with seeds."""
+    """Build static peering where neighbors are named, else overlay peering that starts from the seeds."""
     if network.neighbors:
         addresses = {neighbor.public_key: neighbor.address for neighbor in network.neighbors}
         return StaticPeering(addresses, network.max_neighbors, is_discovering=network.discovery != "none")
@@ -178,7 +178,7 @@ def _check_peers(network: NetworkSettings, addresses: dict[PeerId, str | None], 
     if keys.public in addresses:
         raise ConfigError(f"network.{kind}: {keys.public} is this agent's own key; give that of the other agent")
     if network.bind == "none" and network.discovery == "none" and not addresses:
-        raise ConfigError("network.bind = none: nobody can dial this agent; name a seed or a neighbor for it to dial")
+        raise ConfigError("network.bind = none: no peer can dial this agent; name a seed or a neighbor for it to dial")
 
 
 def _limits(network: NetworkSettings, n_params: int, most_params: int) -> TransportLimits:

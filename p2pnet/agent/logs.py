@@ -18,7 +18,7 @@ LINES_PER_SECOND = 1.0
 
 
 def open_log(settings: LogSettings, agent: str) -> logging.Logger:
-    """The agent's log, to its file or to standard error."""
+    """Open the agent's log, to its file or to standard error."""
     try:
         handler: logging.Handler = (
             _LogFile(settings.file, encoding="utf-8") if settings.file else logging.StreamHandler(sys.stderr)
@@ -32,7 +32,7 @@ def open_log(settings: LogSettings, agent: str) -> logging.Logger:
 
 
 def check_log(settings: LogSettings) -> None:
-    """ConfigError where `open_log` would raise it; nothing is left behind."""
+    """Check that the log can be opened; ConfigError where `open_log` would raise it. Leaves nothing behind."""
     if settings.file is None:
         return
     is_there = settings.file.exists()
@@ -51,7 +51,7 @@ class _Allowance:
 
 @final
 class LineBudget:
-    """How many lines each peer may cause in the log: some at once, then one a second.
+    """A token bucket per peer that limits the log lines that a peer can cause: some at once, then one a second.
 
     What others send decides how often such lines come; without a limit they could fill the disk.
     """
@@ -60,7 +60,9 @@ class LineBudget:
         self._allowances: dict[str, _Allowance] = {}
 
     def admit(self, peer: str, now: float) -> int | None:
-        """None if the line is to be withheld, else the number of this peer's lines withheld since the last one."""
+        """Take one line from the budget; None if the line is withheld, else the number of lines withheld since the
+        last.
+        """
         allowance = self._allowances.setdefault(peer, _Allowance(LINES_AT_ONCE, now))
         gained = (now - allowance.counted_at) * LINES_PER_SECOND
         allowance.lines, allowance.counted_at = min(allowance.lines + gained, LINES_AT_ONCE), now
@@ -74,7 +76,7 @@ class LineBudget:
 
 @final
 class _LogFile(logging.FileHandler):
-    """A file that lines are missing from while it cannot be written, which is said once."""
+    """A log file that drops lines while it cannot be written, and reports that once."""
 
     _is_told = False
 
@@ -99,7 +101,7 @@ class _TextFormatter(logging.Formatter):
 
 
 def _on_one_line(text: str) -> str:
-    """The text with control characters written out: names come from others and must not forge lines."""
+    """Escape control characters: names come from other agents and must not forge lines."""
     if text.isprintable():
         return text
     return "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in text)

@@ -1,4 +1,4 @@
-"""What peers are called in the log."""
+"""Names of peers in the log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p2pnet.protocol.core.types import PeerId
 @final
 @dataclass(frozen=True, slots=True)
 class PeerNames:
-    """The names that the settings give, which say more to a person than keys, but prove nothing."""
+    """The names that the settings give to keys; for people only, since names prove nothing."""
 
     given: Mapping[PeerId, str]
 
@@ -22,5 +22,5 @@ class PeerNames:
         return cls({neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name})
 
     def call(self, peer: PeerId) -> str:
-        """The key, after the name where there is one."""
+        """The name, if any, followed by the key."""
         return f"{self.given[peer]} ({peer})" if peer in self.given else peer

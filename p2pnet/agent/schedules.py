@@ -1,4 +1,4 @@
-"""Graphs that change with every round, agreed on beforehand: who exchanges shares with whom, and when."""
+"""Schedules: graphs that change from round to round, agreed on beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExpon
 
 
 def make_mixing(network: NetworkSettings, me: PeerId) -> Mixing:
-    """The weights of each round; those of a schedule follow from the keys of all agents and the seed they share."""
+    """Build the mixing rule; that of a schedule follows from the keys of all agents and the shared seed."""
     match network.schedule:
         case "one-peer-exponential":
             return OnePeerExponential(me, _members(network, me))
@@ -21,7 +21,7 @@ def make_mixing(network: NetworkSettings, me: PeerId) -> Mixing:
 
 
 def describe_schedule(network: NetworkSettings, me: PeerId) -> dict[str, str]:
-    """The entry of the fingerprint by which agents that keep to different schedules refuse each other."""
+    """Describe the schedule for the fingerprint, by which agents with different schedules refuse each other."""
     if network.schedule == "all":
         return {}
     members = _members(network, me)
@@ -30,5 +30,5 @@ def describe_schedule(network: NetworkSettings, me: PeerId) -> dict[str, str]:
 
 
 def _members(network: NetworkSettings, me: PeerId) -> tuple[PeerId, ...]:
-    """All agents, in the order of their keys: everybody names everybody else."""
+    """All agents, sorted by key: each agent names all others."""
     return tuple(sorted({me, *(neighbor.public_key for neighbor in network.neighbors)}))

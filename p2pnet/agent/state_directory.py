@@ -1,4 +1,4 @@
-"""What an agent keeps in its state directory.
+"""The state directory of an agent and its files.
 
 lock           held while the agent runs, so that no two agents share a directory
 incarnation    a number that grows with every start
@@ -35,7 +35,7 @@ _MAX_INCARNATION = 2**62
 
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
-    """What an agent saw at the beginning of a round; the last row is the end of training."""
+    """The observation of one agent at the beginning of a round; the last row is the end of training."""
 
     round: int
     time_s: float
@@ -49,7 +49,7 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an agent's run ended."""
+    """The result of an agent's run, result.json."""
 
     agent: str
     public_key: str
@@ -61,9 +61,9 @@ class Result:
     n_messages_dropped: int
     """messages of verified peers that broke the protocol"""
     n_rejected: dict[str, int]
-    """what the transport refused, by reason"""
+    """connections and messages refused by the transport, by reason"""
     n_messages_refused: int = 0
-    """well-formed messages that were answered with a refusal: of another model, or over an unknown link"""
+    """well-formed messages answered with a refusal: of another model, or over an unknown link"""
 
 
 class StateDirectory:
@@ -74,7 +74,7 @@ class StateDirectory:
         self._lock: TextIO | None = None
 
     def acquire(self) -> None:
-        """Make the directory and lock it; ConfigError if another agent has it."""
+        """Create and lock the directory; ConfigError if another agent holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("w")
@@ -89,7 +89,7 @@ class StateDirectory:
             ) from None
 
     def check(self) -> None:
-        """ConfigError where `acquire` would raise it; nothing is made."""
+        """Check that the directory can be acquired; ConfigError where `acquire` would raise it. Creates nothing."""
         if (self.path / "lock").exists():
             probe = StateDirectory(self.path)
             probe.acquire()
@@ -100,14 +100,14 @@ class StateDirectory:
             raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {existing} is no directory to write to")
 
     def release(self) -> None:
-        """Let go of the directory."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     @property
     def is_held(self) -> bool:
-        """Whether an agent is running there."""
+        """Whether an agent holds the directory."""
         try:
             with (self.path / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -119,7 +119,7 @@ class StateDirectory:
 
     @property
     def incarnation(self) -> int:
-        """That of the last agent that ran there, or runs there; 0 where there is none that can be read."""
+        """The incarnation of the last or present run; 0 where none can be read."""
         try:
             last = int((self.path / "incarnation").read_text())
         except (OSError, ValueError):
@@ -127,7 +127,7 @@ class StateDirectory:
         return last if 0 <= last < _MAX_INCARNATION else 0
 
     def next_incarnation(self) -> int:
-        """A number above all earlier ones, and above that before it, which is for the survey.
+        """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
 
         It is on disk before it is returned; the clock makes up for a lost file.
         """
@@ -136,7 +136,7 @@ class StateDirectory:
         return incarnation
 
     def open_history(self) -> History:
-        """Begin the history of this run beside that of the one before, and forget how that ended."""
+        """Start the history of this run, keep that of the previous run beside it, and remove the previous result."""
         history = self.path / "history.csv"
         try:
             (self.path / "result.json").unlink(missing_ok=True)
@@ -147,7 +147,7 @@ class StateDirectory:
         return History(history)
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """model.npz: params (n_params,), and each text, number or array of the description under its name."""
+        """Write model.npz: params (n_params,), and each text, number or array of the description under its name."""
         write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
 
     def save_result(self, result: Result) -> None:
@@ -179,9 +179,9 @@ class StateDirectory:
 
 
 class History:
-    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written.
+    """Appends rows to history.csv; each row is handed to the operating system at once.
 
-    The file is opened anew for each row, so that one that was removed meanwhile, with its directory or without, is
+    The file is opened anew for each row, so that a file that was removed meanwhile, with its directory or without, is
     there again.
     """
 
@@ -193,7 +193,7 @@ class History:
             raise _not_written(path, error) from error
 
     def append(self, record: RoundRecord) -> None:
-        """TrainingError where the row cannot be written; then no part of it is."""
+        """Append a row, whole or not at all; TrainingError where it cannot be written."""
         row = _csv_line([getattr(record, name) for name in _COLUMNS])
         try:
             # Once a round: descriptors take a tenth of the time of a file object.
@@ -220,12 +220,12 @@ class History:
 
 
 def _csv_line(values: Sequence[Any]) -> bytes:
-    """PeerNames and numbers need no quotes."""
+    """Format a row of CSV; names and numbers need no quotes."""
     return (",".join(map(str, values)) + "\r\n").encode()
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    """A disk that is nearly full takes a part; only the next write says why."""
+    """Write all bytes: a nearly full disk takes a part, and only the next write raises the reason."""
     while content:
         content = content[os.write(descriptor, content) :]
 
@@ -236,14 +236,14 @@ _INTEGERS = {"round", "bytes_sent"}
 
 
 def parse_history_row(row: list[str]) -> RoundRecord:
-    """The record in a row of history.csv; ValueError for a row that is not (yet) whole."""
+    """Parse a row of history.csv; ValueError for a row that is not (yet) complete."""
     values = dict(zip(_COLUMNS, row, strict=True))
     numbers: dict[str, Any] = {name: int(v) if name in _INTEGERS else float(v) for name, v in values.items()}
     return RoundRecord(**numbers)
 
 
 def read_history(path: Path) -> list[RoundRecord]:
-    """All whole rows of a history.csv, that of a running agent as well; none where there is no file yet."""
+    """Read all complete rows of a history.csv, also of a running agent; none without a file."""
     try:
         text = path.read_text()
     except FileNotFoundError:
@@ -253,7 +253,7 @@ def read_history(path: Path) -> list[RoundRecord]:
 
 
 def _has_rows(history: Path) -> bool:
-    """Whether there is more in the file than the line with the names of the columns."""
+    """Whether the file has rows below its header."""
     try:
         with history.open("rb") as file:
             return len(list(itertools.islice(file, 2))) == 2
@@ -262,7 +262,8 @@ def _has_rows(history: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is either as it was or whole and on disk, whenever power fails; TrainingError where it cannot be.
+    """Write a file atomically and durably: after a power failure it is either as before or complete. TrainingError
+    where writing fails.
 
     Its directory is made again where it was removed: what has been trained is worth more than knowing why.
     """

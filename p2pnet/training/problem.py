@@ -1,4 +1,4 @@
-"""From settings and samples to the training problem of one agent."""
+"""The training problem: model, loss and penalty, from settings and the kind of the samples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What all agents of a network train: the same at each, whatever its samples."""
+    """Model, loss and penalty, equal at all agents whatever their samples."""
 
     model: Model
     loss: Loss
@@ -73,7 +73,7 @@ class Problem:
 
 
 def make_problem(model: ModelSettings, objective: ObjectiveSettings, samples: Samples) -> Problem:
-    """The problem that the settings and the kind of the samples define."""
+    """Build the problem from the settings and the kind of the samples."""
     loss_name = objective.loss_for(samples.task)
     loss = loss_by_name(loss_name, dict(objective))
     n_outputs = 1 if LOSSES[loss_name].has_one_output else samples.n_outputs
@@ -115,7 +115,7 @@ def make_optimizer(
 
 
 def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
-    """What must be equal for two agents to train together, as text, field by field.
+    """The fingerprint as text, field by field: what must be equal for two agents to train together.
 
     Where the loss, the penalty or the activation is another package's, its field names package and version.
     """
@@ -138,7 +138,7 @@ def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[
 
 
 def early_fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:
-    """The same before the labels have been found out, where they are not given: without what depends on them."""
+    """The fingerprint without the fields that depend on labels still to be found in the statistics stage."""
     fields = fingerprint(problem, settings, samples)
     if samples.task == "regression" or settings.data.classes is not None:
         return fields

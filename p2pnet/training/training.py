@@ -1,4 +1,4 @@
-"""What an agent trains, made from its settings, its samples, and what the survey has found out about all others'."""
+"""The training of one agent: learner, initial parameters and fingerprint, from settings, samples and statistics."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from p2pnet.training.learner import Learner, NextLearner, Weighting
 from p2pnet.training.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
 
 LARGEST_VALUE = 1e150
-"""Of what is squared and summed."""
+"""The largest magnitude of values that are squared and summed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The mathematics of one agent, ready to begin."""
+    """Learner, initial parameters and fingerprint of one agent."""
 
     learner: Learner
     params: Array = field(repr=False)
-    """the parameters that training begins with"""
+    """the initial parameters"""
     fingerprint: dict[str, str]
     early_fingerprint: dict[str, str]
-    """what of it is known before the survey"""
+    """its fields known before the statistics stage"""
     description: dict[str, Any] = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
 
 
 def summarize(settings: Settings, train: Samples, test: Samples) -> LocalStatistics | None:
-    """What this agent contributes to the survey; None where there is nothing to be found out."""
+    """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
     is_scaling = settings.data.standardize == "network"
     labels = test.classes if settings.data.classes is None else ()
     if not is_scaling and not labels:
@@ -55,19 +55,19 @@ def summarize(settings: Settings, train: Samples, test: Samples) -> LocalStatist
     return LocalStatistics(n_samples, *_moments(settings, train), labels)
 
 
-def make_training(settings: Settings, train: Samples, test: Samples, survey: FeatureStatistics | None) -> Training:
-    """The training of these raw samples; DataError where they do not go together with what the survey has found."""
-    if survey is not None and survey.labels:
-        train, test = (_with_labels(settings, samples, survey.labels) for samples in (train, test))
-    scaling = _scaling(settings, train, survey)
+def make_training(settings: Settings, train: Samples, test: Samples, statistics: FeatureStatistics | None) -> Training:
+    """Build the training of raw samples; DataError where they do not fit the feature statistics."""
+    if statistics is not None and statistics.labels:
+        train, test = (_with_labels(settings, samples, statistics.labels) for samples in (train, test))
+    scaling = _scaling(settings, train, statistics)
     description = _description(train, scaling)
     if settings.data.standardize != "none":
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(settings.model, settings.objective, train)
     optimizer = make_optimizer(problem, settings.algorithm, train, worker_map(settings.algorithm.workers))
     scales = {}
-    if survey is not None and settings.data.standardize == "network":  # labels are compared as classes
-        scales = {SURVEY_FIELD: survey.survey}
+    if statistics is not None and settings.data.standardize == "network":  # labels are compared as classes
+        scales = {SURVEY_FIELD: statistics.survey}
     return Training(
         learner=NextLearner(
             optimizer,
@@ -83,7 +83,7 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Fea
 
 
 def survey_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
-    """What the survey would find if there were no other agents; of labels at least two."""
+    """The feature statistics of this agent alone, with at least two labels for classification."""
     if summary is None:
         return None
     labels = summary.labels if len(summary.labels) != 1 else (*summary.labels, f"not {summary.labels[0]}")
@@ -91,7 +91,7 @@ def survey_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
 
 
 def most_params(settings: Settings, train: Samples, summary: LocalStatistics | None) -> int:
-    """The size of the largest vector exchanged: of parameters for as many labels as there may be, or in the survey."""
+    """The size of the largest vector exchanged: parameters for the most labels possible, or feature statistics."""
     n_in_survey = 0 if summary is None else 2 * summary.mean.size
     if summary is not None and summary.labels:
         more = (f"{number} more" for number in range(MAX_LABELS - len(summary.labels)))
@@ -108,7 +108,7 @@ def _with_labels(settings: Settings, samples: Samples, labels: tuple[str, ...]) 
         return samples.with_classes(classes)
     except DataError as error:
         raise DataError(
-            f"{where}: {error} that the network trains already; whoever joins late can bring no new label: "
+            f"{where}: {error} that the network trains already; an agent that joins late can bring no new label: "
             "leave those rows out, or begin anew with all agents, or with all labels in data.classes"
         ) from error
 
@@ -123,11 +123,11 @@ def _moments(settings: Settings, train: Samples) -> tuple[Array, Array]:
     return mean, variance
 
 
-def _scaling(settings: Settings, train: Samples, survey: FeatureStatistics | None) -> Scaling:
+def _scaling(settings: Settings, train: Samples, statistics: FeatureStatistics | None) -> Scaling:
     if settings.data.standardize == "none":
         return no_scaling(train.n_features)
-    if settings.data.standardize == "network" and survey is not None:
-        return scaling_by(survey.mean, survey.variance, train.n_features)
+    if settings.data.standardize == "network" and statistics is not None:
+        return scaling_by(statistics.mean, statistics.variance, train.n_features)
     return scaling_by(*_moments(settings, train), train.n_features)
 
 

@@ -281,7 +281,7 @@ def _is_dialable(host: str) -> bool:
 
 
 def _unlikeliness(host: str, own: Collection[Interface]) -> tuple[Any, ...]:
-    """Sort key: first addresses in a network of this machine that are not its own (as 172.17.0.1 is on each machine)."""
+    """Sort key: first addresses in a network of this machine that are not its own (as 172.17.0.1 may be)."""
     ip = ipaddress.ip_address(host)
     is_ours = any(ip == interface.ip for interface in own)
     is_near = any(ip in interface.network for interface in own)
