@@ -46,7 +46,7 @@ class Table:
         return Samples(self.X, Y, "regression", (), self.feature_names, self.target_name, self.weights)
 
     def with_labels(self, classes: Sequence[str] | None) -> Samples:
-        """Interpret the target as labels (classification) in `classes`, or in the labels found; DataError for others."""
+        """Interpret the target as labels, in `classes` if given; DataError for a label that is none of them."""
         found, codes = np.unique(self.target, return_inverse=True)
         labels = [label_text(label) for label in found]
         if classes is None:

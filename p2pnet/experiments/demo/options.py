@@ -1,4 +1,4 @@
-"""What a person can ask of the demo."""
+"""The options of the demo."""
 
 from dataclasses import dataclass
 from typing import final

@@ -1,4 +1,4 @@
-"""How far the agents are, read from the histories that they write."""
+"""The progress of agents, read from their histories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from p2pnet.agent.state_directory import RoundRecord, parse_history_row
 
 @dataclass(frozen=True, slots=True)
 class AgentProgress:
-    """How far one agent is."""
+    """The progress of one agent."""
 
     name: str
     latest: RoundRecord | None
@@ -24,7 +24,7 @@ class AgentProgress:
 
 @final
 class HistoryTail:
-    """The latest row of a history.csv that grows; only what is new is read."""
+    """Reads the latest row of a growing history.csv incrementally."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class HistoryTail:
         self.latest: RoundRecord | None = None
 
     def follow(self) -> RoundRecord | None:
-        """The latest whole row by now."""
+        """Read new rows; return the latest complete row."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._position)
@@ -60,5 +60,5 @@ class Follower:
         self._tails = [(name, HistoryTail(path)) for name, path in histories]
 
     def progress(self, gone: Mapping[str, str]) -> list[AgentProgress]:
-        """With the causes for which agents have gone, by name."""
+        """Read the progress of all agents; `gone` has the reasons of failed agents, by name."""
         return [AgentProgress(name, tail.follow(), gone.get(name)) for name, tail in self._tails]

@@ -1,4 +1,4 @@
-"""Each agent's learner, by the name of the algorithm."""
+"""Learners of the simulation, by the name of the algorithm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from p2pnet.training.problem import make_optimizer, worker_map
 
 
 def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int, Samples], Learner]:
-    """What makes the learner of agent k from its shard; all measure the test metric on the same samples."""
+    """Return the function that builds agent k's learner from its shard; test samples are shared."""
     problem = workload.problem
     metric = problem.metric(workload.test)
     if options.algorithm in ("dgd", "dpsgd"):
@@ -35,7 +35,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
 
 
 def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:
-    """Gradient tracking is NEXT with the whole cost linearised and one proximal weight for good, 1 / step size."""
+    """The settings of an algorithm: gradient tracking is NEXT with full linearisation and constant τ = 1 / step size."""
     if options.algorithm == "gradient-tracking":
         return AlgorithmSettings(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
     return AlgorithmSettings(
