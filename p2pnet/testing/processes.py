@@ -1,4 +1,4 @@
-"""Processes of one launcher: started alike, and reaped for certain."""
+"""Child processes: starting, and reliable termination."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def make_directory(directory: Path) -> None:
 
 
 def write_report(network: NetworkOutcome, summary: Summary, directory: Path) -> None:
-    """Write summary.json, history.csv, and curves.png where matplotlib is installed; ConfigError where writing fails."""
+    """Write summary.json, history.csv, and curves.png if matplotlib is installed; ConfigError where writing fails."""
     with writing_to(directory):
         _write_report(network, summary, directory)
 

@@ -35,7 +35,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
 
 
 def algorithm_settings(options: SimulateOptions) -> AlgorithmSettings:
-    """The settings of an algorithm: gradient tracking is NEXT with full linearisation and constant τ = 1 / step size."""
+    """The settings of an algorithm; gradient tracking is NEXT with full linearisation and τ = 1 / step size."""
     if options.algorithm == "gradient-tracking":
         return AlgorithmSettings(surrogate="full", step_rule=f"constant:{1.0 / options.step_size!r}")
     return AlgorithmSettings(
