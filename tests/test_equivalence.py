@@ -74,7 +74,7 @@ def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
         for settings in agents:
             preparation = prepare(settings)
             peer = preparation.keys.public
-            training = preparation.training(survey=None)
+            training = preparation.training(statistics=None)
             identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
             options = round_options(settings, identity.peer)
             simulation.add(peer, *wired_agent(identity, options, training.params, training.learner))

@@ -63,9 +63,9 @@ class Preparation:
         """How long no link must have opened before the statistics stage ends; 0 where all neighbors are named."""
         return 0.0 if self.settings.network.neighbors else SETTLING_S
 
-    def training(self, survey: FeatureStatistics | None) -> Training:
+    def training(self, statistics: FeatureStatistics | None) -> Training:
         """Build the training problem by the feature statistics; DataError where the two do not fit."""
-        training = make_training(self.settings, self.train, self.test, survey)
+        training = make_training(self.settings, self.train, self.test, statistics)
         schedule = describe_schedule(self.settings.network, self.keys.public)
         return replace(training, fingerprint=training.fingerprint | schedule)
 

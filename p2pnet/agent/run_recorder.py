@@ -68,7 +68,7 @@ class RunRecorder:
         n_messages_refused: int,
     ) -> None:
         if rounds is not None:
-            self._state.save_books(rounds.ledger())
+            self._state.save_ledger(rounds.ledger())
         self._state.save_result(
             Result(
                 agent=identity.name,

@@ -1,12 +1,10 @@
 """The state directory of an agent and its files.
 
-lock           held while the agent runs, so that no two agents share a directory
-incarnation    a number that grows with every start
-history.csv    one row for each round: what a person wants to follow
-history.previous.csv    that of the last run before in which there were rounds
-model.npz      the parameters, and what is needed to use them; untouched by a run without rounds
-result.json    how the run ended
-books.npz      what was moved over each link, for auditing the network as a whole
+lock           held while the agent runs, so that no two agents share a directory incarnation    a number that grows
+with every start history.csv    one row for each round: what a person wants to follow history.previous.csv    that of
+the last run before in which there were rounds model.npz      the parameters, and what is needed to use them; untouched
+by a run without rounds result.json    how the run ended books.npz      the ledger of each link, for auditing
+conservation over the network
 """
 
 from __future__ import annotations
@@ -153,11 +151,11 @@ class StateDirectory:
     def save_result(self, result: Result) -> None:
         write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
 
-    def save_books(self, books: AgentLedger) -> None:
-        arrays: dict[str, Any] = {"agent": books.agent, "own": books.own, "mass": books.mass}
-        arrays["peers"] = np.array([link.peer for link in books.links], dtype=str)
-        arrays["link_ids"] = np.array([link.link_id for link in books.links], dtype=np.int64).reshape(-1, 2, 2)
-        for index, link in enumerate(books.links):
+    def save_ledger(self, ledger: AgentLedger) -> None:
+        arrays: dict[str, Any] = {"agent": ledger.agent, "own": ledger.own, "mass": ledger.mass}
+        arrays["peers"] = np.array([link.peer for link in ledger.links], dtype=str)
+        arrays["link_ids"] = np.array([link.link_id for link in ledger.links], dtype=np.int64).reshape(-1, 2, 2)
+        for index, link in enumerate(ledger.links):
             arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
         write_atomically(self.path / "books.npz", _npz(arrays))
 
@@ -169,7 +167,7 @@ class StateDirectory:
     def load_result(self) -> Result:
         return Result(**json.loads((self.path / "result.json").read_text()))
 
-    def load_books(self) -> AgentLedger:
+    def load_ledger(self) -> AgentLedger:
         with np.load(self.path / "books.npz", allow_pickle=False) as file:
             links = tuple(
                 LinkLedger(str(peer), _link_id(link_id), file[f"sent_{index}"], file[f"received_{index}"])

@@ -134,7 +134,7 @@ class AgentFiles:
             return dict(file)
 
     def ledger(self) -> AgentLedger:
-        return self.state.load_books()
+        return self.state.load_ledger()
 
     def log_text(self) -> str:
         """The whole log, earlier runs included."""

@@ -196,7 +196,7 @@ class Fleet:
         """The conservation error of the ledgers that the given agents, or all, have saved at their end; see
         `p2pnet.protocol.links.conservation`.
 
-        It means something for agents that end together. One that a member was killed beside stays on for that member
+        It is meaningful for agents that end together. An agent whose neighbor was killed keeps serving for that member
         for `network.finish_timeout_s`, and has closed its links with those that ended earlier by then.
         """
         return conservation.conservation_error([agent.files.ledger() for agent in self._named(agents)])

@@ -50,7 +50,7 @@ def reap(processes: Iterable[Process], grace_s: float = 0.0) -> None:
         pass
     finally:
         for process in running:
-            process.kill()  # nothing happens to one that has ended
+            process.kill()  # no effect on a process that has ended
         for process in running:
             process.wait()
 

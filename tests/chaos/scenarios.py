@@ -257,7 +257,7 @@ def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, referenc
         parts = [(part, [fleet.params(k) for k in part]) for part in damage.parts]
         survivors = [k for part in damage.parts for k in part]
         rounds = sorted({fleet.round(k) for k in survivors})
-        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_books() for k in survivors])
+        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_ledger() for k in survivors])
     reached = [(part, max(references.objective(params, part) for params in models)) for part, models in parts]
     ratio = max(objective / references.undisturbed(part) for part, objective in reached)
     to_central = max(objective / references.central(part) for part, objective in reached)

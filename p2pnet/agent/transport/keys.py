@@ -23,7 +23,7 @@ _READABLE_BY_OTHERS = 0o077
 
 _CERTIFICATE = """\
 #   ZeroMQ CURVE **Secret** Certificate
-#   Whoever reads this file can pass for this agent: do not copy it, and leave it readable by its owner alone.
+#   A person who reads this file can pass for this agent: do not copy it, and leave it readable by its owner alone.
 
 metadata
 curve

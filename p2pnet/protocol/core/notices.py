@@ -22,7 +22,7 @@ class CloseReason(StrEnum):
     DISCONNECTED = "its connection closed"
     AWAY = "it is away for a while"
     LEFT = "it left"
-    OUT_OF_RANGE = "its numbers are beyond all measure"
+    OUT_OF_RANGE = "its numbers are out of range"
     REFUSED = "it refused"
     NO_NEIGHBOR = "it is a neighbor no longer"
     WE_GO = "we go"
@@ -35,7 +35,7 @@ class MemberChange(StrEnum):
     RENEWED = "has a new address or incarnation"
     REFUTED = "is alive after all"
     SUSPECTED = "is suspected"
-    CONFIRMED = "is suspected by another one"
+    CONFIRMED = "is suspected by another member"
     DIED = "died"
     LEFT = "left"
 

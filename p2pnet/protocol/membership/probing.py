@@ -1,9 +1,9 @@
 """Failure detection of neighbors by ping and indirect probe.
 
-Only neighbors are probed, over the connections that there are: an agent that only dials out could not receive anybody
-else's probe. A closed connection whose redial is refused is a process that has gone: dead at once. Silence, and a
-closed connection that merely does not come back, are only grounds for suspicion, and only after long: where packets
-are lost, good connections stall for seconds. Before that other neighbors are asked to look for themselves.
+Only neighbors are pinged, over their open connections: an agent that only dials out could not receive pings of other
+agents. A neighbor whose connection closes and whose port then refuses is dead at once. Silence, and a closed connection
+that merely does not come back, are only grounds for suspicion, and only after long: where packets are lost, good
+connections stall for seconds. Before that, other neighbors are asked for indirect probes.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class Exchange:
         A neighbor that returns no share for long gets parameters only, so that mass does not pile up there.
         """
         taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
-        # A neighbor that came after the last announcement is counted, lest the weights add up to more than one.
+        # Neighbors that came after the last announcement count too, so that the weights add up to at most one.
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for([n for n, _ in taking_part], self._weights.taken, heard_since, now)

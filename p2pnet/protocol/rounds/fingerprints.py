@@ -15,9 +15,7 @@ STAGE_FIELD = "stage"
 SURVEY_FIELD = "survey"
 """The field for the id of the averaging run by whose statistics samples are scaled."""
 
-SURVEYED_APART = (
-    "survey: made apart, so that the two parts scale differently; stop all agents of one part, then start them again"
-)
+AVERAGED_APART = "survey: feature statistics were found apart, so that the two parts scale differently; stop all agents of one part, then start them again"
 
 _SAME_AT_BOTH: Mapping[str, str] = {
     "classes": "data.classes",
@@ -64,6 +62,6 @@ def _versions(ours: VersionRange, theirs: VersionRange) -> str:
 
 def _difference(name: str, ours: str, theirs: str) -> str:
     if name == SURVEY_FIELD:
-        return SURVEYED_APART
+        return AVERAGED_APART
     same = _SAME_AT_BOTH.get(name, name)
     return f"{name}: theirs is {theirs}, ours is {ours}; give both the same {same}"

@@ -14,7 +14,7 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ack, Hello, Refuse, Reset
-from p2pnet.protocol.rounds.fingerprints import SURVEYED_APART
+from p2pnet.protocol.rounds.fingerprints import AVERAGED_APART
 from p2pnet.protocol.rounds.handshake import MAX_HELLO_INTERVAL_S, Handshake, HandshakeEffect
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -273,7 +273,7 @@ def test_of_parts_that_surveyed_apart_one_is_told_to_begin_anew_though_what_foll
     neighborhood = hood("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
     theirs = {**FINGERPRINT, "classes": "3", "survey": "bob 1.1"}
     effects = shake(neighborhood).hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
-    assert effects == [Send("b", Refuse(SURVEYED_APART)), PutOff("b", "b", SURVEYED_APART, is_ours=True)]
+    assert effects == [Send("b", Refuse(AVERAGED_APART)), PutOff("b", "b", AVERAGED_APART, is_ours=True)]
 
 
 def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_connected() -> None:
