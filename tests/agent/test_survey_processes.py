@@ -22,7 +22,7 @@ from p2pnet.training.problem import make_problem
 PATIENCE_S = 120.0
 OFFSET = 1e3
 UNHURRIED = {"rounds": 200, "tolerance": 0.0}
-"""Ten seconds, so that somebody can come late."""
+"""Ten seconds, so that an agent can come late."""
 
 GRAPES = ("barbera", "barolo", "grignolino")
 

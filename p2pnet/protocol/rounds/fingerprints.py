@@ -15,7 +15,10 @@ STAGE_FIELD = "stage"
 SURVEY_FIELD = "survey"
 """The field for the id of the averaging run by whose statistics samples are scaled."""
 
-AVERAGED_APART = "survey: feature statistics were found apart, so that the two parts scale differently; stop all agents of one part, then start them again"
+AVERAGED_APART = (
+    "survey: feature statistics were found apart, so that the two parts scale differently; "
+    "stop all agents of one part, then start them again"
+)
 
 _SAME_AT_BOTH: Mapping[str, str] = {
     "classes": "data.classes",

@@ -213,7 +213,7 @@ def test_sending_to_nobody_or_into_a_full_queue_takes_nothing(town: Town) -> Non
     assert not alice.transport.send(bob.peer, [b"early"])
     town.connect(alice, bob)
     message = [b"x" * 1_000_000]
-    for _ in range(200):  # nobody reads at the other end
+    for _ in range(200):  # no process reads at the other end
         if not alice.transport.send(bob.peer, message):
             break
     else:
@@ -316,7 +316,7 @@ def test_a_peer_may_ask_something_while_its_connection_goes_on(town: Town) -> No
     town.until(lambda: any(isinstance(event, Queried) for event in bob.events))
     status = NodeStatus(1, "bob", "0.1.0", {}, -1, -1, time.time())
     bob.transport.reply(alice.peer, encode_status(status))
-    bob.transport.reply(alice.peer, [b"there is nobody left to hear this"])
+    bob.transport.reply(alice.peer, [b"there is no query left to answer"])
     town.until(lambda: not asking.is_alive())
     (answer,) = answers
     assert isinstance(answer, Answered)
@@ -645,7 +645,7 @@ def test_who_speaks_no_curve_stays_outside(town: Town) -> None:
         town.until(lambda: bool(alice.rejections()))
     (rejection,) = alice.events
     assert isinstance(rejection, Rejected)
-    assert rejection.refusal in {Refusal.BROKEN_HANDSHAKE, Refusal.NO_HANDSHAKE}  # whoever closes first
+    assert rejection.refusal in {Refusal.BROKEN_HANDSHAKE, Refusal.NO_HANDSHAKE}  # depends on which side closes first
     assert rejection.peer is None
 
 

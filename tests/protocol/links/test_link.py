@@ -47,7 +47,7 @@ def new_link(mine: int = 1, theirs: int = 2, precision: int = 64) -> Link:
 
 @dataclass
 class ConservationOracle:
-    """What was said over one direction of a link, noted by somebody who reads the messages only."""
+    """What was said over one direction of a link, noted by an oracle that reads the messages only."""
 
     said: dict[int, Array] = field(default_factory=dict)
     newest_applied: int = 0

@@ -1,4 +1,4 @@
-"""What agents find out together before they train: pooled means and variances, all labels, whoever comes and goes."""
+"""What agents find out together before they train: pooled means and variances, labels, whichever agents join or leave."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -363,7 +363,7 @@ def test_all_restarted_at_once_make_a_survey_of_their_own_which_has_another_name
 
 
 def assert_none_train_by_different_scales(network: Network) -> None:
-    """Whoever is linked in training has found the same."""
+    """Agents that are linked in training have found the same."""
     for agent in network.agents.values():
         rounds, found = agent.machine.rounds, agent.machine.found
         for neighbor, _ in rounds.neighborhood.open() if rounds is not None else []:
@@ -518,11 +518,11 @@ def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage,
     assert answer == LabelSet(0, "ann 1.0", ("x",), is_confirmed=False)
 
 
-def test_a_census_is_answered_until_both_say_the_same() -> None:
+def test_a_label_set_is_answered_until_both_say_the_same() -> None:
     machine = linked()
 
-    def answer(census: LabelSet) -> list[Message]:
-        return told(machine.handle(MessageReceived(BOB, census), 1.0))
+    def answer(labels: LabelSet) -> list[Message]:
+        return told(machine.handle(MessageReceived(BOB, labels), 1.0))
 
     assert answer(LabelSet(0, "bob 1.0", ("y",), False)) == [LabelSet(0, "ann 1.0", ("x", "y"), False)]
     assert answer(LabelSet(0, "ann 1.0", ("x", "y"), False)) == [LabelSet(0, "ann 1.0", ("x", "y"), True)]
@@ -532,8 +532,8 @@ def test_a_census_is_answered_until_both_say_the_same() -> None:
 def test_a_survey_whose_link_has_closed_has_a_new_name_which_holds_against_all_earlier_ones() -> None:
     machine = linked()
 
-    def answer(census: LabelSet) -> list[Message]:
-        return told(machine.handle(MessageReceived(BOB, census), 2.0))
+    def answer(labels: LabelSet) -> list[Message]:
+        return told(machine.handle(MessageReceived(BOB, labels), 2.0))
 
     assert answer(LabelSet(0, "abe 1.0", (), False)) == [LabelSet(0, "abe 1.0", ("x",), False)]
     # Bob begins anew.
