@@ -224,7 +224,7 @@ class Daemon:
                 self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
         self._perform(effects, cause=peer)
 
-    # What is to be done.
+    # Effects.
 
     def _perform(self, effects: list[Effect], cause: PeerId | None = None) -> None:
         """Perform the effects, in order; `cause` is the peer whose message caused them."""

@@ -143,7 +143,7 @@ class OverlaySimulation:
         self.sessions: dict[PeerId, IdleSession] = {}
         self._rng = Random(seed)  # noqa: S311  (a simulation's)
 
-    # What a script says.
+    # Control.
 
     def add(
         self,
@@ -191,7 +191,7 @@ class OverlaySimulation:
     def run(self, seconds: float) -> None:
         self.simulator.run(deadline=self.now + seconds)
 
-    # What can be seen.
+    # Observation.
 
     @property
     def now(self) -> float:

@@ -66,7 +66,7 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     yield from _others(settings, examination)
 
 
-# This side.
+# Checks of this agent.
 
 
 def _own_address(
@@ -148,7 +148,7 @@ def _is_loopback_host(host: str) -> bool:
     return _is_loopback(host) or host == "localhost"
 
 
-# The others.
+# Checks of other agents.
 
 
 def _others(settings: Settings, examination: Examination) -> Iterator[Finding]:
@@ -232,7 +232,7 @@ def _short(peer: PeerId) -> str:
     return f"{peer[:8]}…"
 
 
-# What is printed.
+# Output.
 
 
 def is_well(findings: Collection[Finding]) -> bool:

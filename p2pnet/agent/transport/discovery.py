@@ -162,7 +162,7 @@ class LanDiscovery(Discovery):
     def _session(self) -> Iterator[None]:
         from zeroconf import ServiceBrowser, Zeroconf
 
-        # zeroconf warns of every interface without multicast in a log of its own, which is not wanted.
+        # zeroconf warns of every interface without multicast in a log of its own, which no user needs.
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         zeroconf = Zeroconf(interfaces=[str(interface.ip) for interface in self._interfaces])
         browser = ServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[self._hear])

@@ -176,7 +176,7 @@ class Listener:
         strangers = [connection for connection in self._by_descriptor.values() if connection.is_stranger]
         n_too_many = len(strangers) - self._limits.max_strangers
         for index, connection in enumerate(strangers):  # in the order of their coming
-            # ZeroMQ ends handshakes that take too long; twice that is for who shakes hands and never greets.
+            # ZeroMQ ends handshakes that take too long; twice that is for peers that never greet after the handshake.
             if index < n_too_many or now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
                 connection.failure = connection.failure or Refusal.NO_HANDSHAKE
                 connection.close()

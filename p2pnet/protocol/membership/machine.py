@@ -257,7 +257,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
             return self.members.me.name or peer
         return (member.name if member is not None else "") or peer
 
-    # What is due.
+    # Ticks.
 
     def _tick(self, now: float) -> list[MembershipEffect]:
         if self._next_tick is None or now < self._next_tick:

@@ -53,7 +53,7 @@ class Member:
         if self.state is MemberState.ALIVE:
             return Record(self.peer, self.state, self.incarnation, self.address, self.name)
         if self.state is MemberState.SUSPECT:
-            # Those who do not know the member yet need its address as well.
+            # Agents that do not know the member yet need its address as well.
             return Record(self.peer, self.state, self.incarnation, self.address, self.name, min(self.accusers))
         return Record(self.peer, self.state, self.incarnation)
 

@@ -84,7 +84,7 @@ class Overlay:
         """The number of declined requests since this agent last had a neighbor."""
         self._random_probe_at: float | None = None
 
-    # What comes.
+    # Receiving.
 
     def connected(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         self._connected[peer] = now
@@ -170,7 +170,7 @@ class Overlay:
             return []
         return self._contact(Purpose.PROBE, target, now, asker=asker)
 
-    # What is due.
+    # Ticks.
 
     def tick(self, now: float) -> list[OverlayEffect]:
         if self._random_probe_at is None:
@@ -213,7 +213,7 @@ class Overlay:
         member = self._members.find(peer)
         return (member.address if member is not None else "") or self._seeds.get(peer, "")
 
-    # How it is done.
+    # Contacts and the active view.
 
     def _seek(self, now: float) -> list[OverlayEffect]:
         """Ask candidates to be neighbors while the active view is smaller than wanted."""

@@ -119,7 +119,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._is_service_prolonged = False
         """Whether the agent has ended and stays only because a neighbor is absent."""
 
-    # What others may look at.
+    # State that other parts read.
 
     @property
     def phase(self) -> Phase:

@@ -132,7 +132,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """Say Hello to a peer past this stage, which answers with the statistics found."""
         return self.handle(PeerConnected(peer), now)
 
-    # The rounds, and what they want computed.
+    # Computations of the rounds.
 
     def _carry_out(self, effects: list[RoundEffect], now: float) -> list[RoundEffect]:
         """Perform the rounds' computations here, and pass on all other effects."""

@@ -1,4 +1,4 @@
-"""What agents find out together before they train: pooled means and variances, labels, whichever agents join or leave."""
+"""The statistics stage: pooled means and variances, and all labels, while agents join and leave."""
 
 from collections import defaultdict
 from collections.abc import Sequence
