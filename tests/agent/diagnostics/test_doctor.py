@@ -71,7 +71,7 @@ class Machine:
         return CliRunner().invoke(main, ["doctor", str(self.config), *flags])
 
     def words(self) -> str:
-        """What is said of bob, where something is wrong with him and with nobody else."""
+        """What is said of bob, where something is wrong with him and with no other agent."""
         result = self.ask()
         assert result.exit_code == 1, result.output
         wrong = [line for line in result.output.splitlines() if line.startswith("✗")]
@@ -191,10 +191,10 @@ def test_a_program_that_has_been_stopped(alice: Machine) -> None:
 
 
 def test_another_version_of_the_protocol(alice: Machine) -> None:
-    with answering(alice, {alice.keys.public}, lambda bob: replace(bob, protocol=2, software="3.0")):
+    with answering(alice, {alice.keys.public}, lambda bob: replace(bob, protocol=9, software="3.0")):
         words = alice.words()
     assert words == (
-        "speaks version 2 of the protocol (p2pnet 3.0), and this machine 1: install the same p2pnet on both"
+        "speaks version 9 of the protocol (p2pnet 3.0), and this machine 2: install the same p2pnet on both"
     )
 
 

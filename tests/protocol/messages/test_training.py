@@ -20,6 +20,7 @@ from p2pnet.protocol.messages.training import (
     MAX_LABELS,
     MAX_TEXT_LENGTH,
     Ack,
+    Hello,
     LabelSet,
     Refuse,
     Share,
@@ -135,7 +136,8 @@ def test_a_truncated_or_lengthened_message_is_refused(message: Message, data: st
             [
                 [frames[0][:-1], *frames[1:]],
                 [frames[0] + b"\0", *frames[1:]],
-                [msgpack.packb([*header, 0]), *frames[1:]],
+                # Later versions append fields to Hello, which this version passes over.
+                *([] if isinstance(message, Hello) else [[msgpack.packb([*header, 0]), *frames[1:]]]),
                 [msgpack.packb(header[:-1]), *frames[1:]],
                 [*frames, b""],
                 [],
