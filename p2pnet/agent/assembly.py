@@ -32,7 +32,7 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import PRESETS
-from p2pnet.training.training import Training, make_training, most_params, summarize, survey_alone
+from p2pnet.training.training import Training, make_training, most_params, statistics_alone, summarize
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -83,7 +83,7 @@ def prepare(settings: Settings) -> Preparation:
     _check_peers(network, addresses, keys)
     train, test = load_data(settings.data)
     summary = summarize(settings, train, test)
-    first = make_training(settings, train, test, survey_alone(summary))
+    first = make_training(settings, train, test, statistics_alone(summary))
     allowed = frozenset({*addresses, *(seed.public_key for seed in network.seeds), *settings.security.allowed_peers})
     return Preparation(
         settings=settings,

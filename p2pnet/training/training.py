@@ -82,7 +82,7 @@ def make_training(settings: Settings, train: Samples, test: Samples, statistics:
     )
 
 
-def survey_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
+def statistics_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
     """The feature statistics of this agent alone, with at least two labels for classification."""
     if summary is None:
         return None

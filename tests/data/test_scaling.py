@@ -13,7 +13,7 @@ from p2pnet.data.scaling import moments, no_scaling, scaling_by
 from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS
-from p2pnet.training.training import Training, make_training, summarize, survey_alone
+from p2pnet.training.training import Training, make_training, statistics_alone, summarize
 
 RNG = np.random.default_rng(0)
 X = np.column_stack([RNG.normal(1e6, 3.0, 50), RNG.normal(0.0, 1e-3, 50), np.full(50, 0.1)])
@@ -35,8 +35,8 @@ def settings(loss: str = "auto", **data: Any) -> Settings:
     )
 
 
-def train(told: Settings, samples: Samples, survey: FeatureStatistics | None = None) -> Training:
-    return make_training(told, samples, samples, survey or survey_alone(summarize(told, samples, samples)))
+def train(told: Settings, samples: Samples, statistics: FeatureStatistics | None = None) -> Training:
+    return make_training(told, samples, samples, statistics or statistics_alone(summarize(told, samples, samples)))
 
 
 def test_scaled_columns_have_mean_zero_and_deviation_one_but_for_those_that_do_not_vary() -> None:
@@ -99,8 +99,8 @@ def test_nothing_is_told_where_nothing_is_to_be_found_out(how: str) -> None:
 
 def test_each_scales_by_its_own_or_by_the_networks_or_not_at_all() -> None:
     samples = regression()
-    survey = FeatureStatistics("ann 1", (), np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 9.0, 16.0, 25.0]))
-    by_network = train(settings(), samples, survey).description
+    statistics = FeatureStatistics("ann 1", (), np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 9.0, 16.0, 25.0]))
+    by_network = train(settings(), samples, statistics).description
     np.testing.assert_array_equal(by_network["feature_mean"], [1, 2, 3])
     np.testing.assert_array_equal(by_network["feature_scale"], [2, 3, 4])
     assert (by_network["target_mean"], by_network["target_scale"]) == (4.0, 5.0)
@@ -111,16 +111,16 @@ def test_each_scales_by_its_own_or_by_the_networks_or_not_at_all() -> None:
 
 
 def test_the_networks_labels_become_classes_in_their_order() -> None:
-    survey = FeatureStatistics("ann 1", ("10", "2", "9"), np.zeros(3), np.ones(3))
-    trained = train(settings(), classification("9", "10"), survey)
+    statistics = FeatureStatistics("ann 1", ("10", "2", "9"), np.zeros(3), np.ones(3))
+    trained = train(settings(), classification("9", "10"), statistics)
     assert trained.description["classes"].tolist() == ["2", "9", "10"]
     assert trained.params.shape == (3 * 4 + 3 * 4,)
     assert trained.fingerprint["survey"] == "ann 1"
 
 
 def test_who_found_the_labels_is_nothing_to_agree_on_where_no_scales_were_found() -> None:
-    survey = FeatureStatistics("ann 1", ("ant", "bee"), np.zeros(1), np.zeros(1))
-    assert "survey" not in train(settings(standardize="local"), classification("ant", "bee"), survey).fingerprint
+    statistics = FeatureStatistics("ann 1", ("ant", "bee"), np.zeros(1), np.zeros(1))
+    assert "survey" not in train(settings(standardize="local"), classification("ant", "bee"), statistics).fingerprint
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from p2pnet.agent.logs import check_log
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.training.training import survey_alone
+from p2pnet.training.training import statistics_alone
 
 
 def check_agent(settings: Settings) -> str:
@@ -43,7 +43,7 @@ def _try_a_local_step(preparation: Preparation) -> None:
     """Compute a gradient and a local step at the initial parameters, without other agents; exposes faults of user
     models.
     """
-    training = preparation.training(survey_alone(preparation.summary))
+    training = preparation.training(statistics_alone(preparation.summary))
     learner, params = training.learner, training.params
     evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
     learner.observe()

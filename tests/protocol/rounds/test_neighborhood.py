@@ -25,7 +25,7 @@ ENOUGH_ANSWERS = 12
 """More messages than any handshake takes, for each one under way before; fewer than in an endless exchange."""
 
 
-def hood(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
+def table_of(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
     return Neighborhood(Identity(name, name, incarnation, fingerprint), make_link, suspect_limit_s=20.0)
 
 
@@ -43,7 +43,7 @@ class Pair:
     def __init__(self) -> None:
         self.now = 0.0
         self.incarnations = {"a": 1, "b": 1}
-        self.hoods = {"a": hood("a"), "b": hood("b")}
+        self.hoods = {"a": table_of("a"), "b": table_of("b")}
         self.handshakes = {name: shake(self.hoods[name]) for name in "ab"}
         self.in_transit: dict[str, deque[Message]] = {"a": deque(), "b": deque()}
         """by receiver"""
@@ -93,7 +93,7 @@ class Pair:
     def restart(self, name: str) -> None:
         """A new process in the place of the old one; both ends connect again."""
         self.incarnations[name] += 1
-        self.hoods[name] = hood(name, self.incarnations[name])
+        self.hoods[name] = table_of(name, self.incarnations[name])
         self.handshakes[name] = shake(self.hoods[name])
         self.in_transit[name].clear()
         self.hoods[other(name)].disconnected(name, self.now)
@@ -236,7 +236,7 @@ def test_both_ends_that_closed_in_silence_find_each_other_again() -> None:
 
 
 def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
-    handshake = shake(hood("a"))
+    handshake = shake(table_of("a"))
     handshake.connected("b", 0.0)
     times = [tenth / 10 for tenth in range(1, 1000) if handshake.hellos_due(tenth / 10)]
     waits = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
@@ -258,7 +258,7 @@ def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
 def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to_do(
     theirs: Mapping[str, str], field: str, difference: tuple[str, str], remedy: str
 ) -> None:
-    neighborhood = hood("a")
+    neighborhood = table_of("a")
     hello = Hello(Nonce(1, 1), None, theirs, "b", "", -1, False)
     effects = shake(neighborhood).hello_received("b", hello, 0.0)
     here, there = difference, difference[::-1]
@@ -269,8 +269,8 @@ def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to
     assert neighborhood.links() == []
 
 
-def test_of_parts_that_surveyed_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
-    neighborhood = hood("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
+def test_of_parts_that_averaged_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
+    neighborhood = table_of("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
     theirs = {**FINGERPRINT, "classes": "3", "survey": "bob 1.1"}
     effects = shake(neighborhood).hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
     assert effects == [Send("b", Refuse(AVERAGED_APART)), PutOff("b", "b", AVERAGED_APART, is_ours=True)]
@@ -318,7 +318,7 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
 
 
 def test_a_peer_that_disconnects_without_a_link_is_forgotten() -> None:
-    neighborhood = hood("a")
+    neighborhood = table_of("a")
     for k in range(100):
         neighborhood.connected(f"stranger-{k}", 0.0)
         neighborhood.disconnected(f"stranger-{k}", 1.0)
