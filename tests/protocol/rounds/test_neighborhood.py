@@ -43,8 +43,8 @@ class Pair:
     def __init__(self) -> None:
         self.now = 0.0
         self.incarnations = {"a": 1, "b": 1}
-        self.hoods = {"a": table_of("a"), "b": table_of("b")}
-        self.handshakes = {name: shake(self.hoods[name]) for name in "ab"}
+        self.tables = {"a": table_of("a"), "b": table_of("b")}
+        self.handshakes = {name: shake(self.tables[name]) for name in "ab"}
         self.in_transit: dict[str, deque[Message]] = {"a": deque(), "b": deque()}
         """by receiver"""
 
@@ -72,7 +72,7 @@ class Pair:
             case Reset():
                 effects = handshake.reset_received(other(name), message, self.now)
             case Ack():
-                is_known = self.hoods[name].find_link(other(name), message.link_id) is not None
+                is_known = self.tables[name].find_link(other(name), message.link_id) is not None
                 effects = [] if is_known else [Send(other(name), Reset(message.link_id.mirrored()))]
             case _:
                 effects = []
@@ -84,19 +84,19 @@ class Pair:
 
     def use_link(self, name: str) -> None:
         """Any message over the link, if this end believes it open."""
-        for neighbor, link in self.hoods[name].open():
+        for neighbor, link in self.tables[name].open():
             self.in_transit[neighbor.peer].append(Ack(link.link_id, 0))
 
     def close(self, name: str) -> None:
-        self.hoods[name].close(other(name), CloseReason.SILENT, self.now)
+        self.tables[name].close(other(name), CloseReason.SILENT, self.now)
 
     def restart(self, name: str) -> None:
         """A new process in the place of the old one; both ends connect again."""
         self.incarnations[name] += 1
-        self.hoods[name] = table_of(name, self.incarnations[name])
-        self.handshakes[name] = shake(self.hoods[name])
+        self.tables[name] = table_of(name, self.incarnations[name])
+        self.handshakes[name] = shake(self.tables[name])
         self.in_transit[name].clear()
-        self.hoods[other(name)].disconnected(name, self.now)
+        self.tables[other(name)].disconnected(name, self.now)
         self.connect()
 
     def settle(self) -> None:
@@ -115,7 +115,7 @@ class Pair:
         assert n_said == 2, "still something to settle"
 
     def link_id(self, name: str) -> LinkId | None:
-        opened = self.hoods[name].open()
+        opened = self.tables[name].open()
         return opened[0][1].link_id if opened else None
 
     def assert_linked(self) -> None:
@@ -180,8 +180,8 @@ def test_a_half_open_link_carries_nothing_and_is_opened_by_the_next_hello() -> N
     pair.connect()
     pair.in_transit["b"].clear()
     pair.deliver("a")
-    assert pair.hoods["a"].open() == []
-    assert len(pair.hoods["a"].links()) == 1
+    assert pair.tables["a"].open() == []
+    assert len(pair.tables["a"].links()) == 1
     pair.settle()
     pair.assert_linked()
 
@@ -280,7 +280,7 @@ def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_conn
     pair = Pair()
     pair.connect()
     pair.settle()
-    ours = pair.hoods["a"]
+    ours = pair.tables["a"]
     assert ours.put_off("b", "no", pair.now)[-1] == PutOff("b", "b", "no", is_ours=False)
     assert ours.links() == []
     assert pair.handshakes["a"].hellos_due(1e6) == []
@@ -299,7 +299,7 @@ def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> 
     pair = Pair()
     pair.connect()
     pair.settle()
-    assert Dismiss("b", CloseReason.LEFT) in pair.hoods["a"].part("b", CloseReason.LEFT, pair.now)
+    assert Dismiss("b", CloseReason.LEFT) in pair.tables["a"].part("b", CloseReason.LEFT, pair.now)
     assert pair.handshakes["a"].hellos_due(1e6) == []
     assert pair.handshakes["a"].connected("b", 1e6) == []
 
@@ -308,7 +308,7 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
     pair = Pair()
     pair.connect()
     pair.settle()
-    hood_of_a = pair.hoods["a"]
+    hood_of_a = pair.tables["a"]
     next(iter(hood_of_a)).is_ready = True
     assert hood_of_a.let_go("b", pair.now)
     assert list(hood_of_a) == []
