@@ -74,7 +74,7 @@ def run_simulation(agents: list[Settings]) -> dict[PeerId, Array]:
         for settings in agents:
             preparation = prepare(settings)
             peer = preparation.keys.public
-            training = preparation.training(survey=None)
+            training = preparation.training(statistics=None)
             identity = Identity(peer, settings.agent.name, incarnation=1, fingerprint=training.fingerprint)
             simulation.add(peer, *wired_agent(identity, preparation.rounds, training.params, training.learner))
             simulation.connect((peer, other) for other in preparation.network.addresses if other in simulation.machines)

@@ -1,4 +1,4 @@
-"""What an agent runs with, made from its settings; whatever in them does not go together is refused here."""
+"""Assembly: builds all parts of an agent from its settings, and refuses settings that do not fit together."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
 
 SETTLING_S = 3.0
-"""Agents that are started together come within this time of each other, and find each other through seeds."""
+"""The time within which agents that are started together find each other through seeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """One agent before it has touched anything but its own files."""
+    """The parts of an agent made from its own files alone."""
 
     name: str
     keys: KeyPair
@@ -59,9 +59,9 @@ class Preparation:
     train: Samples
     test: Samples
     summary: LocalStatistics | None
-    """what goes into the survey; None where none is made"""
+    """the contribution to the statistics stage; None without that stage"""
     fingerprint: dict[str, str]
-    """what is known before the survey"""
+    """the fields known before the statistics stage"""
     limits: TransportLimits
 
     @property

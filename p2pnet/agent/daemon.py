@@ -1,4 +1,4 @@
-"""The daemon: one loop that polls the transport, feeds the node, and performs what the node wants done.
+"""The daemon: an event loop that polls the transport, hands events to the node, and performs its effects.
 
 Gradients and local steps that take long run on a thread of their own (`worker.py`), so that the loop always answers.
 """
@@ -60,19 +60,19 @@ FAREWELLS: Mapping[signal.Signals, events.LeaveRequested | events.AwayRequested]
 }
 CLOSE_LINGER_S = 0.15
 GOODBYE_TIMEOUT_S = 0.5
-"""For taking back what was told the local network."""
+"""How long withdrawing the mDNS announcement may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the learner's thread has computed."""
+    """A result of the learner's thread."""
 
     event: events.Evaluated | events.LocalStepDone | events.Prepared
     record: RoundRecord | None
 
 
 def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
-    """The same, or TrainingError: a gradient that is not finite would spoil every agent's model."""
+    """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
     if not np.all(np.isfinite(evaluated.gradient_sum)):
         raise TrainingError(
             f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
@@ -82,7 +82,7 @@ def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
 
 @final
 class Daemon:
-    """The loop of one agent; everything that is decided is decided by the node."""
+    """The event loop of one agent; all decisions are the node's."""
 
     def __init__(
         self,
@@ -113,12 +113,12 @@ class Daemon:
 
     @property
     def is_computing(self) -> bool:
-        """Whether the learner's thread is still at work."""
+        """Whether the learner's thread is computing."""
         return self._worker.is_busy
 
     def run(self) -> None:
-        """Until the node closes. SIGTERM and SIGINT make it take leave, SIGHUP go away for a while, unless nohup has
-        it ignored; a second signal ends the process at once.
+        """Run the loop until the node closes. SIGTERM and SIGINT request a leave, SIGHUP a temporary leave unless nohup
+        has it ignored; a second signal ends the process at once.
         """
         is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         numbers = [number for number in FAREWELLS if not (is_detached and number is signal.SIGHUP)]
@@ -147,7 +147,7 @@ class Daemon:
                 signal.signal(number, handler)
 
     def _turn(self) -> None:
-        """Wait for something to happen, and see to it."""
+        """Wait for events, and handle them."""
         deadline = self._node.next_deadline()
         timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
@@ -175,7 +175,7 @@ class Daemon:
         self._farewell = FAREWELLS[signal.Signals(number)]
         self._transport.wake()
 
-    # What comes in.
+    # Events.
 
     def _handle(self, event: NodeEvent) -> None:
         self._perform(self._node.handle(event, time.monotonic()))
@@ -184,7 +184,7 @@ class Daemon:
         match happening:
             case Received(peer, frames):
                 self._receive(peer, frames)
-            case Inquired(peer):
+            case Queried(peer):
                 self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks for our status")
                 self._transport.reply(peer, encode_status(self._status(peer)))
             case events.PeerConnected() | events.PeerDisconnected() | events.DialFailed():
@@ -195,7 +195,7 @@ class Daemon:
                 assert_never(happening)
 
     def _status(self, peer: PeerId) -> NodeStatus:
-        """What is told a peer that asks for this agent's status."""
+        """The answer to a status query of the peer."""
         identity, rounds = self._node.identity, self._node.rounds
         return NodeStatus(
             protocol=PROTOCOL_VERSION,
@@ -209,7 +209,7 @@ class Daemon:
         )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
-        """Hand a message to the node; one that cannot be read is dropped, counted and logged."""
+        """Decode a message and hand it to the node; a malformed message is dropped, counted and logged."""
         effects: list[Effect]
         try:
             message = decode(frames)
@@ -225,10 +225,10 @@ class Daemon:
                 self._log_cause(peer, logging.DEBUG, f"answered {effect.peer} with {effect.message}")
         self._perform(effects, cause=peer)
 
-    # What is to be done.
+    # Effects.
 
     def _perform(self, effects: list[Effect], cause: PeerId | None = None) -> None:
-        """Perform the effects, in order; `cause` is the peer whose message has brought them about."""
+        """Perform the effects, in order; `cause` is the peer whose message caused them."""
         for effect in effects:
             match effect:
                 case Send(peer, message):
@@ -269,7 +269,7 @@ class Daemon:
             self._log_cause(cause, level, text)
 
     def _log_cause(self, peer: PeerId, level: int, text: str) -> None:
-        """Log what a peer has brought about, as long as it does not do so too often."""
+        """Log a line caused by a peer, within the peer's budget of lines."""
         if not self._log.isEnabledFor(level):
             return
         n_withheld = self._line_budget.admit(peer, time.monotonic())
@@ -306,7 +306,7 @@ class Daemon:
             self._recorder.save_model(params.astype(np.float64, copy=False), self._training.description)
 
     def _try_to_save_model(self) -> None:
-        """Early, in case that the process is killed while it takes leave; then there may be room."""
+        """Try to save the model before the agent has left, in case that the process is killed meanwhile."""
         try:
             self._save_model()
         except TrainingError as error:

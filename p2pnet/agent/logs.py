@@ -64,7 +64,7 @@ class _Allowance:
 
 @final
 class LineBudget:
-    """How many lines each peer may cause in the log: some at once, then one a second.
+    """A token bucket per peer that limits the log lines that a peer can cause: some at once, then one a second.
 
     What others send decides how often such lines come; without a limit they could fill the disk.
     """
@@ -73,7 +73,9 @@ class LineBudget:
         self._allowances: dict[str, _Allowance] = {}
 
     def admit(self, peer: str, now: float) -> int | None:
-        """None if the line is to be withheld, else the number of this peer's lines withheld since the last one."""
+        """Take one line from the budget; None if the line is withheld, else the number of lines withheld since the
+        last.
+        """
         allowance = self._allowances.setdefault(peer, _Allowance(LINES_AT_ONCE, now))
         gained = (now - allowance.counted_at) * LINES_PER_SECOND
         allowance.lines, allowance.counted_at = min(allowance.lines + gained, LINES_AT_ONCE), now
@@ -87,7 +89,7 @@ class LineBudget:
 
 @final
 class _LogFile(logging.FileHandler):
-    """A file that lines are missing from while it cannot be written, which is said once."""
+    """A log file that drops lines while it cannot be written, and reports that once."""
 
     _is_told = False
 
@@ -112,7 +114,7 @@ class _TextFormatter(logging.Formatter):
 
 
 def _on_one_line(text: str) -> str:
-    """The text with control characters written out: names come from others and must not forge lines."""
+    """Escape control characters: names come from other agents and must not forge lines."""
     if text.isprintable():
         return text
     return "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in text)

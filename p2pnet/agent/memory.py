@@ -1,4 +1,4 @@
-"""How the process keeps memory that NumPy has freed."""
+"""The allocator's treatment of memory that NumPy has freed."""
 
 from __future__ import annotations
 

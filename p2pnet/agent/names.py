@@ -1,4 +1,4 @@
-"""What peers are called in the log."""
+"""Names of peers in the log."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class PeerNames:
         return cls({neighbor.key: neighbor.name for neighbor in network.neighbors if neighbor.name})
 
     def call(self, peer: PeerId) -> str:
-        """The key, after the name where there is one."""
+        """The name, if any, followed by the key."""
         return f"{self.given[peer]} ({peer})" if peer in self.given else peer

@@ -1,4 +1,4 @@
-"""Notices as lines of the log: how severe each is, and its text."""
+"""Notices as log lines: level and text."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from p2pnet.protocol.core.notices import (
 
 _WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled)
 _REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
-"""Warnings while they are news, and of interest for debugging only afterwards."""
+"""Warnings while they are news, debug lines afterwards."""
 
 
 def level_of(notice: Notice) -> int:
-    """The level of `logging` at which the notice is told."""
+    """The level of `logging` for a notice."""
     plain = notice.notice if isinstance(notice, InStatistics) else notice
     if isinstance(plain, _REPEATED):
         return logging.WARNING if plain.is_news else logging.DEBUG
@@ -44,7 +44,7 @@ def level_of(notice: Notice) -> int:
 
 
 def text_of(notice: Notice, names: PeerNames) -> str:
-    """One line for people; `names` are what the settings call peers."""
+    """One line of text for a notice; `names` are the settings' names of peers."""
     if isinstance(notice, InStatistics):
         return f"statistics: {_text_of(notice.notice, names)}"
     return _text_of(notice, names)
@@ -66,7 +66,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
         case NoNeighborLeft():
             return "no neighbor is left; from here on this agent learns from its own samples alone"
         case EndHeldUp(peers):
-            return f"at rest, but training does not end yet: {', '.join(peers)} may come back"
+            return f"converged here, but training does not end yet: {', '.join(peers)} may come back"
         case ServiceProlonged(peers):
             return f"training has ended; staying on for a while: {', '.join(peers)} may come back"
         case KeyInUseTwice(peer, peers):
@@ -76,9 +76,9 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             )
         case StatisticsFound(n_columns, n_labels, n_rounds):
             labels = f", {n_labels} labels" if n_labels else ""
-            return f"surveyed {n_columns} columns{labels} in {n_rounds} rounds"
+            return f"feature statistics of {n_columns} columns{labels}, found in {n_rounds} rounds"
         case StatisticsUnsettled(n_rounds):
-            return f"not settled in {n_rounds} rounds; training with what there is"
+            return f"not converged in {n_rounds} rounds; training with the present estimate"
         case MessageDropped(peer, reason):
             return f"dropped a message from {names.call(peer)}: {reason}"
         case PeerDismissed(peer, reason):

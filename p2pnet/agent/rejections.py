@@ -1,4 +1,4 @@
-"""Which refusals at the door a person is told of: each peer and cause once, though who is refused redials for ever."""
+"""Reports of rejected connections: each peer and cause once, although rejected peers redial for ever."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
 
 MAX_REMEMBERED = 1000
-"""Anybody can make up keys; beyond this many the oldest is forgotten."""
+"""The most entries kept, since any stranger can make up keys; beyond it the oldest is dropped."""
 
 _ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_peers"}
 
 
 @final
 class Rejections:
-    """Those that were refused, with the cause."""
+    """The reported rejections, by peer and cause."""
 
     def __init__(self, own_key: PeerId, names: PeerNames, log: logging.Logger) -> None:
         self._own_key = own_key
         self._names = names
         self._log = log
         self._told: dict[tuple[str, Refusal], None] = {}
-        """whom and what a person was told of, oldest first"""
+        """reported peers and causes, oldest first"""
 
     def tell(self, rejected: Rejected) -> None:
-        """Warn of it the first time; all later ones are counted by the transport and shown to who debugs."""
+        """Log a rejection: as a warning the first time, at debug level afterwards."""
         if rejected.peer == self._own_key:
             # No other has this agent's key, and none of its settings can be meant: this is how doctor finds it.
             self._log.info("asked with its own key whether it listens, as p2pnet doctor does")

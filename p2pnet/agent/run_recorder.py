@@ -1,4 +1,4 @@
-"""What a run leaves in its state directory: its history, the model, the books, and how it ended."""
+"""Recording of a run in its state directory: history, model, ledger and result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from p2pnet.training.records import Result, RoundRecord
 
 @final
 class RunRecorder:
-    """Written as the run goes on, so that little is lost when power fails."""
+    """Writes history, model, ledger and result while the run goes on, so that little is lost when power fails."""
 
     def __init__(self, state: StateDirectory, log: logging.Logger, clock: Callable[[], float]) -> None:
         """`clock` shows the seconds since the epoch."""
@@ -33,7 +33,7 @@ class RunRecorder:
         self._is_model_saved = False
 
     def keep(self, record: RoundRecord) -> None:
-        """A row of history for the round."""
+        """Append the round's row to the history."""
         if record.round == 0:
             self._first = record  # its time is that of the start of training, still to come
             return
@@ -44,14 +44,14 @@ class RunRecorder:
         self._log.debug("round %d: objective %.6g", record.round, record.objective_local)
 
     def begin(self) -> None:
-        """The first local step of the training begins."""
+        """Record the start of training, at its first local step."""
         if self._first is not None:
             self._log.info("training begins")
             self._append(replace(self._first, time_s=self._clock()))
             self._first = None
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """TrainingError where it cannot be written; a second call tries again, one after it is saved does nothing.
+        """Save the model unless it is saved already; TrainingError where it cannot be written.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
@@ -69,7 +69,7 @@ class RunRecorder:
         n_messages_refused: int,
     ) -> None:
         if rounds is not None:
-            self._state.save_books(rounds.ledger())
+            self._state.save_ledger(rounds.ledger())
         self._state.save_result(
             Result(
                 agent=identity.name,
@@ -86,7 +86,7 @@ class RunRecorder:
         )
 
     def _append(self, record: RoundRecord) -> None:
-        """A row that cannot be written is no reason to end the training."""
+        """Append a row; a failure to write does not end the training."""
         self._has_begun = True
         try:
             self._history.append(record)

@@ -1,4 +1,4 @@
-"""Graphs that change with every round, agreed on beforehand: who exchanges shares with whom, and when."""
+"""Schedules: graphs that change from round to round, agreed on beforehand."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
-"""What an agent keeps in its state directory.
+"""The state directory of an agent and its files.
 
-lock           held while the agent runs, so that no two agents share a directory
-incarnation    a number that grows with every start
-history.csv    one row for each round: what a person wants to follow
-history.previous.csv    that of the last run before in which there were rounds
-model.npz      the parameters, and what is needed to use them; untouched by a run without rounds
-result.json    how the run ended
-books.npz      what was moved over each link, for auditing the network as a whole
+lock           held while the agent runs, so that no two agents share a directory incarnation    a number that grows
+with every start history.csv    one row for each round: what a person wants to follow history.previous.csv    that of
+the last run before in which there were rounds model.npz      the parameters, and what is needed to use them; untouched
+by a run without rounds result.json    how the run ended books.npz      the ledger of each link, for auditing
+conservation over the network
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ class StateDirectory:
         self._lock: TextIO | None = None
 
     def acquire(self) -> None:
-        """Make the directory and lock it; ConfigError if another agent has it."""
+        """Create and lock the directory; ConfigError if another agent holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("w")
@@ -56,7 +54,7 @@ class StateDirectory:
             ) from None
 
     def check(self) -> None:
-        """ConfigError where `acquire` would raise it; nothing is made."""
+        """Check that the directory can be acquired; ConfigError where `acquire` would raise it. Creates nothing."""
         if (self.path / "lock").exists():
             probe = StateDirectory(self.path)
             probe.acquire()
@@ -67,14 +65,14 @@ class StateDirectory:
             raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {existing} is no directory to write to")
 
     def release(self) -> None:
-        """Let go of the directory."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     @property
     def is_held(self) -> bool:
-        """Whether an agent is running there."""
+        """Whether an agent holds the directory."""
         try:
             with (self.path / "lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -86,7 +84,7 @@ class StateDirectory:
 
     @property
     def incarnation(self) -> int:
-        """That of the last agent that ran there, or runs there; 0 where there is none that can be read."""
+        """The incarnation of the last or present run; 0 where none can be read."""
         try:
             last = int((self.path / "incarnation").read_text())
         except (OSError, ValueError):
@@ -94,7 +92,7 @@ class StateDirectory:
         return last if 0 <= last < _MAX_INCARNATION else 0
 
     def next_incarnation(self) -> int:
-        """A number above all earlier ones, and above that before it, which is for the survey.
+        """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
 
         It is on disk before it is returned; the clock makes up for a lost file.
         """
@@ -103,7 +101,7 @@ class StateDirectory:
         return incarnation
 
     def open_history(self) -> History:
-        """Begin the history of this run beside that of the one before, and forget how that ended."""
+        """Start the history of this run, keep that of the previous run beside it, and remove the previous result."""
         history = self.path / "history.csv"
         try:
             (self.path / "result.json").unlink(missing_ok=True)
@@ -114,17 +112,17 @@ class StateDirectory:
         return History(history)
 
     def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """model.npz: params (n_params,), and each text, number or array of the description under its name."""
+        """Write model.npz: params (n_params,), and each text, number or array of the description under its name."""
         write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
 
     def save_result(self, result: Result) -> None:
         write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
 
-    def save_books(self, books: AgentLedger) -> None:
-        arrays: dict[str, Any] = {"agent": books.agent, "own": books.own, "mass": books.mass}
-        arrays["peers"] = np.array([link.peer for link in books.links], dtype=str)
-        arrays["link_ids"] = np.array([link.link_id for link in books.links], dtype=np.int64).reshape(-1, 2, 2)
-        for index, link in enumerate(books.links):
+    def save_ledger(self, ledger: AgentLedger) -> None:
+        arrays: dict[str, Any] = {"agent": ledger.agent, "own": ledger.own, "mass": ledger.mass}
+        arrays["peers"] = np.array([link.peer for link in ledger.links], dtype=str)
+        arrays["link_ids"] = np.array([link.link_id for link in ledger.links], dtype=np.int64).reshape(-1, 2, 2)
+        for index, link in enumerate(ledger.links):
             arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
         write_atomically(self.path / "books.npz", _npz(arrays))
 
@@ -136,7 +134,7 @@ class StateDirectory:
     def load_result(self) -> Result:
         return Result(**json.loads((self.path / "result.json").read_text()))
 
-    def load_books(self) -> AgentLedger:
+    def load_ledger(self) -> AgentLedger:
         with np.load(self.path / "books.npz", allow_pickle=False) as file:
             links = tuple(
                 LinkLedger(str(peer), _link_id(link_id), file[f"sent_{index}"], file[f"received_{index}"])

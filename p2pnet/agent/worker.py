@@ -1,4 +1,4 @@
-"""Computes for the daemon's loop: what is short at once, what is long on a thread of its own."""
+"""The worker of the daemon's loop: runs short computations at once, long ones on a thread."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Generic, TypeVar, final
 Answer = TypeVar("Answer")
 
 MAX_PAUSE_S = 0.003
-"""How long the loop may be kept from its sockets; handing work to a thread and back takes up to a third of it."""
+"""The longest pause of the loop; a handover to the thread and back takes up to a third of it."""
 
 N_REMEMBERED = 3
-"""Times of each kind of work; the least is believed, since on a busy machine some take far longer than they should."""
+"""The durations kept of each kind of work; the least is the estimate, since load stretches some of them."""
 
 
 @final
 class Worker(Generic[Answer]):
-    """Does one piece of work after the other, and keeps the answers until they are taken.
+    """Runs work in order, and queues the results until they are taken.
 
     Work of a kind that lately took less than 3 ms is done at once, by the caller. All other goes to a thread, which
     calls `wake` when it is done, and so does each kind for the first time.
@@ -35,7 +35,7 @@ class Worker(Generic[Answer]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the thread is at work."""
+        """Whether the thread is computing."""
         return any(not future.done() for future in self._futures)
 
     @property
@@ -43,7 +43,7 @@ class Worker(Generic[Answer]):
         return bool(self._futures) and self._futures[0].done()
 
     def do(self, kind: str, work: Callable[[], Answer]) -> None:
-        """Compute, now or soon; what the work raises is raised when its answer is taken."""
+        """Run the work, at once or on the thread; its exception is raised when the result is taken."""
         times_s = self._times_s.setdefault(kind, deque(maxlen=N_REMEMBERED))
         timed = partial(self._timed, times_s, work)
         if times_s and min(times_s) < MAX_PAUSE_S and not self.is_busy:
@@ -54,11 +54,11 @@ class Worker(Generic[Answer]):
         future.add_done_callback(lambda _: self._wake())
 
     def take(self) -> Answer:
-        """The oldest answer, which is there (`has_answer`)."""
+        """Remove and return the oldest result; requires `has_answer`."""
         return self._futures.popleft().result()
 
     def close(self) -> None:
-        """Begin nothing more, and wait for nothing."""
+        """Stop the worker without waiting for running work."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, times_s: deque[float], work: Callable[[], Answer]) -> Answer:
@@ -72,6 +72,6 @@ def _done(work: Callable[[], Answer]) -> Future[Answer]:
     future: Future[Answer] = Future()
     try:
         future.set_result(work())
-    except Exception as error:  # noqa: BLE001  (raised again by whoever takes the answer)
+    except Exception as error:  # noqa: BLE001  (raised again by `take`)
         future.set_exception(error)
     return future

@@ -17,9 +17,9 @@ class LossEntry(Entry):
 
     tasks: tuple[Task, ...]
     n_derivatives: int = 2
-    """continuous derivatives with respect to the predictions: 1 where the gradient has kinks"""
+    """number of continuous derivatives with respect to the predictions: 1 where the gradient has kinks"""
     is_target_scaled: bool = True
-    """whether regression may shift and scale the target"""
+    """whether the target of regression may be standardised"""
     has_one_output: bool = False
     """whether the network has one output whatever the data, instead of one for each class"""
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -32,16 +32,16 @@ READERS: Final = Registry(
 
 
 def reader_name(path: PurePath) -> str:
-    """The name that a reader of this file has, if there is one."""
+    """The name of the reader for a file; None without any."""
     return path.suffix.lower().removeprefix(".")
 
 
 def has_reader(path: PurePath) -> bool:
-    """Whether there is a reader of such files."""
+    """Whether a reader for a file exists."""
     return reader_name(path) in READERS
 
 
 def suffixes() -> str:
-    """The suffixes of all files that can be read, as in `.csv or .npz`."""
+    """The suffixes of all readable files as text, as in `.csv or .npz`."""
     *most, last = (f".{name}" for name in READERS.names)
     return f"{', '.join(most)} or {last}" if most else last

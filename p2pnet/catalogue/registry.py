@@ -19,7 +19,7 @@ from p2pnet.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One implementation: its name, where it is, who provides it; what it can do is said by each kind's own fields."""
+    """The entry of one implementation: name, location and provider; each kind adds fields for capabilities."""
 
     name: str
     target: str = ""
@@ -28,7 +28,7 @@ class Entry:
     """package and version, as in `toys 1.2`, of an implementation that is not built in; set when it is found"""
 
     def load(self) -> Any:
-        """The implementation, imported now; ConfigError where a provider's cannot be imported."""
+        """Import the implementation; ConfigError where a provider's cannot be imported."""
         module, _, attribute = self.target.partition(":")
         if not self.provider:
             return getattr(importlib.import_module(module), attribute)
@@ -77,7 +77,7 @@ def installed_offers() -> tuple[Offer, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Registry(Generic[EntryT]):
-    """All implementations of one kind by name: the built-in ones in their order, then those of other packages."""
+    """The registry of one kind: built-in implementations in their order, then those of other packages."""
 
     kind: str
     """for messages: `loss`"""
@@ -96,7 +96,7 @@ class Registry(Generic[EntryT]):
         return any(entry.name == name for entry in self.entries) or any(offer.name == name for offer in self._offers())
 
     def __getitem__(self, name: str) -> EntryT:
-        """The entry called `name`; ConfigError where there is none, more than one, or one that cannot be loaded."""
+        """Look up an entry; ConfigError where the name is unknown or ambiguous, or the entry cannot be loaded."""
         built_in = next((entry for entry in self.entries if entry.name == name), None)
         offers = [offer for offer in self._offers() if offer.name == name]
         if built_in is not None and not offers:
@@ -116,11 +116,11 @@ class Registry(Generic[EntryT]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names; nothing is loaded for them."""
+        """All names, without loading their entries."""
         return tuple(dict.fromkeys([*self.built_in_names, *(offer.name for offer in self._offers())]))
 
     def requirement(self, wrong: str, also: Sequence[str] = ()) -> str:
-        """What a name must be, where `wrong` is none; `also` is allowed besides."""
+        """The error text for an unknown name: the possible names; `also` are allowed besides."""
         known = [*also, *self.names]
         close = difflib.get_close_matches(wrong, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
@@ -150,7 +150,7 @@ class Registry(Generic[EntryT]):
 @final
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number in a term such as `l2:STRENGTH`: what it is called there and where it must lie."""
+    """A number in a term such as `l2:STRENGTH`: its name and its bounds."""
 
     name: str
     least: float | None = None
@@ -171,7 +171,7 @@ class Parameter:
 
     @property
     def requirement(self) -> str:
-        """As in `STEP_SIZE must be above 0, at most 1`."""
+        """The bounds as text, as in `STEP_SIZE must be above 0, at most 1`."""
         bounds = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
         wanted = ["a whole number"] if self.is_whole else []
         wanted += [f"{how} {bound:g}" for how, bound in bounds.items() if bound is not None]
@@ -180,7 +180,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermEntry(Entry):
-    """An implementation with numbers of its own, chosen by a term: `none`, `l2:STRENGTH`, `box:LOWER:UPPER`."""
+    """The entry of an implementation with numeric parameters, chosen by a term such as `none` or `l2:STRENGTH`."""
 
     parameters: tuple[Parameter, ...] = ()
     """in the order of the term; optional ones last"""
@@ -189,13 +189,13 @@ class TermEntry(Entry):
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """How its terms are written: once, or once for each number of optional parameters."""
+        """The forms of the term, one for each number of optional parameters."""
         n_required = sum(not parameter.is_optional for parameter in self.parameters)
         names = [parameter.name for parameter in self.parameters]
         return tuple(":".join([self.name, *names[:n]]) for n in range(n_required, len(names) + 1))
 
     def numbers(self, texts: Sequence[str]) -> tuple[float, ...]:
-        """The numbers of a term from what stands between its colons; ValueError says what would be right."""
+        """Parse the numbers of a term; ValueError states the requirement."""
         written = f"must be written as {' or '.join(self.forms)}{', with numbers' if self.parameters else ''}"
         n_required = sum(not parameter.is_optional for parameter in self.parameters)
         if not n_required <= len(texts) <= len(self.parameters):
@@ -222,7 +222,7 @@ TermT = TypeVar("TermT", bound=TermEntry)
 @final
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An implementation by name, with its numbers."""
+    """A parsed term: an entry with its numbers."""
 
     name: str
     numbers: tuple[float, ...] = ()
@@ -235,11 +235,11 @@ class TermRegistry(Registry[TermT]):
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """How the terms of the built-in entries are written."""
+        """The forms of the built-in entries' terms."""
         return tuple(form for entry in self.entries for form in entry.forms)
 
     def parse(self, text: str) -> Term:
-        """The term that `text` stands for; ValueError says what would be right."""
+        """Parse a term; ValueError states the requirement."""
         name, *texts = text.split(":")
         if name not in self:
             others = self.names[len(self.entries) :]

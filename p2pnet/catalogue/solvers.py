@@ -12,9 +12,9 @@ class SolverEntry(Entry):
     """A solver; its target is called without arguments and gives a `optim.solvers.base.Solver`."""
 
     penalties: Literal["any", "smooth", "nonsmooth"] = "any"
-    """those it can be used with; nonsmooth are those with active sets"""
+    """the kinds of penalties it supports; nonsmooth: those with active sets"""
     surrogates: tuple[str, ...] = ()
-    """those whose local models it can solve; all where none is named"""
+    """the surrogates it supports; empty for all"""
 
 
 _ROOM: Final = "p2pnet.optim.solvers"

@@ -49,6 +49,6 @@ TOPOLOGIES: Final = TermRegistry(
 
 
 def topology_forms(*, is_changing: bool | None = None) -> tuple[str, ...]:
-    """How the built-in topologies are written: all, those that stay the same, or those that change."""
+    """The forms of the built-in topologies: all, fixed, or changing."""
     entries = (entry for entry in TOPOLOGIES if is_changing is None or entry.is_changing == is_changing)
     return tuple(form for entry in entries for form in entry.forms)

@@ -1,4 +1,4 @@
-"""The command `p2pnet` itself, and how its commands fail."""
+"""The command group `p2pnet`, and the exit codes of errors."""
 
 import sys
 from typing import Any
@@ -10,7 +10,7 @@ from p2pnet.errors import P2pnetError
 
 
 class _Commands(click.Group):
-    """Commands whose errors are one line on standard error and an exit code of their own."""
+    """A group of commands that report each P2pnetError as one line on standard error and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

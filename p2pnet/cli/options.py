@@ -36,7 +36,7 @@ class NameOption(click.Option):
 
 
 def options_of(*options: Decorator) -> Decorator:
-    """All of these, shown in this order."""
+    """Combine option decorators, shown in this order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -64,7 +64,7 @@ settings_options = options_of(
 
 
 def network_options(*, agents: str, topology: str, data: str) -> Decorator:
-    """Who trains on what; the help says what a command can take."""
+    """Options for agents, data and graph, with the command's help texts."""
     return options_of(
         click.option("--agents", default=8, show_default=True, help=agents),
         click.option("--topology", default="ring", show_default=True, help=topology),
@@ -77,7 +77,7 @@ def network_options(*, agents: str, topology: str, data: str) -> Decorator:
 
 
 def training_options(*, pace: str) -> Decorator:
-    """What is trained, and for how long."""
+    """Options for model, objective and rounds."""
     return options_of(
         click.option(
             "--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none."
@@ -92,7 +92,7 @@ def training_options(*, pace: str) -> Decorator:
 
 
 def report_options(*, files: str) -> Decorator:
-    """Where it is said how it went."""
+    """Options for the report."""
     return options_of(
         click.option(
             "--report",
@@ -107,6 +107,6 @@ def report_options(*, files: str) -> Decorator:
 
 
 def all_flags(flags: tuple[str, ...], shorthands: dict[str, str | None]) -> list[str]:
-    """All flags as `section.key=value`, the short ones last."""
+    """Combine all flags as `section.key=value`, short flags last."""
     named = [f"{key.replace('__', '.')}={value}" for key, value in shorthands.items() if value is not None]
     return [*flags, *named]

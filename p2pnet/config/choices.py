@@ -1,4 +1,4 @@
-"""Settings that are chosen by name: what the catalogue has, built in or of another package."""
+"""Settings whose values are names in the catalogue, built in or of another package."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeAlias, final
@@ -26,11 +26,11 @@ class Choice:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """What an example offers: the names that are the same everywhere."""
+        """The choices in an example file: the built-in names."""
         return (*self.also, *self.registry.built_in_names)
 
     def check(self, name: str) -> str:
-        """`name` itself; ValueError where it is none, or where its entry cannot be loaded."""
+        """Return the name unchanged; ValueError where it is unknown, or its entry cannot be loaded."""
         if name in self.also:
             return name
         if name not in self.registry:

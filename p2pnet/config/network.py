@@ -121,7 +121,7 @@ class NetworkSettings(Section):
     schedule_seed: int = Field(default=0, ge=0, description="Seed of the matching schedule, the same at all agents.")
     max_diameter: PositiveInt = Field(
         default=32,
-        description="Bound on the hops between any two agents: all must be quiet for that many rounds to stop.",
+        description="Bound on the hops between any two agents: all must be stationary for that many rounds to stop.",
     )
 
     def wire_bits(self, tolerance: float) -> int:

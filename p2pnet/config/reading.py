@@ -1,4 +1,4 @@
-"""Settings from where they are given: command-line flag over environment over file over default."""
+"""Reading of settings; precedence: command-line flag, environment, file, default."""
 
 import json
 import os
@@ -40,7 +40,7 @@ _BOUNDS = {
 
 
 def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of `path`, overruled by `environment`, overruled by `flags`.
+    """Read the settings in `path`, overridden by `environment`, overridden by `flags`.
 
     A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`. Both hold the bare value, or a
     TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's directory.

@@ -1,4 +1,4 @@
-"""What every table of agent.toml has in common."""
+"""The base of all tables of agent.toml."""
 
 from typing import Annotated
 
@@ -8,6 +8,6 @@ PositiveInt = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A table of agent.toml: no unknown key, never changed after reading."""
+    """A table of agent.toml: immutable, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)

@@ -38,7 +38,7 @@ class Settings(Section):
     log: LogSettings = Field(default_factory=LogSettings)
 
     def relative_to(self, directory: Path) -> "Settings":
-        """The same settings, every relative path taken from `directory`."""
+        """Resolve all relative paths against `directory`."""
         sections = {}
         for name in type(self).model_fields:
             section = getattr(self, name)

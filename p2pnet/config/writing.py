@@ -1,4 +1,4 @@
-"""Settings as text: an agent.toml, and the example that lists every setting."""
+"""Writing of settings: an agent.toml, and the example that lists all settings."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def write_config(settings: Settings, path: Path) -> None:
 
 
 def example_config() -> str:
-    """An agent.toml that shows each setting with its sentence and its default."""
+    """Generate an agent.toml with the description and default of each setting."""
     tables = [_EXAMPLE_HEAD]
     for name, section_field in Settings.model_fields.items():
         section: Any = section_field.annotation
@@ -48,7 +48,7 @@ def example_config() -> str:
 
 
 def toml_value(value: object) -> str:
-    """`value` in TOML: text, paths, numbers, booleans, sequences and tables of these."""
+    """Format a value in TOML: text, paths, numbers, booleans, sequences and tables of these."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

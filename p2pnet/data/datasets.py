@@ -1,4 +1,4 @@
-"""The data sets that the demo and the simulation cut into shards: scikit-learn's small ones, or a file of one's own.
+"""Data sets of the demo and the simulation: scikit-learn's small ones, or a user's file.
 
 scikit-learn's files are read as they lie in its package: importing it takes over a second, reading them a few
 hundredths.

@@ -1,4 +1,4 @@
-"""Reading this machine's samples, with the reader that the file's suffix names.
+"""Reading of samples from files, with the reader that the suffix names.
 
 Rows are checked while they are read; the first that cannot be trained on is named by file, line and column.
 """
@@ -72,7 +72,7 @@ def read_samples(
     classes: Sequence[str] | None = None,
     weights: str | None = None,
 ) -> Samples:
-    """The samples of a file.
+    """Read the samples of a file.
 
     `target` is the column to predict (default: the last one; in an .npz the array y), `weights` that of the samples'
     weights, if they have any. Task auto is classification when `classes` are given, when a target is text, and when all

@@ -39,11 +39,11 @@ class Samples:
 
     @property
     def n_outputs(self) -> int:
-        """Outputs that a model of these samples has: one a class, or one for regression."""
+        """The number of outputs of a model for these samples: one per class, or one for regression."""
         return len(self.classes) or 1
 
     def with_classes(self, classes: Sequence[str]) -> "Samples":
-        """The same samples with their labels as indices into `classes`; DataError for a label that is none of them."""
+        """Encode labels as indices into `classes`; DataError for a label that is none of them."""
         index_of = {label: index for index, label in enumerate(classes)}
         unknown = [label for label in self.classes if label not in index_of]
         if unknown:
@@ -52,14 +52,14 @@ class Samples:
         return replace(self, Y=Y, classes=tuple(classes))
 
     def take(self, rows: Indices | slice) -> "Samples":
-        """The samples of these rows, in this order; views of them for a slice."""
+        """Select rows, in this order; views for a slice."""
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights)
 
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
     ) -> tuple["Samples", "Samples"]:
-        """(training, test) samples at random, each class with its share in both."""
+        """Split at random into (training, test), stratified by class."""
         if self.task == "classification":
             train, test = stratified_split_indices(self.Y, test_fraction, rng)
         else:
@@ -68,13 +68,13 @@ class Samples:
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
-    """Labels in the order of the numbers if all are numbers, else of the alphabet."""
+    """Sort labels, numerically if all are numbers, else alphabetically."""
     labels = sorted(labels)
     return tuple(sorted(labels, key=float) if all(map(is_number, labels)) else labels)
 
 
 def is_number(text: str) -> bool:
-    """Whether text is written as a number."""
+    """Whether the text is a number."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Standardised samples, and what leads from raw values to them and back."""
+"""Standardisation of samples, and its inverse."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Scaling:
 
 
 def no_scaling(n_features: int) -> Scaling:
-    """Everything as it is."""
+    """The identity scaling."""
     return Scaling(np.zeros(n_features), np.ones(n_features))
 
 
 def scaling_by(mean: Array, variance: Array, n_features: int) -> Scaling:
-    """By mean and deviation of the columns: the features, then the target where it is to be scaled too.
+    """The scaling by mean and deviation of the columns: features, then the target if it is scaled too.
 
     The scale of a column that does not vary is 1.
     """
@@ -49,7 +49,7 @@ def scaling_by(mean: Array, variance: Array, n_features: int) -> Scaling:
 
 
 def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
-    """(mean, variance) of the columns: the features, and the target where it is to be scaled too.
+    """Compute (mean, variance) of the columns: features, and the target if it is scaled too.
 
     A sample of weight 2 counts as two samples.
     """

@@ -1,4 +1,4 @@
-"""Cutting samples: into training and test samples, and into one shard for each agent.
+"""Partition of samples: into training and test samples, and into one shard per agent.
 
 All functions return row indices, so that they say nothing about how samples are kept.
 """
@@ -15,7 +15,7 @@ PartitionName = Literal["iid", "sorted"]
 
 
 class Shuffler(Protocol):
-    """What the splits ask of a source of randomness: numpy's Generator has it, and so has the older RandomState."""
+    """The random source of the splits; numpy's Generator and RandomState implement it."""
 
     def permutation(self, x: Any, /) -> Any: ...
     def choice(self, a: Any, /, size: Any = None, replace: bool = True) -> Any: ...
@@ -48,7 +48,7 @@ def stratified_split_indices(labels: ArrayLike, test_fraction: float, rng: Shuff
 
 
 def shard_indices(targets: ArrayLike, n_agents: int, partition: PartitionName, seed: int) -> list[Indices]:
-    """The rows of each agent: all rows in an order, cut into `n_agents` parts that differ by one row at most.
+    """Partition rows among agents: all rows in an order, cut into `n_agents` parts that differ by one row at most.
 
     iid: a random order of that seed. sorted: by target (first column), so that an agent sees one or two labels, or a
     small range of values, only; rows of one target stay in their order.

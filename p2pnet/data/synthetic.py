@@ -1,4 +1,4 @@
-"""Samples made up shard by shard, for networks larger than any data set at hand.
+"""Synthetic samples, generated shard by shard, for networks larger than available data sets.
 
 A random network with one hidden layer, the teacher, labels standard normal inputs. What agent k holds depends on the
 seed and k only, so that no shard needs another.
@@ -19,7 +19,7 @@ from p2pnet.errors import ConfigError, DataError
 PREFIX = "synthetic:"
 FORMS = "synthetic:regression:ROWS:INPUTS or synthetic:classification:ROWS:INPUTS:CLASSES"
 NOISE = 0.1
-"""Deviation of what is added to the teacher's outputs, whose own is about 1."""
+"""The standard deviation of the noise added to the teacher's outputs, whose own deviation is about 1."""
 TEACHER_WIDTH = 16
 MAX_TEST_ROWS = 2000
 TEST_FRACTION = 0.2
@@ -27,7 +27,7 @@ TEST_FRACTION = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SyntheticData:
-    """What kind of samples, and how many for all agents together."""
+    """The kind of synthetic samples, and their number over all agents."""
 
     task: Task
     n_rows: int
@@ -36,12 +36,12 @@ class SyntheticData:
 
     @property
     def n_test_rows(self) -> int:
-        """Rows for the test, made beside those for training."""
+        """The number of test rows, generated besides the training rows."""
         return min(max(int(TEST_FRACTION * self.n_rows), 2), MAX_TEST_ROWS)
 
 
 def parse_synthetic(text: str) -> SyntheticData:
-    """The data that `text` describes, in one of `FORMS`; ConfigError where it does not."""
+    """Parse text in one of `FORMS`; ConfigError where it has none."""
     _, kind, *sizes = text.split(":")
     if not all(size.isdigit() and int(size) > 0 for size in sizes):
         raise ConfigError(f"--data {text}: sizes must be whole numbers of at least 1, as in {FORMS}")
@@ -57,7 +57,7 @@ def parse_synthetic(text: str) -> SyntheticData:
 def make_synthetic(
     data: SyntheticData, n_agents: int, seed: int, dtype: DTypeLike = np.float64
 ) -> tuple[Samples, Samples]:
-    """(training, test) samples; agent k's are the training samples in `shard_rows(n_rows, n_agents)[k]`.
+    """Generate (training, test) samples; agent k's are the training samples in `shard_rows(n_rows, n_agents)[k]`.
 
     They are written shard by shard into one array, whose parts can serve as the shards.
     """

@@ -1,4 +1,4 @@
-"""What a reader gives: checked features beside a target, which becomes values or labels."""
+"""The table that a reader returns: checked features and a target, which becomes values or labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ MAX_CLASSES_FROM_NUMBERS = 20
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Checked features beside a target not yet understood: float64 where all are numbers, else text."""
+    """Checked features, and a target not yet interpreted: float64 where all are numbers, else text."""
 
     source: Path
     X: NDArray[np.float64]
@@ -38,7 +38,7 @@ class Table:
         return is_few and bool(np.all(found == np.floor(found)))
 
     def with_values(self) -> Samples:
-        """Samples of a regression; DataError where the target is text."""
+        """Interpret the target as values (regression); DataError where it is text."""
         if self.target.dtype.kind != "f":
             row = next(row for row, text in enumerate(self.target) if not is_number(text))
             raise self.error(row, f"text {str(self.target[row])!r} where task regression needs a number")
@@ -46,7 +46,7 @@ class Table:
         return Samples(self.X, Y, "regression", (), self.feature_names, self.target_name, self.weights)
 
     def with_labels(self, classes: Sequence[str] | None) -> Samples:
-        """Samples of a classification into `classes`, or into the labels found; DataError for another label."""
+        """Interpret the target as labels, in `classes` if given; DataError for a label that is none of them."""
         found, codes = np.unique(self.target, return_inverse=True)
         labels = [label_text(label) for label in found]
         if classes is None:
@@ -64,13 +64,13 @@ class Table:
         return Samples(self.X, Y, "classification", tuple(classes), self.feature_names, self.target_name, self.weights)
 
     def error(self, row: int, what: str, column: str | None = None) -> DataError:
-        """Of a row's target, or of its value in another column."""
+        """The DataError for a row's target, or for its value in another column."""
         place = f"row {row}" if self.lines is None else f"line {self.lines[row]}"
         return DataError(f"{self.source}, {place}, column {column or self.target_name!r}: {what}")
 
 
 def checked(table: Table, weights: str | None) -> Table:
-    """The table with no target missing, with numbers for targets that all are numbers, and with possible weights."""
+    """Check a table: no target missing, numeric targets converted, weights valid."""
     target = table.target
     if table.weights is not None and len(table.weights):
         is_wrong = ~(np.isfinite(table.weights) & (table.weights >= 0.0))

@@ -1,4 +1,4 @@
-"""What a person can ask of the demo and of the simulation alike."""
+"""Options that demo and simulation have in common."""
 
 from __future__ import annotations
 
@@ -36,17 +36,15 @@ class ExperimentOptions(ABC):
 
     @abstractmethod
     def __post_init__(self) -> None:
-        """Check all."""
+        """Validate all options."""
 
     @property
     def is_of_file(self) -> bool:
-        """Whether the samples are a person's own."""
+        """Whether the data is a user's file."""
         return has_reader(Path(self.data))
 
     def check_training(self) -> None:
-        """ConfigError that names the first option which is wrong, whatever trains; graphs and data sets are not among
-        them.
-        """
+        """Validate the options of training, except graph and data set; ConfigError for the first wrong option."""
         if not self.is_of_file:
             require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
             require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
@@ -58,7 +56,7 @@ class ExperimentOptions(ABC):
 
 
 def parse_hidden(text: str) -> tuple[int, ...]:
-    """Widths of the hidden layers from text such as 32, 64,32 or none."""
+    """Parse the widths of hidden layers: text such as 32, 64,32 or none."""
     if text == "none":
         return ()
     try:
@@ -68,13 +66,13 @@ def parse_hidden(text: str) -> tuple[int, ...]:
 
 
 def require(is_right: bool, option: str, value: object, what: str) -> None:
-    """ConfigError where the option's value is not right."""
+    """Raise ConfigError unless the condition on an option holds."""
     if not is_right:
         raise ConfigError(f"{option} {value}: {what}")
 
 
 def require_term(option: str, text: str, parse: Callable[[str], object]) -> None:
-    """ConfigError where the text cannot be parsed."""
+    """Raise ConfigError unless the text can be parsed."""
     try:
         parse(text)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""What a network of agents on one machine trains together: samples cut into shards, a graph, one problem.
+"""The workload of a network of agents on one machine: shards of samples, a graph, and a problem.
 
-The same workload is run by the demo over processes, and by whoever else wants it run in another way.
+The demo runs a workload over processes, the simulation in virtual time.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from p2pnet.training.problem import Problem, make_problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The samples, the graph and the problem of N agents."""
+    """Samples, graph and problem of N agents."""
 
     data: str
-    """as it was asked for: a name or a file"""
+    """the data option: a name or a file"""
     train: Samples
     """the samples of all agents"""
     test: Samples
-    """samples that nobody trains on; every agent's model is judged by the same"""
+    """test samples, the same for every agent's model"""
     shards: tuple[Samples, ...]
-    """`train`, cut: the samples of each agent"""
+    """the training samples of each agent, views of `train`"""
     partition: PartitionName
     topology: str
     edges: tuple[Edge, ...]
@@ -56,7 +56,7 @@ def make_workload(
     penalty: str,
     seed: int,
 ) -> Workload:
-    """The workload of these options; DataError or ConfigError where they and the data do not go together."""
+    """Build the workload of the options; DataError or ConfigError where options and data do not fit."""
     train, test = load_dataset(data, target, task, seed)
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
     options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed)

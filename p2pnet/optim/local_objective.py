@@ -29,7 +29,7 @@ class Map(Protocol):
 
 
 def serial_map(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-    """One after the other, in this thread."""
+    """The map of one thread: in order, without parallelism."""
     return map(function, items)
 
 
@@ -47,13 +47,13 @@ class EncodedSamples:
         return float(len(self.X)) if self.weights is None else float(self.weights.sum())
 
     def taken(self, rows: "slice | AnyArray") -> "EncodedSamples":
-        """Some of the samples: a view for a slice, a copy for indices."""
+        """Select samples: a view for a slice, a copy for indices."""
         return EncodedSamples(self.X[rows], self.targets[rows], None if self.weights is None else self.weights[rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """Some of the samples, and the part of the whole weight that they carry."""
+    """A chunk of the samples, and its fraction of the total weight."""
 
     samples: EncodedSamples
     share: float
@@ -127,7 +127,7 @@ class LocalObjective:
 
 
 def cut(samples: EncodedSamples, n_chunks: int) -> tuple[Chunk, ...]:
-    """The samples in order in at most `n_chunks` chunks of nearly equal length."""
+    """Cut the samples, in order, into at most `n_chunks` chunks of nearly equal length."""
     n_rows = len(samples.X)
     bounds = np.linspace(0, n_rows, min(n_chunks, n_rows) + 1).astype(int)
     parts = [samples.taken(slice(start, stop)) for start, stop in pairwise(bounds)]

@@ -40,7 +40,7 @@ class LocalStep:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """The last local step's surrogate, to be compared with what the network's gradient did since."""
+    """The last local step's surrogate, to be compared with the change of the tracked gradient since."""
 
     params: Array
     direction: Array
@@ -54,7 +54,7 @@ class _Past:
 
 @final
 class LocalOptimizer:
-    """Best responses of one agent, round after round; keeps the proximal weight's rule and the last surrogate."""
+    """Computes one agent's best responses over the rounds; keeps the proximal weight's rule and the last surrogate."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How good predictions are, in the terms that people ask for."""
+"""Metrics of predictions: accuracy and R²."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from p2pnet.optim.arrays import AnyArray, Array
 
 
 def accuracy(predictions: Array, labels: AnyArray) -> float:
-    """Part of the samples whose predicted class is theirs.
+    """The fraction of samples whose predicted class is their label.
 
     predictions (n_samples, n_classes), the largest wins; or (n_samples, 1) for two classes, above zero being class 1.
     labels (n_samples,): class indices.

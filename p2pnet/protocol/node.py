@@ -3,8 +3,8 @@
     session      feature statistics, then training rounds       (rounds/session.py)
     peering      which peers are neighbors, and the connections  (peering/: static, or an overlay by membership/)
 
-A message goes to the machine that it is for. What the peering finds out about neighbors goes to the session, and a peer
-that the session will have nothing to do with is put off by the peering. All other effects are for the shell.
+The node routes each message to its machine, reports neighbors from the peering to the session, and has the peering put
+off a peer that the session refuses. All other effects go to the shell.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ NodeEvent: TypeAlias = (
     | LeaveRequested
     | AwayRequested
 )
-"""What a shell hands in."""
+"""The events that a shell hands in."""
 
 
 @final
 class Node(Machine[NodeEvent, Effect]):
-    """One agent. Feed it events with the time; perform the effects it returns, in order."""
+    """The state machine of one agent: `handle(event, now)` returns the effects to be performed, in order."""
 
     def __init__(self, session: SessionMachine, peering: Peering, rng: Randomness) -> None:
         self._session = session
@@ -91,7 +91,7 @@ class Node(Machine[NodeEvent, Effect]):
         self._unreachable = UnreachablePeers()
         self._is_going_away = False
 
-    # What others may look at.
+    # State that shells read.
 
     @property
     def identity(self) -> Identity:
@@ -99,15 +99,15 @@ class Node(Machine[NodeEvent, Effect]):
 
     @property
     def rounds(self) -> RoundMachine | None:
-        """The training; None until it is prepared."""
+        """The round machine of the training; None until training is prepared."""
         return self._session.rounds
 
     def version_with(self, peer: PeerId) -> int:
-        """The version of the protocol in which messages for the peer are to be encoded."""
+        """The protocol version in which messages for the peer are to be encoded."""
         return self._session.version_with(peer)
 
     def known_incarnation(self, peer: PeerId) -> int:
-        """The latest incarnation of the peer that this agent remembers; -1 for none."""
+        """The latest known incarnation of the peer; -1 for none."""
         neighbor = None if self.rounds is None else self.rounds.neighborhood.find(peer)
         return -1 if neighbor is None or neighbor.theirs is None else neighbor.theirs.incarnation
 
@@ -117,8 +117,9 @@ class Node(Machine[NodeEvent, Effect]):
         return [*self._of_peering(self.peering.start(now), now), *self._of_session(self._session.start(now), now)]
 
     def handle(self, event: NodeEvent, now: float) -> list[Effect]:
-        """What is to be done about the event. A message that cannot be meant for this agent is dropped, with a notice;
-        the state is then as before.
+        """Handle one event, and return its effects.
+
+        A message that cannot be meant for this agent is dropped with a notice, and changes no state.
         """
         match event:
             case MessageReceived(peer, message):

@@ -1,4 +1,4 @@
-"""An account of the mass in the network that does not trust any agent's ledger."""
+"""The conservation oracle: an account of the network's mass that is independent of the agents' ledgers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from p2pnet.protocol.node import NodeEvent
 from p2pnet.simulation.observer import Observer
 
 N_TOTALS_KEPT = 16
-"""Of each link end; nobody can be further behind, for no more shares than that may be unacknowledged."""
+"""Totals kept for each link end: no receiver is further behind, since fewer shares may be unacknowledged."""
 
 
 @final
 class ConservationOracle(Observer):
-    """Reads every gradient that goes into an agent and every share that comes out, and knows from these alone how much
-    mass there must be.
+    """Computes the mass that must be in the network from the gradients that agents evaluate and the shares that they
+    send.
     """
 
     def __init__(self, n_signs: int = 0) -> None:
-        """`n_signs` is what the agents average beside their gradients, to tell how many they are."""
+        """`n_signs` is the number of random signs averaged with the gradients."""
         self._n_signs = n_signs
         self._own: dict[PeerId, Array] = {}
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
 
     def started(self, now: float, peer: PeerId) -> None:
-        """The agent begins anew, and owns nothing until it has a gradient."""
+        """Reset a started agent: its own vector is 0 until it has evaluated a gradient."""
         self._own.pop(peer, None)
 
     def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
@@ -51,23 +51,25 @@ class ConservationOracle(Observer):
         said[share.sequence] = said[share.base] + share.total if share.base else share.total.astype(np.float64)
         said.pop(share.sequence - N_TOTALS_KEPT, None)
 
-    def error(self, books: Iterable[AgentLedger]) -> float:
-        """(‖Σ_k y_k + in flight − Σ_k x_k‖ + Σ_ends (‖sent − said‖ + ‖received − what the other end said‖)) / Σ_k ‖x_k‖
+    def error(self, ledgers: Iterable[AgentLedger]) -> float:
+        """The relative conservation error, valid at any time, with shares in flight and half-open links:
 
-        at any moment, whatever is under way and whichever links only one end still knows of. In flight is, for every
-        end of a link, what it said it gave, less what it has received. An agent may have received nothing, or the total
-        of any share that was sent to it over the link; the nearest of these is held against its books.
+            (‖Σ_k y_k + in flight − Σ_k x_k‖ + Σ_ends (‖sent − said‖ + ‖received − said there‖)) / Σ_k ‖x_k‖.
+
+        In flight is, for each end of a link, the total in its last share less the total that the other end has
+        received. A ledger may have received nothing, or the total of any share that was sent to it over the link; it is
+        compared with the nearest of these.
         """
-        books = [book for book in books if book.agent in self._own]
+        ledgers = [ledger for ledger in ledgers if ledger.agent in self._own]
         error = 0.0
         balance: Array = np.zeros(1)
         ends = set()
-        for book in books:
-            balance = balance + book.mass - self._own[book.agent]
-            for link in book.links:
-                ends.add((book.agent, link.link_id))
+        for ledger in ledgers:
+            balance = balance + ledger.mass - self._own[ledger.agent]
+            for link in ledger.links:
+                ends.add((ledger.agent, link.link_id))
                 ends.add((link.peer, link.link_id.mirrored()))
-                said = self._said.get((book.agent, link.link_id), {})
+                said = self._said.get((ledger.agent, link.link_id), {})
                 heard = self._said.get((link.peer, link.link_id.mirrored()), {})
                 given = said[max(said)] if said else np.zeros_like(link.sent)
                 possible = [np.zeros_like(link.received), *heard.values()]
@@ -75,5 +77,5 @@ class ConservationOracle(Observer):
                 error += min(float(np.linalg.norm(link.received - total)) for total in possible)
                 balance = balance + given - link.received
         self._said = {end: said for end, said in self._said.items() if end in ends}
-        size = sum(float(np.linalg.norm(self._own[book.agent])) for book in books)
-        return (error + float(np.linalg.norm(balance))) / size if books else 0.0
+        size = sum(float(np.linalg.norm(self._own[ledger.agent])) for ledger in ledgers)
+        return (error + float(np.linalg.norm(balance))) / size if ledgers else 0.0

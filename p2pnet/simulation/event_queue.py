@@ -1,4 +1,4 @@
-"""What is still to happen in virtual time, in order."""
+"""The event queue of a discrete-event simulation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Item = TypeVar("Item")
 
 @final
 class EventQueue(Generic[Key, Item]):
-    """Items by time; those of one time key after key, in the order in which the keys came up, and of one key in theirs.
+    """A queue ordered by time, then by key in the order of the keys' first items, then by insertion.
 
-    All of a key before anything of the next one: with thousands of agents as keys, each is fetched into the processor's
-    cache once for many events.
+    All items of a key come before those of the next key: with thousands of agents as keys, each agent is fetched into
+    the processor's cache once for many events.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class EventQueue(Generic[Key, Item]):
             items.append(item)
 
     def next_time(self) -> float | None:
-        """The earliest time that has something left; None when nothing has."""
+        """The time of the next item; None where the queue is empty."""
         while self._times:
             of_time = self._of[self._times[0]]
             while of_time:
@@ -47,6 +47,6 @@ class EventQueue(Generic[Key, Item]):
         return None
 
     def take(self) -> tuple[Key, Item]:
-        """The first item of `next_time()`, which must be asked for before each."""
+        """Remove and return the next item; `next_time()` must be called before each call."""
         key, items = next(iter(self._of[self._times[0]].items()))
         return key, items.popleft()

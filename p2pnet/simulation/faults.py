@@ -1,4 +1,4 @@
-"""What a simulated network is made to suffer, and the record of how it stands it."""
+"""Fault injection: loss, duplication, delay, churn and partitions of a simulated network, and a record of its state."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions, Edge
 
 ROUND_S = 0.1
-"""Latency of a network with faults: without any, a round would take about that long."""
+"""The latency of a network with faults, and so the duration of an undisturbed round."""
 ROUNDS_DOWN = 25
-"""How long an agent that has crashed is gone: long enough for its neighbors to close their links with it."""
+"""How long a crashed agent is gone, in rounds: long enough for its neighbors to close their links with it."""
 CALM_ROUNDS = 2 * ROUNDS_DOWN
 """So many before the end nobody crashes any more: nobody is to be away when the others end."""
 CALM_ROUNDS_FOUND = 250
 """The same for agents that must find each other again: a lost attempt to dial alone costs them 50 rounds' time."""
 MAX_LOSS_RATE = 0.95
-"""With more, agents take each other for gone before anything has come through."""
+"""The largest loss rate: with more, agents count each other as gone before a message arrives."""
 MAX_DELAY_ROUNDS = 1000.0
-"""Far beyond what an agent waits for: later messages are as good as lost."""
+"""The largest delay, far beyond all timeouts: later messages are as good as lost."""
 MIN_ALIVE = 2
-"""So many agents never crash at one time."""
+"""The number of agents that always stay alive."""
 STANDSTILL_S = 1000.0
-"""Virtual time without any round after which there will be none: agents give up waiting for each other long before."""
+"""The virtual time without a new round after which the run has stalled: all timeouts are far shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How bad the network is. Rounds are of time: `ROUND_S`, however long those of the agents take."""
+    """The faults of a simulated network. Times in rounds are multiples of `ROUND_S`, however long rounds take."""
 
     loss_rate: float = 0.0
     duplicate_rate: float = 0.0
     delay_rounds: float = 0.0
-    """each message takes up to so many rounds longer"""
+    """each message is delayed by up to so many rounds, uniformly"""
     churn: float = 0.0
-    """chance of each agent to crash in a round; it returns empty after `ROUNDS_DOWN`"""
+    """probability of each agent to crash in a round; it returns without state after `ROUNDS_DOWN`"""
     cut: tuple[int, int] | None = None
     """the agents' rounds between which the network is cut in halves"""
     speeds: tuple[float, ...] = ()
-    """of each agent; one of speed 1 takes a round for a local step, one of speed 0.1 ten; without any no time at all"""
+    """of each agent: a local step takes 1/speed rounds; without speeds, no time at all"""
     is_asynchronous: bool = False
-    """nobody waits for anybody; a round takes at least what a local step does"""
+    """whether training is asynchronous; a round takes at least as long as a local step"""
 
     def __str__(self) -> str:
-        """As they are asked for on the command line."""
+        """The faults as options of the command line."""
         rates = {
             "--loss-rate": self.loss_rate,
             "--duplicate-rate": self.duplicate_rate,
@@ -69,7 +69,7 @@ class Faults:
         return ", ".join(words)
 
     def patience_s(self, pace_s: float) -> float:
-        """Virtual time without any round, of at least `pace_s`, after which the network stands still for good."""
+        """The virtual time without a new round after which the run has stalled, with rounds of at least `pace_s`."""
         slowest_step_s = ROUND_S / min(self.speeds, default=np.inf)
         return STANDSTILL_S + 10 * (self.delay_rounds * ROUND_S + slowest_step_s + pace_s)
 
@@ -84,7 +84,7 @@ class Faults:
         )
 
     def timing(self, k: int, pace_s: float) -> Timing:
-        """Of agent k, whose rounds are to take at least `pace_s`."""
+        """The timeouts of agent k, whose rounds take at least `pace_s`."""
         if not self.is_asynchronous:
             return Timing(round_pace_s=pace_s)
         return Timing(round_timeout_s=0.0, round_pace_s=max(pace_s, ROUND_S / (self.speeds[k] if self.speeds else 1.0)))
@@ -92,23 +92,23 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSnapshot:
-    """How the network stands at one time."""
+    """The state of the network at one time."""
 
     seconds: float
     round: int
-    """of the agent that is furthest"""
+    """the latest round of any agent"""
     agents: int
-    """alive"""
+    """the number of agents alive"""
     messages_lost: int
     rounds_lost: int
-    """mixed without a share of every neighbor, by all agents together"""
+    """rounds mixed without a share of every neighbor, summed over agents"""
     links_reopened: int
     conservation_error: float
 
 
 @final
 class FaultInjector:
-    """Runs a simulation with a witness to its end, crashing and cutting as the faults say."""
+    """Runs a simulation with a conservation oracle to its end, and injects crashes and partitions."""
 
     def __init__(
         self,
@@ -137,11 +137,13 @@ class FaultInjector:
         self._has_begun = False
         """Whether all have been in their rounds at one time; before, no agent crashes, for crashes are by rounds."""
         self._rounds_lost_before = 0
-        """In lives that have ended."""
+        """In processes that have crashed."""
         self._links_opened_before = 0
 
     def run(self, deadline: float, patience_s: float) -> list[NetworkSnapshot]:
-        """A record of every round's time until all agents have closed, or no new round has begun for `patience_s`."""
+        """Run until all agents have closed, or no new round has begun for `patience_s`; return a snapshot per
+        `ROUND_S`.
+        """
         simulation = self._simulation
         record: list[NetworkSnapshot] = []
         newest_round, begun_at = 0, simulation.now
@@ -150,7 +152,7 @@ class FaultInjector:
             self._has_begun = self._has_begun or len(simulation.machines) == simulation.n_alive
             self._crash_and_return()
             self._cut_and_heal()
-            record.append(self._moment())
+            record.append(self._snapshot())
             if record[-1].round > newest_round:
                 newest_round, begun_at = record[-1].round, simulation.now
         return record
@@ -195,7 +197,7 @@ class FaultInjector:
             self._is_cut = False
             self._simulation.network.heal()
 
-    def _moment(self) -> NetworkSnapshot:
+    def _snapshot(self) -> NetworkSnapshot:
         machines = self._simulation.machines.values()
         for peer, machine in self._simulation.machines.items():
             self._pairs.update(frozenset((peer, neighbor.peer)) for neighbor, _ in machine.neighborhood.open())
@@ -212,7 +214,7 @@ class FaultInjector:
 
 
 def read_speeds(path: Path, n_agents: int) -> tuple[float, ...]:
-    """The speeds in a file, a number above 0 on a line for each agent; ConfigError where it has others."""
+    """Read a file of speeds, one number above 0 per line and agent; ConfigError for other content."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -42,12 +42,12 @@ from p2pnet.training.records import AgentOutcome, Result
 MAX_DIAMETER_FOUND = 32
 """The bound on the diameter where the graph is not known: an agent's own default."""
 DEADLINE_S = 1e7
-"""Virtual time after which a network that has not ended never will."""
+"""The virtual time after which a run that has not ended is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """Who is whose neighbor: the graphs that the rounds take in turn, one where it stays the same."""
+    """The communication graphs that the rounds use in turn; a single graph where the topology is fixed."""
 
     name: str
     n_agents: int
@@ -69,7 +69,7 @@ class Graphs:
         return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
 
     def mixings(self, names: Sequence[str]) -> list[Mixing]:
-        """Each agent's rule for its weights; one-peer exponential graphs are directed, with weight ½."""
+        """The mixing rule of each agent; one-peer exponential graphs are directed, with weight ½."""
         if not self.is_changing:
             return [MetropolisMixing()] * self.n_agents
         if self.name == "one-peer-exponential":
@@ -84,7 +84,7 @@ class Graphs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How the agents exchange."""
+    """Options of the rounds, equal for all agents."""
 
     rounds: int
     exchanges: int | None
@@ -98,34 +98,34 @@ class Protocol:
 
 @dataclass(frozen=True, slots=True)
 class TrainedAgent:
-    """What became of one agent."""
+    """The outcome of one agent: result, work counters, and traced parameters."""
 
     outcome: AgentOutcome
-    effort: WorkCounters
-    trail: ParameterTrace
-    """its parameters at the beginning of the rounds that were asked for"""
+    work: WorkCounters
+    trace: ParameterTrace
+    """its parameters at the beginning of the traced rounds"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of a network."""
+    """The outcome of a simulated network."""
 
     agents: Sequence[TrainedAgent]
     peak_rss_mb: float
     """of all processes together"""
     record: Sequence[NetworkSnapshot] = ()
-    """of a network with faults"""
+    """snapshots of a network with faults"""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a network's agents need to begin, and to begin again."""
+    """What is needed to start, and restart, the agents of a network."""
 
     graphs: Graphs
     protocol: Protocol
     faults: Faults | None
     params: Array
-    """with which all begin"""
+    """initial parameters of all agents"""
     make_learner: Callable[[int], Learner]
     make_recorder: Callable[[int, Learner], Recorder]
     seed: int
@@ -147,7 +147,7 @@ def names_of(n_agents: int) -> list[str]:
 
 
 def train_network(plan: Plan, n_processes: int) -> Trained:
-    """Run the agents to their end, in so many processes; TrainingError if they do not end.
+    """Simulate the agents until all have ended, in `n_processes` processes; TrainingError if they do not end.
 
     The number of processes changes nothing but the time. With faults, and where the agents find each other, it must be
     1: chance is one for all.
@@ -178,7 +178,7 @@ def train_network(plan: Plan, n_processes: int) -> Trained:
 
 @final
 class _Part:
-    """Some of the agents of a network, about to start; all others are elsewhere."""
+    """The agents of a network that one process simulates."""
 
     def __init__(self, plan: Plan, places: range) -> None:
         self._plan = plan
@@ -247,7 +247,7 @@ class _Part:
         self.simulation.add(name, node, prepare)
 
     def trained(self) -> list[TrainedAgent]:
-        """What has become of the agents; TrainingError if one has not come to its end."""
+        """The outcomes of the agents; TrainingError if an agent has not ended."""
         return [self._trained(name, recorder) for name, recorder in self._recorders.items()]
 
     def _trained(self, name: str, recorder: Recorder) -> TrainedAgent:
@@ -271,7 +271,7 @@ def trained_agent(
     params: Array,
     n_rounds: int,
     is_converged: bool,
-    books: AgentLedger,
+    ledger: AgentLedger,
     recorder: Recorder,
     bytes_sent: int = 0,
 ) -> TrainedAgent:
@@ -287,9 +287,9 @@ def trained_agent(
         n_rejected={},
     )
     params = recorder.learner.feasible(params).astype(np.float64, copy=False)
-    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), books), recorder.effort(), recorder.trail)
+    return TrainedAgent(AgentOutcome(result, params, tuple(recorder.history), ledger), recorder.work(), recorder.trace)
 
 
 def peak_rss_mb() -> float:
-    """Of this process so far."""
+    """The peak resident set size of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,4 +1,4 @@
-"""Observers of a simulation: told of everything that happens, they change nothing."""
+"""Observers of a simulation: called for all starts, events and effects; they change nothing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from p2pnet.protocol.node import NodeEvent
 
 
 class Observer(ABC):
-    """Sees starts, events and effects of all agents, in order."""
+    """Receives starts, events and effects of all agents, in order."""
 
     @abstractmethod
     def started(self, now: float, peer: PeerId) -> None:
-        """An agent has started, for the first time or again."""
+        """Called when an agent has started or restarted."""
 
     @abstractmethod
     def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
-        """An event is about to be handled by the agent."""
+        """Called before the agent handles an event."""
 
     @abstractmethod
     def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
-        """An effect of the agent is about to be performed."""
+        """Called before an effect of the agent is performed."""

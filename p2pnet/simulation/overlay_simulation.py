@@ -1,4 +1,4 @@
-"""Nodes that find each other and keep an overlay of neighbors, with nothing to train: the membership alone."""
+"""Simulation of membership alone: nodes that discover each other and keep an overlay, without training."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from p2pnet.simulation.virtual_network import Conditions
 
 MAX_NAME_LENGTH = 12
 WINDOW_S = 10.0
-"""Over this time rates are taken."""
+"""The window over which rates are averaged."""
 
 
 @final
 class IdleSession(SessionMachine):
-    """Trains nothing, and notes which peers are neighbors."""
+    """A session that does not train, and records which peers are neighbors."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self.links: set[PeerId] = set()
-        """The peers to exchange shares with."""
+        """The present neighbors."""
         self.news: list[PeerConnected | PeerDisconnected | PeerParted] = []
-        """All that it was told of its neighbors."""
+        """All events about neighbors so far."""
         self.refused: set[PeerId] = set()
-        """Peers with which it will have nothing to do."""
+        """Peers that this session rejects as neighbors."""
 
     @property
     def identity(self) -> Identity:
@@ -88,11 +88,11 @@ class IdleSession(SessionMachine):
 
 @final
 class TrafficMeter(Observer):
-    """Counts what each agent sends, in windows of time."""
+    """Counts the bytes that each agent sends, in windows of time."""
 
     def __init__(self) -> None:
         self.bytes_sent: dict[PeerId, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        """Of each agent, in each window of WINDOW_S."""
+        """Bytes sent by each agent, in each window of WINDOW_S."""
 
     def started(self, now: float, peer: PeerId) -> None:
         return
@@ -113,7 +113,7 @@ class TrafficMeter(Observer):
 
 @final
 class Watcher(Observer):
-    """Calls a function for everything that happens, if there is one."""
+    """Calls a function, if there is one, for all starts, events and effects."""
 
     def __init__(self) -> None:
         self.watch: Callable[[float, PeerId, NodeEvent | Effect], None] | None = None
@@ -132,7 +132,7 @@ class Watcher(Observer):
 
 @final
 class OverlaySimulation:
-    """N agents of the simulator that gossip; the only source of chance is the seed."""
+    """N simulated agents that run the membership protocol; all randomness comes from the seed."""
 
     def __init__(self, timing: MembershipTiming, conditions: Conditions, seed: int = 0) -> None:
         self.timing = timing
@@ -140,11 +140,11 @@ class OverlaySimulation:
         self.watcher = Watcher()
         self.simulator = Simulator(conditions, seed, observers=[self.meter, self.watcher])
         self.machines: dict[PeerId, MembershipMachine] = {}
-        """Of the agents alive."""
+        """The membership machines of the agents alive."""
         self.sessions: dict[PeerId, IdleSession] = {}
         self._rng = Random(seed)  # noqa: S311  (a simulation's)
 
-    # What a script says.
+    # Control.
 
     def add(
         self,
@@ -156,7 +156,7 @@ class OverlaySimulation:
         max_neighbors: int = 8,
         known: Iterable[PeerId] = (),
     ) -> None:
-        """Start an agent that knows the seeds, and has been told of those `known` already."""
+        """Start an agent that knows the seeds, and has the members `known` in its table."""
         me = record_of(peer, incarnation, is_dialable=is_dialable)
         addresses = {seed: address_of(seed) for seed in seeds}
         rng = Random(self._rng.random())  # noqa: S311
@@ -168,31 +168,31 @@ class OverlaySimulation:
         self.simulator.add(peer, Node(session, OverlayPeering(machine, addresses), rng), nothing_to_train)
 
     def crash(self, peers: Iterable[PeerId]) -> None:
-        """End processes without a word: their connections close, and dialing them is refused."""
+        """End processes without a leave: their connections close, and dialing them is refused."""
         for peer in peers:
             del self.machines[peer], self.sessions[peer]
             self.simulator.crash(peer)
 
     def leave(self, peer: PeerId) -> None:
-        """Let an agent take leave of the network."""
+        """Have an agent leave the network for good."""
         self.simulator.handle(peer, LeaveRequested())
         self.crash([peer])
 
     def partition(self, groups: Iterable[Collection[PeerId]]) -> None:
-        """Cut the network: nothing passes between groups, and no agent is told."""
+        """Partition the network: messages between groups are lost without notice."""
         self.simulator.network.partition(groups)
 
     def heal(self) -> None:
         self.simulator.network.heal()
 
     def tell(self, sender: PeerId, receiver: PeerId, message: MembershipMessage) -> None:
-        """Let a message of the sender arrive after the latency, whatever the sender thinks of it."""
+        """Deliver a message in the sender's name after the latency (message injection)."""
         self.simulator.post(self.simulator.conditions.latency_s, receiver, MessageReceived(sender, message))
 
     def run(self, seconds: float) -> None:
         self.simulator.run(deadline=self.now + seconds)
 
-    # What can be seen.
+    # Observation.
 
     @property
     def now(self) -> float:
@@ -200,7 +200,7 @@ class OverlaySimulation:
 
     @property
     def links(self) -> Mapping[PeerId, set[PeerId]]:
-        """The peers with which each agent has been told to exchange shares."""
+        """The neighbors of each agent, as its session was told."""
         return {peer: session.links for peer, session in self.sessions.items()}
 
     def views(self) -> dict[PeerId, set[PeerId]]:
@@ -212,31 +212,31 @@ class OverlaySimulation:
         return len(components(self.views()))
 
     def asymmetric(self) -> list[tuple[PeerId, PeerId]]:
-        """Pairs of which one only holds the other for its neighbor."""
+        """Pairs in which only one agent has the other in its active view."""
         views = self.views()
         return [(peer, other) for peer, view in views.items() for other in view if peer not in views.get(other, ())]
 
     def n_holding(self, peer: PeerId, states: Collection[MemberState | None]) -> int:
-        """How many of the others hold the peer to be in one of the states; None is for never heard of, or forgotten."""
+        """The number of other agents that hold the peer in one of the states; None stands for unknown."""
         found = (machine.members.find(peer) for other, machine in self.machines.items() if other != peer)
         return sum((None if member is None else member.state) in states for member in found)
 
     def changed(self, change: MemberChange) -> list[str]:
-        """The names of the members of which agents have noted this change so far, once for each agent."""
+        """The names of members of which agents have reported this change, once for each agent."""
         notices = [notice for _, _, notice in self.simulator.notices if isinstance(notice, MemberChanged)]
         return [notice.name for notice in notices if notice.change is change]
 
     def rates(self, since: float, until: float) -> Mapping[PeerId, list[float]]:
-        """Bytes per second of each agent alive, in each whole window between."""
+        """Bytes per second of each agent alive, in each whole window between two times."""
         return self.meter.rates(self.machines, since, until)
 
 
 def record_of(peer: PeerId, incarnation: int = 1, *, is_dialable: bool = True) -> Record:
-    """What an agent says of itself."""
+    """The record that an agent gossips of itself."""
     address = address_of(peer) if is_dialable else ""
     return Record(peer, MemberState.ALIVE, incarnation, address, peer[:MAX_NAME_LENGTH])
 
 
 def address_of(peer: PeerId) -> str:
-    """As long as addresses are."""
+    """An address of realistic length."""
     return f"tcp://192.0.2.200:{7000 + sum(peer.encode()) % 1000}"

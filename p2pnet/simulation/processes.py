@@ -1,8 +1,8 @@
-"""One simulation in several processes, each with its own part of the agents.
+"""Parallel simulation: several processes, each with a part of the agents, in bounded lag.
 
-What an agent sends reaches another one a latency later, at the earliest. So from the earliest event that is left
-anywhere, all parts can go on by themselves for as long; then they meet, and hand over what is for agents elsewhere
-(conservative parallel simulation with a bounded lag: Chandy and Misra 1979, Lubachevsky 1989).
+A message arrives one latency after it was sent, at the earliest. So from the earliest pending event, all parts can run
+for one latency by themselves; then they synchronize, and hand over messages for other parts (conservative parallel
+simulation with a bounded lag: Chandy and Misra 1979, Lubachevsky 1989).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _share_fields = attrgetter(*(field.name for field in fields(Share)))
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Arrivals on their way to another process: shares, the most of them, field by field, arrays stacked, which takes a
-    quarter of the time to hand over.
+    """Arrivals for another process, packed: shares field by field with stacked arrays, which takes a quarter of the
+    time to hand over.
     """
 
     shares: Sequence[Column]
     others: Sequence[tuple[int, Arrival]]
-    """with their places among all"""
+    """all other arrivals, with their positions"""
 
     @classmethod
     def of(cls, arrivals: Sequence[Arrival]) -> Parcel:
@@ -58,7 +58,7 @@ class Parcel:
         return cls(columns, others)
 
     def arrivals(self) -> list[Arrival]:
-        """All of them, in their order."""
+        """Unpack all arrivals, in their order."""
         columns = [list(column) for column in self.shares]
         arrivals = [
             Arrival(time, peer, MessageReceived(sender, Share(*values)))
@@ -71,42 +71,42 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class _Outgoing:
-    """What one part brings to a meeting."""
+    """The messages and the next event time that a part hands over at a synchronization."""
 
     next_time: float | None
-    """of the earliest event that it knows of"""
+    """time of the part's earliest pending event"""
     parcels: Sequence[Parcel]
-    """for each of the parts"""
+    """one for each part"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Incoming:
-    """What one part takes home from it."""
+    """The messages and the global next event time that a part receives at a synchronization."""
 
     next_time: float | None
-    """of the earliest event of all parts; None when nothing is left"""
+    """time of the earliest pending event of all parts; None without any"""
     parcels: Sequence[Parcel]
 
 
 @dataclass(frozen=True, slots=True)
 class _Done(Generic[Result]):
-    """What a part has made in the end."""
+    """The result of a part."""
 
     result: Result
 
 
 Meet: TypeAlias = Callable[[_Outgoing], _Incoming]
 Work: TypeAlias = Callable[[int, Meet], Result]
-"""What the process of part k does."""
+"""The work of the process of part k."""
 
 
 def can_fork() -> bool:
-    """Whether this system can have several processes that begin alike."""
+    """Whether this system can fork processes."""
     return "fork" in multiprocessing.get_all_start_methods()
 
 
 def n_cores() -> int:
-    """Processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -116,7 +116,7 @@ def n_cores() -> int:
 def run_with_others(
     simulation: Simulator, meet: Meet, part_of: Callable[[str], int], n_parts: int, deadline: float
 ) -> None:
-    """Run one part's simulation until nothing is left in any of them, or the virtual time is over."""
+    """Run one part until no part has a pending event, or virtual time reaches the deadline."""
     while True:
         departures: list[list[Arrival]] = [[] for _ in range(n_parts)]
         times = [] if (next_time := simulation.next_time()) is None else [next_time]
@@ -133,7 +133,7 @@ def run_with_others(
 
 
 def in_processes(n: int, work: Work[Result]) -> list[Result]:
-    """work(k, meet) for each k below n: the first in this process, the others each in one of its own; their results.
+    """Compute work(k, meet) for k = 0 … n − 1, the first in this process, the others in forked processes.
 
     Raises what one of them raises, and TrainingError if one is gone.
     """
@@ -152,7 +152,7 @@ def in_processes(n: int, work: Work[Result]) -> list[Result]:
 
 @contextmanager
 def _forked(parts: range, work: Work[Result]) -> Iterator[list[Connection]]:
-    """A process for each of the parts, and the connections to them; they end with the context."""
+    """Fork a process for each part; the processes end with the context."""
     connections: list[Connection] = []
     processes = []
     try:
@@ -177,10 +177,10 @@ def _forked(parts: range, work: Work[Result]) -> Iterator[list[Connection]]:
 
 
 def _serve(k: int, work: Work[Result], connection: Connection, inherited: Sequence[Connection]) -> None:
-    """The life of another part's process. It ends when the first one does, however that may be."""
-    # Whoever interrupts the simulation interrupts its first process, which ends the others.
+    """Run a part in its forked process, which ends when the first process does."""
+    # An interrupt is for the first process, which ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # As long as these ends are open anywhere, nobody sees that the first process is gone.
+    # As long as a process holds these ends open, no process sees that the first is gone.
     for end in inherited:
         end.close()
 

@@ -1,4 +1,4 @@
-"""What a simulated agent computes, written down and counted."""
+"""Recording of a simulated agent's history, traced parameters and work."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ ParameterTrace: TypeAlias = dict[int, Array]
 
 @dataclass(frozen=True, slots=True)
 class WorkCounters:
-    """What one agent has done."""
+    """Counts of one agent's work: local steps, solver iterations, gradient evaluations."""
 
     n_steps: int
     n_iterations: int
-    """of solvers"""
+    """iterations of the local solvers"""
     n_gradients: float
-    """over all of its samples"""
+    """gradient evaluations, in passes over the agent's samples"""
 
 
 @final
 class Recorder(Learner):
-    """Passes everything on to a learner, and keeps the history of an agent that is followed."""
+    """A learner that delegates to another learner, counts its work, and records the history of a followed agent."""
 
     def __init__(self, learner: Learner, *, is_followed: bool, rounds_kept: Container[int] = ()) -> None:
         self.learner = learner
         self._n_iterations_before = 0
-        """Of the agent's earlier lives."""
+        """Solver iterations before the last restart."""
         self.history: list[RoundRecord] = []
-        self.trail: ParameterTrace = {}
-        """The parameters of an agent that is followed, in the rounds that are kept."""
+        self.trace: ParameterTrace = {}
+        """The parameters of a followed agent, in the rounds to be kept."""
         self._n_evaluations = 0
         self._n_steps = 0
         self.clock: Callable[[], float] = float
         """Virtual time, seconds."""
         self.bytes_sent: Callable[[], int] = int
-        """Sent by the agent so far."""
+        """Bytes sent by the agent so far."""
         self._is_followed = is_followed
         self._rounds_kept = rounds_kept
 
     def begin_again(self, learner: Learner) -> None:
-        """The agent has crashed and returns with a new learner."""
+        """Continue with a new learner after a crash; counts go on."""
         self._n_iterations_before += self.learner.n_iterations
         self.learner = learner
 
@@ -56,7 +56,7 @@ class Recorder(Learner):
         evaluated = self.learner.evaluate(effect)
         if self._is_followed:
             if effect.round in self._rounds_kept:
-                self.trail[effect.round] = effect.params
+                self.trace[effect.round] = effect.params
             seen = self.learner.observe()
             self.history.append(
                 RoundRecord(
@@ -78,7 +78,7 @@ class Recorder(Learner):
         self._n_steps += 1
         return self.learner.run_local_step(effect)
 
-    def effort(self) -> WorkCounters:
-        """In all lives of the agent."""
+    def work(self) -> WorkCounters:
+        """The work counters over all restarts of the agent."""
         n_gradients = self._n_evaluations * self.learner.gradient_fraction
         return WorkCounters(self._n_steps, self._n_iterations_before + self.learner.n_iterations, n_gradients)

@@ -1,4 +1,4 @@
-"""Nodes that are wired to their neighbors: rounds only, without discovery; or feature statistics only."""
+"""Nodes on fixed connections: training rounds without discovery, or feature statistics only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from p2pnet.training.learner import Learner
 
 @final
 class WiredPeering(Peering):
-    """Every peer that is connected is a neighbor: the wires are the graph."""
+    """Peering in which each connected peer is a neighbor: the connections are the graph."""
 
     def start(self, now: float) -> list[PeeringEffect]:
         return []
@@ -62,7 +62,7 @@ class WiredPeering(Peering):
 
 @final
 class StatisticsOnly(SessionMachine):
-    """A session that ends with its statistics stage."""
+    """A session of the statistics stage only."""
 
     def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics) -> None:
         self.machine = StatisticsMachine(identity, options, own, settling_s=0.0)
@@ -90,12 +90,12 @@ class StatisticsOnly(SessionMachine):
 
 
 def nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
-    """The preparation of an agent that never comes to train."""
+    """A preparation that raises, for agents that never train."""
     raise AssertionError(f"nothing is trained, whatever was found: {statistics}")
 
 
 def wired_agent(identity: Identity, options: RoundOptions, params: Array, learner: Learner) -> tuple[Node, Preparation]:
-    """A node that trains with the agents that it is wired to, from these parameters; and its preparation."""
+    """Build a node that trains with connected agents from these initial parameters, and its preparation."""
 
     def prepare(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:  # noqa: ARG001
         return Prepared({}, params), learner

@@ -1,8 +1,7 @@
-"""Many agents in one process: whole nodes over a virtual network with a virtual clock, seeded.
+"""A seeded discrete-event simulator of whole nodes over a virtual network.
 
-Nothing here decides anything about training. Events are taken in the order of their virtual time; what the nodes want
-sent arrives as the virtual network says. What is proven here holds for the daemon, which drives the same nodes over
-sockets.
+The simulator takes no decisions about training: it handles events in the order of virtual time, and performs the nodes'
+effects over the virtual network. The daemon drives the same nodes over sockets.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from p2pnet.simulation.virtual_network import Conditions, Edge, Processes, Virtu
 from p2pnet.training.learner import Learner
 
 MAX_EVENTS_AT_ONCE = 20_000
-"""For each agent at one moment of virtual time; more of them are an endless loop."""
+"""The most events per agent at one moment of virtual time; more are an endless loop."""
 
 Preparation: TypeAlias = Callable[[FeatureStatistics | None], tuple[Prepared, Learner]]
-"""Makes what an agent trains, by the network's feature statistics where there are any."""
+"""Builds an agent's training problem, scaled by the network's feature statistics where there are any."""
 
 Outgoing: TypeAlias = Callable[[Message], list[Message]]
 """What an agent sends in place of each of its messages; an honest agent sends the message itself."""
@@ -44,7 +43,7 @@ _NETWORK: PeerId = ""
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What happens to an agent at a time."""
+    """An event for an agent at a virtual time."""
 
     time: float
     peer: PeerId
@@ -58,7 +57,7 @@ def honest(message: Message) -> list[Message]:
 
 @dataclass(slots=True)
 class _Process:
-    """One agent that runs."""
+    """One running agent."""
 
     node: Node
     prepare: Preparation
@@ -70,10 +69,10 @@ class _Process:
 
 @final
 class Simulator(Processes):
-    """N nodes with their learners; the only source of chance is the seed.
+    """Simulates N nodes with their learners; all randomness comes from the seed.
 
-    Agents of which others are said to be `elsewhere` are a part of a network: what they send to those departs, and
-    somebody has to see to it that it arrives.
+    With agents `elsewhere`, this simulator runs a part of a network: messages for those agents become departures, which
+    the caller hands to the other parts.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class Simulator(Processes):
         self.n_sent = 0
         self.n_lost = 0
         self.bytes_sent: dict[PeerId, int] = {}
-        """Of each agent: the arrays in its training messages, without their headers, and all of the others."""
+        """Bytes sent by each agent: arrays of training messages without headers, and whole membership messages."""
         self.notices: list[tuple[float, PeerId, Notice]] = []
         self._oracle = oracle
         self._observers = [*observers, *([] if oracle is None else [oracle])]
@@ -99,9 +98,9 @@ class Simulator(Processes):
         self._lives: dict[PeerId, int] = {}
         self._wake_at: dict[PeerId, float] = {}
         self._unalarmed: dict[PeerId, None] = {}
-        """Agents that something has happened to since their alarm was set, in this order."""
+        """Agents whose deadline may have changed since their alarm was set, in this order."""
         self._queue: EventQueue[PeerId, tuple[int, NodeEvent | Callable[[], None]]] = EventQueue()
-        """For each agent, events and the life of the agent that they are meant for."""
+        """Events by agent, each with the number of the process that it is meant for."""
 
     @property
     def conditions(self) -> Conditions:
@@ -113,7 +112,7 @@ class Simulator(Processes):
 
     @property
     def nodes(self) -> Mapping[PeerId, Node]:
-        """The agents alive."""
+        """The nodes of the agents alive."""
         return {peer: process.node for peer, process in self._processes.items()}
 
     @property
@@ -122,11 +121,11 @@ class Simulator(Processes):
 
     @property
     def machines(self) -> Mapping[PeerId, RoundMachine]:
-        """The round machines of the agents alive that have begun to train."""
+        """The round machines of the agents alive whose training has been prepared."""
         rounds = ((peer, process.node.rounds) for peer, process in self._processes.items())
         return {peer: machine for peer, machine in rounds if machine is not None}
 
-    # What a script says.
+    # Control.
 
     def add(
         self,
@@ -147,33 +146,33 @@ class Simulator(Processes):
         self.network.started(peer)
 
     def connect(self, edges: Iterable[Edge]) -> None:
-        """Wire agents to each other."""
+        """Connect pairs of agents permanently, without dialing."""
         for one, other in edges:
             self.network.wire(one, other)
 
     def crash(self, peer: PeerId) -> None:
-        """The agent is gone between two instructions; its neighbors see a closed connection."""
+        """End an agent's process at once; its neighbors see closed connections."""
         del self._processes[peer]
         self.network.ended(peer)
 
     def next_time(self) -> float | None:
-        """When something happens next; None when nothing does, unless it arrives from elsewhere."""
+        """The time of the next event; None where no event is pending in this part."""
         return self._queue.next_time()
 
     def take_departures(self) -> list[Arrival]:
-        """What is under way to agents elsewhere and has not been taken before."""
+        """Remove and return the messages for agents elsewhere."""
         departures, self._departures = self._departures, []
         return departures
 
     def arrive(self, arrivals: Iterable[Arrival]) -> None:
-        """What has come from elsewhere, none of it before the present."""
+        """Add events from other parts, none before the present."""
         for arrival in arrivals:
             self._queue.add(arrival.time, arrival.peer, (self._lives[arrival.peer], arrival.event))
 
     def run(self, until: Callable[[], bool] = lambda: False, deadline: float = np.inf) -> None:
-        """Go on until the condition holds, the virtual time is over, or nothing more can happen.
+        """Handle events until the condition holds, virtual time reaches the deadline, or no event is pending.
 
-        Raises TrainingError when virtual time stands still for good.
+        Raises TrainingError where virtual time does not advance (endless loop).
         """
         n_at_once = 0
         while not until():
@@ -193,7 +192,7 @@ class Simulator(Processes):
             peer, (life, event) = self._queue.take()
             if callable(event):
                 event()
-            # What was meant for an earlier life of the agent is for no process.
+            # Events for an earlier process of the agent are dropped.
             elif life != self._lives[peer] or peer not in self._processes:
                 continue
             elif isinstance(event, DeadlineReached) and not self._is_due(peer):
@@ -202,7 +201,7 @@ class Simulator(Processes):
                 self.handle(peer, event)
 
     def handle(self, peer: PeerId, event: NodeEvent) -> None:
-        """Let something happen to an agent now."""
+        """Have an agent handle an event now, and perform its effects."""
         for observer in self._observers:
             observer.happened(self.now, peer, event)
         self._perform(peer, self._processes[peer].node.handle(event, self.now))
@@ -213,11 +212,13 @@ class Simulator(Processes):
         return all(process.is_closed for process in self._processes.values())
 
     def conservation_error(self) -> float:
-        """The oracle's, which holds at any moment; without one that of the ledgers, once nothing is under way."""
+        """The relative conservation error: by the oracle at any time; without an oracle by the ledgers, once no share
+        is in flight.
+        """
         ledgers = [machine.ledger() for machine in self.machines.values()]
         return conservation_error(ledgers) if self._oracle is None else self._oracle.error(ledgers)
 
-    # What the network asks for.
+    # The interface `Processes` of the virtual network.
 
     def is_alive(self, peer: PeerId) -> bool:
         return peer in self._processes or peer in self._elsewhere
@@ -238,7 +239,7 @@ class Simulator(Processes):
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
         self._queue.add(self.now + delay_s, _NETWORK, (0, action))
 
-    # What the nodes want done.
+    # Effects.
 
     def _perform(self, peer: PeerId, wanted: Iterable[effects.Effect]) -> None:
         process = self._processes[peer]
@@ -292,7 +293,7 @@ class Simulator(Processes):
             self.post(delay_s, receiver, MessageReceived(sender, message))
 
     def _set_alarms(self) -> None:
-        """Before virtual time goes on, for all that something has happened to: once for many events at one time."""
+        """Schedule the deadlines of all agents that have handled events, once before virtual time advances."""
         for peer in self._unalarmed:
             process = self._processes.get(peer)
             if process is None or (deadline := process.node.next_deadline()) is None:
@@ -303,7 +304,7 @@ class Simulator(Processes):
         self._unalarmed.clear()
 
     def _is_due(self, peer: PeerId) -> bool:
-        """Whether an alarm that goes off is still for something."""
+        """Whether the deadline of a scheduled alarm still holds."""
         if self._wake_at.get(peer, np.inf) <= self.now:
             del self._wake_at[peer]
         deadline = self._processes[peer].node.next_deadline()

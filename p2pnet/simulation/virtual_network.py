@@ -1,11 +1,11 @@
-"""The virtual network: connections, dialing, latency, loss, cuts.
+"""The virtual network: connections, dialing, latency, loss, duplication and partitions.
 
-It knows connections as ZeroMQ's do: dialing takes a round trip and is refused at once where no process listens; a
+Connections behave like ZeroMQ's: dialing takes a round trip and is refused at once where no process listens; a
 connection closes at both ends when one of the processes dies, but not when the network is cut. Besides there are wires,
-over which two agents are connected whenever both are there, without dialing.
+permanent connections without dialing between two agents while both run.
 
-Whether a message is lost, repeated or late is drawn for each direction of each pair of agents by itself: what one agent
-does shifts no other's dice.
+Loss, duplication and delay are drawn for each direction of each pair of agents by itself, so that one agent's messages
+do not change the draws of others.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ from p2pnet.protocol.core.types import PeerId
 Edge: TypeAlias = tuple[PeerId, PeerId]
 
 RETRY_S = 2.0
-"""How soon a transport dials again after a failure."""
+"""The pause of a transport after a failed dial attempt."""
 CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How bad the network is, and how fast the agents are."""
+    """Latency, loss, duplication and delay of the network, and the agents' speeds."""
 
     latency_s: float = 0.001
     loss_rate: float = 0.0
-    """Of messages, and of attempts to dial."""
+    """The probability that a message, or a dial attempt, is lost."""
     duplicate_rate: float = 0.0
     max_delay_s: float = 0.0
-    """Each message takes up to this much longer, evenly spread; so messages overtake each other."""
+    """The largest extra delay of a message, uniformly distributed; so messages overtake each other."""
     local_step_s: Callable[[PeerId], float] | None = None
-    """How long the local step of an agent takes; no time at all where none is given."""
+    """The duration of an agent's local step; None for no time."""
     is_encoding: bool = False
     """Whether messages are encoded and decoded on their way, as on real networks."""
 
 
 @final
 class LinkDice:
-    """Numbers in [0, 1), a sequence of its own for each direction of each pair: a hash of seed, pair and place."""
+    """Random numbers in [0, 1), one sequence per direction of each pair: hashes of seed, pair and position."""
 
     def __init__(self, seed: int) -> None:
         self._key = seed.to_bytes(16, "big", signed=True)
         self._places: dict[Edge, Iterator[int]] = {}
 
     def draw(self, sender: PeerId, receiver: PeerId) -> float:
-        """The next number of this direction."""
+        """The next random number of this direction."""
         place = next(self._places.setdefault((sender, receiver), count()))
         text = f"{sender}\0{receiver}\0{place}".encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=self._key).digest(), "big") / 2**64
 
 
 class Processes(ABC):
-    """What the network must know of the agents' processes, and how it reaches them."""
+    """The interface to the agents' processes, as the network uses it."""
 
     @abstractmethod
     def is_alive(self, peer: PeerId) -> bool:
@@ -76,16 +76,16 @@ class Processes(ABC):
 
     @abstractmethod
     def post(self, delay_s: float, peer: PeerId, event: PeerConnected | PeerDisconnected | DialFailed) -> None:
-        """Let the event happen to the agent's present process after a while."""
+        """Schedule an event for the agent's present process after a delay."""
 
     @abstractmethod
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do something after a while."""
+        """Schedule an action after a delay."""
 
 
 @final
 class VirtualNetwork:
-    """Which agents are connected, and what becomes of what they send."""
+    """Keeps the connections between agents, and draws loss and delay of their messages."""
 
     def __init__(self, conditions: Conditions, seed: int, processes: Processes) -> None:
         self.conditions = conditions
@@ -93,28 +93,28 @@ class VirtualNetwork:
         self._processes = processes
         self._wires: dict[PeerId, set[PeerId]] = {}
         self._open: set[frozenset[PeerId]] = set()
-        """Connections that were dialed."""
+        """Open connections that were dialed."""
         self._dials: dict[Edge, int] = {}
-        """Dials that go on until they are hung up, by number."""
+        """Pending dials, by number; they last until `hang_up`."""
         self._addresses: dict[Edge, tuple[str, ...]] = {}
         self._n_dials = 0
         self._cut: set[frozenset[PeerId]] = set()
         self._group_of: dict[PeerId, int] = {}
 
-    # What a script says.
+    # Control.
 
     def wire(self, one: PeerId, other: PeerId) -> None:
-        """Connect two agents whenever both are there."""
+        """Connect two agents permanently while both run."""
         self._wires.setdefault(one, set()).add(other)
         self._wires.setdefault(other, set()).add(one)
         self.connect_wire(one, other)
 
     def cut(self, edges: Iterable[Edge]) -> None:
-        """Drop everything between these agents, in silence, until `heal`."""
+        """Drop all messages between these pairs, without closing connections, until `heal`."""
         self._cut |= {frozenset(edge) for edge in edges}
 
     def partition(self, groups: Iterable[Collection[PeerId]]) -> None:
-        """Drop everything between the groups, in silence, until `heal`."""
+        """Drop all messages between the groups, without closing connections, until `heal`."""
         self._group_of = {peer: number for number, group in enumerate(groups) for peer in group}
 
     def heal(self) -> None:
@@ -122,7 +122,7 @@ class VirtualNetwork:
         self._group_of = {}
 
     def drop_wire(self, one: PeerId, other: PeerId, after_s: float) -> None:
-        """The connection over a wire drops, and comes back after a while."""
+        """Close the connection over a wire, and reopen it after a delay."""
         if self._processes.is_alive(one) and self._processes.is_alive(other):
             for peer, neighbor in ((one, other), (other, one)):
                 self._processes.post(0.0, peer, PeerDisconnected(neighbor))
@@ -131,12 +131,12 @@ class VirtualNetwork:
     # Processes that come and go.
 
     def started(self, peer: PeerId) -> None:
-        """A process has started: its wires are connected."""
+        """Connect the wires of a started process."""
         for one, other in self._edges_of(peer):
             self.connect_wire(one, other)
 
     def ended(self, peer: PeerId) -> None:
-        """A process has ended: its connections close, and it dials no more."""
+        """Close the connections of an ended process, and end its dials."""
         for one, other in self._edges_of(peer):
             neighbor = one if other == peer else other
             if self._processes.is_alive(neighbor):
@@ -151,10 +151,10 @@ class VirtualNetwork:
             self._processes.post(0.0, one, PeerConnected(other))
             self._processes.post(0.0, other, PeerConnected(one))
 
-    # What the agents want.
+    # Effects of agents.
 
     def dial(self, dialer: PeerId, peer: PeerId, addresses: tuple[str, ...]) -> None:
-        """Keep connecting until `hang_up`, at each of the addresses in turn."""
+        """Keep trying to connect until `hang_up`, at each of the addresses in turn."""
         edge = (dialer, peer)
         self._addresses[edge] = addresses
         if edge not in self._dials:
@@ -163,7 +163,7 @@ class VirtualNetwork:
             self._processes.later(0.0, partial(self._attempt, dialer, peer, self._n_dials))
 
     def hang_up(self, peer: PeerId, other: PeerId) -> None:
-        """Dial no more, and close the connection once what has been sent has left; wires stay."""
+        """Stop dialing, and close the connection once sent messages have left; wires stay."""
         self._dials.pop((peer, other), None)
         self._processes.later(2 * self.conditions.latency_s, lambda: self._close_unless_dialed(peer, other))
 
@@ -171,7 +171,7 @@ class VirtualNetwork:
         return other in self._wires.get(one, ()) or frozenset((one, other)) in self._open
 
     def delays(self, sender: PeerId, receiver: PeerId) -> list[float]:
-        """After how long each copy of a message arrives; empty where the message is lost."""
+        """Draw the delay of each copy of a message; empty where the message is lost."""
         conditions = self.conditions
         if self.is_cut(sender, receiver):
             return []
@@ -191,7 +191,7 @@ class VirtualNetwork:
             return True
         return bool(self._cut) and frozenset((one, other)) in self._cut
 
-    # How dialing goes.
+    # Dialing.
 
     def _attempt(self, dialer: PeerId, peer: PeerId, dial: int) -> None:
         if not self._is_dialing(dialer, peer, dial) or frozenset((dialer, peer)) in self._open:
@@ -208,7 +208,7 @@ class VirtualNetwork:
         self._processes.later(delay_s, lambda: self._fail(dialer, peer, dial, problem))
 
     def _problem(self, dialer: PeerId, peer: PeerId) -> DialProblem | None:
-        """What keeps the dialer from being connected."""
+        """The problem that prevents the connection; None without any."""
         if not self._processes.is_alive(peer):
             return DialProblem.REFUSED
         if self._processes.listens_at(peer) not in (*self._addresses[dialer, peer], ""):
@@ -238,7 +238,7 @@ class VirtualNetwork:
     def _is_dialing(self, dialer: PeerId, peer: PeerId, dial: int) -> bool:
         return self._dials.get((dialer, peer)) == dial and self._processes.is_alive(dialer)
 
-    # How connections close.
+    # Closing.
 
     def _close_unless_dialed(self, peer: PeerId, other: PeerId) -> None:
         if (peer, other) not in self._dials:
@@ -253,7 +253,7 @@ class VirtualNetwork:
             self._processes.later(self.conditions.latency_s, partial(self._lose, peer, lost))
 
     def _lose(self, peer: PeerId, lost: PeerId) -> None:
-        """One end sees that the connection has closed, unless there is another by now; it dials anew if it dialed."""
+        """Report the closed connection to one end, unless reconnected by now; redial if that end was dialing."""
         if frozenset((peer, lost)) in self._open or not self._processes.is_alive(peer):
             return
         self._processes.post(0.0, peer, PeerDisconnected(lost))

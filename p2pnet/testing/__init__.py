@@ -1,4 +1,4 @@
-"""Real agents for tests, demonstrations and benchmarks: processes on this machine, members that lie, toy problems.
+"""The test harness: agents as processes on this machine, Byzantine (lying) members, toy problems.
 
     from pathlib import Path
     from p2pnet.testing import Fleet, by_graph

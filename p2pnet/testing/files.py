@@ -1,4 +1,4 @@
-"""The directory of one agent: its settings, key and log, and what its runs leave there."""
+"""The directory of one agent: settings, key, log, and the files of its runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from p2pnet.testing.problems import Array, Shard
 from p2pnet.training.records import Result, RoundRecord
 
 TOLD = "told to "
-"""How the reason begins why an agent ended that was sent a signal, in its result: to leave, or to go away."""
+"""The beginnings of the reason in the result of an agent that was sent a signal."""
 
 STATE_FILES = (
     *("lock", "incarnation", "history.csv", "history.previous.csv", "model.npz", "result.json", "books.npz"),
@@ -30,7 +30,7 @@ STATE_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an agent did not finish."""
+    """The reason why an agent did not finish."""
 
     cause: str
     is_its_own: bool
@@ -98,14 +98,14 @@ class AgentFiles:
         np.savez(self.directory / "samples.npz", X=shard.X, y=shard.y)
 
     def forget(self) -> None:
-        """Remove all that a run has left but its log: the state directory is lost."""
+        """Remove all files of runs except the log, as if the state directory were lost."""
         for name in STATE_FILES:
             (self.directory / name).unlink(missing_ok=True)
 
     # What a run leaves.
 
     def records(self) -> list[RoundRecord]:
-        """The rounds of the last run, that of a running agent as well."""
+        """The history of the last run, also of a running agent."""
         return read_history(self.history)
 
     @property
@@ -121,19 +121,19 @@ class AgentFiles:
         return self.state.load_params()
 
     def model(self) -> dict[str, Any]:
-        """Everything in model.npz, by name."""
+        """All arrays in model.npz, by name."""
         with np.load(self.directory / "model.npz", allow_pickle=False) as file:
             return dict(file)
 
     def ledger(self) -> AgentLedger:
-        return self.state.load_books()
+        return self.state.load_ledger()
 
     def log_text(self) -> str:
-        """Everything in the log, that of earlier runs as well."""
+        """The whole log, earlier runs included."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
     def entries(self) -> list[LogEntry]:
-        """The entries of a log in JSON; what is no entry is left out."""
+        """The entries of a JSON log; other lines are left out."""
         entries = []
         for line in self.log_text().splitlines():
             try:
@@ -145,14 +145,14 @@ class AgentFiles:
         return entries
 
     def matching(self, pattern: str) -> list[LogEntry]:
-        """The entries whose text has the regular expression somewhere."""
+        """The entries whose text matches the regular expression somewhere."""
         return [entry for entry in self.entries() if re.search(pattern, entry.text)]
 
     def warnings(self) -> list[str]:
         return [entry.text for entry in self.entries() if entry.level == "warning"]
 
     def failure(self, exit_code: int) -> Failure | None:
-        """Why the agent did not finish, whose process ended with `exit_code` (−n: by signal n); None if it did."""
+        """The failure of an agent whose process ended with `exit_code` (−n: by signal n); None if it finished."""
         if exit_code < 0:
             return Failure(f"killed by signal {-exit_code}", is_its_own=False)
         if exit_code == 0 and (self.directory / "result.json").exists():

@@ -1,4 +1,4 @@
-"""Several real agents on this machine, that know each other and are watched together."""
+"""A fleet of agents on this machine that know each other and are watched together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from p2pnet.training.records import Result
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """What lies between agents 0 … n−1: where each listens, where each dials another, where each runs."""
+    """The network between agents 0 … n−1: listening addresses, dialed addresses, and command wrappers."""
 
     bind: Callable[[int], str]
     """where agent k listens"""
@@ -33,7 +33,7 @@ class Routes:
 
     @classmethod
     def loopback(cls, n_agents: int) -> Routes:
-        """All on free ports of 127.0.0.1."""
+        """Routes over free ports of 127.0.0.1."""
         addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(n_agents)]
         return cls(addresses.__getitem__, lambda _, k: addresses[k], lambda _, command: list(command))
 
@@ -49,7 +49,7 @@ class End:
 
 @final
 class Fleet:
-    """Agents 0 … n−1. Leaving the context ends all that still run, whatever the cause."""
+    """Agents 0 … n−1. Leaving the context ends all that still run."""
 
     def __init__(self, agents: Iterable[LocalAgent], grace_s: float = 0.0) -> None:
         """`grace_s` is how long agents that are left over may take leave before they are killed, in seconds."""
@@ -69,7 +69,7 @@ class Fleet:
         lies: Mapping[int, Sequence[str]] | None = None,
         routes: Routes | None = None,
     ) -> Fleet:
-        """New agents agent-1 … agent-n below the directory, all neighbors of each other unless told otherwise.
+        """Create agents agent-1 … agent-n below the directory, on a full graph by default.
 
         They train linear regression, agent k on shard k, with `settings` by `section.key`. `lies` names the agents
         that lie, and their lies.
@@ -108,30 +108,30 @@ class Fleet:
     # What is done to the agents; to all where none are named.
 
     def start(self, agents: Iterable[int] | None = None, *overrides: str) -> None:
-        """Start them, for the first time or again."""
+        """Start or restart agents."""
         for agent in self._named(agents):
             agent.start(*overrides)
             self._watched.add(agent)
 
     def stop(self, agents: Iterable[int] | None = None) -> None:
-        """SIGTERM, which is no failure of theirs: they take leave."""
+        """Send SIGTERM: the agents leave, which does not count as a failure."""
         for agent in self._named(agents):
             agent.stop()
             self._watched.discard(agent)
 
     def kill(self, agents: Iterable[int] | None = None) -> None:
-        """SIGKILL, which is no failure of theirs; returns when they are gone."""
+        """Send SIGKILL and wait until the agents are gone; does not count as a failure."""
         for agent in self._named(agents):
             agent.kill()
             self._watched.discard(agent)
 
     def freeze(self, agents: Iterable[int] | None = None) -> None:
-        """SIGSTOP."""
+        """Send SIGSTOP."""
         for agent in self._named(agents):
             agent.freeze()
 
     def thaw(self, agents: Iterable[int] | None = None) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         for agent in self._named(agents):
             agent.thaw()
 
@@ -142,11 +142,11 @@ class Fleet:
 
     @property
     def n_running(self) -> int:
-        """Agents that were started and whose end has not been told by `take_ends` yet."""
+        """The number of started agents whose end was not returned by `take_ends` yet."""
         return len(self._watched)
 
     def take_ends(self) -> list[End]:
-        """The ends since the last call, in the order of the agents, but of those that `kill` or `stop` has ended."""
+        """The ends since the last call, in the order of the agents, without those ended by `kill` or `stop`."""
         ends = []
         for agent in self.agents:
             if agent in self._watched and (code := agent.poll()) is not None:
@@ -160,13 +160,13 @@ class Fleet:
         return not self.agents[k].is_running
 
     def look_for_failures(self) -> None:
-        """HarnessError if an agent ended otherwise than in good order, or by `kill` or `stop`."""
+        """Raise HarnessError if an agent has failed; ends by `kill` or `stop` are no failures."""
         for end in self.take_ends():
             if end.failure is not None:
                 raise HarnessError(f"{end.agent.name} failed: {end.failure}")
 
     def until(self, is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
-        """Wait until it is so; HarnessError when that takes too long, or when an agent fails meanwhile."""
+        """Wait until a condition holds; HarnessError on timeout, or when an agent fails meanwhile."""
 
         def is_so_by_now() -> bool:
             if is_so():
@@ -177,7 +177,7 @@ class Fleet:
         wait_until(is_so_by_now, self._rounds, patience_s)
 
     def until_round(self, round_: int, agents: Collection[int] | None = None, patience_s: float = PATIENCE_S) -> None:
-        """Wait until they, or all, have begun the round."""
+        """Wait until the given agents, or all, have begun the round."""
         named = self._named(agents)
         self.until(lambda: all(agent.round >= round_ for agent in named), patience_s)
 
@@ -187,15 +187,16 @@ class Fleet:
         self.look_for_failures()
 
     def run(self, patience_s: float = PATIENCE_S) -> list[Result]:
-        """Start all agents, wait until all have finished, and give their results."""
+        """Start all agents, wait until all have finished, and return their results."""
         self.start()
         self.until_all_end(patience_s)
         return [agent.files.result() for agent in self.agents]
 
     def conservation_error(self, agents: Collection[int] | None = None) -> float:
-        """That of the ledgers that they, or all, have saved at their end; see `p2pnet.protocol.links.conservation`.
+        """The conservation error of the ledgers that the given agents, or all, have saved at their end; see
+        `p2pnet.protocol.links.conservation`.
 
-        It means something for agents that end together. One that a member was killed beside stays on for that member
+        It is meaningful for agents that end together. An agent whose neighbor was killed keeps serving for that member
         for `network.finish_timeout_s`, and has closed its links with those that ended earlier by then.
         """
         return conservation.conservation_error([agent.files.ledger() for agent in self._named(agents)])

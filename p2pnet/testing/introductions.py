@@ -1,4 +1,4 @@
-"""How the agents of a fleet come to know each other: settings for each, made without input or output.
+"""Settings by which the agents of a fleet know each other: named neighbors, seeds or mDNS.
 
 An introduction maps the contacts of all agents to one table of settings, by `section.key`, for each agent.
 """
@@ -47,7 +47,7 @@ def by_graph(edges: Iterable[tuple[int, int]]) -> Introduction:
 
 
 def by_full_graph() -> Introduction:
-    """Named neighbors: every agent names all others."""
+    """Named neighbors: each agent names all others."""
     return lambda contacts, dial: by_graph(combinations(range(len(contacts)), 2))(contacts, dial)
 
 

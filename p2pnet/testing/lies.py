@@ -1,4 +1,4 @@
-"""Named lies: how a member that breaks the rules changes its own messages on their way out.
+"""Named lies: functions by which a Byzantine member changes its outgoing messages.
 
 A lie is a pure function from a message to the messages that are sent in its place: none, one or several. It has no
 memory and does no input or output, so that a real process (`lying_agent`) and a simulated member can tell the same
@@ -44,7 +44,7 @@ Lie: TypeAlias = Callable[[AnyMessage], list[AnyMessage]]
 
 @dataclass(frozen=True, slots=True)
 class Liar:
-    """The member that lies: its public key, of which it says the truth, and the seed of what it draws."""
+    """The lying member: its public key, which stays true, and the seed of its random draws."""
 
     peer: str
     seed: int = 0
@@ -60,7 +60,7 @@ class LieKind:
 
 
 def parse_lie(text: str, liar: Liar) -> Lie:
-    """The lie in `NAME` or `NAME:ARGUMENT`; ConfigError where there is no such lie, or the argument is no number."""
+    """Parse `NAME` or `NAME:ARGUMENT`; ConfigError where the lie is unknown, or the argument is no number."""
     name, colon, argument = text.partition(":")
     kind = LIES.get(name)
     if kind is None:
@@ -75,7 +75,7 @@ def parse_lie(text: str, liar: Liar) -> Lie:
 
 
 def tell(lies: Iterable[Lie], message: AnyMessage) -> list[AnyMessage]:
-    """The messages that all lies, each applied to what the one before has left, make of a message."""
+    """Apply lies to a message one after the other; return the messages to be sent in its place."""
     messages = [message]
     for lie in lies:
         messages = [told for one in messages for told in lie(one)]

@@ -1,4 +1,4 @@
-"""One real agent on this machine: a directory, and the process that runs from it."""
+"""One agent on this machine: a directory, and the process that runs in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from p2pnet.testing.processes import Process, child_environment, reap, spawn, te
 from p2pnet.testing.waiting import PATIENCE_S, HarnessError, wait_until
 
 Wrap: TypeAlias = Callable[[Sequence[str]], list[str]]
-"""Puts a command where it is to run, such as into a network namespace; the process keeps its id."""
+"""Wraps a command, as for a network namespace; the process keeps its id."""
 
 
 @final
@@ -114,7 +114,8 @@ class LocalAgent:
     def start(
         self, *overrides: str, environment: Mapping[str, str] | None = None, program: Sequence[str] | None = None
     ) -> None:
-        """`p2pnet run` with settings that overrule agent.toml, as `section.key=value`; HarnessError if it runs.
+        """Start `p2pnet run` with settings `section.key=value` that override agent.toml; HarnessError if it runs
+        already.
 
         `program` are the interpreter's arguments in place of the tether and p2pnet: such a process has no tether.
         """
@@ -131,28 +132,28 @@ class LocalAgent:
         self._process = spawn(self._wrap(command), self.files.log, environment)
 
     def stop(self) -> None:
-        """SIGTERM: the agent takes leave, and its data with it."""
+        """Send SIGTERM: the agent leaves for good, and its data with it."""
         self.signal(signal.SIGTERM)
 
     def away(self) -> None:
-        """SIGHUP: the agent goes away for a while. Where this process ignores SIGHUP, so does the agent."""
+        """Send SIGHUP: the agent leaves temporarily. Where this process ignores SIGHUP, so does the agent."""
         self.signal(signal.SIGHUP)
 
     def kill(self) -> None:
-        """SIGKILL; returns when the process is gone."""
+        """Send SIGKILL, and wait until the process is gone."""
         self.signal(signal.SIGKILL)
         self.exit_code()
 
     def freeze(self) -> None:
-        """SIGSTOP: the process stands still, and its connections stay open."""
+        """Send SIGSTOP: the process is suspended, and its connections stay open."""
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self.signal(signal.SIGCONT)
 
     def restart(self, *overrides: str, keeps_state: bool = True) -> None:
-        """SIGKILL if it runs, and start; without its state directory's files unless it keeps its state."""
+        """Kill the agent if it runs, and start it; without the files of its state directory unless state is kept."""
         self.close()
         if not keeps_state:
             self.files.forget()
@@ -179,7 +180,7 @@ class LocalAgent:
         return self.process.poll()
 
     def exit_code(self, patience_s: float = PATIENCE_S) -> int:
-        """Wait for the end of the process, and give its exit code; HarnessError if it does not end in time."""
+        """Wait for the end of the process, and return its exit code; HarnessError on timeout."""
         try:
             return self.process.wait(patience_s)
         except subprocess.TimeoutExpired:
@@ -191,7 +192,7 @@ class LocalAgent:
             raise HarnessError(f"{self.name} ended with exit code {code}:\n{self.log}")
 
     def until(self, is_so: Callable[[Self], bool], patience_s: float = PATIENCE_S) -> None:
-        """Wait until it is so; HarnessError when that takes too long, or when the process ends before."""
+        """Wait until a condition holds; HarnessError on timeout, or when the process ends before."""
 
         def is_so_or_ended() -> bool:
             has_ended = self.poll() is not None
@@ -215,21 +216,21 @@ class LocalAgent:
         return self.files.log_text()
 
     def has_said(self, pattern: str) -> bool:
-        """Whether an entry of the log has the regular expression somewhere."""
+        """Whether an entry of the log matches the regular expression somewhere."""
         return self.count(pattern) > 0
 
     def count(self, pattern: str) -> int:
         return len(self.files.matching(pattern))
 
     def said_at(self, pattern: str) -> float:
-        """When the agent first said so, in seconds since the epoch; HarnessError if it never did."""
+        """The time of the first matching log entry, in seconds since the epoch; HarnessError without any."""
         entries = self.files.matching(pattern)
         if not entries:
             raise HarnessError(f"{self.name} has not said {pattern!r}:\n{self.log}")
         return entries[0].time_s
 
     def ask(self, command: str, *arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
-        """`p2pnet COMMAND agent.toml ARGUMENTS` where the agent runs, beside it."""
+        """Run `p2pnet COMMAND agent.toml ARGUMENTS` beside the agent."""
         line = [*tethered_command(self._tether, "p2pnet", command), str(self.files.config), *arguments]
         return subprocess.run(  # noqa: S603
             self._wrap(line),
@@ -241,7 +242,7 @@ class LocalAgent:
         )
 
     def doctor(self) -> dict[str, list[str]]:
-        """What `p2pnet doctor` finds: the lines of each subject, each with its outcome in front."""
+        """Run `p2pnet doctor`; return its lines by subject, each with its outcome in front."""
         lines: dict[str, list[str]] = {}
         for finding in json.loads(self.ask("doctor", "--json").stdout):
             lines.setdefault(finding["subject"], []).append(f"{finding['outcome']}: {finding['words']}")

@@ -1,4 +1,4 @@
-"""`p2pnet run` for a member that lies: its own messages are changed on their way out.
+"""`p2pnet run` for a lying member: its outgoing messages are changed.
 
     python -m p2pnet.testing.lying_agent agent.toml --lie params-scaled:10 --lie stop-early --set algorithm.rounds=50
 
@@ -24,14 +24,14 @@ from p2pnet.testing.lies import AnyMessage, Liar, Lie, parse_lie, tell
 
 @final
 class LyingTransport(Transport):
-    """A transport that sends, in place of each message, what the lies make of the message."""
+    """A transport that applies lies to each message before sending."""
 
     def __init__(self, inner: Transport, lies: Sequence[Lie]) -> None:
         self._inner = inner
         self._lies = lies
 
     def send(self, peer: PeerId, frames: Sequence[Frame]) -> bool:
-        """True where everything that is sent in the message's place was taken for sending."""
+        """Queue the changed messages; True where all were queued."""
         message = _decode(frames)
         told = tell(self._lies, message)
         return all(self._inner.send(peer, frames if lie is message else _encode(lie)) for lie in told)
@@ -80,7 +80,7 @@ def _encode(message: AnyMessage) -> Sequence[Frame]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the agent of a settings file with these lies; the exit code, after one line on standard error if not 0."""
+    """Run the agent of a settings file with lies; return the exit code, after one line on standard error if not 0."""
     from p2pnet.agent.run import run_agent
     from p2pnet.config import read_settings
 

@@ -1,4 +1,4 @@
-"""Toy problems whose solution is known: linear regression, a shard of samples for each agent.
+"""Toy problems with known solutions: linear regression, one shard per agent.
 
 Nothing here does input or output, or draws a number that no seed decides.
 """
@@ -43,7 +43,7 @@ def linear_shard(seed: int, n_samples: int = 40, weights: Sequence[float] = TRUE
 
 
 def linear_shards(n_agents: int, seed: int = 0, n_samples: int = 40, noise: float = 0.1) -> list[Shard]:
-    """One shard for each agent, all drawn from the same true weights."""
+    """Draw one shard per agent, all from the same true weights."""
     return [linear_shard(seed + k, n_samples, noise=noise) for k in range(n_agents)]
 
 

@@ -1,4 +1,4 @@
-"""Processes of one launcher: started alike, and reaped for certain."""
+"""Child processes: starting, and reliable termination."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def reap(processes: Iterable[Process], grace_s: float = 0.0) -> None:
         pass
     finally:
         for process in running:
-            process.kill()  # nothing happens to one that has ended
+            process.kill()  # no effect on a process that has ended
         for process in running:
             process.wait()
 

@@ -15,7 +15,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to_parent(number: signal.Signals) -> None:
-    """Ask the system for this signal when the parent has gone; nothing where the system cannot do that."""
+    """Request this signal for when the parent is gone; no effect where the system does not support it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 

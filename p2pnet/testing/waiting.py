@@ -1,4 +1,4 @@
-"""Waiting for what processes do: always bounded, by looking again and again."""
+"""Bounded waiting for processes, by polling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SECONDS_BETWEEN_LOOKS = 0.01
 
 
 class HarnessError(TrainingError):
-    """An agent of the harness that did not do what was expected of it, or not in time."""
+    """Raised when an agent of the harness fails, or does not do what is expected in time."""
 
 
 def wait_until(is_so: Callable[[], bool], what: Callable[[], str], patience_s: float = PATIENCE_S) -> None:

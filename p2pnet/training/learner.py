@@ -1,4 +1,4 @@
-"""Where decisions and mathematics meet: answers to what the round machine wants computed."""
+"""Learners: gradients and local steps, computed for the round machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a person wants to follow of one agent, at the parameters evaluated last."""
+    """The observed quantities of one agent at the parameters evaluated last."""
 
     objective_local: float
     """mean loss over the agent's own samples, plus the penalty"""
@@ -30,10 +30,10 @@ class Observation:
 
 @final
 class Weighting(Enum):
-    """What the curvature of an agent's own mean loss counts in its local model of the network's."""
+    """The factor of the own curvature in the surrogate of the network's mean loss."""
 
     PROXY = "proxy"
-    """1: the network's mean loss is taken to bend as the agent's own does"""
+    """1: the curvature of the network's mean loss is taken to be the agent's own"""
     OWN = "own"
     """n_k / n̄: the agent's own term of the network's objective"""
     PAPER = "paper"
@@ -50,12 +50,12 @@ class Weighting(Enum):
 
 
 class Learner(ABC):
-    """One agent's mathematics; its methods are called one after the other, from whichever thread."""
+    """The interface of one agent's computations; methods are called one at a time, from any thread."""
 
     n_iterations: int = 0
-    """iterations of solvers in all local steps so far"""
+    """solver iterations of all local steps so far"""
     gradient_fraction: float = 1.0
-    """part of the agent's samples that `evaluate` goes through"""
+    """fraction of the agent's samples that `evaluate` uses"""
 
     @abstractmethod
     def evaluate(self, effect: Evaluate) -> Evaluated: ...
@@ -67,11 +67,11 @@ class Learner(ABC):
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
-        """Have the local step of this round end with what it has; the one method for any thread at any time."""
+        """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
 
     def feasible(self, params: Array) -> Array:
-        """The nearest parameters at which the penalty is finite, prox_r with a step of 0, since mixing may leave a box;
-        without a penalty of that kind the parameters themselves.
+        """Project onto the domain of the penalty (the limit of prox_{t r} for t → 0), since mixing may round out of a
+        box; the identity for finite penalties.
         """
         return params
 
@@ -88,7 +88,7 @@ class NextLearner(Learner):
         step_limit_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The solver of a local step stops after `step_limit_s` of the clock's time, with what it has."""
+        """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate."""
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
         self._clock = clock

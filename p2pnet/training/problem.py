@@ -37,7 +37,7 @@ METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What all agents of a network train: the same at each, whatever its samples."""
+    """Model, loss and penalty, equal at all agents whatever their samples."""
 
     model: Model
     loss: Loss

@@ -19,19 +19,19 @@ from p2pnet.training.options import TrainingOptions
 from p2pnet.training.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
 
 LARGEST_VALUE = 1e150
-"""Of what is squared and summed."""
+"""The largest magnitude of values that are squared and summed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """The mathematics of one agent, ready to begin."""
+    """Learner, initial parameters and fingerprint of one agent."""
 
     learner: Learner
     params: Array = field(repr=False)
-    """the parameters that training begins with"""
+    """the initial parameters"""
     fingerprint: dict[str, str]
     early_fingerprint: dict[str, str]
-    """what of it is known before the survey"""
+    """its fields known before the statistics stage"""
     description: dict[str, Any] = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
 
@@ -83,8 +83,8 @@ def make_training(
     )
 
 
-def survey_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
-    """What the survey would find if there were no other agents; of labels at least two."""
+def statistics_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
+    """The feature statistics of this agent alone, with at least two labels for classification."""
     if summary is None:
         return None
     labels = summary.labels if len(summary.labels) != 1 else (*summary.labels, f"not {summary.labels[0]}")
@@ -109,7 +109,7 @@ def _with_labels(options: TrainingOptions, samples: Samples, labels: tuple[str, 
         return samples.with_classes(classes)
     except DataError as error:
         raise DataError(
-            f"{where}: {error} that the network trains already; whoever joins late can bring no new label: "
+            f"{where}: {error} that the network trains already; an agent that joins late can bring no new label: "
             "leave those rows out, or begin anew with all agents, or with all labels in data.classes"
         ) from error
 

@@ -225,7 +225,7 @@ def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_coun
 
 def test_a_second_signal_ends_the_process_at_once(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
-    os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until somebody reads it: for ever
+    os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until a reader opens it: for ever
     agent.start()
     agent.until(lambda agent: "listening on" in agent.log)
     agent.signal(signal.SIGTERM)
@@ -298,7 +298,7 @@ def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_
     [
         (["network.bind=tcp://192.0.2.1:7070"], 69, "this machine does not have the address 192.0.2.1"),
         (["network.bind=127.0.0.1"], 78, "network.bind"),
-        (["network.bind=none", "network.neighbors=[]"], 78, "nobody can dial this agent"),
+        (["network.bind=none", "network.neighbors=[]"], 78, "no peer can dial this agent"),
         (["network.max_message_bytes=4096"], 78, "network.max_message_bytes = 4096: a share of this model"),
         (["data.source=nothing.csv"], 65, "nothing.csv: no such file"),
         (["data.target=z"], 65, "has no array 'z'"),

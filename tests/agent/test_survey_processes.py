@@ -23,7 +23,7 @@ from p2pnet.training.problem import make_problem
 PATIENCE_S = 120.0
 OFFSET = 1e3
 UNHURRIED = {"rounds": 200, "tolerance": 0.0}
-"""Ten seconds, so that somebody can come late."""
+"""Ten seconds, so that an agent can come late."""
 
 GRAPES = ("barbera", "barolo", "grignolino")
 
@@ -105,7 +105,7 @@ def test_three_agents_that_each_miss_labels_train_as_if_their_data_had_been_scal
     train = pooled([load_data(data_options(settings_of(agent).data))[0] for agent in agents], GRAPES)
     mean, variance = moments(train, is_target_scaled=False)
     for agent in agents:
-        assert "surveyed 13 columns, 3 labels" in agent.log
+        assert "feature statistics of 13 columns, 3 labels" in agent.log
         assert tuple(agent.files.model()["classes"]) == GRAPES
         np.testing.assert_allclose((agent.files.model()["feature_mean"] - mean) / np.sqrt(variance), 0, atol=1e-9)
         np.testing.assert_allclose(agent.files.model()["feature_scale"], np.sqrt(variance), rtol=1e-9)

@@ -118,7 +118,7 @@ def behind_a_router(lan: Namespaces) -> Row:
         for machine in machines:
             machine.wait()
         worst = max(errors_to_central(machines))
-        n_links = [len(machine.state.load_books().links) for machine in machines]
+        n_links = [len(machine.state.load_ledger().links) for machine in machines]
     subprocess.run(lan.command(2, ["nft", "delete", "table", "inet", "one_way"]), check=True)
     figures = f"{', '.join(map(str, n_links))} links; error to the central solution {worst:.0e}"
     return Row("one only dials out, behind a firewall; three train", figures, n_links == [2] * 3 and worst <= MAX_ERROR)

@@ -20,7 +20,7 @@ class Namespaces(Wiring):
     """Network namespaces joined by veth pairs to a bridge.
 
     All of it lives in the user, mount and network namespaces of one shell, which ends when its standard input does. So
-    it needs no rights, nobody else sees it, and nothing is left of it once this process is gone, however that ended.
+    it needs no rights, no other process sees it, and nothing is left of it once this process is gone.
     """
 
     name = "network namespaces and nftables"

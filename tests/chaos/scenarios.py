@@ -185,7 +185,7 @@ def do_anything(fleet: Fleet, wiring: Wiring) -> Damage:
 
 
 def delay_of(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> tuple[str, bool]:
-    """The longest time that any of the agents lost in a round, in words, and whether it was no more than a deadline."""
+    """The longest time that any of the agents lost in a round, as text, and whether it was no more than a deadline."""
     lost_s = longest_delay(fleet, agents, since_s, duration_s, PACE_S)
     deadline_s = max(longest_deadline(fleet, agents, since_s), DEADLINE_S)
     return f"rounds delayed by {lost_s:.2f} s at most", lost_s <= deadline_s
@@ -257,7 +257,7 @@ def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, referenc
         parts = [(part, [fleet.params(k) for k in part]) for part in damage.parts]
         survivors = [k for part in damage.parts for k in part]
         rounds = sorted({fleet.round(k) for k in survivors})
-        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_books() for k in survivors])
+        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_ledger() for k in survivors])
     reached = [(part, max(references.objective(params, part) for params in models)) for part, models in parts]
     ratio = max(objective / references.undisturbed(part) for part, objective in reached)
     to_central = max(objective / references.central(part) for part, objective in reached)
@@ -271,7 +271,7 @@ def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, referenc
 
 
 def stay_alive(minutes: float, directory: Path) -> Row:
-    """With all cores busy and every fifth packet lost: nobody is taken for dead, and rounds go on."""
+    """With all cores busy and every fifth packet lost: no agent is taken for dead, and rounds go on."""
     settings = {
         "algorithm": {"rounds": 10**6, "tolerance": 0.0},
         "network": {**SETTINGS["network"], "round_pace_s": PACE_S, "preset": "lossy"},

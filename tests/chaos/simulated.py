@@ -134,7 +134,7 @@ def slow_to_fast(name: str) -> float:
 
 
 class Leak:
-    """The worst that a simulation's witness has found at any step so far: at every tenth event, and at the end."""
+    """The worst that a simulation's oracle has found at any step so far: at every tenth event, and at the end."""
 
     def __init__(self, simulation: Simulator) -> None:
         self._simulation = simulation

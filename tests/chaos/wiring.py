@@ -35,7 +35,7 @@ class Wiring(ABC):
 
     @abstractmethod
     def cut(self, some: Sequence[int], others: Sequence[int]) -> None:
-        """From now on nothing gets from one group to the other, and nobody is told."""
+        """From now on nothing gets from one group to the other, and no agent is told."""
 
     @abstractmethod
     def heal(self) -> None:

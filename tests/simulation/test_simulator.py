@@ -658,7 +658,7 @@ class AnySchedule(RuleBasedStateMachine):
             assert self.simulation.conservation_error() <= 1e-10
 
     def teardown(self) -> None:
-        """In good weather again, everybody takes part and all agree on the solution of the data that is there."""
+        """Without faults again, all agents take part and all agree on the solution of the data that is there."""
         if not hasattr(self, "simulation"):
             return
         self.simulation.conditions = Conditions()

@@ -92,7 +92,7 @@ def test_what_does_not_come_or_ends_before_is_an_error_with_the_log(pair: Fleet)
     with pytest.raises(HarnessError, match=r"after 0\.01 s still not: what is expected of agent-1"):
         agent.until(lambda _: False, patience_s=0.01)
     other.start("network.bind=none", "network.neighbors=[]")
-    with pytest.raises(HarnessError, match=r"agent-2 ended with exit code 78 before that:\n.*nobody can dial"):
+    with pytest.raises(HarnessError, match=r"agent-2 ended with exit code 78 before that:\n.*no peer can dial"):
         other.until(lambda _: False)
     with pytest.raises(HarnessError, match="ended with exit code 78"):
         other.finish()

@@ -76,9 +76,9 @@ def test_messages_of_both_kinds_are_changed_and_all_others_pass_as_they_are() ->
 
 
 def test_a_message_that_only_a_part_was_taken_of_was_not_sent() -> None:
-    census = wire.encode(training.LabelSet(0, "survey", (), False))
-    assert lying(Recorder(capacity=2), "statistics-unasked").send("peer", census)
-    assert not lying(Recorder(capacity=1), "statistics-unasked").send("peer", census)
+    labels = wire.encode(training.LabelSet(0, "survey", (), False))
+    assert lying(Recorder(capacity=2), "statistics-unasked").send("peer", labels)
+    assert not lying(Recorder(capacity=1), "statistics-unasked").send("peer", labels)
 
 
 def test_everything_else_is_what_the_transport_does() -> None:

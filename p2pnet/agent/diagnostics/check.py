@@ -1,4 +1,4 @@
-"""What can be found wrong with an agent before it runs."""
+"""The check of an agent's settings, data and state before a run: `p2pnet check`."""
 
 import numpy as np
 
@@ -9,13 +9,14 @@ from p2pnet.agent.options import log_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.config import Settings
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.training.training import survey_alone
+from p2pnet.training.training import statistics_alone
 
 
 def check_agent(settings: Settings) -> str:
-    """One line on what the agent would train, and as whom; any P2pnetError that running it would begin with.
+    """Check all that a run starts with; return one line that describes the agent. Raises the P2pnetError that a run
+    would raise at its start.
 
-    Everything that a run begins with is tried, up to the first local step, and nothing is left behind.
+    The check covers all parts up to the first local step, and leaves nothing behind.
     """
     check_log(log_options(settings))
     preparation = prepare(settings)
@@ -35,13 +36,15 @@ def check_agent(settings: Settings) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """The number with its noun, in the plural where it is not 1."""
+    """Format a number with its noun, in the plural unless the number is 1."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _try_a_local_step(preparation: Preparation) -> None:
-    """Begin with the first parameters as if there were no other agents; a model's own faults show here."""
-    training = preparation.training(survey_alone(preparation.summary))
+    """Compute a gradient and a local step at the initial parameters, without other agents; exposes faults of user
+    models.
+    """
+    training = preparation.training(statistics_alone(preparation.summary))
     learner, params = training.learner, training.params
     evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
     learner.observe()

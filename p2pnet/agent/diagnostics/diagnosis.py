@@ -1,4 +1,4 @@
-"""What asking an agent has come to, in words: why it cannot be reached, or why it would not train with us."""
+"""The diagnosis of one agent as text: why it cannot be reached, or why it would not train with this agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from p2pnet.agent.diagnostics.status import NodeStatus
-from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
+from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, query_status
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.protocol.core.address import Address
@@ -31,18 +31,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has found."""
+    """The result of one check."""
 
     outcome: Outcome
     subject: str
-    """what was looked at: a section of the settings, or an agent"""
+    """what was checked: a section of the settings, or an agent"""
     words: str
-    """what is so, and what to do about it"""
+    """the result as text, and what to do about it"""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An agent to ask, and the addresses to ask it at."""
+    """An agent to send a status query to, and its addresses."""
 
     name: str
     peer: PeerId
@@ -51,22 +51,22 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What is to be asked with, and what the answers are held against."""
+    """Sends status queries, and compares the answers with this agent's fingerprint, version, incarnation and clock."""
 
     keys: KeyPair
     fingerprint: Mapping[str, str] | None
-    """None where the data cannot be read"""
+    """this agent's; None where its data cannot be read"""
     incarnation: int
 
     def findings(self, target: Target) -> list[Finding]:
-        """All there is to say about one agent."""
+        """All findings about one agent."""
         reached, answer = self._reach(target)
         if answer is None:
             return [reached]
         return [reached, *self._compared(target.name, answer)]
 
     def _reach(self, target: Target) -> tuple[Finding, Answered | None]:
-        """The finding at the first address that answers, else that of the first address."""
+        """The finding at the first address that answers, else the finding at the first address."""
         failures = []
         for address in target.addresses:
             finding, answer = self._ask(target, address)
@@ -86,31 +86,31 @@ class Examination:
         reasons = []
         for host in hosts:
             place = Address(host, where.port)
-            answer = inquire(self.keys, target.peer, place)
+            answer = query_status(self.keys, target.peer, place)
             if isinstance(answer, Answered):
                 return Finding(Outcome.FINE, target.name, _in_touch(answer, place)), answer
             reasons.append(f"{place}: {_why_unanswered(answer, place, self.keys.public)}")
         return Finding(Outcome.WRONG, target.name, "; ".join(reasons)), None
 
     def _compared(self, name: str, answer: Answered) -> Iterator[Finding]:
-        portrait = answer.portrait
-        if SPOKEN_VERSIONS.common(portrait.versions) is None:
+        status = answer.status
+        if SPOKEN_VERSIONS.common(status.versions) is None:
             yield Finding(
                 Outcome.WRONG,
                 name,
-                f"speaks version {portrait.versions} of the protocol (p2pnet {portrait.software}), and this machine "
+                f"speaks version {status.versions} of the protocol (p2pnet {status.software}), and this machine "
                 f"{SPOKEN_VERSIONS}: install the same p2pnet on both",
             )
         elif self.fingerprint is not None:
-            differences = _differences(self.fingerprint, portrait)
+            differences = _differences(self.fingerprint, status)
             if differences:
                 words = "; ".join(differences)
                 yield Finding(Outcome.WRONG, name, f"trains something else: {words}: make both settings the same")
-        if portrait.known_incarnation > self.incarnation:
+        if status.known_incarnation > self.incarnation:
             yield Finding(
                 Outcome.WRONG,
                 name,
-                f"remembers this agent from {_moment(portrait.known_incarnation)}, after what this machine would begin "
+                f"remembers this agent from {_moment(status.known_incarnation)}, after what this machine would begin "
                 f"with, {_moment(self.incarnation)}, and takes it for the past: the clock was set back, or the state "
                 "directory was lost; set the clock, or restart that agent, which forgets",
             )
@@ -126,9 +126,9 @@ class Examination:
 
 
 def _in_touch(answer: Answered, where: Address) -> str:
-    portrait = answer.portrait
-    doing = "its training has not begun" if portrait.round < 0 else f"in round {portrait.round}"
-    return f"{portrait.name} answers at {where} in {1000 * answer.round_trip_s:.1f} ms; {doing}"
+    status = answer.status
+    doing = "its training has not begun" if status.round < 0 else f"in round {status.round}"
+    return f"{status.name} answers at {where} in {1000 * answer.round_trip_s:.1f} ms; {doing}"
 
 
 def _why_unanswered(answer: Unanswered, where: Address, own_key: PeerId) -> str:
@@ -149,7 +149,7 @@ def _why_unanswered(answer: Unanswered, where: Address, own_key: PeerId) -> str:
 
 
 def _who_else_is_there(where: Address) -> str:
-    """Those that speak ZeroMQ's protocol say so at once."""
+    """Distinguish ZeroMQ programs from others by their first bytes."""
     try:
         with socket.create_connection((where.host, where.port), _TCP_TIMEOUT_S) as stream:
             stream.settimeout(_TCP_TIMEOUT_S)
@@ -162,7 +162,7 @@ def _who_else_is_there(where: Address) -> str:
 
 
 def _why_no_connection(where: Address) -> str:
-    """The reason in the words of the operating system, which ZeroMQ keeps to itself."""
+    """The operating system's reason for a failed connection, which ZeroMQ does not report."""
     try:
         socket.create_connection((where.host, where.port), _TCP_TIMEOUT_S).close()
     except ConnectionRefusedError:
@@ -177,8 +177,8 @@ def _why_no_connection(where: Address) -> str:
     return "it was not there a moment ago, and is now: look again"
 
 
-def _differences(ours: Mapping[str, str], portrait: NodeStatus) -> list[str]:
-    theirs = portrait.fingerprint
+def _differences(ours: Mapping[str, str], status: NodeStatus) -> list[str]:
+    theirs = status.fingerprint
     return [
         f"{name}: theirs is {theirs.get(name, 'absent')}, ours is {ours.get(name, 'absent')}"
         for name in sorted({*ours, *theirs})
@@ -187,7 +187,7 @@ def _differences(ours: Mapping[str, str], portrait: NodeStatus) -> list[str]:
 
 
 def _moment(incarnation: int) -> str:
-    """An incarnation is the second in which it began, unless it is one that the clock did not give."""
+    """Format an incarnation as a date: it is the second of the process's start, unless the clock was set back."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(incarnation, 2**35)))
 
 

@@ -1,8 +1,8 @@
-"""Why two agents cannot reach each other, or do not train together, in words: `p2pnet doctor`.
+"""The diagnosis of connections and settings as text: `p2pnet doctor`.
 
-This side is looked at first: settings, key, data, address. Then every agent that is named in the settings, or found on
-the local network, is asked who it is. It answers while it trains, and so may this machine's own agent: what is asked
-comes over connections that serve for nothing else.
+First this agent is checked: settings, key, data, address. Then each agent that is named in the settings, or found on
+the local network, gets a status query. Agents answer while they train, this machine's own agent too: queries use
+connections of their own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "::": "::1"}  # noqa: S1
 
 
 def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
-    """Everything that was looked at, as it is found out; asking an agent that does not answer takes some seconds."""
+    """Yield findings as the checks are done; a status query without an answer takes some seconds."""
     try:
         settings = read_settings(agent_toml, flags)
     except ConfigError as error:
@@ -69,7 +69,7 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     yield from _others(network, examination)
 
 
-# This side.
+# Checks of this agent.
 
 
 def _own_address(
@@ -100,10 +100,10 @@ def _own_address(
 
 
 def _running_agents_address(bind: str, keys: KeyPair) -> Finding:
-    """Whether the agent that listens there has our key: no other gets so far in the handshake as to refuse it."""
+    """Whether the agent that listens there has this agent's key: only then can its handshake refuse that key."""
     where = Address.parse(bind)
     try:
-        found = [inquire(keys, keys.public, Address(host, where.port)) for host in _hosts(where)]
+        found = [query_status(keys, keys.public, Address(host, where.port)) for host in _hosts(where)]
     except (OSError, UnicodeError):
         found = []
     if any(isinstance(one, Unanswered) and one.problem is DialProblem.NOT_ALLOWED for one in found):
@@ -151,7 +151,7 @@ def _is_loopback_host(host: str) -> bool:
     return _is_loopback(host) or host == "localhost"
 
 
-# The others.
+# Checks of other agents.
 
 
 def _others(network: NetworkOptions, examination: Examination) -> Iterator[Finding]:
@@ -232,11 +232,11 @@ def _short(peer: PeerId) -> str:
     return f"{peer[:8]}…"
 
 
-# What is printed.
+# Output.
 
 
 def is_well(findings: Collection[Finding]) -> bool:
-    """Whether nothing that was looked at is wrong."""
+    """Whether no finding is wrong."""
     return all(finding.outcome is not Outcome.WRONG for finding in findings)
 
 

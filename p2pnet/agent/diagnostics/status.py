@@ -1,7 +1,7 @@
-"""What an agent answers to whom it has let in: who it is, and what it trains. `p2pnet doctor` asks.
+"""The node status: the answer to a status query of an allowed peer, as `p2pnet doctor` sends it.
 
-The answer is a msgpack map, to be read by other versions of the protocol as well: entries not known are passed over,
-and an entry keeps its name and meaning for ever.
+The answer is a msgpack map, which other protocol versions must be able to read: unknown entries are ignored, and an
+entry keeps its name and meaning for ever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_TEXT_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What an agent answers."""
+    """An agent's versions, name, fingerprint, round and clock."""
 
     protocol: int
     name: str
@@ -33,32 +33,32 @@ class NodeStatus:
     fingerprint: Mapping[str, str]
     """what must be equal for two agents to train together, field by field"""
     round: int
-    """the round it is in; -1 before its training has begun"""
+    """the present round; -1 before training has begun"""
     known_incarnation: int
-    """the latest incarnation of the one who asks that it remembers; -1 for none"""
+    """the latest known incarnation of the querying agent; -1 for none"""
     time_s: float
-    """what its clock shows, in seconds since the epoch"""
+    """the agent's clock, in seconds since the epoch"""
     lowest_protocol: int = 0
-    """the earliest version of the protocol that it speaks as well; of an agent that does not say, its only one"""
+    """the earliest protocol version that the agent speaks; 0 where it is the same as `protocol`"""
 
     @property
     def versions(self) -> VersionRange:
-        """The versions of the protocol that it speaks."""
+        """The protocol versions that the agent speaks."""
         return VersionRange(self.lowest_protocol or self.protocol, self.protocol)
 
 
-def encode_status(portrait: NodeStatus) -> list[bytes]:
-    return [msgpack.packb({**asdict(portrait), "fingerprint": dict(portrait.fingerprint)})]
+def encode_status(status: NodeStatus) -> list[bytes]:
+    return [msgpack.packb({**asdict(status), "fingerprint": dict(status.fingerprint)})]
 
 
 def decode_status(frames: Sequence[Frame]) -> NodeStatus:
-    """ProtocolError where the frames are no portrait; what is too long in it is left out."""
+    """Decode a status; ProtocolError where the frames are none; texts beyond their limits are cut off."""
     try:
         values: Any = msgpack.unpackb(b"".join(frames))
     except (ValueError, msgpack.UnpackException) as error:
-        raise ProtocolError(f"portrait: not msgpack ({type(error).__name__})") from error
+        raise ProtocolError(f"status: not msgpack ({type(error).__name__})") from error
     if not isinstance(values, dict):
-        raise ProtocolError("portrait: not a map")
+        raise ProtocolError("status: not a map")
     values = {"lowest_protocol": 0} | values
     read = {field.name: _read(field.name, values.get(field.name)) for field in fields(NodeStatus)}
     return NodeStatus(**read)
@@ -68,7 +68,7 @@ def _read(name: str, value: object) -> Any:
     kinds: Mapping[str, type] = {"name": str, "software": str, "fingerprint": dict, "time_s": float}
     kind = kinds.get(name, int)
     if not isinstance(value, kind) or (isinstance(value, float) and not math.isfinite(value)):
-        raise ProtocolError(f"portrait: {name} is not of kind {kind.__name__}")
+        raise ProtocolError(f"status: {name} is not of kind {kind.__name__}")
     if isinstance(value, str):
         return _printable(value)
     if isinstance(value, dict):

@@ -1,7 +1,6 @@
-"""One question, who are you and what do you train, and its answer: what `p2pnet doctor` asks and every agent answers.
+"""The status query of `p2pnet doctor`, which each agent answers to allowed peers.
 
-Question and answer travel over a connection of their own, which the other agent takes for nothing else: the one that
-the two may have for training is not touched.
+Query and answer use a connection of their own; a connection of the two agents for training is not affected.
 """
 
 from __future__ import annotations
@@ -31,25 +30,25 @@ ANSWER_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The portrait, and how it came."""
+    """The status of an agent, with round-trip time and clock difference."""
 
-    portrait: NodeStatus
+    status: NodeStatus
     round_trip_s: float
     clock_ahead_s: float
-    """how much the other clock is ahead of ours, if the way there took as long as the way back"""
+    """how much the other clock is ahead of this clock, if query and answer took equally long"""
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Where the inquiry ended."""
+    """A status query without an answer, and where it failed."""
 
     problem: DialProblem | None
-    """None where the other side proved its key, and then said nothing, or nothing that can be read"""
+    """None where the peer proved its key, and then sent no answer, or none that can be read"""
     is_tcp_connected: bool
 
 
-def inquire(keys: KeyPair, peer: PeerId, address: Address) -> Answered | Unanswered:
-    """Ask the agent with that public key at that numeric address; it takes at most some seconds."""
+def query_status(keys: KeyPair, peer: PeerId, address: Address) -> Answered | Unanswered:
+    """Send a status query to the agent with that public key at that numeric address; takes at most some seconds."""
     context: Context = zmq.Context()
     connection = DialedConnection(context, keys, LIMITS, peer, address, is_greeting=False)
     try:
@@ -92,7 +91,7 @@ def _await(connection: DialedConnection) -> Answered | Unanswered:
 
 def _judge(frames: Sequence[memoryview], round_trip_s: float, asked_at_s: float) -> Answered | Unanswered:
     try:
-        portrait = decode_status(frames)
+        status = decode_status(frames)
     except ProtocolError:
         return Unanswered(None, is_tcp_connected=True)
-    return Answered(portrait, round_trip_s, portrait.time_s - (asked_at_s + round_trip_s / 2))
+    return Answered(status, round_trip_s, status.time_s - (asked_at_s + round_trip_s / 2))

@@ -1,8 +1,8 @@
-"""How messages reach a peer: the interface of every transport, and the events that its poll returns.
+"""The interface of transports: encrypted connections that carry whole messages between verified peers.
 
-A peer is named by its public key, which the transport has verified before it says anything about that peer. A message
-is a few frames of bytes; it arrives whole, at most once, or not at all. Between two peers there is one connection,
-whoever dialed it, and it serves both directions. The methods belong to one thread, all but `wake`.
+A peer is named by its public key, which the transport has verified before it reports an event of that peer. A message
+is a few frames of bytes; it arrives whole, at most once, or not at all. Between two peers there is one connection for
+both directions, whichever side dialed. All methods but `wake` must be called from one thread.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ Frame: TypeAlias = bytes | bytearray | memoryview
 
 
 class Refusal(StrEnum):
-    """Why something that arrived was refused."""
+    """The reason why a connection or message was refused."""
 
     NO_HANDSHAKE = "closed or kept silent before it said who it is"
     BROKEN_HANDSHAKE = "does not speak CURVE to our key"
@@ -32,15 +32,15 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from a verified peer; the frames suit np.frombuffer and stay valid as long as they are held."""
+    """A verified peer has sent a message; its frames suit np.frombuffer and stay valid while they are referenced."""
 
     peer: PeerId
     frames: tuple[memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Inquired:
-    """A verified peer asks something over a connection that serves for nothing else; `Transport.reply` answers."""
+class Queried:
+    """A verified peer has sent a query (a status query) over a connection of its own; `Transport.reply` answers."""
 
     peer: PeerId
     frames: tuple[memoryview, ...]
@@ -48,9 +48,9 @@ class Inquired:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Something that arrived was refused, and `n_unreported` others since the last report of this kind.
+    """A connection or message was refused, and `n_unreported` others since the last report of this kind.
 
-    The peer is there when it was verified, else None; the address (host and port, or host) where it is known.
+    The peer is None unless it was verified; the address (host and port, or host) is None unless it is known.
     """
 
     refusal: Refusal
@@ -59,12 +59,12 @@ class Rejected:
     n_unreported: int
 
 
-TransportEvent: TypeAlias = Received | Inquired | PeerConnected | PeerDisconnected | DialFailed | Rejected
+TransportEvent: TypeAlias = Received | Queried | PeerConnected | PeerDisconnected | DialFailed | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
-    """What a transport accepts, and how patient it is.
+    """Limits on messages, queues and connections, and timeouts of a transport.
 
     Memory is bounded by (2 · queue_messages + 1) · max_message_bytes for each connected peer.
     """
@@ -77,46 +77,46 @@ class TransportLimits:
     retry_min_s: float = 0.1
     retry_max_s: float = 5.0
     dead_peer_timeout_s: float = 60.0
-    max_strangers: int = 64  # connections that have not said yet who they are
+    max_strangers: int = 64  # connections that have not completed the handshake
 
 
 class Transport(ABC):
-    """Messages to and from verified peers."""
+    """Dials peers, and sends and receives messages of verified peers."""
 
     @property
     @abstractmethod
     def addresses(self) -> tuple[str, ...]:
-        """Where this transport listens, ephemeral ports filled in; empty for one that only dials out."""
+        """The addresses at which this transport listens, with ephemeral ports; empty where it only dials out."""
 
     @property
     @abstractmethod
     def bytes_sent(self) -> int:
-        """Bytes of all frames taken for sending so far."""
+        """The bytes of all frames accepted for sending so far."""
 
     @property
     @abstractmethod
     def bytes_received(self) -> int:
-        """Bytes of all frames received so far, refused ones included."""
+        """The bytes of all frames received so far, refused frames included."""
 
     @property
     @abstractmethod
     def n_rejected(self) -> Mapping[Refusal, int]:
-        """How often each kind of refusal has happened, reported or not."""
+        """The count of each kind of refusal, reported or not."""
 
     @abstractmethod
     def dial(self, peer: PeerId, *addresses: str) -> None:
-        """Keep connecting to the peer until hang_up, with growing pauses, at each of the addresses in turn.
+        """Keep trying to connect to the peer until `hang_up`, with growing pauses, at each of the addresses in turn.
 
         New addresses replace the old ones.
         """
 
     @abstractmethod
     def hang_up(self, peer: PeerId) -> None:
-        """Dial the peer no more and close the connection; what has been sent still has a second to leave."""
+        """Stop dialing the peer and close its connection; sent messages have a second to leave."""
 
     @abstractmethod
     def send(self, peer: PeerId, frames: Sequence[Frame]) -> bool:
-        """Take the message for sending; False, and nothing taken, when not connected or the queue is full.
+        """Queue a message for sending; False, and nothing queued, where the peer is not connected or the queue is full.
 
         Read-only buffers (bytes, views of arrays with writeable=False) may be sent without a copy, so what they show
         must never change; all others are copied here and may be used again at once. A single empty frame is no
@@ -125,19 +125,19 @@ class Transport(ABC):
 
     @abstractmethod
     def reply(self, peer: PeerId, frames: Sequence[Frame]) -> None:
-        """Answer the peer's last inquiry, unless it has gone; the connection that it came over closes by itself."""
+        """Answer the peer's last query if its connection is still open; that connection then closes by itself."""
 
     @abstractmethod
     def poll(self, timeout_s: float | None) -> list[TransportEvent]:
-        """What has happened; waits for it up to `timeout_s` (None: without limit), or until `wake`.
+        """Wait for events up to `timeout_s` (None: without limit) or until `wake`, and return them.
 
-        It may return early with nothing.
+        It may return early without events.
         """
 
     @abstractmethod
     def wake(self) -> None:
-        """Let the poll under way, else the next one, return at once; for any thread and for signal handlers."""
+        """Make the running poll, else the next, return at once; callable from any thread and from signal handlers."""
 
     @abstractmethod
     def close(self, linger_s: float) -> None:
-        """Send what is queued for up to `linger_s`, then free everything; a second call does nothing."""
+        """Send queued messages for up to `linger_s`, then close all; a second call has no effect."""

@@ -1,8 +1,8 @@
-"""What dialed and accepted ZeroMQ connections share: reading messages, the monitor, the TCP stream underneath.
+"""Common parts of dialed and accepted ZeroMQ connections: message reader, monitor, TCP stream underneath.
 
-ZeroMQ hides three things that a daemon among strangers must know: which of its connections has closed, who keeps
-sending a message without end, and whether a connection broke because the other side left or because it sent what
-is not allowed. All three are read from the TCP stream underneath, by a duplicate of its descriptor.
+ZeroMQ hides three things that a daemon in an untrusted network must know: which of its connections has closed, which
+peer sends a message without end, and whether a connection broke because the other side left or because it violated the
+protocol. All three are read from the TCP stream underneath, by a duplicate of its descriptor.
 """
 
 import contextlib
@@ -98,17 +98,17 @@ def send_message(socket: Socket, frames: Sequence[Frame], n_bytes: int) -> bool:
 
 
 def events(socket: Socket) -> int:
-    """What can be done with the socket now, after what its I/O thread has reported is taken in."""
+    """The readiness of a socket (ZMQ_EVENTS), after processing the reports of its I/O thread."""
     return int(socket.getsockopt(zmq.EVENTS))
 
 
 def _fixed(frame: Frame) -> Frame:
-    """The frame as a buffer whose content nobody can change while it is sent."""
+    """The frame as a read-only buffer, copied if it is not read-only already."""
     return frame if memoryview(frame).readonly else bytes(frame)
 
 
 class TcpStream:
-    """The TCP stream under one ZeroMQ connection, held by a duplicate of its descriptor."""
+    """The TCP stream under one ZeroMQ connection, accessed by a duplicate of its descriptor."""
 
     def __init__(self, duplicate: socket.socket, address: str) -> None:
         self._socket = duplicate
@@ -116,7 +116,7 @@ class TcpStream:
 
     @classmethod
     def of(cls, descriptor: int, ports: frozenset[int] | None = None) -> "TcpStream | None":
-        """The stream behind ZeroMQ's descriptor; None when it has closed meanwhile.
+        """Duplicate ZeroMQ's descriptor; None where the stream has closed meanwhile.
 
         A closed descriptor's number soon serves another file, so a stream is believed only where it is connected and,
         for those accepted, ends at one of our `ports`.
@@ -137,7 +137,7 @@ class TcpStream:
         return stream
 
     def n_bytes_received(self) -> int | None:
-        """Bytes that have arrived on the stream; None where the system does not tell (other than Linux)."""
+        """The bytes received on the stream; None where the system does not tell (other than Linux)."""
         if sys.platform != "linux":
             return None
         try:
@@ -148,7 +148,7 @@ class TcpStream:
         return int(n_bytes)
 
     def is_open_at_peer(self) -> bool:
-        """Whether the other end has neither closed nor vanished, so that whoever has closed it was this side."""
+        """Whether the other end has not closed the stream, so that this side did."""
         try:
             return self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
         except BlockingIOError:
@@ -157,18 +157,18 @@ class TcpStream:
             return False
 
     def break_off(self) -> None:
-        """End the stream in both directions, which ZeroMQ takes for the peer's leaving."""
+        """Shut the stream down in both directions, which ZeroMQ handles like a disconnect by the peer."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return  # it has ended already
 
     def close(self) -> None:
-        """Let go of the duplicate."""
+        """Close the duplicate descriptor."""
         self._socket.close()
 
     def _retransmit_steadily(self) -> None:
-        """Let what gets lost be sent again within about a second each time, where the system knows how."""
+        """Limit TCP's retransmission timeout to about a second, where the system supports it."""
         if sys.platform != "linux":
             return
         for option, value in (
@@ -192,18 +192,18 @@ class Connection(ABC):
 
     @abstractmethod
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
-        """Queue the message; False when the queue is full or the connection has gone."""
+        """Queue a message; False where the queue is full or the connection has closed."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection; what is queued may still leave for a moment."""
+        """Close the connection; queued messages may still leave for a moment."""
 
     def start_counting(self) -> None:
-        """Count what comes from here on: the handshake and the greeting are over."""
+        """Start counting received bytes, after handshake and greeting."""
         self._n_bytes_seen = (self.stream.n_bytes_received() if self.stream else None) or 0
 
     def is_sending_without_end(self, limits: TransportLimits) -> bool:
-        """Whether more bytes than a message may hold have come since the last message was complete.
+        """Whether more bytes than the largest message have come since the last complete message.
 
         ZeroMQ hands over a message when its last frame is there and keeps all others in memory until then, without
         a limit on their number. To be asked now and then, when all complete messages have been read.
@@ -229,12 +229,12 @@ class RawMessage:
 
     @property
     def is_greeting(self) -> bool:
-        """Whether it is what a dialer sends first, so that the other side learns its routing id."""
+        """Whether the message is the greeting: a dialer's first message, which tells the other side its routing id."""
         return len(self.frames) == 1 and self.n_bytes == 0
 
     @property
-    def is_inquiry(self) -> bool:
-        """Whether it is a greeting with a question: who sends it first wants an answer, and no connection."""
+    def is_query(self) -> bool:
+        """Whether the message is a query: sent first instead of the greeting, it wants an answer and no connection."""
         return len(self.frames) > 1 and len(self.frames[0]) == 0
 
 
@@ -243,7 +243,7 @@ class ConnectionObserver(ABC):
 
     @abstractmethod
     def opened(self, connection: Connection) -> None:
-        """A connection with a verified peer can be used."""
+        """Called when a connection with a verified peer can be used."""
 
     @abstractmethod
     def inquired(self, connection: Connection, message: RawMessage) -> None:
@@ -251,7 +251,7 @@ class ConnectionObserver(ABC):
 
     @abstractmethod
     def closed(self, connection: Connection) -> None:
-        """An opened connection has ended."""
+        """Called when an opened connection has ended."""
 
     @abstractmethod
     def received(self, peer: PeerId, connection: Connection | None, message: RawMessage) -> None:
@@ -259,15 +259,15 @@ class ConnectionObserver(ABC):
 
     @abstractmethod
     def rejected(self, refusal: Refusal, peer: PeerId | None, address: str | None) -> None:
-        """Something that arrived was refused."""
+        """Called when a connection or message was refused."""
 
     @abstractmethod
     def dial_failed(self, peer: PeerId, address: str, problem: DialProblem) -> None:
-        """An attempt to reach a peer has failed."""
+        """Called when a dial attempt has failed."""
 
 
 class MessageReader:
-    """Whole messages off a socket, a bounded number of frames at a time.
+    """Reads whole messages from a socket, a bounded number of frames at a time.
 
     A message over a limit is read to its end without being kept, over several calls when it is long.
     """
@@ -313,7 +313,7 @@ class MessageReader:
 
 
 class SocketSet:
-    """The sockets that the loop waits for, each with what to do when something is there to read."""
+    """The sockets of the event loop, each with its handler for readability."""
 
     def __init__(self) -> None:
         self._poller = zmq.Poller()
@@ -325,7 +325,7 @@ class SocketSet:
         self._poller.register(socket, zmq.POLLIN)
 
     def remove(self, socket: Socket | int) -> None:
-        """Wait for the socket no more; before it is closed."""
+        """Remove a socket, before it is closed."""
         del self._handlers[socket]
         self._poller.unregister(socket)
 
@@ -338,7 +338,7 @@ class SocketSet:
 
 
 class Monitor:
-    """What happens to the connections of one socket: accepted, connected, shaken hands, closed."""
+    """The monitor of one socket: accepted, connected, handshake and closed events of its connections."""
 
     def __init__(self, context: Context, watched: Socket) -> None:
         self._watched = watched
@@ -351,7 +351,7 @@ class Monitor:
         self.socket.connect(address)
 
     def read(self, max_reads: int) -> Iterator[tuple[int, int]]:
-        """Pairs of event and value (a descriptor, an errno or a status, as the event has it)."""
+        """Read pairs of event and value (descriptor, errno or status, depending on the event)."""
         for _ in range(max_reads):
             try:
                 head, _endpoint = self.socket.recv_multipart(zmq.DONTWAIT)

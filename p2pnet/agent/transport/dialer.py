@@ -1,7 +1,7 @@
-"""The dialing side: one peer's addresses, tried again and again with growing pauses, one DEALER for each attempt.
+"""The dialing side: tries one peer's addresses with growing pauses, with a fresh DEALER socket for each attempt.
 
 A fresh socket for each attempt, instead of ZeroMQ's own reconnection, means that a refused handshake backs off like a
-refused connection, and that nothing queued for a connection that has ended is ever delivered by a later one.
+refused connection, and that no message queued for an ended connection is delivered by a later connection.
 """
 
 import errno
@@ -44,13 +44,13 @@ _NEVER_MS = 24 * 3600 * 1000
 
 
 class Resolver:
-    """Host names into numeric addresses, on threads of their own: the loop never waits for a name server."""
+    """Resolves host names on threads of its own, so that the loop never waits for a name server."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
 
     def start(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
-        """Put the host's numeric addresses into `answers` when they are known; none when it does not resolve."""
+        """Start resolving a host; its numeric addresses are put into `answers`, none where it does not resolve."""
         if is_numeric(host):
             answers.put([host])
             return
@@ -66,7 +66,7 @@ class Resolver:
 
 
 class DialedConnection(Connection):
-    """One attempt, and the connection that it becomes once the peer has proved its key."""
+    """One dial attempt, which becomes a connection once the peer has proved its key."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class DialedConnection(Connection):
         *,
         is_greeting: bool = True,
     ) -> None:
-        """Who does not greet has to ask something, as soon as the connection is open."""
+        """Without `is_greeting`, the caller must send a query as soon as the connection is open."""
         super().__init__(peer, None)
         self.is_open = False
         self.opened_at = self.started_at = monotonic()
@@ -102,7 +102,7 @@ class DialedConnection(Connection):
         return is_usable and send_message(self.socket, frames, n_bytes)
 
     def follow(self) -> None:
-        """Follow the monitor through connection, handshake and end."""
+        """Process monitor events: connected, handshake, closed."""
         for event, value in self.monitor.read(_N_MONITOR_EVENTS):
             if event == zmq.EVENT_CONNECTED:
                 self.stream = TcpStream.of(value)
@@ -118,7 +118,7 @@ class DialedConnection(Connection):
                 self._end(is_refused=event == zmq.EVENT_CLOSED)
 
     def close(self, linger_ms: int = 0) -> None:
-        """End the connection; what is queued still has `linger_ms` to leave."""
+        """Close the connection; queued messages have `linger_ms` to leave."""
         self.monitor.close()
         self.socket.close(linger_ms if self.is_open else 0)
         if self.stream:
@@ -138,7 +138,7 @@ class DialedConnection(Connection):
 
 @dataclass(frozen=True, slots=True)
 class DialingContext:
-    """What all dialers of one transport share."""
+    """The parts shared by all dialers of one transport."""
 
     context: Context
     sockets: SocketSet
@@ -148,7 +148,7 @@ class DialingContext:
 
 
 class Dialer:
-    """Keeps one peer dialed: resolve, connect, shake hands, and after an end or a failure again.
+    """Keeps one peer connected: resolves, connects, and retries after a failure or a disconnect.
 
     While it is paused (the peer has dialed us) nothing new is tried.
     """
@@ -170,12 +170,12 @@ class Dialer:
 
     @property
     def connection(self) -> DialedConnection | None:
-        """The connection once it can be used."""
+        """The connection, once it can be used; else None."""
         return self._connection if self._connection and self._connection.is_open else None
 
     @property
     def next_deadline(self) -> float | None:
-        """When `advance` has something to do by itself."""
+        """The time at which `advance` is due; None for never."""
         if self._connection:
             ended_at = self._connection.ended_at
             return None if ended_at is None else ended_at + LAST_WORDS_S
@@ -183,7 +183,7 @@ class Dialer:
         return self._next_at if is_waiting else None
 
     def redirect(self, addresses: Sequence[str]) -> None:
-        """Dial there from now on; an open connection stays."""
+        """Replace the addresses; an open connection stays."""
         places = _parse(addresses)
         if places != self._places:
             self._places = places
@@ -195,13 +195,13 @@ class Dialer:
             self._next_at = monotonic()
 
     def resume(self) -> None:
-        """Dial again, at once, if it was paused."""
+        """Resume dialing at once, if paused."""
         if self.is_paused:
             self.is_paused = False
             self._next_at = monotonic()
 
     def release(self, linger_ms: int) -> None:
-        """Close the connection or attempt, if any, without a report; the next attempt follows unless paused."""
+        """Close the connection or attempt without a report; the next attempt follows unless paused."""
         connection, self._connection = self._connection, None
         if connection:
             self._shared.sockets.remove(connection.socket)
@@ -209,7 +209,7 @@ class Dialer:
             connection.close(linger_ms)
 
     def advance(self, now: float) -> None:
-        """Take leave of a connection that has ended, or start the attempt that is due."""
+        """Finish an ended connection, or start the attempt that is due."""
         connection = self._connection
         if connection:
             if connection.ended_at is not None and now >= connection.ended_at + LAST_WORDS_S:
@@ -230,7 +230,7 @@ class Dialer:
                 self._fail(DialProblem.NAME_NOT_FOUND)
 
     def check(self) -> None:
-        """End a connection over which a message comes that does not end."""
+        """Close the connection if an endless message arrives over it."""
         connection = self.connection
         if connection and connection.is_sending_without_end(self._shared.limits):
             connection.refusal = Refusal.ENDLESS_MESSAGE
@@ -238,7 +238,7 @@ class Dialer:
 
     @property
     def _place(self) -> Address:
-        """Where the attempt under way goes, or the next one."""
+        """The address of the running attempt, or of the next attempt."""
         return self._places[self._n_attempts % len(self._places)]
 
     def _attempt(self, host: str) -> None:
@@ -286,7 +286,7 @@ class Dialer:
         self._observer.dial_failed(self.peer, address, problem)
 
     def _plan(self) -> None:
-        """The next attempt after a pause that doubles with each failure, and differs between agents."""
+        """Schedule the next attempt after a randomized pause that doubles with each failure."""
         limits = self._shared.limits
         pause_s = min(limits.retry_max_s, limits.retry_min_s * 2.0 ** min(self._n_failures, 30))
         self._n_failures += 1

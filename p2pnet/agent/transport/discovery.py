@@ -1,7 +1,7 @@
-"""Who says on the local network that it can be dialed: mDNS and DNS-SD (RFC 6762, RFC 6763).
+"""Discovery of agents on the local network by mDNS and DNS-SD (RFC 6762, RFC 6763).
 
-An agent tells its LAN its public key and where it listens, under `_p2pnet._tcp.local.`, and hears of others that do.
-Anybody there can say anything. What is heard tells only where to dial; who answers there has to prove its key.
+An agent announces its public key and addresses under `_p2pnet._tcp.local.`, and collects the announcements of others.
+Announcements are unverified: they only tell where to dial; the peer that answers has to prove its key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Interface: TypeAlias = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 @dataclass(frozen=True, slots=True)
 class LanAgent:
-    """What an agent says of itself on the LAN; nothing of it is verified."""
+    """An agent's announcement on the local network; unverified."""
 
     peer: PeerId
     name: str
@@ -50,33 +50,33 @@ class LanAgent:
     training: str
     """a digest of what must be equal for two agents to train together"""
     addresses: tuple[str, ...]
-    """where it says that it listens, likely ones first; none for one that only dials out"""
+    """announced addresses, likely ones first; none for an agent that only dials out"""
 
 
 class Discovery(ABC):
-    """A source of addresses. The methods belong to the loop's thread."""
+    """The interface of discovery: announces this agent and finds others; called from the loop's thread."""
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to tell and to hear."""
+        """Start announcing and listening."""
 
     @abstractmethod
     def take(self) -> list[LanAgent]:
-        """Whoever is new, or is elsewhere now, since the last call."""
+        """The agents that are new, or have new addresses, since the last call."""
 
     @abstractmethod
     def close(self, timeout_s: float) -> None:
-        """Take back what was told; whatever of it takes longer goes on by itself."""
+        """Withdraw the announcement; what takes longer goes on in the background."""
 
     @property
     @abstractmethod
     def is_busy(self) -> bool:
-        """Whether something is being told or heard, or is still being taken back."""
+        """Whether announcing or listening is active, or an announcement is still being withdrawn."""
 
 
 @final
 class NoDiscovery(Discovery):
-    """Where all addresses are in the settings, or come from neighbors."""
+    """No discovery: all addresses are in the settings, or come by gossip."""
 
     def start(self) -> None:
         return
@@ -94,7 +94,7 @@ class NoDiscovery(Discovery):
 
 @final
 class LanDiscovery(Discovery):
-    """mDNS on a thread of its own, which calls `wake` when there is something to take."""
+    """Discovery by mDNS on a thread of its own, which calls `wake` when there is news."""
 
     def __init__(
         self,
@@ -104,7 +104,9 @@ class LanDiscovery(Discovery):
         wake: Callable[[], None],
         log: logging.Logger,
     ) -> None:
-        """`announced` is None for who only listens; its address, if it has one, is told instead of those of `bind`."""
+        """`announced` is None for an agent that only listens; its address, if any, is announced instead of those of
+        `bind`.
+        """
         self._announced = announced
         self._bind = bind
         self._is_welcome = is_welcome
@@ -136,7 +138,7 @@ class LanDiscovery(Discovery):
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        """Tell and hear, and anew whenever this machine's addresses have changed."""
+        """Announce and listen; restart whenever this machine's addresses have changed."""
         from zeroconf import Error
 
         is_told = False
@@ -160,7 +162,7 @@ class LanDiscovery(Discovery):
     def _session(self) -> Iterator[None]:
         from zeroconf import ServiceBrowser, Zeroconf
 
-        # It warns of every interface that has no multicast, in a log of its own that nobody has asked for.
+        # zeroconf warns of every interface without multicast in a log of its own, which no user needs.
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
         zeroconf = Zeroconf(interfaces=[str(interface.ip) for interface in self._interfaces])
         browser = ServiceBrowser(zeroconf, SERVICE_TYPE, handlers=[self._hear])
@@ -202,19 +204,19 @@ class LanDiscovery(Discovery):
 
 
 def training_digest(fingerprint: Mapping[str, str]) -> str:
-    """The same for agents that can train together, and different for others."""
+    """A digest of the fingerprint: equal for agents that can train together."""
     text = "\0".join(f"{name}\0{value}" for name, value in sorted(fingerprint.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def announcement(peer: PeerId, name: str, fingerprint: Mapping[str, str], advertise: str | None) -> LanAgent:
-    """What an agent with these settings says of itself."""
+    """The announcement of an agent with these settings."""
     addresses = (advertise,) if advertise else ()
     return LanAgent(peer, name, str(PROTOCOL_VERSION), training_digest(fingerprint), addresses)
 
 
 def service_info(agent: LanAgent, told: Sequence[str]) -> ServiceInfo:
-    """The agent as a DNS-SD service that listens at the numeric addresses `told`."""
+    """The announcement as a DNS-SD service at the numeric addresses `told`."""
     from zeroconf import ServiceInfo
 
     digest = hashlib.sha256(agent.peer.encode()).hexdigest()[:12]
@@ -234,7 +236,7 @@ def service_info(agent: LanAgent, told: Sequence[str]) -> ServiceInfo:
 
 
 def parse_service(info: ServiceInfo, own: Collection[Interface]) -> LanAgent | None:
-    """The agent that a service says it is; None where it holds no key or port. Its likely addresses come first."""
+    """Parse a DNS-SD service as an announcement, likely addresses first; None without key or port."""
     texts = {name: _text(value) for name, value in info.properties.items()}
     try:
         peer = parse_public_key(texts.get(b"key", ""))
@@ -251,10 +253,10 @@ def parse_service(info: ServiceInfo, own: Collection[Interface]) -> LanAgent | N
 
 
 def lan_interfaces(bind: str) -> tuple[Interface, ...]:
-    """The addresses of this machine, with their networks, at which an agent hears its LANs that is bound to `bind`.
+    """The addresses of this machine, with their networks, on which an agent bound to `bind` uses mDNS.
 
-    `bind` is an address with a numeric host, or "none". All, for one bound to all or to none; the loopback's only where
-    there is no other.
+    `bind` is an address with a numeric host, or "none". All, where the agent is bound to all or to none; the loopback's
+    only where there is no other.
     """
     import ifaddr
 
@@ -273,13 +275,13 @@ def lan_interfaces(bind: str) -> tuple[Interface, ...]:
 
 
 def _is_dialable(host: str) -> bool:
-    """Not so: an address of IPv6 that means something on one link only, without the name of that link."""
+    """Whether an address can be dialed: not an IPv6 link-local address without its scope."""
     ip = ipaddress.ip_address(host)
     return not (ip.version == 6 and ip.is_link_local and "%" not in host)
 
 
 def _unlikeliness(host: str, own: Collection[Interface]) -> tuple[Any, ...]:
-    """Sorts first the addresses that are in a network of ours without being ours, as each machine's 172.17.0.1 is."""
+    """Sort key: first addresses in a network of this machine that are not its own (as 172.17.0.1 may be)."""
     ip = ipaddress.ip_address(host)
     is_ours = any(ip == interface.ip for interface in own)
     is_near = any(ip in interface.network for interface in own)
@@ -287,6 +289,6 @@ def _unlikeliness(host: str, own: Collection[Interface]) -> tuple[Any, ...]:
 
 
 def _text(value: bytes | None) -> str:
-    """What a stranger says, as text without control characters."""
+    """Unverified bytes as text without control characters."""
     text = (value or b"")[:_MAX_TEXT_BYTES].decode("utf-8", "replace")
     return "".join(sign for sign in text if sign.isprintable())

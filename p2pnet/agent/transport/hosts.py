@@ -1,11 +1,11 @@
-"""Host names as numeric addresses."""
+"""Resolution of host names."""
 
 import ipaddress
 import socket
 
 
 def resolve(host: str) -> list[str]:
-    """The numeric addresses of a host; OSError or UnicodeError where the name does not resolve.
+    """Resolve a host to numeric addresses; OSError or UnicodeError where the name does not resolve.
 
     A link-local address keeps its scope (fe80::1%eth0), without which it leads nowhere.
     """

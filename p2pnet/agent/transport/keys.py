@@ -1,4 +1,4 @@
-"""Who an agent is, and whom it lets in: CURVE key pairs and the allow-list.
+"""CURVE key pairs and the allow-list of public keys.
 
 A peer's identity is its public key, written in Z85: 40 printable characters for 32 bytes (ZeroMQ RFC 32). The secret
 key stays in one file, in ZeroMQ's own certificate format, which its owner alone may read.
@@ -23,7 +23,7 @@ _READABLE_BY_OTHERS = 0o077
 
 _CERTIFICATE = """\
 #   ZeroMQ CURVE **Secret** Certificate
-#   Whoever reads this file can pass for this agent: do not copy it, and leave it readable by its owner alone.
+#   A person who reads this file can pass for this agent: do not copy it, and leave it readable by its owner alone.
 
 metadata
 curve
@@ -41,13 +41,13 @@ class KeyPair:
 
 
 def generate_keys() -> KeyPair:
-    """A fresh CURVE key pair from the operating system's randomness."""
+    """Generate a CURVE key pair from the operating system's random source."""
     public, secret = zmq.curve_keypair()
     return KeyPair(public.decode("ascii"), secret.decode("ascii"))
 
 
 def write_keys(path: Path, keys: KeyPair, *, is_replacing: bool = False) -> None:
-    """Write the certificate with mode 0600, complete or not at all.
+    """Write the certificate atomically with mode 0600.
 
     A key that is already there is an agent's identity, so it is kept and a SecurityError raised, unless is_replacing.
     """
@@ -75,7 +75,7 @@ def write_keys(path: Path, keys: KeyPair, *, is_replacing: bool = False) -> None
 
 
 def load_keys(path: Path) -> KeyPair:
-    """The key pair in a certificate file.
+    """Read the key pair in a certificate file.
 
     SecurityError when the file is missing, when anyone but its owner may read or write it, or when it is damaged: no
     key in it, a key that is not Z85, or two halves that do not belong together.
@@ -103,7 +103,7 @@ def load_keys(path: Path) -> KeyPair:
 
 
 def parse_public_key(text: str) -> str:
-    """The public key in `text`, white space around it removed; SecurityError when it is none."""
+    """Parse a public key, surrounding white space removed; SecurityError where the text is none."""
     key = text.strip()
     if not key.isascii() or not _is_key(key.encode("ascii")):
         raise SecurityError(
@@ -113,7 +113,7 @@ def parse_public_key(text: str) -> str:
 
 
 def parse_allow_list(texts: Iterable[str]) -> frozenset[str]:
-    """The set of public keys that may connect; SecurityError naming the first text that is no key."""
+    """Parse the set of public keys that may connect; SecurityError for the first text that is no key."""
     return frozenset(parse_public_key(text) for text in texts)
 
 

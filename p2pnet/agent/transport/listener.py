@@ -1,6 +1,6 @@
-"""The listening side: one ROUTER for all who dial us, its authenticator, and who is behind each accepted connection.
+"""The listening side: one ROUTER socket for all dialing peers, its authenticator, and the accepted connections.
 
-A connection is known by three names. The descriptor: the monitor tells when it is accepted and when it closes. The
+A connection has three identifiers. The descriptor: the monitor tells when it is accepted and when it closes. The
 routing id: the ROUTER makes it up, and an answer needs it. The public key: verified in the handshake. Each message
 bears all three, so the dialer's greeting ties them together.
 """
@@ -51,7 +51,7 @@ _BIND_REASONS = {
 
 
 class AcceptedConnection(Connection):
-    """A connection that a peer has dialed; a stranger's until its greeting has come."""
+    """An accepted connection; its peer is unknown until the greeting has come."""
 
     def __init__(self, router: Socket, stream: TcpStream | None) -> None:
         super().__init__("", stream)
@@ -82,7 +82,7 @@ class AcceptedConnection(Connection):
 
 
 class Authenticator:
-    """Answers ZeroMQ's question for each handshake: may the holder of this key come in? (RFC 27)."""
+    """Answers ZeroMQ's authentication requests: whether a key may connect (ZAP, RFC 27)."""
 
     def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: ConnectionObserver) -> None:
         self._is_allowed = is_allowed
@@ -92,7 +92,7 @@ class Authenticator:
         self.socket.bind(_ZAP_ADDRESS)
 
     def answer(self) -> None:
-        """Answer the requests that wait."""
+        """Answer all pending requests."""
         for _ in range(_N_ZAP_REQUESTS):
             try:
                 request = self.socket.recv_multipart(zmq.DONTWAIT)
@@ -113,7 +113,7 @@ class Authenticator:
 
 
 class Listener:
-    """A ROUTER bound to some addresses, and the connections it has accepted."""
+    """A ROUTER socket bound to addresses, and the connections that it has accepted."""
 
     def __init__(
         self, context: Context, sockets: SocketSet, keys: KeyPair, limits: TransportLimits, observer: ConnectionObserver
@@ -138,7 +138,7 @@ class Listener:
         sockets.add(self._monitor.socket, self._follow)
 
     def bind(self, text: str) -> str:
-        """Listen at the address and return it with its port; TransportError naming the address and the reason."""
+        """Listen at an address and return it with its port; TransportError with address and reason where that fails."""
         address = Address.parse(text)
         place = _numeric(address)
         self.router.ipv6 = ":" in place.host
@@ -154,16 +154,16 @@ class Listener:
         return str(bound)
 
     def receive(self) -> None:
-        """Report the messages that have come."""
+        """Read and report received messages."""
         for message in self._reader.read(_N_FRAMES):
             self._take(message)
 
     def next_deadline(self) -> float:
-        """When `advance` is due."""
+        """The time at which `advance` is due; None for never."""
         return self._ended[0][0] if self._ended else math.inf
 
     def advance(self, now: float) -> None:
-        """Report the connections that have ended, once their last messages have been read."""
+        """Report ended connections, once their last messages have been read."""
         if now < self.next_deadline():
             return
         self.receive()
@@ -172,11 +172,11 @@ class Listener:
             self._finish(connection)
 
     def check(self, now: float) -> None:
-        """Break off the connections that nobody stands behind, and those with a message that does not end."""
+        """Close connections without a greeting in time, and connections with an endless message."""
         strangers = [connection for connection in self._by_descriptor.values() if connection.is_stranger]
         n_too_many = len(strangers) - self._limits.max_strangers
         for index, connection in enumerate(strangers):  # in the order of their coming
-            # ZeroMQ ends handshakes that take too long; twice that is for who shakes hands and never greets.
+            # ZeroMQ ends handshakes that take too long; twice that is for peers that never greet after the handshake.
             if index < n_too_many or now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
                 connection.failure = connection.failure or Refusal.NO_HANDSHAKE
                 connection.close()
@@ -186,14 +186,14 @@ class Listener:
                 connection.close()
 
     def close(self, linger_ms: int) -> None:
-        """Stop listening; what is queued still has `linger_ms` while the context ends."""
+        """Stop listening; queued messages have `linger_ms` while the context ends."""
         self._sockets.remove(self.router)
         self._sockets.remove(self._monitor.socket)
         self._monitor.close()
         self.router.close(linger_ms)
 
     def release(self) -> None:
-        """Let go of the streams, once the context has ended."""
+        """Close the duplicate descriptors, once the context has ended."""
         for connection in [*self._by_descriptor.values(), *(connection for _, connection in self._ended)]:
             if connection.stream:
                 connection.stream.close()
@@ -210,8 +210,8 @@ class Listener:
                 self._observer.rejected(Refusal.CHOSEN_ROUTING_ID, peer, None)
                 return
             connection = self._introduce(routing_id, head, peer)
-            if connection and message.is_inquiry:
-                self._observer.inquired(connection, message)
+            if connection and message.is_query:
+                self._observer.queried(connection, message)
                 return
             if connection:
                 self._observer.opened(connection)
@@ -222,7 +222,7 @@ class Listener:
         self._observer.received(peer, connection, message)
 
     def _introduce(self, routing_id: bytes, head: zmq.Frame, peer: PeerId) -> AcceptedConnection | None:
-        """Tie the routing id to the accepted connection that it came by; None when that one has closed already."""
+        """Map a routing id to its accepted connection; None where the connection has closed already."""
         self._follow()
         descriptor = int(head.get(zmq.SRCFD))
         connection = self._by_descriptor.get(descriptor)
@@ -252,7 +252,7 @@ class Listener:
                 self._failure = Refusal.KEY_NOT_ALLOWED
 
     def _end(self, descriptor: int) -> None:
-        """Note the end of a connection and its reason."""
+        """Record the end of a connection and its reason."""
         failure, self._failure = self._failure, None  # a failed handshake is followed at once by the disconnection
         connection = self._by_descriptor.pop(descriptor, None)
         if connection is None:
@@ -282,7 +282,7 @@ class Listener:
 
 
 def _numeric(address: Address) -> Address:
-    """The same by number, of IPv4 where the host has one; as it is where the host has no name of its own."""
+    """The address with a numeric host, IPv4 if available; unchanged where the host does not resolve."""
     if address.host in {"*", *(name for _, name in socket.if_nameindex())}:
         return address
     try:

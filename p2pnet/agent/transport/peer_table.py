@@ -1,8 +1,8 @@
-"""One connection for each pair of peers, whoever dialed: which one is used, which one closes, what the daemon hears.
+"""The table of connections: one connection in use per peer, whichever side dialed.
 
-Both sides follow the same rule without a word between them. When each has dialed the other, the connection dialed by
-the lower key stays; the dialer of the other one closes it, but only after a grace in which both are read, so that
-nothing that was under way is lost. Whoever has been dialed does not dial.
+Both sides follow the same rule without negotiation. When each has dialed the other, the connection dialed by the lower
+key stays; the dialer of the other connection closes it, but only after a grace in which both are read, so that no
+message in flight is lost. An agent that has been dialed does not dial.
 """
 
 from collections import Counter
@@ -34,8 +34,8 @@ class PeerTable(ConnectionObserver):
     def __init__(self, key: PeerId) -> None:
         self._key = key
         self._peers: dict[PeerId, _Peer] = {}
-        self._inquirers: dict[PeerId, Connection] = {}
-        """the connections of those that wait for a reply"""
+        self._queriers: dict[PeerId, Connection] = {}
+        """connections of queries that wait for a reply"""
         self._leaving: list[tuple[float, Connection]] = []
         self._events: list[TransportEvent] = []
         self._n_unreported: Counter[Refusal] = Counter()
@@ -44,12 +44,12 @@ class PeerTable(ConnectionObserver):
         self.n_bytes_received = 0
 
     def route(self, peer: PeerId) -> Connection | None:
-        """The connection to send over."""
+        """The connection to send over; None where the peer is not connected."""
         entry = self._peers.get(peer)
         return self._route(peer, entry) if entry else None
 
     def take_events(self) -> list[TransportEvent]:
-        """The events since the last call."""
+        """Remove and return the events since the last call."""
         events, self._events = self._events, []
         return events
 
@@ -58,7 +58,7 @@ class PeerTable(ConnectionObserver):
         return bool(self._events)
 
     def dial(self, peer: PeerId, addresses: Sequence[str], make_dialer: Callable[[PeerId], Dialer]) -> None:
-        """Keep the peer dialed at the addresses."""
+        """Keep the peer connected by dialing its addresses."""
         entry = self._peers.get(peer)
         if entry and entry.dialer:
             entry.dialer.redirect(addresses)
@@ -69,7 +69,7 @@ class PeerTable(ConnectionObserver):
         self._settle(peer, entry)
 
     def hang_up(self, peer: PeerId) -> None:
-        """Dial no more, and let the connections leave after the grace."""
+        """Stop dialing, and close the connections after the grace."""
         entry = self._peers.get(peer)
         if entry is None:
             return
@@ -81,12 +81,12 @@ class PeerTable(ConnectionObserver):
         self._settle(peer, entry)
 
     def reply(self, peer: PeerId, frames: Sequence[Frame], n_bytes: int) -> bool:
-        """Answer the peer's last inquiry; False when it has gone, or has its answer."""
-        connection = self._inquirers.pop(peer, None)
+        """Answer the peer's last query; False where its connection has closed, or it was answered."""
+        connection = self._queriers.pop(peer, None)
         return connection is not None and connection.send(frames, n_bytes)
 
     def advance(self, now: float) -> None:
-        """Do what is due: dial, retire, break off."""
+        """Do what is due: dial, close duplicates, close stalled connections."""
         for entry in list(self._peers.values()):
             if entry.dialer:
                 if entry.retire_at is not None and now >= entry.retire_at:
@@ -97,7 +97,7 @@ class PeerTable(ConnectionObserver):
             self._leaving.pop(0)[1].close()
 
     def next_deadline(self) -> float:
-        """When `advance` is due."""
+        """The time at which `advance` is due; None for never."""
         deadlines = [deadline for deadline, _ in self._leaving[:1]]
         for entry in self._peers.values():
             if entry.dialer:
@@ -105,13 +105,13 @@ class PeerTable(ConnectionObserver):
         return min(deadlines, default=float("inf"))
 
     def check(self) -> None:
-        """Look after the dialed connections, now and then."""
+        """Close dialed connections over which an endless message arrives; called periodically."""
         for entry in list(self._peers.values()):
             if entry.dialer:
                 entry.dialer.check()
 
     def close(self, linger_ms: int) -> None:
-        """Close the dialed connections; what is queued still has `linger_ms` to leave."""
+        """Close the dialed connections; queued messages have `linger_ms` to leave."""
         for entry in self._peers.values():
             if entry.dialer:
                 entry.dialer.release(linger_ms)
@@ -130,12 +130,12 @@ class PeerTable(ConnectionObserver):
     def inquired(self, connection: Connection, message: RawMessage) -> None:
         self.n_bytes_received += message.n_bytes
         self._leave(connection)
-        self._inquirers[connection.peer] = connection
-        self._events.append(Inquired(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
+        self._queriers[connection.peer] = connection
+        self._events.append(Queried(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
 
     def closed(self, connection: Connection) -> None:
-        if self._inquirers.get(connection.peer) is connection:
-            del self._inquirers[connection.peer]
+        if self._queriers.get(connection.peer) is connection:
+            del self._queriers[connection.peer]
         entry = self._peers.get(connection.peer)
         if entry is None:
             return
@@ -154,7 +154,7 @@ class PeerTable(ConnectionObserver):
             self._events.append(Received(peer, tuple([frame.buffer for frame in message.frames])))
 
     def rejected(self, refusal: Refusal, peer: PeerId | None, address: str | None) -> None:
-        """Count it, and report one of a kind a second: strangers choose how often this happens."""
+        """Count a refusal, and report one of a kind per second, since strangers can cause any number."""
         self.n_rejected[refusal] += 1
         now = monotonic()
         if now - self._reported_at.get(refusal, float("-inf")) < _REPORT_INTERVAL_S:
@@ -183,7 +183,7 @@ class PeerTable(ConnectionObserver):
         self._leaving.append((monotonic() + _GRACE_S, connection))
 
     def _settle(self, peer: PeerId, entry: _Peer) -> None:
-        """Bring the dialer in line with the connections that there are, and announce what has changed."""
+        """Pause or resume the dialer by the connections present, and report changes."""
         if entry.dialer is None or entry.accepted is None:
             entry.retire_at = None
             if entry.dialer:

@@ -1,7 +1,7 @@
-"""The transport over ZeroMQ: TCP, CURVE, one thread.
+"""The transport over ZeroMQ: TCP, CURVE encryption, one thread.
 
 One ROUTER accepts, one DEALER dials each peer, and one loop serves them together with their monitors and the
-authenticator. Whoever connects is verified by its key; routing ids, addresses and names decide nothing.
+authenticator. A peer is identified by its verified key alone; routing ids, addresses and names decide nothing.
 """
 
 import math
@@ -25,7 +25,7 @@ _CHECK_INTERVAL_S = 0.25
 
 
 class ZmqTransport(Transport):
-    """See Transport; `open` makes one."""
+    """A transport over ZeroMQ sockets; made by `open`."""
 
     def __init__(self, keys: KeyPair, is_allowed: Callable[[PeerId], bool], limits: TransportLimits) -> None:
         self._keys = keys
@@ -56,7 +56,7 @@ class ZmqTransport(Transport):
         is_allowed: Callable[[PeerId], bool],
         limits: TransportLimits | None = None,
     ) -> "ZmqTransport":
-        """A transport that listens at the addresses of `bind`, at none when it only dials out.
+        """Open a transport that listens at the addresses of `bind`, or at none where it only dials out.
 
         An address is tcp://host:port or host:port, port 0 for any free one; `is_allowed` says of each verified key
         whether it may connect. TransportError when an address cannot be bound.

@@ -1,1 +1,1 @@
-"""One command, many agents: real daemons as processes on this machine, watched and summed up."""
+"""The demo: daemons as processes on this machine, watched, compared and reported by one command."""

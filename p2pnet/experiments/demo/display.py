@@ -1,4 +1,4 @@
-"""What a person sees while the agents train: a live table on a terminal, now and then a line anywhere else."""
+"""Progress displays: a live table on a terminal, periodic lines elsewhere."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Display(ABC):
 
     @abstractmethod
     def show(self, progress: Sequence[AgentProgress]) -> None:
-        """The agents are under way."""
+        """Show the present progress of the agents."""
 
     @abstractmethod
     def finish(self, progress: Sequence[AgentProgress]) -> None:
-        """All agents have finished, or gone."""
+        """Show the final state: all agents have finished or failed."""
 
     def __exit__(self, *failure: object) -> None:
         return None
 
 
 def make_display(stream: TextIO, headline: str, metric_name: str, max_rounds: int) -> Display:
-    """The display that suits the stream."""
+    """Choose the display for the stream."""
     if stream.isatty():
         return LiveTable(stream, headline, metric_name, max_rounds)
     return PlainLines(stream, headline, metric_name, max_rounds)
@@ -46,7 +46,7 @@ def make_display(stream: TextIO, headline: str, metric_name: str, max_rounds: in
 
 @final
 class PlainLines(Display):
-    """One line at a time, for logs."""
+    """A display of single lines, for logs."""
 
     period_s = SECONDS_BETWEEN_LINES
 
@@ -85,7 +85,7 @@ class PlainLines(Display):
 
 @final
 class LiveTable(Display):
-    """A table redrawn in place: one row an agent, a bar over the rounds."""
+    """A table redrawn in place: one row per agent, with a progress bar."""
 
     period_s = SECONDS_BETWEEN_FRAMES
 
@@ -139,12 +139,12 @@ def _farewell(agent: AgentProgress) -> str:
 
 
 def _present(progress: Sequence[AgentProgress]) -> list[AgentProgress]:
-    """The agents that have not gone."""
+    """The agents that have not failed."""
     return [agent for agent in progress if agent.gone_because is None]
 
 
 def _round_of_all(progress: Sequence[AgentProgress]) -> int | None:
-    """The round that all agents have reached that are there; None before all of them have begun."""
+    """The last round that all present agents have begun; None before all have."""
     present = _present(progress)
     rounds = [agent.latest.round for agent in present if agent.latest is not None]
     return min(rounds, default=None) if len(rounds) == len(present) else None

@@ -1,4 +1,4 @@
-"""The agents of a demo on disk: each has a directory with its key, its samples and its agent.toml, as on N machines."""
+"""The directories of a demo's agents, each with key, samples and agent.toml as on N machines."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from p2pnet.training.records import AgentOutcome
 __all__ = ["AgentFiles", "Failure", "clear_directory", "free_ports", "outcome_of", "write_fleet"]
 
 OPTIONS_FILE = "demo.json"
-"""Marks a directory as a demo's own, that the next demo may write anew."""
+"""The file that marks a directory as a demo's, which the next demo may overwrite."""
 
 
 def outcome_of(agent: AgentFiles) -> AgentOutcome:
-    """What the agent has left when it had finished."""
+    """Read the outcome of an agent that has finished."""
     return AgentOutcome(agent.result(), agent.params(), agent.records(), agent.ledger())
 
 
 def clear_directory(directory: Path) -> None:
-    """Make the directory ready for a demo: new, empty, or rid of what an earlier demo left; ConfigError otherwise."""
+    """Create the directory, or clear it of an earlier demo; ConfigError if it holds anything else."""
     make_directory(directory)
     with writing_to(directory):
         earlier = sorted(path for path in directory.glob("agent-*") if path.is_dir())
@@ -45,7 +45,7 @@ def clear_directory(directory: Path) -> None:
 
 
 def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> list[AgentFiles]:
-    """Write everything that each agent needs to run, and nothing that it should not know of the others."""
+    """Write each agent's directory, without another agent's secrets or samples."""
     (directory / OPTIONS_FILE).write_text(json.dumps(asdict(options), indent=2, default=str) + "\n")
     n_agents = workload.n_agents
     files = [AgentFiles(name, directory / name) for name in (f"agent-{k + 1}" for k in range(n_agents))]

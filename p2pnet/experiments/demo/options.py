@@ -1,4 +1,4 @@
-"""What a person can ask of the demo."""
+"""The options of the demo."""
 
 from dataclasses import dataclass
 from typing import final
@@ -14,7 +14,7 @@ from p2pnet.experiments.topologies.by_name import parse_fixed
 class DemoOptions(ExperimentOptions):
     """The demo's options, checked; ConfigError names the first that is wrong.
 
-    A graph is one that stays the same in all rounds.
+    The graph is fixed over the rounds.
     """
 
     def __post_init__(self) -> None:

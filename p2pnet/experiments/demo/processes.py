@@ -15,7 +15,7 @@ __all__ = ["Exit", "ProcessGroup", "agent_command", "child_environment"]
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """The end of a process; the exit code is −n for one that signal n killed."""
+    """The end of a process; the exit code is −n where signal n killed it."""
 
     name: str
     code: int
@@ -23,7 +23,7 @@ class Exit:
 
 @final
 class ProcessGroup:
-    """Processes of this launcher. Leaving the context ends those that still run, whatever the cause."""
+    """A group of child processes. Leaving the context ends those that still run."""
 
     def __init__(self, stop_timeout_s: float = 3.0) -> None:
         self._stop_timeout_s = stop_timeout_s
@@ -40,7 +40,7 @@ class ProcessGroup:
 
     @property
     def n_running(self) -> int:
-        """Processes whose end has not been told yet."""
+        """The number of processes whose end was not returned by `take_exits` yet."""
         return len(self._running)
 
     def take_exits(self) -> list[Exit]:
@@ -52,5 +52,5 @@ class ProcessGroup:
 
 
 def agent_command(config: Path) -> list[str]:
-    """`p2pnet run` as a process that is told to leave when this one has gone."""
+    """The command of `p2pnet run`, as a process that is told to leave when its parent is gone."""
     return tethered_command(signal.SIGTERM, "p2pnet", "run", str(config))

@@ -1,4 +1,4 @@
-"""How far the agents are, read from the histories that they write."""
+"""The progress of agents, read from their histories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2pnet.training.records import RoundRecord
 
 @dataclass(frozen=True, slots=True)
 class AgentProgress:
-    """How far one agent is."""
+    """The progress of one agent."""
 
     name: str
     latest: RoundRecord | None
@@ -25,7 +25,7 @@ class AgentProgress:
 
 @final
 class HistoryTail:
-    """The latest row of a history.csv that grows; only what is new is read."""
+    """Reads the latest row of a growing history.csv incrementally."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,7 +34,7 @@ class HistoryTail:
         self.latest: RoundRecord | None = None
 
     def follow(self) -> RoundRecord | None:
-        """The latest whole row by now."""
+        """Read new rows; return the latest complete row."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._position)
@@ -61,5 +61,5 @@ class Follower:
         self._tails = [(name, HistoryTail(path)) for name, path in histories]
 
     def progress(self, gone: Mapping[str, str]) -> list[AgentProgress]:
-        """With the causes for which agents have gone, by name."""
+        """Read the progress of all agents; `gone` has the reasons of failed agents, by name."""
         return [AgentProgress(name, tail.follow(), gone.get(name)) for name, tail in self._tails]

@@ -1,4 +1,4 @@
-"""The demo from beginning to end."""
+"""The run of `p2pnet demo`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from p2pnet.testing.local_agent import LocalAgent
 SECONDS_BETWEEN_LOOKS = 0.03
 BASELINES_TIME_LIMIT_S = 120.0
 STOP_TIMEOUT_S = 3.0
-"""What is left of the agents so long after they were told to leave is killed."""
+"""The time that agents have to leave before they are killed."""
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run the agents, compare, report; the exit code.
+    """Run the agents, train baselines and report; return the exit code.
 
     Agents that are killed, or that fail in the middle of training, are left out of the report. TrainingError names an
     agent that failed before its training had begun, or says that no agent has finished.
@@ -66,7 +66,7 @@ def run_demo(options: DemoOptions) -> int:
 
 
 def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> dict[str, str]:
-    """Start all agents and watch until all have ended; why those are missing that did not finish, by name."""
+    """Run all agents until they have ended; return the reasons of those that did not finish, by name."""
     missing: dict[str, str] = {}
     # Told by the system that the demo is gone, the agents still take leave and save their models.
     with Fleet([LocalAgent(agent, tether=signal.SIGTERM) for agent in agents], STOP_TIMEOUT_S) as fleet:
@@ -95,7 +95,7 @@ def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -
 
 
 def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -> None:
-    """Compare with the baselines, and show and keep what is asked for."""
+    """Train baselines, print the summary and write the report."""
     click.echo("Training the same model in one place, and on each shard alone, to compare ...", err=True)
     baselines = train_baselines(workload.problem, workload.train, workload.shards, BASELINES_TIME_LIMIT_S)
     summary = summarize(workload, network, baselines)
@@ -109,7 +109,7 @@ def _report(options: DemoOptions, workload: Workload, network: NetworkOutcome) -
 
 
 def headline(workload: Workload) -> str:
-    """What is trained by whom, in one line."""
+    """One line of text that describes the workload."""
     n_rows = [shard.n_samples for shard in workload.shards]
     rows = f"{min(n_rows)}" if min(n_rows) == max(n_rows) else f"{min(n_rows)} to {max(n_rows)}"
     return (
@@ -120,7 +120,7 @@ def headline(workload: Workload) -> str:
 
 @contextlib.contextmanager
 def _directory(options: DemoOptions) -> Iterator[Path]:
-    """Where the agents' directories go: into the report, or away in the end."""
+    """The directory of the agents: in the report, or temporary."""
     if options.report is not None:
         clear_directory(options.report)
         yield options.report.absolute()
@@ -131,7 +131,7 @@ def _directory(options: DemoOptions) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _signals_as_exits() -> Iterator[None]:
-    """SIGINT and SIGTERM end the demo in good order, with the exit code that shells give them (130, 143)."""
+    """Convert SIGINT and SIGTERM to an orderly exit with code 130 or 143."""
 
     def leave(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
         raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""What a run of many agents is summed up in: figures, curves, words, and what the same samples give without a network.
+"""The report of a run of many agents: figures, curves, text, and baselines without a network.
 
 Nothing here knows how the agents were run.
 """

@@ -1,4 +1,4 @@
-"""What the same samples give without a network: one model trained on all of them, and one on each shard alone."""
+"""Baselines without a network: one model trained on all samples, and one on each shard alone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from p2pnet.training.problem import Problem
 MAX_STEPS = 400
 STEPS_COMPARED = 10
 TOLERANCE = 1e-3
-"""Converged: so many steps lower the objective by less than this part of it."""
+"""The relative decrease of the objective over several steps below which training has converged."""
 TOLERANCE_ALONE = 1e-2
-"""Enough where only the test metric is asked for: it has long come to rest."""
+"""The same where only the test metric is reported, which converges far earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedBaseline:
-    """A model trained in one place."""
+    """A model trained without a network."""
 
     params: Array = field(repr=False)
     objective: float
@@ -41,7 +41,7 @@ class TrainedBaseline:
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """What the network is held against."""
+    """The baselines that a network is compared with."""
 
     central: TrainedBaseline
     """trained on the samples of all agents"""
@@ -53,7 +53,7 @@ class Baselines:
 def train_baselines(
     problem: Problem, train: Samples, shards: Sequence[Samples], time_limit_s: float = math.inf
 ) -> Baselines:
-    """All baselines, side by side on the machine's cores; what is not done after `time_limit_s` stays as it is then."""
+    """Train all baselines in parallel on the machine's cores; training is stopped after `time_limit_s`."""
     start = time.monotonic()
     is_given_up = threading.Event()
 
@@ -68,7 +68,7 @@ def train_baselines(
             tolerances = [TOLERANCE] + [TOLERANCE_ALONE] * len(shards)
             central, *alone = pool.map(train_on, [train, *shards], tolerances)
         finally:
-            is_given_up.set()  # so that nobody who is interrupted waits for the pool
+            is_given_up.set()  # so that an interrupt does not wait for the pool
     return Baselines(central, tuple(alone), time.monotonic() - start)
 
 
@@ -80,7 +80,7 @@ def train_centrally(
     tolerance: float = TOLERANCE,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainedBaseline:
-    """A minimiser, nearly, of mean loss over the samples + penalty, from the problem's first parameters.
+    """Minimise mean loss over the samples + penalty approximately, from the problem's initial parameters.
 
     Generalised Levenberg-Marquardt with momentum, for every loss and penalty: v is the best response to the gradient
     at y, then y⁺ = v + (t − 1)/t⁺ (v − v_previous), t⁺ = (1 + √(1 + 4t²))/2, and t = 1 again where the momentum points
@@ -120,7 +120,7 @@ def train_centrally(
 
 @final
 class _MetCurvature(ProximalWeightRule):
-    """τ is the curvature that the last step met unforeseen, and falls by 0.3 at most from step to step.
+    """τ is the last step's unmodelled curvature δ, and decreases by 0.3 at most from step to step.
 
     Bolder than an agent's rule: with all samples at hand a bad step is found out, and taken back, at once.
     """

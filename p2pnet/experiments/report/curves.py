@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 AGENT, MEAN, CENTRAL = "#8fb1db", "#1f4e8c", "#d1495b"
 LOWEST_METRIC = -0.5
-"""R² may begin anywhere below 0; there is nothing to be seen further down."""
+"""The lower end of the metric's axis: R² may begin far below 0."""
 
 
 def draw_curves(network: NetworkOutcome, summary: Summary, path: Path) -> None:
-    """Three panels: a thin line an agent, a thick one for their mean, a dashed one for the model trained centrally."""
+    """Draw three panels: a thin line per agent, a thick line for their mean, a dashed line for the central model."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def _draw(
 
 
 def _set_log_scale(axes: Axes) -> None:
-    """A logarithmic scale with plain numbers at 1, 2 and 5 times the powers of ten."""
+    """Set a logarithmic scale with plain numbers at 1, 2 and 5 times the powers of ten."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     axes.set_yscale("log")

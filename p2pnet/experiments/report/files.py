@@ -18,7 +18,7 @@ from p2pnet.experiments.report.summary import Summary, write_summary
 
 @contextlib.contextmanager
 def writing_to(directory: Path) -> Iterator[None]:
-    """ConfigError where the system does not let us write into the directory."""
+    """Convert OSError on writing into the directory to ConfigError."""
     try:
         yield
     except OSError as error:
@@ -27,7 +27,7 @@ def writing_to(directory: Path) -> Iterator[None]:
 
 
 def make_directory(directory: Path) -> None:
-    """Make the directory if need be; ConfigError where no file can be made in it."""
+    """Create the directory if needed; ConfigError where no file can be created in it."""
     with writing_to(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
@@ -35,7 +35,7 @@ def make_directory(directory: Path) -> None:
 
 
 def write_report(network: NetworkOutcome, summary: Summary, directory: Path) -> None:
-    """summary.json, history.csv, and curves.png where matplotlib is installed; ConfigError where there is no room."""
+    """Write summary.json, history.csv, and curves.png if matplotlib is installed; ConfigError where writing fails."""
     with writing_to(directory):
         _write_report(network, summary, directory)
 

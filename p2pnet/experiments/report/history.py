@@ -1,4 +1,4 @@
-"""history.csv: what every agent saw in every round."""
+"""history.csv: the observations of each agent in each round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = (
 
 
 def write_history(network: NetworkOutcome, path: Path) -> None:
-    """One row per agent and round; `seconds` since the first agent began to train."""
+    """Write one row per agent and round; `seconds` count from the start of the first agent's training."""
     start = network.started_at
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

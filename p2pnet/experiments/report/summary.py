@@ -1,4 +1,4 @@
-"""summary.json: a run in figures."""
+"""summary.json: the figures of a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Summary:
 
     agents: int
     agents_judged: int
-    """whose models the test metrics and objectives are of: all, or of many agents some evenly spread"""
+    """the number of agents whose models are judged: all, or of many agents some evenly spread"""
     agents_missing: dict[str, str]
     """that did not finish, and are not among `agents`: why, by name; objectives are over their samples too"""
     topology: str
@@ -52,7 +52,7 @@ class Summary:
     objective_central: float
     central_converged: bool
     sparsity: float
-    """part of the parameters that are 0, in the judged model where it is least"""
+    """fraction of parameters that are 0, in the judged model where it is least"""
     neurons_removed: int
     """hidden neurons whose fan-in is 0, in the judged model where they are fewest"""
     disagreement_max: float
@@ -61,11 +61,11 @@ class Summary:
     peak_rss_mb_max: float
     messages_dropped: int
     conservation_error: float
-    """see `consensus.conservation`"""
+    """see `p2pnet.protocol.links.conservation`"""
 
 
 def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines | None) -> Summary:
-    """The summary of a run; every model is judged on the same test samples, and on all training samples.
+    """Summarize a run; every model is judged on the same test samples, and on all training samples.
 
     Without baselines their figures are not a number.
     """
@@ -107,7 +107,7 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
         bytes_sent_total=sum(result.bytes_sent for result in results),
         peak_rss_mb_max=max(result.peak_rss_mb for result in results),
         messages_dropped=sum(result.n_messages_dropped for result in results),
-        conservation_error=conservation_error([agent.books for agent in network.agents]),
+        conservation_error=conservation_error([agent.ledger for agent in network.agents]),
     )
 
 
@@ -119,7 +119,7 @@ def disagreement(params: Sequence[NDArray[np.float64]]) -> float:
 
 
 def summary_json(summary: Summary) -> str:
-    """One JSON object; figures that are not finite, of training that diverged, are null."""
+    """Format a summary as one JSON object; figures that are not finite (divergence) are null."""
     figures = {
         name: None if isinstance(value, float) and not np.isfinite(value) else value
         for name, value in asdict(summary).items()

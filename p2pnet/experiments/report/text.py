@@ -1,4 +1,4 @@
-"""A summary in words, for the person who watched."""
+"""A summary as text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TextIO
 from p2pnet.experiments.report.summary import Summary
 
 AS_GOOD = 0.01
-"""A difference of accuracy or R² that does not count."""
+"""A difference of accuracy or R² that is negligible."""
 
 
 def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
-    """What the network reached, against one model trained on all samples and against each agent on its own."""
+    """Print the network's metrics beside those of the central model and of each agent on its own."""
     print_findings(
         summary,
         [
@@ -28,7 +28,7 @@ def print_summary(summary: Summary, stream: TextIO = sys.stdout) -> None:
 
 
 def print_findings(summary: Summary, costs: Sequence[str], stream: TextIO) -> None:
-    """A table of what was reached, and in words what it means; then what it cost. Without baselines none are shown."""
+    """Print a table of metrics, a verdict, and the costs; baselines only where there are any."""
     from rich.console import Console
     from rich.table import Table
 
@@ -62,7 +62,7 @@ def print_findings(summary: Summary, costs: Sequence[str], stream: TextIO) -> No
 
 
 def missing(summary: Summary) -> list[str]:
-    """Who is not among the agents that all else is about, if anybody is."""
+    """The agents that did not finish, as text; empty without any."""
     if not summary.agents_missing:
         return []
     who = ", ".join(f"{name} ({cause})" for name, cause in summary.agents_missing.items())
@@ -74,7 +74,7 @@ def missing(summary: Summary) -> list[str]:
 
 
 def sparsity(summary: Summary) -> list[str]:
-    """How much of every agent's model is zero, if anything is."""
+    """The sparsity of the agents' models, as text; empty where no parameter is 0."""
     if summary.sparsity == 0.0:
         return []
     removed = f", and {summary.neurons_removed} hidden neurons without any input" if summary.neurons_removed else ""
@@ -82,7 +82,7 @@ def sparsity(summary: Summary) -> list[str]:
 
 
 def verdict(summary: Summary) -> tuple[str, str]:
-    """The network's worst agent against the central model, and against what an agent gets alone."""
+    """Compare the network's worst agent with the central model and with agents alone, as text."""
     metric = summary.test_metric_name
     gap = summary.test_metric_central - summary.test_metric_worst
     gain = summary.test_metric_worst - summary.test_metric_alone_mean
@@ -96,7 +96,7 @@ def verdict(summary: Summary) -> tuple[str, str]:
 
 
 def in_bytes(n_bytes: int) -> str:
-    """A number of bytes as people say it: 812 B, 5.5 kB, 12 MB."""
+    """Format a number of bytes: 812 B, 5.5 kB, 12 MB."""
     amount, unit = float(n_bytes), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 999.5:

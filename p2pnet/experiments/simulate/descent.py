@@ -1,4 +1,4 @@
-"""DGD and D-PSGD: agents that follow their own gradients, and agree only by mixing their parameters."""
+"""DGD and D-PSGD: local gradient steps, with consensus by parameter mixing alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p2pnet.training.learner import Learner, Observation
 
 @final
 class DescentLearner(Learner):
-    """z = prox_r(w − α (n_k / n̄) ∇mean_k(w), α), to be mixed with the neighbors'.
+    """Computes z = prox_{α r}(w − α (n_k / n̄) ∇mean_k(w)), to be mixed with the neighbors' proposals.
 
     With all samples DGD (Nedić and Ozdaglar 2009, here with a prox), with a minibatch drawn anew for each step D-PSGD
     (Lian et al. 2017). A constant step size α leaves the agents off the solution by an amount of its order, since each
@@ -59,7 +59,7 @@ class DescentLearner(Learner):
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         own = self._cost.n_samples / effect.mean_samples * self._gradient
         proposal = self._penalty.prox(effect.params - self._step_size * own, self._step_size).astype(np.float64)
-        # Whether training has come to rest is told by the network's gradient, which is tracked all the same.
+        # Stationarity is judged by the network's gradient, which is tracked for that purpose.
         residual = np.linalg.norm(effect.params - self._penalty.prox(effect.params - effect.direction, 1.0))
         return LocalStepDone(effect.round, proposal, float(residual), 1.0 / self._step_size)
 

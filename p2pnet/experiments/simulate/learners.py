@@ -1,4 +1,4 @@
-"""Each agent's learner, by the name of the algorithm."""
+"""Learners of the simulation, by the name of the algorithm."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from p2pnet.training.problem import make_optimizer, worker_map
 
 
 def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int, Samples], Learner]:
-    """What makes the learner of agent k from its shard; all measure the test metric on the same samples."""
+    """Return the function that builds agent k's learner from its shard; test samples are shared."""
     problem = workload.problem
     metric = problem.metric(workload.test)
     if options.algorithm in ("dgd", "dpsgd"):

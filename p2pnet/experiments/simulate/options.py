@@ -1,4 +1,4 @@
-"""What a person can ask of the simulation: the demo's options, and what only one process can try."""
+"""The options of the simulation: those of the demo, and algorithms, faults and wire precision."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from p2pnet.simulation.processes import can_fork, n_cores
 AlgorithmName = Literal["next", "gradient-tracking", "dgd", "dpsgd", "alone", "central"]
 MAX_AGENTS = 10_000
 MANY_AGENTS = 100
-"""From here on processes gain more than it costs to start them."""
+"""The number of agents from which on several processes are faster than one."""
 MAX_AGENTS_FULL = 500
 """More would have over a hundred thousand links, with several vectors at each end."""
 MAX_AGENTS_OVERLAY = 1_000
@@ -74,13 +74,13 @@ class SimulateOptions(ExperimentOptions):
     wire: Literal["auto", "float64", "float32"] = "auto"
     """numbers in messages; auto: float32 where they are computed so, else an agent's own"""
     loss_rate: float = 0.0
-    """chance of each message to be lost"""
+    """probability of each message to be lost"""
     duplicate_rate: float = 0.0
-    """chance of each message to come twice"""
+    """probability of each message to be duplicated"""
     delay_rounds: float = 0.0
-    """most rounds that a message may take longer"""
+    """largest extra delay of a message, in rounds"""
     churn: float = 0.0
-    """chance of each agent to crash in a round"""
+    """probability of each agent to crash in a round"""
     cut: tuple[int, int] | None = None
     """rounds between which the network is cut in halves"""
     speeds: Path | None = None
@@ -88,7 +88,7 @@ class SimulateOptions(ExperimentOptions):
     is_asynchronous: bool = False
     """whether no agent waits for another"""
     is_compared: bool = True
-    """whether the same model is trained centrally and alone as well"""
+    """whether baselines are trained too"""
 
     def __post_init__(self) -> None:
         require(2 <= self.agents <= MAX_AGENTS, "--agents", self.agents, f"must be from 2 to {MAX_AGENTS}")
@@ -159,7 +159,7 @@ class SimulateOptions(ExperimentOptions):
 
     @property
     def processes_used(self) -> int:
-        """Processes that share the agents; the outcome is the same for any number."""
+        """The number of processes; outcomes do not depend on it."""
         if self.processes is not None:
             return self.processes
         is_worth_it = self.agents >= MANY_AGENTS and self.is_in_step and can_fork()
@@ -167,20 +167,20 @@ class SimulateOptions(ExperimentOptions):
 
     @property
     def is_in_step(self) -> bool:
-        """Whether each agent waits for all its neighbors in each round: then it does not matter in which order those
-        things happen that happen at one time.
+        """Whether each agent waits for all its neighbors in each round: then the order of simultaneous events does not
+        matter.
         """
         return self.algorithm not in ("alone", "central") and self.faults is None and is_fixed(self.topology)
 
     @property
     def wire_bits(self) -> int:
-        """Bits of a number in a message."""
+        """The precision of numbers in messages, in bits."""
         is_chosen = self.is_float32 and self.wire == "auto"
         return 32 if is_chosen else wire_bits(self.wire, self.tolerance_used)
 
     @property
     def faults(self) -> Faults | None:
-        """What the network is made to suffer; None where all is well."""
+        """The faults to be injected; None without any."""
         faults = Faults(
             loss_rate=self.loss_rate,
             duplicate_rate=self.duplicate_rate,
@@ -194,12 +194,12 @@ class SimulateOptions(ExperimentOptions):
 
     @property
     def surrogate_used(self) -> str:
-        """What the local steps are made of."""
+        """The surrogate of the local steps, as text."""
         return self.surrogate if self.algorithm in ("next", "alone", "central") else "full"
 
 
 def parse_partitions(texts: Sequence[str]) -> tuple[PartitionName, tuple[int, int] | None]:
-    """How the data is cut up, and between which rounds the network is; ConfigError for what is neither."""
+    """Parse partitions of the data and of the network (FROM:TO rounds); ConfigError for other text."""
     partitions: list[PartitionName] = []
     cuts: list[tuple[int, int]] = []
     for text in texts:

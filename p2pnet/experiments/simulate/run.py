@@ -1,4 +1,4 @@
-"""The simulation from beginning to end."""
+"""The run of `p2pnet simulate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.solo import train_solo
 from p2pnet.experiments.simulate.summary import (
     SimulationSummary,
-    faults_in_words,
+    faults_as_text,
     print_simulation_summary,
     summarize_simulation,
 )
@@ -40,26 +40,26 @@ from p2pnet.training.problem import Problem
 
 BASELINES_TIME_LIMIT_S = 120.0
 MAX_SHARDS_ALONE = 32
-"""Shards that a model is trained on alone, to compare."""
+"""The most shards on which a model is trained alone as a baseline."""
 MAX_FOLLOWED = 100
-"""Agents whose history is kept, and whose models are judged."""
+"""The most agents whose history is kept and whose models are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """All that a simulation leaves."""
+    """The results of a simulation."""
 
     workload: Workload
     network: NetworkOutcome
     summary: SimulationSummary
     trails: Mapping[str, ParameterTrace]
-    """for each agent that was followed, its parameters at the beginning of the rounds that were asked for"""
+    """the parameters of each followed agent at the beginning of the traced rounds"""
     record: Sequence[NetworkSnapshot]
-    """of a network with faults"""
+    """snapshots of a network with faults"""
 
 
 def run_simulation(options: SimulateOptions) -> int:
-    """Simulate, compare, report; the exit code."""
+    """Simulate, train baselines and report; return the exit code."""
     if options.report is not None:
         make_directory(options.report)
     simulated = simulate(options)
@@ -69,7 +69,7 @@ def run_simulation(options: SimulateOptions) -> int:
     else:
         print_simulation_summary(simulated.summary)
         if simulated.record:
-            click.echo(faults_in_words(simulated.summary))
+            click.echo(faults_as_text(simulated.summary))
     if options.report is not None:
         write_report(simulated.network, simulated.summary, options.report)
         if simulated.record:
@@ -79,7 +79,7 @@ def run_simulation(options: SimulateOptions) -> int:
 
 
 def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simulated:
-    """One run with these options."""
+    """Simulate one network with these options."""
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
@@ -94,14 +94,14 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
         baselines = train_baselines(workload.problem, workload.train, alone, BASELINES_TIME_LIMIT_S)
     with _without_overflow_warnings():
         summary = summarize_simulation(options, workload, network, baselines, trained)
-    trails = {agent.outcome.name: agent.trail for agent in trained.agents if agent.outcome.history}
+    trails = {agent.outcome.name: agent.trace for agent in trained.agents if agent.outcome.history}
     return Simulated(workload, network, summary, trails, trained.record)
 
 
 @contextmanager
 def _without_cycle_collector() -> Iterator[None]:
-    """Nothing that comes and goes in a simulation refers to itself in a circle, and with many agents looking for such
-    things takes a good part of the time.
+    """Disable the cycle collector: a simulation's short-lived objects have no reference cycles, and with many agents
+    collecting takes much of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -113,7 +113,7 @@ def _without_cycle_collector() -> Iterator[None]:
 
 
 def _without_overflow_warnings() -> np.errstate:
-    """Some methods diverge when their step size is too long: the summary says so, in one line."""
+    """Silence overflow warnings: methods with too long a step diverge, which the summary reports in one line."""
     return np.errstate(over="ignore", invalid="ignore")
 
 

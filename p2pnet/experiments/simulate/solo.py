@@ -1,4 +1,4 @@
-"""Training without a network: an agent whose direction is its own gradient."""
+"""Training of one agent alone, whose direction is its own gradient."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2pnet.simulation.recording import Recorder
 
 
 def train_solo(name: str, recorder: Recorder, params: Array, rounds: int, tolerance: float) -> TrainedAgent:
-    """Local steps until the residual has fallen to `tolerance` times the first, or all rounds are done.
+    """Run local steps until the residual is `tolerance` times the first, or all rounds are done.
 
     A round takes a second of virtual time.
     """

@@ -1,4 +1,4 @@
-"""summary.json of a simulation: the demo's figures, and what only one place that sees all agents can know."""
+"""summary.json of a simulation: the demo's figures, and those that need all agents' parameters."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class SimulationSummary(Summary):
     """of all agents, each over all of the agent's samples"""
     messages_lost: int
     rounds_lost: int
-    """mixed without a share of every neighbor, by all agents together"""
+    """rounds mixed without a share of every neighbor, summed over agents"""
     links_reopened: int
     conservation_error_max: float
-    """the largest at any time, mass under way being counted, where faults were asked for; else that at the end"""
+    """with faults the largest at any time, mass in flight included; else that at the end"""
 
 
 def summarize_simulation(
@@ -57,8 +57,8 @@ def summarize_simulation(
     baselines: Baselines | None,
     trained: Trained,
 ) -> SimulationSummary:
-    """The summary of a simulation with these options."""
-    efforts = [agent.effort for agent in trained.agents]
+    """Summarize a simulation with these options."""
+    work = [agent.work for agent in trained.agents]
     last = trained.record[-1] if trained.record else None
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
@@ -75,9 +75,9 @@ def summarize_simulation(
         test_metric_at_mean=problem.metric(workload.test)(mean),
         stationarity=stationarity_at(problem, workload, mean),
         stationarity_first=stationarity_at(problem, workload, problem.first_params()),
-        local_steps=max(effort.n_steps for effort in efforts),
-        local_iterations=sum(effort.n_iterations for effort in efforts),
-        gradient_evaluations=sum(effort.n_gradients for effort in efforts),
+        local_steps=max(done.n_steps for done in work),
+        local_iterations=sum(done.n_iterations for done in work),
+        gradient_evaluations=sum(done.n_gradients for done in work),
         messages_lost=last.messages_lost if last else 0,
         rounds_lost=last.rounds_lost if last else 0,
         links_reopened=last.links_reopened if last else 0,
@@ -95,7 +95,7 @@ def stationarity_at(problem: Problem, workload: Workload, params: Array) -> floa
 
 
 def print_simulation_summary(summary: SimulationSummary) -> None:
-    """What the network reached, and what it took."""
+    """Print the metrics and costs of a simulation."""
     left = summary.stationarity / summary.stationarity_first
     diverged = [] if math.isfinite(summary.objective_worst) else ["It diverged: steps of this size are too long."]
     judged = "" if summary.agents_judged == summary.agents else f" {summary.agents_judged} agents are judged."
@@ -114,8 +114,8 @@ def print_simulation_summary(summary: SimulationSummary) -> None:
     )
 
 
-def faults_in_words(summary: SimulationSummary) -> str:
-    """What became of a network with faults."""
+def faults_as_text(summary: SimulationSummary) -> str:
+    """The effects of injected faults, as text."""
     return (
         f"{summary.messages_lost} messages lost, {summary.rounds_lost} rounds mixed without a neighbor's share, "
         f"{summary.links_reopened} links reopened; conservation error at most {summary.conservation_error_max:.0e}."

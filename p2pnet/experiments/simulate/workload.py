@@ -1,4 +1,4 @@
-"""From the simulation's options to what its agents train."""
+"""The workload of a simulation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p2pnet.training.problem import make_problem
 
 
 def make_simulated_workload(options: SimulateOptions, edges: list[Edge]) -> Workload:
-    """The workload of these options; DataError or ConfigError where they and the data do not go together."""
+    """Build the workload of the options; DataError or ConfigError where options and data do not fit."""
     train, test, shards = _samples(options)
     try:
         loss = loss_for(train.task, options.loss)

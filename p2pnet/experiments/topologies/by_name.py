@@ -14,7 +14,7 @@ from p2pnet.simulation.graphs import Edge
 
 
 def make_topology(name: str, n_agents: int, rng: np.random.Generator) -> list[Edge]:
-    """The edges (j, k), j < k, of a connected graph that stays the same in all rounds."""
+    """Build the edges (j, k), j < k, of a connected graph that is fixed over the rounds."""
     if n_agents == 1:
         return []
     try:
@@ -26,8 +26,8 @@ def make_topology(name: str, n_agents: int, rng: np.random.Generator) -> list[Ed
 
 
 def make_graphs(name: str, n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:
-    """The graphs that the rounds take in turn: one where the neighbors stay the same, or those that `read_graphs`
-    finds where `name` is the path of a file.
+    """Build the graphs that the rounds use in turn: one for a fixed topology, or those in the file `name`
+    (`read_graphs`).
     """
     kind = name.partition(":")[0]
     if kind not in TOPOLOGIES:
@@ -43,7 +43,7 @@ def make_graphs(name: str, n_agents: int, rng: np.random.Generator) -> list[list
 
 
 def is_fixed(name: str) -> bool:
-    """Whether a graph stays the same in all rounds; those of a file may change."""
+    """Whether a topology is fixed over the rounds; that of a file may change."""
     kind = name.partition(":")[0]
     return kind in TOPOLOGIES and not TOPOLOGIES[kind].is_changing
 
@@ -55,7 +55,7 @@ def is_found(name: str) -> bool:
 
 
 def parse_fixed(text: str) -> Term:
-    """The topology that `text` stands for; ValueError where there is none that stays the same."""
+    """Parse a fixed topology; ValueError where the text is none."""
     if text.partition(":")[0] in TOPOLOGIES and not is_fixed(text):
         raise ValueError(f"must be one of {', '.join(topology_forms(is_changing=False))}, which stay the same")
     return TOPOLOGIES.parse(text)

@@ -11,7 +11,7 @@ from p2pnet.simulation.graphs import Edge, eccentricity, edge, union
 
 
 def one_peer_exponential(n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:  # noqa: ARG001
-    """Round t joins k with k + 2^t and k − 2^t round the circle, t modulo ⌈log₂ N⌉."""
+    """Graphs of round t modulo ⌈log₂ N⌉: edges of k with k ± 2^t on a ring."""
     return [circulant(n_agents, [2**power]) for power in range(max((n_agents - 1).bit_length(), 1))]
 
 
@@ -21,7 +21,7 @@ def overlay(n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:  # noq
 
 
 def matchings(n_agents: int, rng: np.random.Generator) -> list[list[Edge]]:
-    """Each agent is joined with one other (but one agent where N is odd), anew in 2 ⌈log₂ N⌉ rounds."""
+    """Random perfect matchings for 2 ⌈log₂ N⌉ rounds in turn; one agent is left out where N is odd."""
     n_graphs = max(2 * (n_agents - 1).bit_length(), 1)
     for _ in range(MAX_DRAWS):
         orders = [rng.permutation(n_agents).tolist() for _ in range(n_graphs)]

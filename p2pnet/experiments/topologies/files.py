@@ -10,8 +10,8 @@ from p2pnet.simulation.graphs import Edge, eccentricity, edge, union
 
 
 def read_graphs(path: Path, n_agents: int) -> list[list[Edge]]:
-    """The graphs in a text file: an edge a line, as the numbers of two agents counted from 1, a blank line between
-    graphs; what follows a # is for people.
+    """Read graphs from a text file: one edge per line, as two agents' numbers from 1; blank lines separate graphs; #
+    begins a comment.
 
     ConfigError names the line that is wrong, or says that the graphs taken together are not connected.
     """

@@ -1,4 +1,4 @@
-"""Topologies that stay the same in all rounds and have nothing random."""
+"""Deterministic topologies that are fixed over the rounds."""
 
 from __future__ import annotations
 

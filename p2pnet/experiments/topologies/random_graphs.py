@@ -1,4 +1,4 @@
-"""Random topologies that stay the same in all rounds."""
+"""Random topologies that are fixed over the rounds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from p2pnet.simulation.graphs import Edge, eccentricity, edge
 
 MAX_DRAWS = 1000
 SWITCHES_PER_EDGE = 10
-"""So many random switches for each edge leave nothing of the graph they began with."""
+"""Random edge switches per edge that make the graph independent of the initial lattice."""
 
 
 def erdos_renyi(n_agents: int, rng: np.random.Generator, probability: float | None = None) -> list[Edge]:
-    """Joins each pair with a probability, drawn again until the graph is connected; without one it is 2 ln N / N, twice
-    the threshold of connectedness.
+    """An Erdős–Rényi graph: each pair is an edge with a given probability (default 2 ln N / N, twice the threshold of
+    connectedness), redrawn until connected.
     """
     if probability is None:
         probability = min(1.0, 2 * math.log(n_agents) / n_agents)
@@ -36,8 +36,8 @@ def erdos_renyi(n_agents: int, rng: np.random.Generator, probability: float | No
 
 
 def regular(n_agents: int, rng: np.random.Generator, degree: int) -> list[Edge]:
-    """`degree` neighbors for each agent: a ring lattice in which the ends of random pairs of edges have been switched,
-    which leaves all degrees alone.
+    """A random regular graph of the given degree: a ring lattice after random switches of edge ends, which preserve
+    degrees.
     """
     if not 2 <= degree < n_agents or n_agents * degree % 2:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""What every solver of a local step's problem looks like, and the one loop that drives them all.
+"""The interface of solvers of a local step's problem, and the loop that drives them.
 
 A `Solver` is a choice with its parameters; `start` makes a `Solve`, the state of one solve, which `solve` advances
 step by step until it is done, or the budget is spent. One step costs about one product with J and one with Jᵀ
@@ -30,7 +30,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """Where a solve ended; usable whatever the status."""
+    """The result of a solve; usable whatever the status."""
 
     best_response: Array
     """v = w + d, (n_params,); parameters that a penalty sets to zero are exactly zero"""
@@ -57,7 +57,7 @@ class Solve(ABC):
 
     @abstractmethod
     def result(self) -> tuple[Array, float]:
-        """(best response, optimality residual) as they are now; the last call, ends the solve."""
+        """The present (best response, optimality residual); the last call, which ends the solve."""
 
 
 class Solver(ABC):
@@ -67,7 +67,7 @@ class Solver(ABC):
 
     @abstractmethod
     def start(self, problem: SurrogateProblem, tolerance: float) -> Solve:
-        """A solve at d = 0, to end when the optimality residual is `tolerance` times what it is there."""
+        """Start a solve at d = 0; it ends when the optimality residual is `tolerance` times its value there."""
 
 
 def solve(
@@ -78,8 +78,8 @@ def solve(
     max_iterations: int = 100,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Solution:
-    """The minimiser of φ, nearly: until converged (`tolerance` is relative to the optimality residual at
-    d = 0), stalled, after `max_iterations`, or as soon as `should_stop()`, which is asked before every iteration.
+    """Minimise φ approximately: until converged (`tolerance` is relative to the optimality residual at d = 0), stalled,
+    after `max_iterations`, or as soon as `should_stop()`, which is asked before every iteration.
     """
     state = solver.start(problem, tolerance)
     n_iterations = 0

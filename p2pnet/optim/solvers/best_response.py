@@ -1,4 +1,4 @@
-"""How the problem of a local step is solved: by which solver, whole or in blocks."""
+"""The solution of a local step's problem, as a whole or in blocks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from p2pnet.optim.surrogates.problem import SurrogateProblem
 @final
 @dataclass(frozen=True, slots=True)
 class BestResponseSolver:
-    """The minimiser of φ, or, with several blocks, each block's with the others held at w, all put together.
+    """Computes the minimiser of φ; with several blocks, each block's minimiser with the others held at w.
 
     `solver` is a name that `solver_by_name` knows; blocks are solved by `block_map`, that of a thread pool, say.
     """

@@ -1,4 +1,4 @@
-"""Blocks of parameters: how the vector is cut, and how the blocks' best responses are found in parallel.
+"""Blocks of parameters: partition of the vector, and parallel best responses of the blocks.
 
 Each block minimises φ over its own parameters with the others held at w (Jacobi, as NEXT's agents among themselves do);
 the best responses are then put together. A block is a slice of the parameter vector that holds whole neurons with
@@ -21,7 +21,7 @@ from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 
 def partition(model: Model, n_blocks: int) -> tuple[slice, ...]:
-    """`n_blocks` slices that together are the whole parameter vector, of nearly equal cost, each of whole neurons.
+    """Partition the parameter vector into `n_blocks` slices of whole neurons and nearly equal cost.
 
     A neuron costs its fan-in and its fan-out. So no group of `GroupL2`
     with a group per neuron lies in two blocks. A model that does not name its neurons is cut anywhere. ConfigError if
@@ -57,7 +57,7 @@ def solve_blocks(
     solve_block: Callable[[SurrogateProblem], Solution],
     block_map: Map,
 ) -> Solution:
-    """The best responses of all blocks, put together: each minimises φ over its parameters, the others held at w.
+    """Compute the best responses of all blocks in parallel: each minimises φ over its parameters, others held at w.
 
     `solve_block` is called for each block's problem, by `block_map`, possibly in several threads at once. Status is
     that of the least successful block, the number of iterations is the largest, and the residual is √(Σ of the blocks'

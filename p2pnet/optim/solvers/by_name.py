@@ -1,4 +1,4 @@
-"""Which solver for which problem: by name, or by rules that were measured."""
+"""The choice of a solver, by name or by measured rules."""
 
 from typing import Final
 

@@ -18,7 +18,7 @@ from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewtonPoint:
-    """A step d with all that was computed at it."""
+    """A step d, with value, gradient and tangents at it."""
 
     step: Array
     tangents: Tangents

@@ -12,7 +12,7 @@ from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 
 def feasible_start(problem: SurrogateProblem) -> tuple[Array, Tangents, float]:
-    """Where to start: (v, its tangents, distance of zero to the subdifferential of φ there).
+    """Compute a feasible start: (v, its tangents, distance of zero to the subdifferential of φ there).
 
     v is w itself, or its prox where r(w) is infinite.
     """

@@ -1,1 +1,1 @@
-"""What all machines share, once: types, events, effects, notices, the bounded codec, timers."""
+"""Parts shared by all state machines: types, events, effects, notices, the bounded codec, timers."""

@@ -1,4 +1,4 @@
-"""Addresses as text."""
+"""TCP addresses: parsing and formatting."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from p2pnet.errors import TransportError
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an agent listens: a numeric address or host name, and a TCP port; '*' is every interface."""
+    """A TCP address: host name or numeric address, and port; '*' stands for all interfaces."""
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """The address in 'tcp://host:port' or 'host:port', with IPv6 in brackets; TransportError if it is none."""
+        """Parse 'tcp://host:port' or 'host:port', with IPv6 in brackets; TransportError where it is no address."""
         host, colon, port = text.removeprefix("tcp://").rpartition(":")
         is_bracketed = host.startswith("[") and host.endswith("]")
         bare_host = host[1:-1] if is_bracketed else host

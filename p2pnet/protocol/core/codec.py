@@ -1,4 +1,4 @@
-"""The bounded codec: messages to frames and back.
+"""The bounded codec: encodes messages to frames, and decodes and checks received frames.
 
 A message is one multipart transmission: a small msgpack header, then raw array frames. The header is the array
 `[layout, kind, field, field, …]` with the fields in the order of the dataclass; arrays never travel inside it. The
@@ -24,22 +24,22 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Buffer, Frames, LinkId, Message, Nonce, VersionRange, WireArray
 
 FIRST_VERSION = 2
-"""Of the protocol of today: of version 1 nothing is read but its number."""
+"""The first version of this wire format: of version 1 only the version number is read."""
 PROTOCOL_VERSION = 2
-"""The latest that this program speaks."""
+"""The latest protocol version that this program speaks."""
 LOWEST_VERSION = 2
-"""The earliest that it speaks as well: from version 3 on, the one before."""
+"""The earliest protocol version that this program speaks: from version 3 on, the version before the latest."""
 SPOKEN_VERSIONS = VersionRange(LOWEST_VERSION, PROTOCOL_VERSION)
 MAX_HEADER_BYTES = 16_384
 MAX_COUNT = 2**62
 WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
 
 Reader: TypeAlias = Callable[[object], Any]
-"""The value of a field from its msgpack form; ProtocolError where it is of another type or out of range."""
+"""Reads a field from its msgpack form; ProtocolError where the value is of another type or out of range."""
 
 
 class ForeignVersionError(ProtocolError):
-    """The sender speaks another version of the protocol; nothing behind the version number can be read."""
+    """A message of another protocol version: nothing behind the version number can be read."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"protocol version: theirs is {version}, ours are {SPOKEN_VERSIONS}")
@@ -48,7 +48,7 @@ class ForeignVersionError(ProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class MessageSet:
-    """Messages that belong together: their kind numbers, the readers of their fields by name, their arrays."""
+    """Describes the messages of one sub-protocol: kind numbers, readers of their fields by name, arrays."""
 
     kinds: Mapping[int, type[Message]]
     readers: Mapping[str, Reader]
@@ -64,7 +64,7 @@ class MessageSet:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How the messages of one kind lie on the wire, from one version of the protocol on."""
+    """The wire layout of one message kind, valid from one protocol version on."""
 
     version: int
     kind: int
@@ -77,7 +77,7 @@ class _Layout:
 
     @classmethod
     def all_of(cls, kind: int, message_type: type[Message], messages: MessageSet) -> list[_Layout]:
-        """The layouts that the kind has had, the latest last."""
+        """All layouts that the kind has had, ordered by protocol version."""
         arrays = messages.arrays.get(message_type, ())
         since = {f.name: f.metadata.get("since", FIRST_VERSION) for f in fields(message_type)}  # type: ignore[arg-type]
         layouts = []
@@ -91,7 +91,7 @@ class _Layout:
 
 @final
 class Codec:
-    """Encodes and decodes the messages of the given sets."""
+    """Encodes messages to frames, and decodes frames to messages, for the given message sets."""
 
     def __init__(self, *sets: MessageSet) -> None:
         kinds = [(kind, of, messages) for messages in sets for kind, of in messages.kinds.items()]
@@ -101,8 +101,8 @@ class Codec:
         self._versions = {layout.version for layout in layouts}
 
     def encode(self, message: Message, version: int = PROTOCOL_VERSION) -> Frames:
-        """The frames of a message for a peer that speaks this version: msgpack header, then one little-endian frame
-        for each array, of float64, or of float32 where the message says so.
+        """Encode a message for a peer that speaks this version: a msgpack header, then one little-endian frame for each
+        array (float64, or float32 where the message says so).
         """
         layout = next(layout for layout in reversed(self._by_type[type(message)]) if layout.version <= version)
         header: list[object] = [layout.version, layout.kind]
@@ -116,7 +116,7 @@ class Codec:
         return frames
 
     def decode(self, frames: Sequence[Buffer]) -> Message:
-        """The message in the frames.
+        """Decode and check one message.
 
         Raises ProtocolError where the frames are not exactly one well-formed message of a layout known here. Arrays are
         read-only views of the frames; that their length is the model's is for the receiver to check.
@@ -163,52 +163,52 @@ def _header(frames: Sequence[Buffer]) -> list[Any]:
 
 
 def read_count(value: object) -> int:
-    """A whole number from 0 to MAX_COUNT − 1."""
+    """Read a whole number from 0 to MAX_COUNT − 1."""
     if type(value) is not int or not 0 <= value < MAX_COUNT:
         raise ProtocolError("not a count")
     return value
 
 
 def read_optional_count(value: object) -> int | None:
-    """A count, or None."""
+    """Read a count, or None."""
     return None if value is None else read_count(value)
 
 
 def read_round(value: object) -> int:
-    """A count, or -1 for none."""
+    """Read a round number: a count, or -1 for none."""
     return -1 if value == -1 else read_count(value)
 
 
 def read_flag(value: object) -> bool:
-    """True or false."""
+    """Read a Boolean."""
     if not isinstance(value, bool):
         raise ProtocolError("neither true nor false")
     return value
 
 
 def read_text(value: object, max_length: int) -> str:
-    """Text of at most so many characters."""
+    """Read text of at most `max_length` characters."""
     if not isinstance(value, str) or len(value) > max_length:
         raise ProtocolError(f"not a text of at most {max_length} characters")
     return value
 
 
 def read_weight(value: object) -> float:
-    """A finite float of at least 0."""
+    """Read a finite float of at least 0."""
     if not isinstance(value, float) or not math.isfinite(value) or value < 0:
         raise ProtocolError("not a finite number of at least zero")
     return value
 
 
 def read_nonce(value: object) -> Nonce:
-    """A pair of incarnation and counter."""
+    """Read a nonce: a pair of incarnation and counter."""
     if not isinstance(value, list) or len(value) != 2:
         raise ProtocolError("not a pair of incarnation and counter")
     return Nonce(read_count(value[0]), read_count(value[1]))
 
 
 def read_version_range(value: object) -> VersionRange:
-    """A pair of the lowest and the highest version."""
+    """Read a version range: a pair of the lowest and the highest version."""
     if not isinstance(value, list) or len(value) != 2:
         raise ProtocolError("not a pair of versions")
     versions = VersionRange(read_count(value[0]), read_count(value[1]))
@@ -218,26 +218,26 @@ def read_version_range(value: object) -> VersionRange:
 
 
 def read_optional_nonce(value: object) -> Nonce | None:
-    """A nonce, or None."""
+    """Read a nonce, or None."""
     return None if value is None else read_nonce(value)
 
 
 def read_link_id(value: object) -> LinkId:
-    """A pair of nonces."""
+    """Read a link id: a pair of nonces."""
     if not isinstance(value, list) or len(value) != 2:
         raise ProtocolError("not a pair of nonces")
     return LinkId(read_nonce(value[0]), read_nonce(value[1]))
 
 
 def read_precision(value: object) -> int:
-    """Bits of a number on the wire: 32 or 64."""
+    """Read the precision of a message's arrays: 32 or 64 bits."""
     if type(value) is not int or value not in WIRE_TYPES:
         raise ProtocolError("neither 32 nor 64")
     return value
 
 
 def read_array(frame: Buffer, wire_type: str) -> WireArray:
-    """The finite numbers in a frame, without a copy."""
+    """View a frame as an array of finite numbers, without a copy."""
     if len(frame) % np.dtype(wire_type).itemsize:
         raise ProtocolError(f"{len(frame)} bytes are not a whole number of {np.dtype(wire_type).name}")
     array: WireArray = np.frombuffer(frame, dtype=wire_type)

@@ -1,4 +1,4 @@
-"""Effects: what an agent wants done, named by imperatives.
+"""Effects: the outputs of a state machine, named by imperatives; the shell performs them.
 
 The shell performs those of the first group; the others stay among the machines of one node.
 """
@@ -14,7 +14,7 @@ from p2pnet.protocol.core.types import Array, FeatureStatistics, Message, PeerId
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the message, or lose it where the peer is not connected."""
+    """Send a message to a peer; the message is lost where the peer is not connected."""
 
     peer: PeerId
     message: Message
@@ -22,7 +22,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Keep connecting to the peer until HangUp, at each of the addresses in turn."""
+    """Keep trying to connect to the peer until HangUp, at each of the addresses in turn."""
 
     peer: PeerId
     addresses: tuple[str, ...]
@@ -30,21 +30,21 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Dial no more and end the connection, if there is one; what has been sent still leaves."""
+    """Stop dialing the peer and close its connection; messages sent before still leave."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Make what is to be trained, by the network's feature statistics where there are any."""
+    """Build the training problem, scaled by the network's feature statistics where there are any."""
 
     statistics: FeatureStatistics | None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Compute the local gradient at the parameters with which the round begins."""
+    """Compute n_k ∇f_k(w), the gradient of the summed local loss, at the round's first parameters w."""
 
     round: int
     params: Array = field(repr=False)
@@ -54,30 +54,30 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class RunLocalStep:
-    """Compute the local step from these parameters along this direction."""
+    """Compute a local step: solve the surrogate problem at these parameters with this tracked gradient."""
 
     round: int
     params: Array = field(repr=False)
     direction: Array = field(repr=False)
     mean_samples: float
     neighbor_proximal_weight: float
-    """The largest that a neighbor announced since the last local step; 0 where none did."""
+    """The largest proximal weight that a neighbor announced since the last local step; 0 without any."""
     is_complete: bool
     """Whether every neighbor was there in each round since the last local step, and no link opened or closed."""
     network_size: float = 1.0
-    """The estimated number of agents, where it is asked for."""
+    """The estimated number of agents, where the estimate is configured; else 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutLocalStepShort:
-    """Have the local step that is being computed end with what it has: neighbors wait for it."""
+    """Stop the solver of the running local step at its present iterate, since neighbors wait for the step."""
 
     round: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Training has ended with these parameters; the agent goes on serving its neighbors until Close."""
+    """Save the result: training has ended with these parameters; the agent serves its neighbors until Close."""
 
     round: int
     params: Array = field(repr=False)
@@ -86,12 +86,12 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Nothing is left to be done."""
+    """End the agent: no work and no obligation to a neighbor is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell people; no decision depends on it."""
+    """Report a notice to people; no decision depends on it."""
 
     notice: Notice
 
@@ -99,7 +99,7 @@ class Notify:
 Effect: TypeAlias = (
     Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
 )
-"""What a shell performs."""
+"""The effects that a shell performs."""
 
 
 # Between the machines of one node.
@@ -107,7 +107,7 @@ Effect: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Dismiss:
-    """End the connection with a peer that has gone or gone wrong; the peer is dialed again after a while only."""
+    """Disconnect a peer that has left or broken the protocol, and redial it after a backoff only."""
 
     peer: PeerId
     reason: str
@@ -115,26 +115,26 @@ class Dismiss:
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """End the connection since one side has refused a link; the peer is dialed again after a while only."""
+    """Disconnect a peer because one side has refused a link, and redial it after a backoff only."""
 
     peer: PeerId
     name: str
     reason: str
     is_ours: bool
-    """Whether it is this agent that refuses."""
+    """Whether this agent refused, and not the peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLink:
-    """The peer is a neighbor from now on: exchange shares with it."""
+    """Add the peer to the neighbors, and exchange shares with it."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class CloseLink:
-    """The peer is a neighbor no longer."""
+    """Remove the peer from the neighbors."""
 
     peer: PeerId
     is_gone: bool
-    """Whether the peer counts as dead or has left, rather than having been let go."""
+    """Whether the peer is dead or has left; false where it was only dropped from the active view."""

@@ -1,4 +1,4 @@
-"""Events: what happens to an agent, named by past participles.
+"""Events: the inputs of a state machine, named by past participles.
 
 The shell hands in those of the first group; the machines of one node hand the others to each other.
 """
@@ -27,21 +27,21 @@ class DialProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerConnected:
-    """From now on messages to the peer can be sent, whichever side dialed."""
+    """A connection with the peer is open, whichever side dialed; messages can be sent."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDisconnected:
-    """The connection has closed; what was under way in either direction may be lost."""
+    """The connection with the peer has closed; messages in flight in either direction may be lost."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """One attempt of those that a Dial asked for has failed; the next follows by itself until HangUp."""
+    """One dial attempt has failed; the transport retries by itself until HangUp."""
 
     peer: PeerId
     address: str
@@ -50,7 +50,7 @@ class DialFailed:
 
 @dataclass(frozen=True, slots=True)
 class PeerFound:
-    """An allowed peer has announced on the local network where it listens."""
+    """An allowed peer has announced its addresses on the local network (mDNS)."""
 
     peer: PeerId
     addresses: tuple[str, ...]
@@ -58,7 +58,7 @@ class PeerFound:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Generic[MessageT_co]):
-    """A well-formed message of a connected peer."""
+    """A connected peer has sent a well-formed message."""
 
     peer: PeerId
     message: MessageT_co
@@ -66,7 +66,7 @@ class MessageReceived(Generic[MessageT_co]):
 
 @dataclass(frozen=True, slots=True)
 class ForeignVersionReceived:
-    """A peer speaks another version of the protocol, of which nothing but the version can be read."""
+    """A peer has sent a message of a protocol version that this program does not speak."""
 
     peer: PeerId
     version: int
@@ -74,7 +74,7 @@ class ForeignVersionReceived:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Answers Prepare: the fingerprint of what the agent trains, field by field, and its first parameters."""
+    """The result of Prepare: the fingerprint of the training problem, field by field, and the initial parameters."""
 
     fingerprint: Mapping[str, str]
     params: Array = field(repr=False)
@@ -82,7 +82,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Answers Evaluate: the gradient of the sum of the losses over the agent's samples, and their number."""
+    """The result of Evaluate: n_k ∇f_k(w), the gradient of the summed local loss, and the number of samples n_k."""
 
     round: int
     gradient_sum: Array = field(repr=False)
@@ -91,7 +91,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class LocalStepDone:
-    """Answers RunLocalStep: the parameters to propose, the residual of the present ones, the proximal weight used."""
+    """The result of RunLocalStep: the proposal z, the residual of the present parameters, and the proximal weight τ."""
 
     round: int
     params: Array = field(repr=False)
@@ -101,17 +101,17 @@ class LocalStepDone:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineReached:
-    """The time that `next_deadline` named has come."""
+    """The time of `next_deadline` has come."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveRequested:
-    """The agent is asked to take leave of the network for good, and its data with it."""
+    """A leave for good was requested: the agent and its data leave the network."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwayRequested:
-    """The agent is asked to go, and will be back: its neighbors are to expect it."""
+    """A temporary leave was requested: the neighbors are to expect the agent back."""
 
 
 # Between the machines of one node.
@@ -119,21 +119,21 @@ class AwayRequested:
 
 @dataclass(frozen=True, slots=True)
 class PeerParted:
-    """The peer is a neighbor no longer, and is not waited for; it may become one again."""
+    """The peer was removed from the neighbors and is not awaited; it may be added again."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class PeerHeard:
-    """A message of the session, such as a share, has come from the peer: the peer is alive."""
+    """A session message, such as a share, has come from the peer: evidence that the peer is alive."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class PeerPutOff:
-    """The session has nothing to do with the peer for now: it is to be dialed again at `until`, not before."""
+    """The session has put the peer off: the peer is not to be dialed before the time `until`."""
 
     peer: PeerId
     until: float
@@ -141,13 +141,13 @@ class PeerPutOff:
 
 @dataclass(frozen=True, slots=True)
 class NeighborRejected:
-    """The session will have nothing to do with this member for a while."""
+    """The session has rejected this member as a neighbor for a while."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class GuestsChanged:
-    """The number of neighbors that are no members, since they do not gossip."""
+    """The number of guests has changed: neighbors that do not gossip, and so are no members."""
 
     n_guests: int

@@ -1,4 +1,4 @@
-"""The form of every machine."""
+"""The interface of a sans-I/O state machine: event and time in, effects out."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ EffectT_co = TypeVar("EffectT_co", covariant=True)
 
 
 class Machine(ABC, Generic[EventT_contra, EffectT_co]):
-    """Decides what is to be done about events; effects are performed by its driver, in order."""
+    """A state machine: maps events and the time to effects, which the driver performs in order."""
 
     @abstractmethod
     def start(self, now: float) -> list[EffectT_co]:
-        """What is to be done before anything has happened."""
+        """Return the effects to be performed before the first event."""
 
     @abstractmethod
     def handle(self, event: EventT_contra, now: float) -> list[EffectT_co]:
-        """What is to be done about the event.
+        """Handle one event, and return its effects.
 
         Raises ProtocolError for a message that cannot be meant for this agent; the state is then as before.
         """
 
     @abstractmethod
     def next_deadline(self) -> float | None:
-        """When `DeadlineReached` is to be handed in, if nothing happens before."""
+        """The time at which `DeadlineReached` is due if no event comes before; None for never."""

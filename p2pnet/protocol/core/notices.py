@@ -1,4 +1,4 @@
-"""Notices: what people may want to know, as fields; the text is made at the edge (`p2pnet.agent.notice_text`).
+"""Notices: reports to people as typed fields; `p2pnet.agent.notice_text` turns them into text.
 
 No decision depends on a notice.
 """
@@ -22,20 +22,20 @@ class CloseReason(StrEnum):
     DISCONNECTED = "its connection closed"
     AWAY = "it is away for a while"
     LEFT = "it left"
-    OUT_OF_RANGE = "its numbers are beyond all measure"
+    OUT_OF_RANGE = "its numbers are out of range"
     REFUSED = "it refused"
     NO_NEIGHBOR = "it is a neighbor no longer"
     WE_GO = "we go"
 
 
 class MemberChange(StrEnum):
-    """What a record has changed in the table of members."""
+    """The change that a record has made to the table of members."""
 
     JOINED = "joined"
     RENEWED = "has a new address or incarnation"
     REFUTED = "is alive after all"
     SUSPECTED = "is suspected"
-    CONFIRMED = "is suspected by another one"
+    CONFIRMED = "is suspected by another member"
     DIED = "died"
     LEFT = "left"
 
@@ -53,7 +53,7 @@ class LinkClosed:
 
 @dataclass(frozen=True, slots=True)
 class NeighborLate:
-    """A round went on without the share of a neighbor, which is not awaited until it keeps up again."""
+    """A round was mixed without a neighbor's share; the neighbor is not awaited until it keeps up again."""
 
     name: str
     waited_s: float
@@ -61,14 +61,14 @@ class NeighborLate:
 
 @dataclass(frozen=True, slots=True)
 class NoNeighborAnswered:
-    """No link has opened in the time that the start may take; the agent goes on waiting."""
+    """No link has opened within the start timeout; the agent goes on waiting."""
 
     waited_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class NoNeighborLeft:
-    """From now on the agent learns from its own samples alone."""
+    """The last neighbor has gone; the agent trains on its own samples alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class EndHeldUp:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProlonged:
-    """Training has ended; the agent stays since these neighbors may come back and have to be told."""
+    """Training has ended; the agent keeps serving, since these neighbors may come back and need the last round."""
 
     names: tuple[str, ...]
 
@@ -102,14 +102,14 @@ class StatisticsFound:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsUnsettled:
-    """The averaging was not stationary after its last round; training begins with what there is."""
+    """The feature statistics had not converged after the last round; training uses the present estimate."""
 
     n_rounds: int
 
 
 @dataclass(frozen=True, slots=True)
 class MessageDropped:
-    """A message of the peer breaks the protocol."""
+    """A message of the peer broke the protocol and was dropped."""
 
     peer: PeerId
     reason: str
@@ -123,19 +123,19 @@ class PeerDismissed:
 
 @dataclass(frozen=True, slots=True)
 class LinkRefused:
-    """One side has refused a link for this reason; the peer is dialed again after a while."""
+    """One side has refused a link for this reason; the peer is redialed after a backoff."""
 
     peer: PeerId
     name: str
     reason: str
     is_ours: bool
-    """Whether it is this agent that refuses."""
+    """Whether this agent refused, and not the peer."""
     is_news: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignVersion:
-    """The peer speaks another version of the protocol."""
+    """The peer speaks a protocol version that this program does not."""
 
     peer: PeerId
     version: int
@@ -144,7 +144,7 @@ class ForeignVersion:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRefused:
-    """The peer was turned away, since there are as many neighbors as may be."""
+    """The peer was refused, since the limit on neighbors is reached."""
 
     peer: PeerId
     max_neighbors: int
@@ -190,7 +190,7 @@ PlainNotice: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class InStatistics:
-    """The notice comes from the rounds that average the feature statistics, not from training."""
+    """A notice of the statistics stage, not of training."""
 
     notice: PlainNotice
 

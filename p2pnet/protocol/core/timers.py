@@ -1,4 +1,4 @@
-"""Timers that adapt to what has been seen."""
+"""Timers that adapt to observed delays (as TCP's retransmission timer does, RFC 6298)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_RESEND_INTERVAL_S = 8.0
 
 @final
 class AdaptiveTimeout:
-    """How long to wait for others: smoothed wait + 4 × its smoothed deviation, between floor and ceiling.
+    """An adaptive timeout: smoothed delay + 4 × its smoothed deviation, between floor and ceiling.
 
     The estimator of RFC 6298 (retransmission timers), section 2.
     """
@@ -22,7 +22,7 @@ class AdaptiveTimeout:
         self._deviation_s = 0.0
         self._n_observed = 0
         self.timeout_s = self._bounded(first_s)
-        """The ceiling holds in any case; the first wait is taken until `n_first` have been observed."""
+        """At most the ceiling; the initial timeout until `n_first` delays have been observed."""
 
     def observe(self, waited_s: float) -> None:
         self._n_observed += 1
@@ -39,13 +39,12 @@ class AdaptiveTimeout:
 
 
 MAX_BACK_OFF = 4
-"""How many times the usual wait an agent waits at most before it sends a share again."""
+"""The largest backoff before a share is resent, in multiples of the adaptive timeout."""
 
 
 @final
 class ResendTimer:
-    """When unconfirmed shares of a link are to be sent again: after the usual time of an acknowledgement, then after
-    twice that time, and so on; and how many are on their way meanwhile.
+    """Schedules the resending of unacknowledged shares with exponential backoff, and counts the shares in flight.
 
     As in RFC 6298, section 3, an acknowledgement counts as an observation only where nothing was sent twice. Where
     something was, the next wait is still half as long as the last.
@@ -54,19 +53,19 @@ class ResendTimer:
     def __init__(self, floor_s: float, first_s: float) -> None:
         self._timeout = AdaptiveTimeout(floor_s, MAX_RESEND_INTERVAL_S, first_s)
         self._in_flight: list[tuple[int, float]] = []
-        """Sequence number and time of each transmission that is not yet confirmed"""
+        """Sequence number and time of each unacknowledged transmission."""
         self._back_off = 1
         self.due_at: float | None = None
 
     def sent(self, sequence: int, now: float) -> None:
-        """A share has gone out, for the first time or again."""
+        """Record that a share was sent, for the first time or again."""
         if self._in_flight and self._in_flight[-1][0] == sequence:
             self._back_off = min(2 * self._back_off, MAX_BACK_OFF)
         self._in_flight.append((sequence, now))
         self.due_at = now + self._patience_s
 
     def acknowledged(self, sequence: int, is_settled: bool, now: float) -> None:
-        """Shares up to `sequence` are confirmed; `is_settled` when nothing is left to confirm."""
+        """Record that shares up to `sequence` are acknowledged; `is_settled` where none is left unacknowledged."""
         times = dict(self._in_flight)
         is_clear = len(times) == len(self._in_flight)
         if is_clear and sequence in times:
@@ -77,12 +76,12 @@ class ResendTimer:
             self.due_at = None
 
     def n_in_flight(self, now: float) -> int:
-        """Shares neither confirmed nor sent so long ago that they are given up."""
+        """The number of shares in flight: neither acknowledged nor given up for lost."""
         timeout_s = self._timeout.timeout_s
         return len({sequence for sequence, time in self._in_flight if now < time + timeout_s})
 
     def hurry(self, now: float) -> None:
-        """Send again at once what is still unconfirmed: the way to the neighbor is open again."""
+        """Resend unacknowledged shares at once, since the connection is open again."""
         if self.due_at is not None:
             self._back_off = 1
             self.due_at = now

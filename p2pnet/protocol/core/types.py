@@ -1,4 +1,4 @@
-"""Types that all machines share."""
+"""Types shared by all state machines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 T = TypeVar("T")
 
 PeerId: TypeAlias = str
-"""Names a peer for good: its public key on real networks."""
+"""The permanent id of a peer: its public key on real networks."""
 
 Array: TypeAlias = NDArray[np.float64]
 WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
@@ -21,20 +21,20 @@ Frames: TypeAlias = list[Buffer]
 
 
 class Nonce(NamedTuple):
-    """One side's half of a link id. Later incarnations, then later counters, are newer."""
+    """One side's half of a link id, ordered by incarnation, then by counter."""
 
     incarnation: int
     counter: int
 
 
 class LinkId(NamedTuple):
-    """Names one life of one link, as seen from one side."""
+    """The id of one opening of a link, as seen from one side: own nonce, then the peer's."""
 
     mine: Nonce
     theirs: Nonce
 
     def mirrored(self) -> LinkId:
-        """The same link, as the other side names it."""
+        """The id of the same link as seen from the other side."""
         return LinkId(self.theirs, self.mine)
 
     def is_mirrored(self, other: LinkId) -> bool:
@@ -43,13 +43,13 @@ class LinkId(NamedTuple):
 
 
 class VersionRange(NamedTuple):
-    """The versions of the protocol that an agent speaks."""
+    """The range of protocol versions that an agent speaks."""
 
     lowest: int
     highest: int
 
     def common(self, other: VersionRange) -> int | None:
-        """The latest version that both speak; None where there is none."""
+        """The latest version in both ranges; None where the ranges do not overlap."""
         version = min(self.highest, other.highest)
         return version if version >= max(self.lowest, other.lowest) else None
 
@@ -58,37 +58,37 @@ class VersionRange(NamedTuple):
 
 
 class Message:
-    """Base of everything that one agent says to another."""
+    """Base of all messages between agents."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureStatistics(Message):
-    """Mean and variance of each column over the training samples of all agents, and all labels.
+    """Mean and variance of each feature column over the training samples of all agents, and the set of labels.
 
     Columns are the features, then the targets of a regression. The message by which an agent past the statistics stage
-    hands the result to one that is still in it.
+    hands the result to an agent that is still in it.
     """
 
     survey: str
-    """Names the run of averaging that the numbers come from."""
+    """The id of the averaging run that the numbers come from."""
     labels: tuple[str, ...]
     mean: Array = field(repr=False)
     variance: Array = field(repr=False)
 
 
 class Randomness(Protocol):
-    """The source of chance of a machine's decisions; a random.Random is one."""
+    """The random source of a machine's decisions; random.Random implements it."""
 
     def random(self) -> float:
-        """A number in [0, 1)."""
+        """A uniform number in [0, 1)."""
         ...
 
     def uniform(self, a: float, b: float) -> float:
-        """A number between two."""
+        """A uniform number between two bounds."""
         ...
 
     def sample(self, population: Sequence[T], k: int) -> list[T]:
-        """`k` different items of the population."""
+        """Draw `k` different items of the population."""
         ...

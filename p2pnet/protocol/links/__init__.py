@@ -1,1 +1,1 @@
-"""Conserving links, the tracker that is computed from them, and the account of what was conserved."""
+"""Conserving links, gradient tracking over them, and the audit of conservation."""

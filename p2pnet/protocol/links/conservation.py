@@ -1,4 +1,4 @@
-"""Whether anything was lost: the books of all agents held against each other."""
+"""The conservation audit: compares the ledgers of all agents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2pnet.protocol.core.types import Array, LinkId, PeerId
 
 @dataclass(frozen=True, slots=True)
 class LinkLedger:
-    """One end of one link."""
+    """The mass that one end of a link has sent and received in all."""
 
     peer: PeerId
     link_id: LinkId
@@ -22,7 +22,7 @@ class LinkLedger:
 
 @dataclass(frozen=True, slots=True)
 class AgentLedger:
-    """What one agent owns, holds, and has moved over its links; all vectors are (n_params + 2,)."""
+    """One agent's own vector x, the mass y present, and its link ledgers; all vectors are (n_params + 2,)."""
 
     agent: PeerId
     own: Array = field(repr=False)
@@ -32,16 +32,16 @@ class AgentLedger:
     links: tuple[LinkLedger, ...] = field(repr=False)
 
 
-def conservation_error(books: Sequence[AgentLedger]) -> float:
-    """(‖Σ_k y_k − Σ_k x_k‖ + Σ_links ‖sent − received at the other end‖) / Σ_k ‖x_k‖
+def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
+    """The relative conservation error (‖Σ_k y_k − Σ_k x_k‖ + Σ_links ‖sent − received at the other end‖) / Σ_k ‖x_k‖.
 
-    for agents that have nothing under way between them. Nothing less than both terms will do: a total applied wrongly
-    shows at the link's two ends, a tracker not computed from its books shows in the sum. A link that only one end
-    still has counts in full: its other end has died or has closed it, and this one should have too.
+    It holds for agents that have no share in flight between them. Both terms are needed: a total applied wrongly shows
+    at the link's two ends, a tracker not computed from its ledger shows in the sum. A link that only one end still has
+    counts in full: its other end has died or has closed it, and this one should have too.
     """
-    ends = {(book.agent, link.peer, link.link_id): link for book in books for link in book.links}
-    size = sum(float(np.linalg.norm(book.own)) for book in books)
-    error = float(np.linalg.norm(sum(book.mass - book.own for book in books)))
+    ends = {(ledger.agent, link.peer, link.link_id): link for ledger in ledgers for link in ledger.links}
+    size = sum(float(np.linalg.norm(ledger.own)) for ledger in ledgers)
+    error = float(np.linalg.norm(sum(ledger.mass - ledger.own for ledger in ledgers)))
     for (agent, peer, link_id), link in ends.items():
         other = ends.get((peer, agent, link_id.mirrored()))
         if other is None:

@@ -1,15 +1,15 @@
-"""Conserving links: mass moves between two agents, and none of it is ever lost.
+"""Conserving links: transfer of mass between two agents as running totals, so that none is lost or counted twice.
 
 Each end of a link keeps the total it `sent` to the other and the total it `received` from it. A share carries the
-running total, never a difference, so that a lost one is made good by the next, and a repeated or late one changes
-nothing. Closing a link at both ends makes it as if it had never been.
+running total, never a difference, so that the next share makes a lost share good, and a repeated or late share changes
+nothing. Closing a link at both ends undoes all its transfers.
 
 Though nothing is lost with it, a share that the next one has overtaken is worth waiting for: rounds mixed of their own
 shares are those of NEXT. It is *missing* until it comes, or its round is mixed without it.
 
-Where shares are rounded on the wire, the books are kept on what the other end will read: what is rounded away stays
-with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
-share which the receiver has acknowledged, the *base*.
+Where shares are rounded on the wire, the ledger is kept on what the other end will read: what is rounded away stays
+with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a share
+which the receiver has acknowledged, the *base*.
 """
 
 from __future__ import annotations
@@ -25,34 +25,35 @@ from p2pnet.protocol.core.types import Array, LinkId, WireArray
 from p2pnet.protocol.messages.training import Share
 
 MAX_IN_FLIGHT = 2
-"""Shares of a link that may be under way, neither confirmed nor given up for lost: a slow peer never makes a queue of
-stale models."""
+"""The most shares of a link in flight, neither acknowledged nor given up for lost, so that no queue of stale models
+forms.
+"""
 
 MAX_UNACKNOWLEDGED = 6
-"""Shares that may be unconfirmed at all, the lost ones with them; then the last ones are repeated."""
+"""The most unacknowledged shares of a link, lost ones included; beyond it the last two are resent."""
 
 ACKNOWLEDGEMENT_DELAY_S = 0.05
-"""How long an acknowledgement waits for a share that takes it along: shorter than anybody waits to send again."""
+"""How long an acknowledgement waits to be carried by a share: less than the shortest resend timeout."""
 
 MAX_UNRETURNED = 3
-"""Shares with mass that a neighbor is given in a row before one of its own comes."""
+"""The most shares with mass sent to a neighbor in a row before a share of the neighbor comes."""
 
 MAX_WAITING = 4
-"""Shares of a link kept for later rounds; an honest neighbor can be no further ahead than its window."""
+"""The most received shares kept for later rounds; an honest neighbor is no further ahead than its window."""
 
 MAX_BASES = 8
-"""Totals of received shares kept as possible bases; an honest neighbor needs no more than its window and one."""
+"""The most totals kept as possible bases; an honest neighbor needs no more than its window and one."""
 
 
 @final
 class Link:
-    """One end's books of one link."""
+    """One end of a conserving link: its ledger, its send window, and its received shares."""
 
     def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer) -> None:
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
-        # Nothing yet, which takes no memory: books are replaced, never written into.
+        # A broadcast zero takes no memory: ledger arrays are replaced, never written into.
         self.sent: Array = np.broadcast_to(np.zeros(1), size)
         self.received: Array = self.sent
         self.sequence = 0
@@ -61,23 +62,23 @@ class Link:
         self.missing: int | None = None
         """The sequence number before the newest received, where that share has not come and is still of use."""
         self.n_unreturned = 0
-        """Shares given since the last that came."""
+        """Shares sent since a share last came."""
         self.newest_round = -1
-        """The latest round that a share has come from."""
+        """The latest round of a received share."""
         self._unconfirmed: list[Share] = []
-        """Of the last two shares sent those not confirmed, for sending again byte for byte."""
+        """The unacknowledged among the last two shares sent, to be resent byte for byte."""
         self.latest: Share | None = None
         """The last share applied."""
         self.mass_flow: Array | None = None
-        """The mass given in the last round, None where it was not a whole one."""
+        """The mass flow of the last round, s⁻; None where the link was not complete in that round."""
         self.params_flow: Array | None = None
-        """What the neighbor's parameters moved ours by in the last round, likewise."""
+        """The parameter flow of the last round, d⁻; None likewise."""
         self._told = 0
-        """The last sequence number acknowledged to the other end."""
+        """The last sequence number that was acknowledged to the other end."""
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
         self._waiting: list[tuple[Share, Array]] = []
-        """Shares that came and are not yet applied, oldest first, each with its whole total."""
+        """Received shares that are not yet applied, oldest first, each with its whole total."""
         self._sent_by: dict[int, Array] = {0: self.sent}
         self._received_by: dict[int, Array] = {0: self.received}
 
@@ -89,11 +90,11 @@ class Link:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the other end has confirmed everything sent."""
+        """Whether the other end has acknowledged all shares."""
         return self.acknowledged == self.sequence
 
     def give(self, mass: Array) -> tuple[int, WireArray]:
-        """Enter `mass` as sent under the next sequence number; the base and the total to be put in the share."""
+        """Add `mass` to the total sent, and return base and total of the next share."""
         self.sequence += 1
         self.n_unreturned += 1
         if self.precision == 64:
@@ -106,13 +107,13 @@ class Link:
         return self.acknowledged, relative
 
     def keep(self, share: Share, now: float) -> None:
-        """Note that this share goes out now, and keep it until it is confirmed."""
+        """Record that the share is sent now, and keep it for resending until it is acknowledged."""
         self._unconfirmed = [*self._unconfirmed[-1:], share]
         self.timer.sent(share.sequence, now)
 
     def acknowledge(self, sequence: int, missing: int | None, now: float) -> list[Share]:
-        """Take the shares up to `sequence` for confirmed, but for a missing one, which is returned where that is news:
-        it is to be sent again at once.
+        """Record the acknowledgement of all shares up to `sequence` except `missing`; return the missing share if it is
+        to be resent at once.
         """
         if not self.acknowledged <= sequence <= self.sequence:
             return []
@@ -125,7 +126,7 @@ class Link:
         return [share for share in self._unconfirmed if is_news and share.sequence == missing]
 
     def resend(self, now: float) -> list[Share]:
-        """The unconfirmed shares, if it is time to send them again."""
+        """The unacknowledged shares if their resend timer has run out, else none."""
         if not self._unconfirmed or self.timer.due_at is None or now < self.timer.due_at:
             return []
         self.timer.sent(self._unconfirmed[-1].sequence, now)
@@ -134,8 +135,8 @@ class Link:
     # Receiving.
 
     def accept(self, share: Share, round_: float, now: float) -> bool:
-        """Keep a share until its round is mixed; False for one that came before, or too late. `round_` is the round to
-        be mixed next: of earlier ones nothing is missing any more.
+        """Queue a received share until its round is mixed; False for a repeated share, or one that comes too late.
+        `round_` is the round to be mixed next: shares of earlier rounds no longer count as missing.
         """
         is_overtaken = share.sequence == self.missing
         if share.sequence <= self.newest_received and not is_overtaken:
@@ -184,7 +185,7 @@ class Link:
             self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
 
     def has_come(self, round_: int) -> bool:
-        """Whether the share of a round is here; or a later one and nothing is missing before it."""
+        """Whether the share of a round has come, or a later share with no share missing before it."""
         if self.newest_round < round_:
             return False
         if self.missing is None or (self.latest is not None and self.latest.round >= round_):
@@ -193,15 +194,15 @@ class Link:
 
     @property
     def has_news(self) -> bool:
-        """Whether a share has come that is not yet applied."""
+        """Whether a received share is not yet applied."""
         return bool(self._waiting)
 
     def has_all(self, sequence: int) -> bool:
-        """Whether all shares up to this one have come that are still of use."""
+        """Whether no share up to this sequence number is missing."""
         return self.newest_received >= sequence and self.missing is None
 
     def imbalance(self) -> float:
-        """‖received − sent‖ with the newest share that has come: the mass that the link has moved in all."""
+        """‖received − sent‖ with the newest received share: the net mass that the link has moved."""
         received = self._waiting[-1][1] if self._waiting else self.received
         return norm(received - self.sent)
 
@@ -210,15 +211,15 @@ class Link:
         return self._told < self.newest_received
 
     def tell_received(self) -> int:
-        """The sequence number to acknowledge, in a message that goes out now."""
+        """The sequence number to acknowledge in a message sent now; clears the acknowledgement owed."""
         self._told = self.newest_received
         self.acknowledgement_due_at = None
         return self._told
 
     def apply(self, round_: int) -> bool:
-        """Enter the shares of rounds up to `round_` as received; whether there were any.
+        """Add the queued shares of rounds up to `round_` to the total received; return whether there were any.
 
-        If none of them is of that very round, the later ones stand in for it: the round's own share is lost or late.
+        Where no share is of `round_` itself, later shares stand in for the lost or late share.
         """
         due = [(share, total) for share, total in self._waiting if share.round <= round_]
         if not due or due[-1][0].round < round_:
@@ -233,6 +234,6 @@ class Link:
 
 
 def norm(vector: WireArray) -> float:
-    """‖v‖, infinite where its square is too large to be told."""
+    """The Euclidean norm ‖v‖; infinite where its square overflows."""
     # Unlike the other products, vdot overflows without a warning.
     return math.sqrt(np.vdot(vector, vector))

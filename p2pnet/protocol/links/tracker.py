@@ -1,7 +1,7 @@
-"""The network average that agents track over conserving links.
+"""Gradient tracking over conserving links: each agent estimates the network's mean gradient.
 
 Each agent k owns a vector x_k = (n_k ∇mean_k, n_k, 1): its gradient sum, its number of samples, and the weight of one
-agent. The tracker is computed from the books of its links, never accumulated:
+agent. The tracker is computed from the ledgers of its links, never accumulated:
 
     y_k = x_k + Σ_links (received − sent)
 
@@ -22,12 +22,12 @@ from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.link import Link, norm
 
 N_SIGNS = 128
-"""Estimates the number of agents to an eighth or so."""
+"""The number m of random signs: the relative error of the estimated network size is about √(2/m) = 1/8."""
 
 
 @final
 class Tracker:
-    """The running estimate of the network's mean gradient and mean number of samples."""
+    """The tracked estimate of the network's mean gradient sum, mean signs and mean number of samples."""
 
     def __init__(self, n_params: int, signs: Array | None = None) -> None:
         self._n_params = n_params
@@ -35,11 +35,11 @@ class Tracker:
         self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
         self.largest_own = 0.0
-        """The largest norm that the own vector has ever had."""
+        """The largest norm ‖x‖ so far."""
 
     @property
     def own(self) -> Array:
-        """x, (n_params + number of signs + 2,): the agent's own term of the network's sum."""
+        """x, (n_params + number of signs + 2,): the agent's own term in the tracked sum."""
         return self._own
 
     def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
@@ -58,7 +58,7 @@ class Tracker:
         return mass
 
     def update(self, links: Iterable[Link]) -> None:
-        """Renew the estimate from the mass y present, whose last entry is the weight p:
+        """Recompute the estimate ŷ from the mass y present, whose last entry is the weight p:
 
             ŷ = y / p  where p ≥ 1,  else  y + (1 − p) ŷ_previous.
 
@@ -72,7 +72,7 @@ class Tracker:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no estimate yet."""
+        """Whether no estimate has been computed yet."""
         return self._estimate is None
 
     @property
@@ -95,15 +95,15 @@ class Tracker:
     def network_size(self) -> float:
         """N̂ = m / ‖mean of the agents' m signs‖², 1 without signs: the mean of N independent signs has variance 1/N.
 
-        Its relative error is about √(2/m). It follows whoever comes and goes, for a closed link takes along what it
-        has brought.
+        Its relative error is about √(2/m). The estimate follows agents that join and leave, since closing a link undoes
+        its transfers.
         """
         mean = self.estimate[self._n_params : -1]
         return len(mean) / max(float(mean @ mean), 1e-12 * len(mean)) if len(mean) else 1.0
 
 
 def signs_of(peer: str, n_signs: int) -> Array:
-    """The m signs, ±1, of one agent: the bits of a hash of its name."""
+    """The m random signs ±1 of one agent: bits of a hash of its id."""
     digest = hashlib.shake_128(peer.encode()).digest(-(-n_signs // 8))
     bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8))[:n_signs]
     return 2.0 * bits.astype(np.float64) - 1.0

@@ -1,1 +1,1 @@
-"""Members of the network, found and kept by gossip, and the overlay of neighbors among them."""
+"""Membership by gossip, failure detection, and the overlay graph of neighbors."""

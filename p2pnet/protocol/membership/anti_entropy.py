@@ -1,8 +1,8 @@
-"""Neighbors compare what they know, so that nothing that gossip missed stays unknown (anti-entropy).
+"""Anti-entropy: neighbors compare hashes of their tables of members, and repair what gossip missed.
 
-One sends a digest, a hash for each of 64 buckets of members; the other answers with what it knows of the members in
-buckets that differ, as much as it may send. While answers bring news the next digest follows soon; without any, ever
-more seldom. A newcomer learns of the whole network this way, at a pace that nobody feels.
+An agent sends a digest, a hash for each of 64 buckets of members; the neighbor answers with its records of the members
+in differing buckets, as many as its allowance permits. While answers bring news the next digest follows soon; without
+news, intervals double. A new agent learns the whole table this way, at a bounded rate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_RECORDS_BYTES = 2_000
 
 @final
 class AntiEntropy:
-    """One agent's part in it."""
+    """Schedules one agent's digests, and answers the neighbors' digests."""
 
     def __init__(self, members: Members, view: ActiveView, timing: MembershipTiming, rng: Randomness) -> None:
         self._members = members
@@ -33,7 +33,7 @@ class AntiEntropy:
         self._due_at = 0.0
 
     def tick(self, now: float) -> list[Send]:
-        """A digest to one of the neighbors, when it is time."""
+        """Send a digest to a random neighbor, if one is due."""
         neighbors = self._view.connected
         if now < self._due_at or not neighbors:
             return []
@@ -43,7 +43,7 @@ class AntiEntropy:
         return [Send(peer, Digest(self._members.digest()))]
 
     def digest_received(self, peer: PeerId, digest: Digest, max_bytes: float) -> list[Send]:
-        """All that is known of the members in whose buckets the two agents differ, or a part of it."""
+        """Answer a digest with the records of all differing buckets, or with as many as `max_bytes` permits."""
         buckets = differing_buckets(self._members.digest(), digest.hashes)
         room = min(max_bytes, MAX_RECORDS_BYTES)
         chosen: list[Record] = []
@@ -57,7 +57,7 @@ class AntiEntropy:
         return [Send(peer, MemberRecords(tuple(chosen), True))]
 
     def records_received(self, records: MemberRecords, n_news: int, now: float) -> None:
-        """Ask again soon while there is more to learn."""
+        """Shorten the interval to the next digest if the records brought news or were incomplete."""
         if n_news or not records.is_complete:
             self._interval_s = FAST_INTERVAL_S
             self._plan(now)

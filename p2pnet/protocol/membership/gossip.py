@@ -1,4 +1,4 @@
-"""News on its way to everybody: what to tell each neighbor next, and how much may be sent at all."""
+"""Gossip: queues of records for each neighbor, and the allowance of bytes for sending."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from p2pnet.protocol.messages.membership import Record, n_bytes
 
 @final
 class GossipQueue:
-    """For each neighbor the records that it is still to be told: news floods the overlay, once over every link.
+    """The records still to be sent to each neighbor: news floods the overlay, once over every link.
 
-    Links lose nothing while they last, so this reaches everybody that the graph reaches, by no more messages than there
-    are links; with records sent to neighbors drawn at random (SWIM), an agent is missed now and then. What is lost with
-    a connection is found by comparing.
+    Connections lose nothing while they last, so flooding reaches all agents of the connected graph, by no more messages
+    than there are links; with records sent to random neighbors (SWIM), an agent is missed now and then. Anti-entropy
+    repairs what is lost with a connection.
     """
 
     def __init__(self) -> None:
         self._untold: dict[PeerId, dict[PeerId, Record]] = {}
-        """Of each neighbor: the newest record of each member that there is news of, the latest news last."""
+        """For each neighbor, the newest record of each member with news, the latest news last."""
 
     def __len__(self) -> int:
-        """How many tellings are due."""
+        """The number of queued records over all neighbors."""
         return sum(len(records) for records in self._untold.values())
 
     def follow(self, neighbors: Iterable[PeerId]) -> None:
-        """These are the neighbors from now on. A new one is told what is news from now on; the rest it finds itself."""
+        """Set the neighbors. A new neighbor is sent later news only; anti-entropy brings it earlier news."""
         self._untold = {peer: self._untold.get(peer, {}) for peer in neighbors}
 
     def put(self, record: Record, source: PeerId = "") -> None:
-        """News, heard from the source, in place of whatever was to be said of the same member."""
+        """Queue a record for all neighbors but its source, in place of older records of the same member."""
         for peer, records in self._untold.items():
             records.pop(record.peer, None)
             if peer not in (source, record.accuser):
                 records[record.peer] = record
 
     def heard(self, record: Record, source: PeerId) -> None:
-        """The source has told us what we would tell it."""
+        """Drop the queued record for a neighbor that has sent the same or newer news itself."""
         records = self._untold.get(source, {})
         untold = records.get(record.peer)
         if untold is not None and untold.precedence <= record.precedence and untold.accuser == record.accuser:
             del records[record.peer]
 
     def take(self, peer: PeerId, max_bytes: float) -> tuple[Record, ...]:
-        """What to tell a neighbor in one message, of at most `max_bytes` together, the latest news first."""
+        """Take the records for a neighbor's next message from the queue, latest news first, at most `max_bytes`."""
         records = self._untold.get(peer, {})
         taken: list[Record] = []
         room = max_bytes
@@ -72,7 +72,7 @@ class Allowance:
 
     @property
     def n_bytes(self) -> float:
-        """What may be sent now; below zero, nothing until later."""
+        """The bytes that may be sent now; none while below zero."""
         return self._n_bytes
 
     def refill(self, now: float) -> None:

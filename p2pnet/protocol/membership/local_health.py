@@ -1,4 +1,4 @@
-"""How far an agent trusts its own judgement of others."""
+"""The local health multiplier of Lifeguard: a slow agent gives others more time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MAX_SCORE = 7
 class LocalHealthMultiplier:
     """A score of 0 (well) to 7, and 1 + score as the factor by which limits on others are stretched.
 
-    An agent that wakes late or must say that it is alive may itself be what is slow, and others only seem silent to it
-    (Lifeguard, Dadgar et al. 2018, section IV-A).
+    An agent that wakes late or must refute a suspicion may itself be slow, so that others only seem silent (Lifeguard,
+    Dadgar et al. 2018, section IV-A).
     """
 
     def __init__(self) -> None:

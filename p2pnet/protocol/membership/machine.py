@@ -1,12 +1,12 @@
-"""The membership machine: who is there, and who is whose neighbor; one agent's part, without sockets, clock or threads.
+"""The membership machine: sans-I/O gossip, failure detection and choice of neighbors for one agent.
 
-    members.py     what is known of every member: alive, suspect, dead, left
-    gossip.py      news on its way to everybody
-    anti_entropy.py  what gossip missed is found by comparing
-    views.py, overlay.py    the neighbors, and how there come to be enough of them
-    probing.py, health.py   whether they are still there, and whether it is this agent that is slow
+    members.py                  the table of members: alive, suspect, dead, left
+    gossip.py                   news, flooded over the overlay
+    anti_entropy.py             repair of what gossip missed
+    views.py, overlay.py        the active view of neighbors, and how it is filled
+    probing.py, local_health.py failure detection, and this agent's own health
 
-It works by a tick: a few times a second it looks whether anything is due, and sends what news there is.
+The machine works by a tick: a few times a second it checks what is due, and sends queued news.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ MembershipEffect: TypeAlias = OverlayEffect | Notify
 MAX_GOSSIP_BYTES = 800
 MIN_WANTED = 3
 TELL_AGAIN_S = 1.0
-"""How often one is told that others think it is not alive."""
+"""How often a peer is told that it is held suspect or dead."""
 MAX_LATE_TICKS = 4
-"""A tick that comes later than this many is a sign that this agent itself was asleep."""
+"""The delay of a tick, in ticks, from which on this agent itself counts as suspended."""
 
 
 @final
 class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
-    """One agent's side of the membership. Feed it events with the time; perform the effects it returns, in order."""
+    """One agent's membership: table of members, gossip, probing and active view; maps events to effects."""
 
     def __init__(
         self,
@@ -92,10 +92,10 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         timing: MembershipTiming,
         rng: Randomness,
     ) -> None:
-        """`seeds` are keys and addresses of members to begin with; `is_allowed` says of whom news is taken in.
+        """`seeds` maps ids of first members to addresses; records of peers that are not `is_allowed` are ignored.
 
-        Half of `max_neighbors` are sought, but three where so many may be: with fewer the graph can fall into pieces
-        that are all content.
+        The machine seeks half of `max_neighbors`, but at least three where permitted: with fewer the graph can split
+        into components that seek no more.
         """
         self._timing = timing
         self._rng = rng
@@ -108,11 +108,11 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         self._probing = Probing(self.members, self.view, self._overlay, timing)
         self._anti_entropy = AntiEntropy(self.members, self.view, timing, rng)
         self._told_at: dict[PeerId, float] = {}
-        """When those who are not held alive have last been told so."""
+        """When peers held suspect or dead were last told so."""
         self._next_tick: float | None = None
         self._is_closed = False
         self._n_news = 0
-        """Changes of the table so far that anti-entropy counts as news."""
+        """The number of changes of the table that anti-entropy counts as news."""
 
     def start(self, now: float) -> list[MembershipEffect]:
         self._next_tick = now + self._rng.random() * self._timing.tick_s
@@ -120,11 +120,11 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         return self._spend([*self._overlay.tick(now)])
 
     def next_deadline(self) -> float | None:
-        """When `DeadlineReached` is to be handed in; None before the start and after leaving."""
+        """The time at which `DeadlineReached` is due; None before the start and after leaving."""
         return None if self._is_closed else self._next_tick
 
     def handle(self, event: MembershipEvent, now: float) -> list[MembershipEffect]:
-        """What is to be done about the event."""
+        """Handle one event, and return its effects."""
         if self._is_closed:
             return []
         effects: list[MembershipEffect]
@@ -164,7 +164,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
                 self._allowance.spend(len(encode(effect.message)[0]))
         return effects
 
-    # What comes in.
+    # Receiving.
 
     def _message_received(self, peer: PeerId, message: MembershipMessage, now: float) -> list[MembershipEffect]:
         self._probing.heard(peer, now)
@@ -201,14 +201,14 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         return effects + self._tell_of_itself(peer, now)
 
     def _dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[MembershipEffect]:
-        """A member that is no neighbor and cannot be reached is suspected. (Of neighbors, see probing.)"""
+        """Suspect a contact that cannot be reached (neighbors are suspected in `probing.py`)."""
         is_evidence = self._overlay.is_contact(peer) and problem in (DialProblem.REFUSED, DialProblem.TIMED_OUT)
         effects: list[MembershipEffect] = [*self._overlay.dial_failed(peer, problem, now)]
         suspicion = self.members.miss(peer, now) if is_evidence else None
         return effects if suspicion is None else effects + self._learn([suspicion], "", now)
 
     def _learn(self, records: Iterable[Record], source: PeerId, now: float) -> list[MembershipEffect]:
-        """Take in what is said of members; what is new goes on to others."""
+        """Merge records into the table; queue those with news for the neighbors."""
         effects: list[MembershipEffect] = []
         for record in records:
             if record.peer == self.members.me.peer:
@@ -229,7 +229,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         return effects
 
     def _refute(self, record: Record, source: PeerId) -> list[MembershipEffect]:
-        """Say that this agent is alive, to everybody and first to the one it was heard from."""
+        """Refute a record that holds this agent suspect or dead: first to its source, then to all by gossip."""
         if not self.members.refute(record):
             return []
         if record.state in (MemberState.SUSPECT, MemberState.DEAD):
@@ -238,7 +238,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         return [Send(source, Gossip((self.members.me,)))] if source else []
 
     def _tell_of_itself(self, peer: PeerId, now: float) -> list[MembershipEffect]:
-        """Whoever speaks is alive; if others think otherwise, it is told, so that it refutes."""
+        """Send a peer its own record if it is held suspect or dead, so that the peer refutes."""
         member = self.members.find(peer)
         if member is None or member.state is MemberState.ALIVE or now < self._told_at.get(peer, 0.0) + TELL_AGAIN_S:
             return []
@@ -257,7 +257,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
             return self.members.me.name or peer
         return (member.name if member is not None else "") or peer
 
-    # What is due.
+    # Ticks.
 
     def _tick(self, now: float) -> list[MembershipEffect]:
         if self._next_tick is None or now < self._next_tick:
@@ -290,7 +290,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         return effects
 
     def _leave(self) -> list[MembershipEffect]:
-        """Say so to the neighbors, who tell the others."""
+        """Announce the leave to the neighbors, which spread it by gossip."""
         self._is_closed = True
         self.members.me = replace(self.members.me, state=MemberState.LEFT)
         farewell = Record(self.members.me.peer, MemberState.LEFT, self.members.me.incarnation)

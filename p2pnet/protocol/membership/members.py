@@ -1,4 +1,4 @@
-"""The members of the network, as one agent knows them.
+"""The table of members, as one agent knows it.
 
 Whatever is said of a member is a record. Of two records the one with the greater (incarnation, state) holds, alive <
 suspect < dead < left, whichever came first; so all agents that have heard the same hold the same, in whatever order it
@@ -24,14 +24,14 @@ from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.timing import N_CONFIRMATIONS, MembershipTiming, suspicion_timeout_s
 from p2pnet.protocol.messages.membership import BUCKET_BYTES, N_BUCKETS, MemberState, Record
 
-NOBODY: PeerId = ""
-"""The accuser of a member that cannot be reached: anybody would find the same."""
+NO_ACCUSER: PeerId = ""
+"""The accuser of a member that cannot be reached: any agent would find the same."""
 
 
 @final
 @dataclass(slots=True)
 class Member:
-    """One member, as this agent knows it."""
+    """One row of the table: a member's state, incarnation, address and accusers."""
 
     peer: PeerId
     state: MemberState
@@ -39,10 +39,10 @@ class Member:
     address: str
     name: str
     since: float
-    """When it came into its state."""
+    """When the member entered its state."""
     accusers: set[PeerId] = field(default_factory=set)
     refuted_at: float = float("-inf")
-    """When it last said that it is alive after all."""
+    """When the member last refuted."""
 
     @property
     def is_living(self) -> bool:
@@ -53,14 +53,14 @@ class Member:
         if self.state is MemberState.ALIVE:
             return Record(self.peer, self.state, self.incarnation, self.address, self.name)
         if self.state is MemberState.SUSPECT:
-            # Those who do not know the member yet need its address as well.
+            # Agents that do not know the member yet need its address as well.
             return Record(self.peer, self.state, self.incarnation, self.address, self.name, min(self.accusers))
         return Record(self.peer, self.state, self.incarnation)
 
 
 @final
 class Members:
-    """The table of all other members, and this agent's own record."""
+    """The table of all other members, with hashes for anti-entropy, and this agent's own record."""
 
     def __init__(self, me: Record, is_allowed: Callable[[PeerId], bool], timing: MembershipTiming) -> None:
         self.me = me
@@ -71,26 +71,26 @@ class Members:
         self._gone: dict[PeerId, Member] = {}
         self._buckets: list[dict[PeerId, Member]] = [{} for _ in range(N_BUCKETS)]
         self._hashes = [0] * N_BUCKETS
-        """Of each bucket: the hashes of those living in it, combined by exclusive or."""
+        """For each bucket, the exclusive or of the hashes of its living members."""
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
 
     @property
     def n_living(self) -> int:
-        """How many there are, as far as this agent knows, itself included."""
+        """The number of members alive or suspect, this agent included."""
         return 1 + len(self._members) - len(self._gone)
 
     @property
     def states(self) -> Mapping[PeerId, MemberState]:
-        """The state of everybody else."""
+        """The state of all other members."""
         return {member.peer: member.state for member in self}
 
     def find(self, peer: PeerId) -> Member | None:
         return self._members.get(peer)
 
     def merge(self, record: Record, now: float) -> MemberChange | None:
-        """Take in what is said of another member; None where it is no news."""
+        """Merge a record of another member; return the change, None where the record is no news."""
         member = self._members.get(record.peer)
         if member is None:
             return self._enter(record, now)
@@ -114,25 +114,27 @@ class Members:
         return change
 
     def accuse(self, peer: PeerId) -> Record | None:
-        """The record by which this agent suspects a silent neighbor; None for one that does not count as living."""
+        """The record by which this agent suspects a silent neighbor; None where the member is dead or has left."""
         member = self._members.get(peer)
         return None if member is None or not member.is_living else _suspicion(member, self.me.peer)
 
     def miss(self, peer: PeerId, now: float) -> Record | None:
-        """The record by which somebody suspects a member that cannot be reached where it says that it listens.
+        """The record that suspects a member unreachable at its address, without an accuser.
 
-        Many may find the same for the same reason, so it is nobody in particular who accuses. One that has refuted
-        not long ago is alive, and can merely not be reached from everywhere.
+        Many agents may fail for the same reason, so their records count as one accusation. A member that has refuted
+        not long ago is alive, and merely not reachable from all agents: None.
         """
         member = self._members.get(peer)
         is_known = member is not None and now < member.refuted_at + self._timing.forget_s
         return (
-            None if member is None or member.state is not MemberState.ALIVE or is_known else _suspicion(member, NOBODY)
+            None
+            if member is None or member.state is not MemberState.ALIVE or is_known
+            else _suspicion(member, NO_ACCUSER)
         )
 
     def refute(self, record: Record) -> bool:
-        """Take a newer incarnation if the record, of this agent itself, does not hold: it says that it is not alive, or
-        stems from an earlier life.
+        """Raise the own incarnation if a record of this agent is false (not alive, or of an earlier process); return
+        whether it was.
         """
         is_of_old = record.precedence == self.me.precedence and record.address != self.me.address
         if record.precedence <= self.me.precedence and not is_of_old:
@@ -141,9 +143,9 @@ class Members:
         return True
 
     def condemned(self, now: float) -> list[Record]:
-        """The records of those suspects whose time is over: they are dead.
+        """The records that declare suspects dead whose suspicion timeout is over.
 
-        That is for their accusers to say. Others say it only after twice the time: what they have missed may be the
+        Their accusers declare them dead; other agents only after twice the time, since they may have missed a
         refutation.
         """
         return [
@@ -154,36 +156,36 @@ class Members:
 
     def _patience_s(self, member: Member) -> float:
         timeout_s = suspicion_timeout_s(self._timing, self.n_living, len(member.accusers) - 1)
-        return timeout_s if member.accusers & {self.me.peer, NOBODY} else 2 * timeout_s
+        return timeout_s if member.accusers & {self.me.peer, NO_ACCUSER} else 2 * timeout_s
 
     def forget(self, now: float) -> None:
-        """Keep nothing of those that have been gone for long."""
+        """Remove members that have been dead or left for long."""
         while self._gone:
-            member = next(iter(self._gone.values()))  # who has been gone longest
+            member = next(iter(self._gone.values()))  # gone for longest
             if now < member.since + self._timing.forget_s:
                 return
             del self._members[member.peer], self._gone[member.peer], self._buckets[_bucket_of(member.peer)][member.peer]
 
     def grant(self, slept_s: float) -> None:
-        """Time in which this agent slept does not count against suspects."""
+        """Extend all suspicions by the time for which this agent was suspended."""
         for member in self._suspects.values():
             member.since += slept_s
 
-    # What two agents compare.
+    # Anti-entropy.
 
     def digest(self) -> bytes:
-        """For each bucket of members a hash of who is living in it, and how; the agent itself included."""
+        """The hash of each bucket's living members (id, incarnation, state), this agent included."""
         hashes = list(self._hashes)
         hashes[_bucket_of(self.me.peer)] ^= _hash(self.me.peer, self.me.incarnation, self.me.state)
         return b"".join(value.to_bytes(BUCKET_BYTES, "big") for value in hashes)
 
     def in_bucket(self, bucket: int) -> list[Record]:
-        """All that is known of the members in a bucket, the dead as well."""
+        """The records of all members in a bucket, including dead members."""
         records = [member.record for member in self._buckets[bucket].values()]
         return [*records, self.me] if _bucket_of(self.me.peer) == bucket else records
 
     def _enter(self, record: Record, now: float) -> MemberChange | None:
-        # Of those never heard of, it is no use to remember that they are dead: the word would never die out.
+        # Unknown members are not added as dead: such records would circulate for ever.
         if record.state > MemberState.SUSPECT or record.peer == self.me.peer or not self._is_allowed(record.peer):
             return None
         accusers = {record.accuser} if record.state is MemberState.SUSPECT else set()
@@ -202,7 +204,7 @@ class Members:
         return MemberChange.CONFIRMED
 
     def _note(self, member: Member, *, is_added: bool) -> None:
-        """Keep in step what follows from the table: the suspects, the gone, and the hashes of the living."""
+        """Update what is derived from the table: suspects, gone members, and hashes of living members."""
         if member.is_living:
             self._hashes[_bucket_of(member.peer)] ^= _hash(member.peer, member.incarnation, member.state)
         for table, is_in in ((self._suspects, member.state is MemberState.SUSPECT), (self._gone, not member.is_living)):
@@ -226,7 +228,7 @@ def _suspicion(member: Member, accuser: PeerId) -> Record:
 
 
 def differing_buckets(mine: bytes, theirs: bytes) -> list[int]:
-    """The buckets in which two digests differ."""
+    """The numbers of the buckets in which two digests differ."""
     return [
         bucket
         for bucket in range(N_BUCKETS)

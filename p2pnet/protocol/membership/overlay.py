@@ -1,18 +1,18 @@
-"""Who becomes whose neighbor: a small active view, symmetric, that keeps the graph of the living connected.
+"""The overlay: small symmetric active views of neighbors that keep the graph of living members connected.
 
 HyParView (Leitão, Pereira and Rodrigues 2007) keeps two views, and fills the passive one by random walks and shuffles.
-Here everybody knows all members anyway, so the passive view is the table of members itself: a larger and fresher
-choice, from which candidates are drawn uniformly. It is always the one who seeks that dials, so an agent that can only
-dial out finds neighbors like any other, and two such agents are never chosen for each other.
+Here all agents know all members anyway, so the passive view is the table of members itself: a larger and fresher
+choice, from which candidates are drawn uniformly. The agent that seeks a neighbor dials, so an agent that can only dial
+out finds neighbors like any other, and two such agents are never chosen for each other.
 
     A → B   NeighborRequest          A has fewer neighbors than it wants
     B → A   NeighborReply(accepted)  B has room, or A has no neighbor at all and B lets another one go
-    B → C   Disconnect               the one that was let go seeks in its turn
-    A → B   Ping(is_neighbor)        both keep each other in their views; whoever does not says Disconnect
+    B → C   Disconnect               C, which was let go, seeks in its turn
+    A → B   Ping(is_neighbor)        both keep each other in their views; an agent that does not sends Disconnect
 
-Besides, each agent now and then looks up one member that is not its neighbor. One whose neighbors have all died with it
-is found out so; a seed that was not there at first is found; and two halves of a network that was cut come together
-again, for whoever is held dead and answers is asked to be a neighbor.
+Besides, each agent now and then probes a random member that is not its neighbor (random probe). This detects the death
+of members whose neighbors all died too, finds seeds that started late, and rejoins the parts of a network after a
+partition, since a member held dead that answers is asked to be a neighbor.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ from p2pnet.protocol.messages.membership import (
 OverlayEffect: TypeAlias = Send | Dial | HangUp | OpenLink | CloseLink
 
 ASK_AGAIN_S = 1.0
-"""After this a question without an answer is asked again."""
+"""The time after which an unanswered request is repeated."""
 SEED_RETRY_S = 1.0
-"""How soon a seed is dialed again by an agent that has no neighbor."""
+"""The interval at which an agent without neighbors redials a seed."""
 REJECTED_S = 600.0
-"""How long one is left alone with which there is nothing to train."""
+"""How long a member that trains something else is not asked again."""
 N_DECLINED_BEFORE_URGENT = 2
 MIN_HINTS = 2
 MAX_HINTS = 8
-"""How many other members one is told of that is turned away, as much as there is to spend."""
+"""The most other candidates named to a member that is declined, as far as the allowance permits."""
 HINT_BYTES = 100
 
 
 @final
 class Overlay:
-    """The active view of one agent, and how it is kept up."""
+    """Fills and maintains one agent's active view: requests, replies, random probes, and connections for them."""
 
     def __init__(
         self,
@@ -74,17 +74,17 @@ class Overlay:
         self._timing = timing
         self._rng = rng
         self._connected: dict[PeerId, float] = {}
-        """Everybody that is connected, with the time since when."""
+        """All connected peers, with the time of connection."""
         self._contacts: dict[PeerId, Contact] = {}
         self._avoided_until: dict[PeerId, float] = {}
-        """Those that are not to be asked for a while."""
+        """Members that are not to be asked before a time."""
         self._rejected_until: dict[PeerId, float] = {}
-        """Those that may not be neighbors even if they ask."""
+        """Members that may not be neighbors before a time, even if they ask."""
         self._n_declined = 0
-        """How often this agent has been turned away since it last had a neighbor."""
+        """The number of declined requests since this agent last had a neighbor."""
         self._random_probe_at: float | None = None
 
-    # What comes.
+    # Receiving.
 
     def connected(self, peer: PeerId, now: float) -> list[OverlayEffect]:
         self._connected[peer] = now
@@ -95,7 +95,7 @@ class Overlay:
         return self._ask(contact, now) if contact is not None else []
 
     def disconnected(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """Dial a neighbor anew that has not gone on purpose: whether it is there, only that can tell."""
+        """Redial a neighbor that has not left: only dialing can tell whether it is alive."""
         self._connected.pop(peer, None)
         contact = self._contacts.get(peer)
         if contact is not None:
@@ -108,7 +108,7 @@ class Overlay:
         return [Dial(peer, (address,))] if address else []
 
     def dial_failed(self, peer: PeerId, problem: DialProblem, now: float) -> list[OverlayEffect]:
-        """Give up a contact, unless there is nobody else to ask; note of a neighbor that its process has gone."""
+        """Give up an unreachable contact unless no other candidate is left; record that a neighbor's port refuses."""
         neighbor = self._view.find(peer)
         if neighbor is not None:
             neighbor.is_refused = neighbor.disconnected_at is not None and problem is DialProblem.REFUSED
@@ -118,7 +118,7 @@ class Overlay:
         return self._drop_contact(peer, now)
 
     def request_received(self, peer: PeerId, request: NeighborRequest, now: float) -> list[OverlayEffect]:
-        """Take the peer in where there is room, or where it has nobody else and is in need."""
+        """Accept a peer as neighbor if there is room or its request is urgent; else decline with other candidates."""
         is_welcome = peer in self._view or not self._view.is_full or request.is_urgent
         if not is_welcome or self._is_rejected(peer, now):
             return [Send(peer, NeighborReply(self._members.me, False, self._hints(peer)))]
@@ -136,7 +136,7 @@ class Overlay:
         return self._make_room(peer, now) + self._admit(peer, now)
 
     def ping_received(self, peer: PeerId, ping: Ping, now: float) -> list[OverlayEffect]:
-        """See to it that both ends hold the same of each other."""
+        """Restore symmetry: both ends must agree on whether they are neighbors."""
         if not ping.is_neighbor or peer in self._view:
             return []
         contact = self._contacts.get(peer)
@@ -151,7 +151,7 @@ class Overlay:
         return effects + self.dismiss(peer, now, is_told=False) if peer in self._view else effects
 
     def answer_received(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """The peer has shown that it is there: who visited or probed it needs no more."""
+        """End a random probe or a probe on behalf of another agent: the peer has answered."""
         contact = self._contacts.get(peer)
         if contact is None or contact.purpose is Purpose.ASK:
             return []
@@ -160,7 +160,7 @@ class Overlay:
         return vouch + self._drop_contact(peer, now)
 
     def probe(self, asker: PeerId, request: ProbeRequest, now: float) -> list[OverlayEffect]:
-        """Look for somebody on another agent's behalf, where that is possible from here."""
+        """Probe a member on behalf of a neighbor (indirect probe), where this agent can."""
         target = request.target
         neighbor = self._view.find(target)
         if neighbor is not None and now - neighbor.heard_at < self._timing.probe_interval_s:
@@ -170,7 +170,7 @@ class Overlay:
             return []
         return self._contact(Purpose.PROBE, target, now, asker=asker)
 
-    # What is due.
+    # Ticks.
 
     def tick(self, now: float) -> list[OverlayEffect]:
         if self._random_probe_at is None:
@@ -183,24 +183,24 @@ class Overlay:
         return effects
 
     def dismiss(self, peer: PeerId, now: float, *, is_told: bool, is_gone: bool = False) -> list[OverlayEffect]:
-        """End being neighbors."""
+        """Remove a neighbor from the active view."""
         self._view.remove(peer)
         self._avoid(peer, now)
         farewell: list[OverlayEffect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
         return [*farewell, CloseLink(peer, is_gone), HangUp(peer)]
 
     def reject(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """Leave alone one with which there is nothing to train."""
+        """Exclude a member that trains something else, for a while."""
         effects = self.dismiss(peer, now, is_told=True) if peer in self._view else []
         self._avoided_until[peer] = self._rejected_until[peer] = now + REJECTED_S
         return effects
 
     def is_contact(self, peer: PeerId) -> bool:
-        """Whether the peer is being dialed, or has been, without being a neighbor."""
+        """Whether the peer is a contact: dialed, or asked, without being a neighbor."""
         return peer in self._contacts
 
     def forgive(self, peer: PeerId) -> None:
-        """It has begun anew, and may train something else now."""
+        """Lift the exclusion of a restarted member, which may train something else now."""
         if self._rejected_until.pop(peer, None) is not None:
             self._avoided_until.pop(peer, None)
 
@@ -209,14 +209,14 @@ class Overlay:
             self._seeds[peer] = address
 
     def address_of(self, peer: PeerId) -> str:
-        """Where the peer can be dialed, empty if nobody knows."""
+        """The address at which the peer can be dialed; empty where none is known."""
         member = self._members.find(peer)
         return (member.address if member is not None else "") or self._seeds.get(peer, "")
 
-    # How it is done.
+    # Contacts and the active view.
 
     def _seek(self, now: float) -> list[OverlayEffect]:
-        """Ask members to be neighbors while there are fewer than wanted."""
+        """Ask candidates to be neighbors while the active view is smaller than wanted."""
         n_asked = sum(contact.purpose is Purpose.ASK for contact in self._contacts.values())
         n_missing = self._view.n_wanted - len(self._view) - n_asked
         if n_missing <= 0:
@@ -229,7 +229,7 @@ class Overlay:
         return effects
 
     def _candidates(self, now: float) -> list[PeerId]:
-        """Whom to ask: the living, seeds never heard of, and as a last hope those held dead."""
+        """The candidates: living members, unknown seeds, and as a last resort members held dead."""
         living = {member.peer for member in self._members if member.state is MemberState.ALIVE}
         seeds = {peer for peer in self._seeds if self._members.find(peer) is None or not len(self._view)}
         return sorted(peer for peer in living | seeds if self._is_candidate(peer, now))
@@ -243,7 +243,7 @@ class Overlay:
         )
 
     def _probe_random_member(self, now: float) -> list[OverlayEffect]:
-        """Look up one member that is no neighbor; one held dead, or a seed never heard of, is asked to be one."""
+        """Probe a random member that is no neighbor; ask a member held dead, or an unknown seed, to be a neighbor."""
         living = {member.peer for member in self._members if member.state is MemberState.ALIVE}
         missing = {
             member.peer for member in self._members if member.state is MemberState.DEAD
@@ -280,7 +280,7 @@ class Overlay:
                 return [Send(contact.peer, Ping(0, is_neighbor=False))]
 
     def _give_up_contacts(self, now: float) -> list[OverlayEffect]:
-        """Ask again where no answer came, give up after a while, and end connections that serve nothing."""
+        """Repeat unanswered requests, give up contacts after their timeout, and close unused connections."""
         effects: list[OverlayEffect] = []
         for contact in tuple(self._contacts.values()):
             if now >= contact.until:
@@ -306,14 +306,14 @@ class Overlay:
         self._avoided_until[peer] = max(until, self._avoided_until.get(peer, 0.0))
 
     def _make_room(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """Let one neighbor go if there are as many as may be, and the peer is to be one more."""
+        """Remove a random neighbor if the view is full and the peer is to be added."""
         if peer in self._view or not self._view.is_full:
             return []
         (other,) = self._rng.sample(sorted(neighbor.peer for neighbor in self._view), 1)
         return self.dismiss(other, now, is_told=True)
 
     def _admit(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """Be neighbors. What was to be found out by a contact is known now."""
+        """Add the peer to the active view; its contact, if any, has served its purpose."""
         self._contacts.pop(peer, None)
         self._avoided_until.pop(peer, None)
         self._n_declined = 0
@@ -330,7 +330,7 @@ class Overlay:
         return [Send(peer, Disconnect())]
 
     def _hints(self, peer: PeerId) -> tuple[Record, ...]:
-        """A few of the living whom the peer may dial."""
+        """A few random living members that the peer may dial."""
         known = [member.record for member in self._members if member.state is MemberState.ALIVE and member.address]
         others = [record for record in known if record.peer != peer]
         n_affordable = int(self._allowance.n_bytes / HINT_BYTES)

@@ -1,9 +1,9 @@
-"""Whether the neighbors are still there.
+"""Failure detection of neighbors by ping and indirect probe.
 
-Only neighbors are probed, over the connections that there are: an agent that only dials out could not receive anybody
-else's probe. A closed connection whose redial is refused is a process that has gone: dead at once. Silence, and a
-closed connection that merely does not come back, are only grounds for suspicion, and only after long: where packets
-are lost, good connections stall for seconds. Before that other neighbors are asked to look for themselves.
+Only neighbors are pinged, over their open connections: an agent that only dials out could not receive pings of other
+agents. A neighbor whose connection closes and whose port then refuses is dead at once. Silence, and a closed connection
+that merely does not come back, are only grounds for suspicion, and only after long: where packets are lost, good
+connections stall for seconds. Before that, other neighbors are asked for indirect probes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from p2pnet.protocol.messages.membership import MemberState, Ping, ProbeRequest,
 
 N_HELPERS = 3
 REFUTATION_GRACE_S = 3.0
-"""How long a neighbor that others hold dead, but that is connected here, has to say otherwise."""
+"""How long a connected neighbor that others hold dead has to refute."""
 
 
 @final
 class Probing:
-    """Watches over the active view; what it finds out are records."""
+    """Detects silent and unreachable neighbors of the active view; the results are records for gossip."""
 
     def __init__(self, members: Members, view: ActiveView, overlay: Overlay, timing: MembershipTiming) -> None:
         self._members = members
@@ -36,26 +36,26 @@ class Probing:
         self._sequence = 0
 
     def heard(self, peer: PeerId, now: float) -> None:
-        """Something has come from the peer."""
+        """Record that a message of the peer has come."""
         neighbor = self._view.find(peer)
         if neighbor is not None:
             neighbor.heard_at = now
 
     def vouched(self, peer: PeerId, now: float) -> None:
-        """Somebody else has heard from the peer."""
+        """Record that another agent has heard from the peer."""
         neighbor = self._view.find(peer)
         if neighbor is not None:
             neighbor.vouched_at = now
 
     def grant(self, slept_s: float) -> None:
-        """Time in which this agent slept does not count as the neighbors' silence."""
+        """Do not count the time for which this agent was suspended as silence of the neighbors."""
         for neighbor in self._view:
             neighbor.heard_at += slept_s
             if neighbor.disconnected_at is not None:
                 neighbor.disconnected_at += slept_s
 
     def ping_the_silent(self, health: LocalHealthMultiplier, rng: Randomness, now: float) -> list[Send]:
-        """A Ping to each neighbor of whom nothing has been heard lately; help is asked for before it is suspected."""
+        """Ping each silent neighbor; before suspecting it, ask other neighbors for indirect probes."""
         effects: list[Send] = []
         for neighbor in self._view:
             silence_s = now - neighbor.heard_at
@@ -71,12 +71,12 @@ class Probing:
         return effects
 
     def accusations(self, health: LocalHealthMultiplier, now: float) -> list[Record]:
-        """What there is to say against neighbors: dead, or suspect."""
+        """The records that hold neighbors suspect or dead."""
         records = [self._accusation(neighbor, health, now) for neighbor in self._view]
         return [record for record in records if record is not None]
 
     def let_go(self, health: LocalHealthMultiplier, now: float) -> list[OverlayEffect]:
-        """Part with neighbors that have gone, and with those that live but cannot be reached from here."""
+        """Remove neighbors that are dead or have left, and living neighbors that are unreachable from here."""
         effects: list[OverlayEffect] = []
         for neighbor in self._view:
             member = self._members.find(neighbor.peer)

@@ -1,4 +1,4 @@
-"""How patient the membership is, and how much it may send."""
+"""Timeouts and traffic limits of the membership protocol."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class MembershipTiming:
-    """Time limits and amounts of one agent, in seconds and bytes; as they are for networks over the internet."""
+    """Timeouts and limits of one agent's membership, in seconds and bytes; defaults suit the internet."""
 
     tick_s: float = 0.5
-    """How often it is looked whether something is due; limits are kept to this precision."""
+    """The interval of ticks; all other timeouts have this resolution."""
     probe_interval_s: float = 2.0
-    """A neighbor that says nothing for this long is pinged, and again after the same time."""
+    """The silence after which a neighbor is pinged, and the interval of further pings."""
     silence_s: float = 30.0
-    """A connected neighbor that has said nothing for this long is suspected; from half of it on, others are asked."""
+    """The silence after which a connected neighbor is suspected; after half of it, indirect probes begin."""
     redial_grace_s: float = 5.0
     """How long a closed connection may take to come back before the neighbor is suspected."""
     suspicion_s: float = 8.0
-    """How long a suspect has at least to say that it is alive, in networks of up to ten; times log₁₀ of larger ones."""
+    """The shortest suspicion timeout in networks of up to ten members; times log₁₀ N in larger networks."""
     contact_timeout_s: float = 8.0
-    """How long dialing a member that is no neighbor, with question and answer, may take."""
+    """The timeout of a contact: dialing, request and reply."""
     avoid_s: float = 20.0
-    """A member that turned us away, or could not be reached, is not asked again for this long."""
+    """How long a member that declined, or could not be reached, is not asked again."""
     random_probe_interval_s: float = 30.0
-    """How often one member that is no neighbor is looked up, so that nobody whose neighbors have all gone is forgotten.
-    """
+    """The interval of random probes, which detect the death of members whose neighbors have all gone."""
     sync_interval_s: float = 30.0
-    """How often two neighbors that know the same compare what they know."""
+    """The interval of anti-entropy between neighbors whose tables agree."""
     forget_s: float = 600.0
-    """How long the dead are remembered, so that old news does not bring them back."""
+    """How long dead members are kept, so that old records do not revive them."""
     max_bytes_per_s: float = 1500.0
-    """What gossip and comparing may send; pings and answers come on top, and count."""
+    """The average rate of gossip and anti-entropy; pings and answers are sent in any case, and count."""
 
 
 WAN = MembershipTiming()
@@ -52,13 +51,13 @@ LOSSY = replace(WAN, silence_s=60.0, redial_grace_s=20.0, suspicion_s=20.0, cont
 PRESETS: Mapping[str, MembershipTiming] = {"lan": LAN, "wan": WAN, "lossy": LOSSY}
 
 LONGEST_SUSPICION = 3.0
-"""The longest suspicion, that of a single accuser, over the shortest."""
+"""The ratio of the longest suspicion timeout (one accuser) to the shortest."""
 N_CONFIRMATIONS = 3
-"""As many accusers besides the first make a suspicion as short as it gets."""
+"""K: the number of further accusers that make a suspicion timeout the shortest."""
 
 
 def suspicion_timeout_s(timing: MembershipTiming, n_members: int, n_confirmations: int) -> float:
-    """How long a suspect has: max − (max − min) · log(C + 1) / log(K + 1), with C of K confirmations.
+    """The suspicion timeout max − (max − min) · log(C + 1) / log(K + 1), after C of K confirmations (Lifeguard).
 
     Lifeguard (Dadgar et al. 2018), section IV-B.
     """

@@ -1,4 +1,4 @@
-"""Whom an agent is joined to: its neighbors (the active view), and those it is about to ask or look up (contacts)."""
+"""The active view, an agent's neighbors, and its contacts, members that it dials for a request or a probe."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from p2pnet.protocol.core.types import PeerId
 @final
 @dataclass(slots=True)
 class OverlayNeighbor:
-    """One agent of the active view, as this one sees it."""
+    """The state of one neighbor in the active view."""
 
     peer: PeerId
     heard_at: float
-    """When something came from it, last."""
+    """When a message of the neighbor last came."""
     pinged_at: float
     vouched_at: float = float("-inf")
-    """When somebody else said that it is alive, last."""
+    """When another agent last vouched for the neighbor."""
     disconnected_at: float | None = None
-    """Since when its connection is closed."""
+    """When the neighbor's connection closed; None while connected."""
     is_refused: bool = False
-    """Whether its connection closed and nothing listens where it was any more."""
+    """Whether the neighbor's connection closed and its port refuses connections."""
     gone_at: float | None = None
-    """Since when it counts as dead while it is still connected; a short time is left to it to refute."""
+    """When the neighbor was declared dead while still connected; it has a short time to refute."""
 
 
 class Purpose(Enum):
-    """Why a member that is no neighbor is dialed."""
+    """The purpose of a contact."""
 
     ASK = "to ask it to be a neighbor"
     RANDOM_PROBE = "to see whether it is there, and to compare what both know"
@@ -40,21 +40,21 @@ class Purpose(Enum):
 @final
 @dataclass(slots=True)
 class Contact:
-    """One member that is being dialed, or has been and is to answer."""
+    """A member that is dialed, or that has been asked and is to answer."""
 
     peer: PeerId
     purpose: Purpose
     until: float
     is_urgent: bool = False
     asker: PeerId = ""
-    """On whose behalf it is probed."""
+    """The agent on whose behalf the member is probed."""
     asked_at: float | None = None
-    """When it was asked, last; None while it is being dialed."""
+    """When the member was last asked; None while it is dialed."""
 
 
 @final
 class ActiveView:
-    """The neighbors: a small part of the members, and each of them has this agent among its own.
+    """The active view: a few members that are this agent's neighbors; symmetric between agents.
 
     It seeks more below `n_wanted`, and takes in others up to `capacity`. Guests, who are no members, may have places
     too, but for `n_wanted`.
@@ -85,7 +85,7 @@ class ActiveView:
 
     @property
     def connected(self) -> list[PeerId]:
-        """Those of the neighbors to whom messages can be sent."""
+        """The connected neighbors."""
         return [neighbor.peer for neighbor in self._neighbors.values() if neighbor.disconnected_at is None]
 
     def find(self, peer: PeerId) -> OverlayNeighbor | None:

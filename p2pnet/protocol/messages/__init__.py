@@ -1,1 +1,1 @@
-"""Messages: their fields, their bounds, and their bytes on the wire."""
+"""Message types: their fields, bounds and wire encoding."""

@@ -1,4 +1,4 @@
-"""What agents tell each other of the members of the network.
+"""The messages of the membership protocol.
 
 The kinds begin at 64. Each message is one frame.
 
@@ -37,7 +37,7 @@ BUCKET_BYTES = 4
 
 
 class MemberState(IntEnum):
-    """What is held of a member; of two records of one incarnation the greater state is the later."""
+    """The state of a member; of two records of one incarnation the greater state is the later."""
 
     ALIVE = 0
     SUSPECT = 1
@@ -47,20 +47,20 @@ class MemberState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is said of one member. Only the member itself takes a new incarnation, to say that it is alive."""
+    """One member's state, as gossip spreads it. Only the member itself raises its incarnation, to refute."""
 
     peer: PeerId
     state: MemberState
     incarnation: int
     address: str = ""
-    """Where it can be dialed; empty for one that only dials out, and where nothing is said of it."""
+    """The member's address; empty for a member that only dials out, and where the record does not tell."""
     name: str = ""
     accuser: PeerId = ""
-    """Who suspects it; empty where it merely could not be reached."""
+    """The agent that suspects the member; empty where the member merely could not be reached."""
 
     @property
     def precedence(self) -> tuple[int, MemberState]:
-        """Of two records the one with the greater holds, whichever came first."""
+        """The rank of a record: of two records of a member the greater rank holds, whichever came first."""
         return (self.incarnation, self.state)
 
 
@@ -68,7 +68,7 @@ class Record:
 class Ping(Message):
     sequence: int
     is_neighbor: bool
-    """Whether the sender takes the receiver for a neighbor."""
+    """Whether the receiver is in the sender's active view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Gossip(Message):
 class NeighborRequest(Message):
     me: Record
     is_urgent: bool
-    """Whether the sender has no neighbor at all; it is then not turned away."""
+    """Whether the sender has no neighbor; the receiver then must not decline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class NeighborReply(Message):
     me: Record
     is_accepted: bool
     records: tuple[Record, ...] = ()
-    """A few members that might, if the sender will not."""
+    """Other candidates, where the sender declines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,14 @@ class Disconnect(Message):
 @dataclass(frozen=True, slots=True)
 class Digest(Message):
     hashes: bytes
-    """One hash of BUCKET_BYTES for each of N_BUCKETS parts of the members."""
+    """One hash of BUCKET_BYTES for each of N_BUCKETS buckets of members."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRecords(Message):
     records: tuple[Record, ...]
     is_complete: bool
-    """Whether this is all in which the digest differed."""
+    """Whether the records cover all differing buckets."""
 
 
 MembershipMessage: TypeAlias = (
@@ -144,7 +144,7 @@ _STATES = frozenset(int(state) for state in MemberState)
 
 
 def n_bytes(record: Record) -> int:
-    """What a record adds to a message."""
+    """The size of a record in a message, in bytes."""
     return len(msgpack.packb(_plain_record(record)))
 
 

@@ -1,4 +1,4 @@
-"""What agents say to each other in the statistics stage and in training.
+"""The messages of the statistics stage and of training.
 
 kind  message            says
 1     Hello              who I am, what I train, which side of our link is mine
@@ -42,7 +42,7 @@ from p2pnet.protocol.core.codec import (
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce, VersionRange, WireArray
 
 CAPABILITIES: tuple[str, ...] = ()
-"""What this program understands beyond its version of the protocol."""
+"""The capabilities of this program beyond its protocol version."""
 
 MAX_CAPABILITIES = 64
 MAX_FIELDS = 64
@@ -53,7 +53,7 @@ MAX_BYTES_OF_LABELS = 12_288
 
 @dataclass(frozen=True, slots=True)
 class Hello(Message):
-    """Opens a link or confirms it; `echo` is the receiver's nonce where the sender knows it."""
+    """Opens or confirms a link; `echo` is the receiver's nonce where the sender knows it."""
 
     nonce: Nonce
     echo: Nonce | None
@@ -63,11 +63,11 @@ class Hello(Message):
     round: int
     """The round the sender is in; -1 before its training has begun."""
     is_confirmed: bool
-    """Whether the sender knows that the receiver has opened the link too; if not, it waits for an answer."""
+    """Whether the sender knows that the receiver has opened the link too; if not, the sender waits for an answer."""
     versions: VersionRange = SPOKEN_VERSIONS
-    """Of the protocol; the link speaks the latest that both ends do."""
+    """The sender's protocol versions; the link uses the latest that both ends speak."""
     capabilities: tuple[str, ...] = CAPABILITIES
-    """What the sender understands beyond its version, by name; messages that need one go to peers that have it only."""
+    """The sender's capabilities by name; a message that needs a capability is sent only to peers that have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +85,32 @@ class Ready(Message):
 
 @dataclass(frozen=True, slots=True)
 class Share(Message):
-    """What one agent gives one neighbor in one round.
+    """The transfer of mass and parameters to one neighbor in one round.
 
-    `total` is everything the sender ever gave over this link, as (gradient sum, samples, weight), less what it had
-    given by the share number `base`: a lost share is made good by the next one, and a repeated one changes nothing.
-    `params` are the sender's parameters after its local step.
+    `total` is the running sum of all mass given over this link, (gradient sum, samples, weight), less the same sum at
+    share number `base`: the share after a lost share makes it good, and a repeated share changes nothing. `params` are
+    the sender's parameters after its local step.
     """
 
     link_id: LinkId
     sequence: int
     acknowledged: int
     base: int
-    """A share that the receiver has acknowledged; 0, from which totals are whole, where nothing is rounded."""
+    """The sequence number of an acknowledged share that `total` is relative to; 0 where totals are not rounded."""
     precision: int
     """Bits of the numbers on the wire: 64 or 32."""
     round: int
     next_degree: int
     proximal_weight: float
     first_residual: float
-    """The largest of the first round that the sender knows of: the scale by which all tell that they are at rest."""
+    """The largest residual of the first round that the sender knows of: all agents judge stationarity relative to it.
+    """
     quiet: int
+    """The termination count: all agents fewer than so many links away have been stationary."""
     stop_round: int
-    """The round everybody ends with; -1 while none is known."""
+    """The round that all agents end with; -1 while none is known."""
     is_held: bool
-    """Whether somebody has gone or come since that round was named: then nobody steps any more."""
+    """Whether a link has opened or closed since that round was named: no agent takes local steps then."""
     total: WireArray = field(repr=False)
     params: WireArray = field(repr=False)
 
@@ -118,9 +120,9 @@ class Ack(Message):
     link_id: LinkId
     sequence: int
     stop_round: int = -1
-    """As in a share: word of the end goes round also where no share may be sent for want of acknowledgements."""
+    """As in a share: the last round spreads also where the window for shares is full."""
     missing: int | None = None
-    """The share before that one, where it has not come: to be sent again."""
+    """The sequence number before, where that share has not come and is to be resent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Finished(Message):
     link_id: LinkId
     round: int
     sequence: int
-    """Of the last share sent over the link, so that the receiver knows when it has them all."""
+    """The sequence number of the last share over the link: the receiver can tell when it has all shares."""
     acknowledged: int
 
 
@@ -162,16 +164,17 @@ class StateReply(Message):
 
 @dataclass(frozen=True, slots=True)
 class LabelSet(Message):
-    """What grows during a survey until all who take part say the same."""
+    """The labels and the averaging run that the sender knows of; both converge by union and by order."""
 
     epoch: int
-    """How often, one after the other, a link was closed: names of later epochs hold."""
+    """The number of links closed one after another; the run of the latest epoch holds."""
     survey: str
-    """PeerNames the survey: the least id, incarnation and epoch of those who have named it in this epoch."""
+    """The id of the averaging run: the least (id, incarnation, epoch) among the agents that named a run in this epoch.
+    """
     labels: tuple[str, ...]
-    """Of a classification, each once, in the order of text."""
+    """Class labels without repetition, sorted as text."""
     is_confirmed: bool
-    """Whether the sender has heard the same from the receiver; if not, it waits for an answer."""
+    """Whether the sender has heard the same from the receiver; if not, the sender waits for an answer."""
 
 
 TrainingMessage: TypeAlias = (
@@ -197,9 +200,9 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
 
 
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The same, or ProtocolError: they must be distinct and fit into one message."""
+    """Return the labels unchanged; ProtocolError unless they are distinct and fit into one message."""
     if len(set(labels)) < len(labels):
-        raise ProtocolError("a label stands there twice")
+        raise ProtocolError("a label occurs twice")
     if len(labels) > MAX_LABELS or sum(len(label.encode()) + 3 for label in labels) > MAX_BYTES_OF_LABELS:
         raise ProtocolError(
             f"more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"

@@ -1,4 +1,4 @@
-"""All messages of the protocol, and their bytes."""
+"""The codec of all protocol messages."""
 
 from __future__ import annotations
 

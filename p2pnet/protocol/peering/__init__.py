@@ -1,1 +1,1 @@
-"""With whom a node has links: admission, neighbors that are named or chosen by gossip, redial and backoff."""
+"""Peering: admission control, static and overlay neighbors, redial and backoff."""

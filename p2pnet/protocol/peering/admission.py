@@ -1,4 +1,4 @@
-"""Admission: an allowed peer that dials is turned away when there are as many neighbors as may be.
+"""Admission control: an allowed peer that dials is refused while the limit on neighbors is reached.
 
 (A peer whose key is not allowed never gets this far: the transport ends its handshake.)
 """
@@ -15,14 +15,14 @@ from p2pnet.protocol.messages.training import Refuse
 
 @final
 class AdmissionControl:
-    """Turns peers away for want of room; each side is told, once."""
+    """Refuses peers beyond the limit on neighbors; each side gets the reason, once."""
 
     def __init__(self, max_neighbors: int) -> None:
         self._max_neighbors = max_neighbors
         self._told: set[PeerId] = set()
 
     def turn_away(self, peer: PeerId) -> list[Send | HangUp | Notify]:
-        """Refuse the peer with the reason, and end its connection."""
+        """Send Refuse with the reason, and disconnect the peer."""
         is_news = peer not in self._told
         self._told.add(peer)
         reason = (

@@ -1,4 +1,4 @@
-"""When a peer is dialed again after one side has refused a link: after seconds, then ever more seldom.
+"""Backoff: growing pauses before a peer is redialed after one side has refused a link.
 
 Time may mend every refusal: a place comes free there, or the agent is started again with other settings.
 """
@@ -14,10 +14,10 @@ from p2pnet.protocol.core.types import PeerId
 FIRST_PAUSE_S = 5.0
 MAX_PAUSE_S = 60.0
 SHORTEST = 0.5
-"""Part of a pause that is waited at least: it differs between agents, lest two dial each other at one moment."""
+"""The least part of a pause: pauses are randomized, so that two agents do not dial each other at one moment."""
 
 MAX_TOLD = 8
-"""Reasons of one peer that are news; each agent has its own words for what differs between both."""
+"""The most reasons of one peer that count as news; each side words a difference in its own way."""
 
 
 @dataclass(slots=True)
@@ -29,15 +29,15 @@ class _Refusal:
 
 @final
 class Backoff:
-    """The peers with which there has been no link since one side refused it."""
+    """Tracks refused peers, and computes when each may be dialed again."""
 
     def __init__(self, uniform: Callable[[float, float], float]) -> None:
-        """`uniform` draws a number between two."""
+        """`uniform(a, b)` draws a uniform number between a and b."""
         self._uniform = uniform
         self._refusals: dict[PeerId, _Refusal] = {}
 
     def refused(self, peer: PeerId, reason: str, now: float) -> tuple[float, bool]:
-        """Until when not to dial the peer, and whether the reason is news."""
+        """Record a refusal; return the time before which not to dial, and whether the reason is news."""
         refusal = self._refusals.get(peer)
         if refusal is None:
             refusal = self._refusals[peer] = _Refusal()
@@ -50,6 +50,6 @@ class Backoff:
         return refusal.until, is_news
 
     def disconnected(self, peer: PeerId, now: float) -> None:
-        """Begin anew with a peer that was connected again without a refusal."""
+        """Reset the pause of a peer that was connected without a refusal."""
         if peer in self._refusals and now >= self._refusals[peer].until:
             del self._refusals[peer]

@@ -1,4 +1,4 @@
-"""Neighbors that the membership machine chooses, and guests: allowed peers that dial and do not gossip."""
+"""Overlay peering: neighbors chosen by the membership machine, and guests, allowed peers that do not gossip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 
 @final
 class OverlayPeering(Peering):
-    """The active view of the membership machine, and guests while there is room.
+    """Keeps the connections of the active view, and admits guests while there is room.
 
     An allowed peer that dials and does not gossip has named this agent for its neighbor.
     """
@@ -27,14 +27,14 @@ class OverlayPeering(Peering):
         self.membership = membership
         self._seeds = seeds
         self._found: dict[PeerId, tuple[str, ...]] = {}
-        """Where the local network says that peers are."""
+        """Addresses of peers found on the local network."""
         self._dialed: dict[PeerId, str] = {}
-        """Where the membership wants the peers to be dialed that are dialed now."""
+        """Addresses at which the membership has peers dialed now."""
         self._linked: set[PeerId] = set()
-        """The peers that the session takes for connected neighbors."""
+        """The peers announced to the session as connected neighbors."""
         self._guests: set[PeerId] = set()
         self._put_off_until: dict[PeerId, float] = {}
-        """Guests and seeds; how long members are left alone is decided by the membership."""
+        """Guests and seeds that were put off; for members, the membership machine decides."""
         self._admission = AdmissionControl(membership.view.capacity)
 
     def start(self, now: float) -> list[PeeringEffect]:
@@ -79,7 +79,7 @@ class OverlayPeering(Peering):
                 assert_never(event)
 
     def _heard(self, peer: PeerId, now: float) -> list[PeeringEffect]:
-        """Take in the first training message of a peer that does not gossip as the request to be a neighbor."""
+        """Treat the first training message of a peer that does not gossip as a request to be a neighbor (guest)."""
         if peer in self.membership.view:
             return self._feed(events.PeerHeard(peer), now)
         # A known member is about to be a neighbor, or is a neighbor no longer.
@@ -131,8 +131,8 @@ class OverlayPeering(Peering):
         return performed
 
     def _dial(self, peer: PeerId, address: str, now: float) -> list[PeeringEffect]:
-        """Dial at the address, and first where the local network has found the peer: members may know the peer by a
-        host name that means nothing here.
+        """Dial first at addresses found on the local network, then at the given address, a host name of which may not
+        resolve here.
         """
         addresses = [*self._found.get(peer, ()), *([address] if _is_address(address) else [])]
         if addresses and now >= self._put_off_until.get(peer, -math.inf):

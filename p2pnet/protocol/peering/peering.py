@@ -1,4 +1,4 @@
-"""Peering: which peers the session exchanges shares with, and the connections for that."""
+"""The interface of peering: decides which peers are neighbors, and keeps their connections."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ PeeringEvent: TypeAlias = (
     | LeaveRequested
 )
 NeighborNews: TypeAlias = PeerConnected | PeerDisconnected | PeerParted
-"""What the session is to know of its neighbors, as events for it."""
+"""Events for the session: a neighbor was connected, disconnected or removed."""
 
 PeeringEffect: TypeAlias = Send | Dial | HangUp | Notify | NeighborNews
 
 
 class Peering(Machine[PeeringEvent, PeeringEffect]):
-    """Keeps connections, and tells the session which peers are its neighbors."""
+    """Decides which peers are neighbors, dials them, and reports neighbors to the session."""
 
     @abstractmethod
     def is_neighbor(self, peer: PeerId) -> bool:
-        """Whether messages of the peer are for the session. `PeerHeard` comes first, and may admit the peer."""
+        """Whether the peer is a neighbor, so that its messages go to the session. `PeerHeard` comes first, and may
+        admit the peer.
+        """
 
     @abstractmethod
     def is_missed(self, peer: PeerId) -> bool:
-        """Whether people should hear of it that the peer cannot be reached."""
+        """Whether a failure to reach the peer is worth a warning."""

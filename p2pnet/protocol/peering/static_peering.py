@@ -1,4 +1,4 @@
-"""Neighbors that the settings name, and guests: other allowed peers that dial while there is room."""
+"""Static peering: neighbors named in the settings, and guests, other allowed peers that dial."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 
 @final
 class StaticPeering(Peering):
-    """Dials the named neighbors and keeps them; a guest stays as long as its connection does."""
+    """Dials and keeps the named neighbors; admits guests while there is room, for as long as they are connected."""
 
     def __init__(
         self, addresses: Mapping[PeerId, str | None], max_neighbors: int, *, is_discovering: bool = False
     ) -> None:
-        """Neighbors without an address are dialed where the local network finds them, if it `is_discovering`."""
+        """Neighbors without an address are dialed where the local network finds them, if `is_discovering`."""
         self._addresses = addresses
         self._max_neighbors = max_neighbors
         self._is_discovering = is_discovering
         self._admission = AdmissionControl(max_neighbors)
         self._found: dict[PeerId, tuple[str, ...]] = {}
-        """Where the local network says that the neighbors without an address are."""
+        """Addresses, found on the local network, of neighbors without an address."""
         self._guests: set[PeerId] = set()
         self._dial_at: dict[PeerId, float] = {}
-        """When the neighbors that were put off are dialed again."""
+        """When neighbors that were put off are redialed."""
         self._unexpected: set[PeerId] = set()
         """Neighbors that were put off and have not been back since: they may have gone for good."""
 

@@ -1,4 +1,4 @@
-"""Which failures to reach a peer are news: each cause once, and not what waiting alone may mend."""
+"""Filters failures to reach a peer: each cause is reported once, and causes that may pass only after a while."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from p2pnet.protocol.core.events import DialFailed, DialProblem
 from p2pnet.protocol.core.types import PeerId
 
 STARTING_S = 5.0
-"""Agents are not started all at once: for so long a peer that is not there yet is no news."""
+"""Agents are not started all at once: for so long a refused or timed-out connection is not reported."""
 
 _MAY_PASS = {DialProblem.REFUSED, DialProblem.TIMED_OUT}
 
@@ -22,13 +22,13 @@ class _Trouble:
 
 @final
 class UnreachablePeers:
-    """The peers that could not be reached since they were last connected."""
+    """Tracks which causes were reported of each peer since it was last connected."""
 
     def __init__(self) -> None:
         self._troubles: dict[PeerId, _Trouble] = {}
 
     def is_news(self, failed: DialFailed, now: float) -> bool:
-        """Whether people have not been told of this failure yet, and should be."""
+        """Record a failure; return whether it is to be reported."""
         trouble = self._troubles.setdefault(failed.peer, _Trouble(now))
         if failed.problem in trouble.told or (failed.problem in _MAY_PASS and now < trouble.since + STARTING_S):
             return False
@@ -36,5 +36,5 @@ class UnreachablePeers:
         return True
 
     def reached(self, peer: PeerId) -> None:
-        """From now on everything is news again."""
+        """Reset a peer that is connected: later failures are reported again."""
         self._troubles.pop(peer, None)

@@ -1,4 +1,4 @@
-"""The barrier of a round: whose shares are awaited before it is mixed."""
+"""The barrier of a round: which neighbors' shares are awaited before mixing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS_TO_A_TURN = 2
 
 @final
 class Barrier:
-    """Which neighbors an agent waits for in a round, and which it has given up waiting for."""
+    """Decides which neighbors an agent awaits in a round, and counts the rounds that each neighbor misses."""
 
     def __init__(self, neighborhood: Neighborhood, mixing: Mixing) -> None:
         self._neighborhood = neighborhood
@@ -28,7 +28,7 @@ class Barrier:
     def raise_for(
         self, round_: int, taking_part: Collection[Neighbor], taken: Collection[PeerId], heard_since: float, now: float
     ) -> None:
-        """Await, of the neighbors that take part and whose parameters are taken in this round, those that keep up.
+        """Await the neighbors that take part, have a weight in this round, and keep up.
 
         Where no neighbor that keeps up, and that this agent takes from soon, has said anything since the time given,
         the late ones are awaited too.
@@ -44,7 +44,7 @@ class Barrier:
         self._raised_at = now
 
     def is_waiting(self, round_: int) -> bool:
-        """Whether an awaited share of this round, or a later one, is still to come."""
+        """Whether an awaited neighbor's share of this round, or of a later round, has not come yet."""
         for neighbor, link in self._neighborhood.open():
             last = neighbor.finished_sequence
             is_awaited = neighbor.peer in self._awaited and (last is None or not link.has_all(last))
@@ -54,17 +54,17 @@ class Barrier:
 
     @property
     def has_news(self) -> bool:
-        """Whether a share of any neighbor has come since the last mixing."""
+        """Whether a share of any neighbor has come since the last mixing (asynchronous mode)."""
         return any(link.has_news for _, link in self._neighborhood.open())
 
     @property
     def is_alone(self) -> bool:
-        """Whether no neighbor is there that takes part in the rounds."""
+        """Whether no connected neighbor takes part in the rounds."""
         return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
 
     @property
     def is_served(self) -> bool:
-        """Whether both ends of each link have all of each other's shares, and both have ended."""
+        """Whether, on each link, both agents have ended and both ends have all shares of the other."""
         for neighbor, link in self._neighborhood.open():
             has_all = neighbor.finished_sequence is not None and link.has_all(neighbor.finished_sequence)
             if neighbor.is_connected and not (has_all and link.is_settled):
@@ -72,7 +72,7 @@ class Barrier:
         return True
 
     def is_waited_for(self, round_: int) -> bool:
-        """Whether the share of a neighbor that is to have one of this agent in this round has come already."""
+        """Whether a neighbor that exchanges with this agent in this round has sent its share already, and so waits."""
         return any(
             link.newest_round >= round_ and self._mixing.meets(neighbor.peer, round_)
             for neighbor, link in self._neighborhood.open()
@@ -80,8 +80,8 @@ class Barrier:
         )
 
     def count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
-        """Count the rounds that a neighbor has missed. Silence since the shares went out means that the neighbor is
-        stopped or cut off, and not late by bad luck: one deadline for it is enough.
+        """Count the rounds that a neighbor has missed. A neighbor that was silent since the shares went out is stopped
+        or cut off, and not late by chance: one missed deadline is enough.
         """
         if link.newest_round < round_ and neighbor.last_heard_at <= self._raised_at:
             neighbor.n_missed = MAX_MISSED

@@ -1,4 +1,4 @@
-"""The beginning: waiting for the neighbors, or taking the parameters of those whose training runs already."""
+"""Bootstrap: an agent waits for its neighbors, or takes over the parameters of a neighbor that trains already."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ BootstrapEffect: TypeAlias = Send | Notify
 
 @final
 class Bootstrap:
-    """What an agent does before its first round.
+    """Brings an agent to its first round.
 
-    It announces itself once as many links are open as it expects, or its patience is at an end, and begins once all
-    neighbors have announced themselves too. Where a neighbor is in its rounds already, its parameters are asked for
-    instead; whoever does not answer in time is asked again after all others.
+    The agent announces itself once as many links are open as expected, or the start timeout is over, and begins once
+    all neighbors have announced themselves too. Where a neighbor is in its rounds already, the agent requests its
+    parameters instead; a neighbor that does not answer in time is asked again after all others.
     """
 
     def __init__(
@@ -42,27 +42,27 @@ class Bootstrap:
         self._expected_neighbors = expected_neighbors
         self._start_by = float("inf")
         self._asked: list[PeerId] = []
-        """Who was asked for its parameters, the last one last."""
+        """The neighbors that were asked for their parameters, the latest last."""
         self._is_asking = False
-        """Whether the last one may still answer."""
+        """Whether the neighbor asked last may still answer."""
         self.state: StateReply | None = None
-        """The answer of the one that was asked last, once it has come."""
+        """The answer of the neighbor asked last, once it has come."""
         self.has_announced = False
         self.deadline: float | None = None
         self._has_complained = False
 
     def begin(self, now: float) -> None:
-        """From now on the agent is able to start; until then it only makes itself known."""
+        """Start the clock of the start timeout: the agent has its first gradient, and may announce itself."""
         self.deadline = self._start_by = now + self._timing.start_timeout_s
 
     def advance(self, now: float) -> tuple[list[BootstrapEffect], bool]:
-        """What to say now, and whether to begin with the first round."""
+        """Return the messages to send now, and whether to begin the first round."""
         is_late = self.deadline is not None and now >= self.deadline
         neighbors = self._neighborhood.open()
         running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
         if running:
             return self._ask(running, is_late, now), False
-        # The links over which somebody was asked have closed, and its answer comes no more.
+        # The link with the neighbor that was asked has closed, so no answer comes.
         self._is_asking = False
         self.deadline = self._start_by
         is_late = now >= self._start_by
@@ -77,7 +77,9 @@ class Bootstrap:
         return effects, False
 
     def _notify_once(self) -> list[BootstrapEffect]:
-        """Say once that no neighbor is there. Waiting is right: those that have finished may be started again."""
+        """Report once that no neighbor answers. The agent goes on waiting: agents that have finished may be started
+        again.
+        """
         if self._has_complained or self._neighborhood.n_refusals:
             return []
         self._has_complained = True
@@ -94,19 +96,19 @@ class Bootstrap:
         return [Send(neighbor.peer, StateRequest(link.link_id))]
 
     def state_received(self, peer: PeerId, state: StateReply) -> None:
-        """Keep it if it is an answer; others have not been asked, or come too late."""
+        """Keep the parameters if the peer was asked last; ignore replies unasked for or too late."""
         if self._asked and self._asked[-1] == peer:
             self.state = state
 
     def announce(self, now: float) -> list[Send]:
-        """Tell the neighbors that this agent takes part from now on."""
+        """Announce to the neighbors that this agent takes part in the rounds from now on."""
         self.has_announced = True
         neighbors = self._neighborhood.open()
         self._exchange.announced_degree = len(neighbors)
         return [self.ready(neighbor, link, now) for neighbor, link in neighbors]
 
     def ready(self, neighbor: Neighbor, link: Link, now: float) -> Send:
-        """To be said again until the neighbor's first share comes."""
+        """The Ready for a neighbor; it is resent until the neighbor's first share comes."""
         neighbor.resend_at = now + self._timing.resend_s
         degree = max(self._exchange.announced_degree, 1)
         return Send(neighbor.peer, Ready(link.link_id, degree, self._at.announced_round))

@@ -1,7 +1,7 @@
-"""Whether two processes use the key of a peer, as they do where a directory was copied with its key.
+"""Detection of duplicate keys: two processes with one key, as where a state directory was copied with its key.
 
-Each process has an incarnation of its own, and only the latest is alive: an earlier one that speaks after a later one
-is a message that was long under way, or a clock set back. Where both go on speaking in turns, both are alive.
+Each process has an incarnation of its own, and only the latest is alive: a Hello of an earlier incarnation after a
+later incarnation was long in flight, or the clock was set back. Where both go on in turns, both are alive.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.training import Hello
 
 MAX_RELAPSES = 2
-"""Times that an earlier incarnation may speak after a later one; more of them within the window are no accident."""
+"""The most relapses, Hellos of an earlier incarnation after a later incarnation, that count as chance within the
+window.
+"""
 
 WINDOW_S = 60.0
 
 N_INCARNATIONS = 2
-"""Of one process: one for the survey, one for the training."""
+"""The incarnations of one process: one for the statistics stage, one for training."""
 
 
 @dataclass(slots=True)
 class _Turns:
-    """Who has spoken for a peer."""
+    """The Hellos heard under one key."""
 
     last: Hello
     relapses_at: list[float] = field(default_factory=list)
-    """When an earlier incarnation has spoken after a later one, as far as it is in the window."""
+    """Times of relapses within the window."""
     is_told: bool = False
 
 
 @final
 class DuplicateKeyDetector:
-    """The processes that speak for each peer."""
+    """Detects that the incarnations of two processes take turns under one key."""
 
     def __init__(self) -> None:
         self._turns: dict[PeerId, _Turns] = {}
 
     def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[Notify]:
-        """A warning, once for each peer, when two take turns."""
+        """Record a Hello; return a notice, once for each peer, when two incarnations take turns."""
         turns = self._turns.setdefault(peer, _Turns(hello))
         last, turns.last = turns.last, hello
         if last.nonce.incarnation - hello.nonce.incarnation < N_INCARNATIONS:

@@ -1,6 +1,6 @@
-"""One exchange with the neighbors: what an agent gives in a round, and what it makes of what it is given.
+"""The exchange of one round: mass moves over the links, and parameters are mixed with momentum.
 
-With z the agent's parameters after its local step, y the tracker, c the mixing weights of the round:
+With z the agent's proposal (its parameters after the local step), y the tracker, c the mixing weights of the round:
 
     to each neighbor j:  z and s_j = (1 + β) c_jk y + β s_j⁻       mass moves over the conserving link
     from each of them:   d_j = (1 + β) c_kj (z_j − z) + β d_j⁻
@@ -13,7 +13,7 @@ the second-order diffusion of Muthukrishnan, Ghosh and Schultz (1998): the mean 
 leaves one end enters the other, and disagreement dies out in far fewer rounds.
 
 Where neighbor j's share is missing its next one stands in if that is there already, else its last one while that is
-recent, else the agent's own z; and the link begins again without momentum.
+recent, else the agent's own z; and the link restarts without momentum.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from p2pnet.protocol.rounds.schedule import momentum_in
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
 MAX_RATIO = 1e12
-"""Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
+"""The largest ratio of a neighbor's norms to an agent's own that differences of scale can explain."""
 
 NEARLY_NOTHING = 1e-3
-"""Beside the largest parameter, where the local step says that it should be 0."""
+"""Relative to the largest parameter: a smaller parameter becomes 0 where the local step set it to 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The outcome of a round's exchange."""
+    """The result of mixing: parameters w⁺, disagreement, and completeness of the round."""
 
     params: Array = field(repr=False)
     disagreement: float
@@ -53,12 +53,12 @@ class Mixture:
     is_complete: bool
     """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
     given_up: tuple[Neighbor, ...] = field(repr=False)
-    """Neighbors that were awaited and are so no longer, until they keep up again."""
+    """Neighbors that are no longer awaited from now on, until they keep up again."""
 
 
 @final
 class Exchange:
-    """The numbers of one agent's exchanges: its tracker, the weights of the round, what is given and mixed."""
+    """One agent's exchanges: owns the tracker, sends shares of mass and parameters, and mixes the shares received."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Exchange:
         self._momentum = momentum
         self.tracker = tracker
         self.announced_degree = 0
-        """The degree that neighbors were told to reckon with in the coming round."""
+        """The degree announced to the neighbors for the coming round."""
         self._proposal: WireArray = np.zeros(n_params)
         self._own_proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
@@ -93,12 +93,12 @@ class Exchange:
         return self.tracker.mass(self._neighborhood.links())
 
     def evaluated(self, gradient_sum: Array, n_samples: float) -> None:
-        """Take in the agent's own gradient at its present parameters, and renew the estimate of the network's."""
+        """Replace the own vector by the gradient at the present parameters, and update the tracked estimate."""
         self.tracker.replace_own(gradient_sum, n_samples)
         self.renew_estimate()
 
     def compare_links(self) -> bool:
-        """Whether the links are those of the call before: one that opens or closes moves the tracker as well."""
+        """Whether the links are those of the last call: opening or closing a link also changes the tracker."""
         before, self._links_before = self._links_before, self._neighborhood.links()
         return before is None or before == self._links_before
 
@@ -106,12 +106,12 @@ class Exchange:
         self.tracker.update(self._neighborhood.links())
 
     def largest_proximal_weight(self) -> float:
-        """Of those that neighbors announced; 0 where none did."""
+        """The largest proximal weight that a neighbor announced; 0 without any."""
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
     def next_round(self, round_: int, max_rounds: int) -> int:
-        """The round after this one; or that of a neighbor who has gone on without this agent, in a round in which they
-        were to meet. A share of a round that there is not says nothing.
+        """The next round: round + 1, or the round of a neighbor that has gone on although the two were to exchange in
+        between. Shares of rounds beyond `max_rounds` are ignored.
         """
         following = round_ + 1
         for neighbor, link in self._neighborhood.open():
@@ -124,11 +124,11 @@ class Exchange:
         return any(self._mixing.meets(peer, round_) for round_ in rounds)
 
     def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
-        """Whether a share that has come is of a size that can be honest: the mass that the link has moved in all
+        """Whether a received share is within plausible bounds:
 
             ‖received − sent‖ ≤ 1e12 max(1, ‖x‖),    ‖z_j‖ ≤ 1e12 max(1, ‖w‖).
 
-        Far larger numbers come of a fault, and would drown those of everybody else in their rounding.
+        Far larger numbers come of a fault, and their rounding would swamp the numbers of all other agents.
         """
         if link.imbalance() > MAX_RATIO * max(1.0, self.tracker.largest_own):
             return False
@@ -138,14 +138,13 @@ class Exchange:
     def give(
         self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float, heard_since: float
     ) -> list[Send]:
-        """Give every neighbor that takes part its share, all from the same y. A neighbor that has said something since
-        the time given last is there.
+        """Make and send the round's shares s_j = (1 + β) c_jk y + β s_j⁻, all from the same y, to the neighbors that
+        take part. `heard_since` is the barrier's (`Barrier.raise_for`).
 
-        A neighbor that gives nothing back for long gets parameters only, lest all mass gathers there and directions
-        freeze.
+        A neighbor that returns no share for long gets parameters only, so that mass does not pile up there.
         """
         taking_part = [(n, link) for n, link in self._neighborhood.open() if n.is_ready and n.is_connected]
-        # A neighbor that came after the last announcement is counted, lest the weights add up to more than one.
+        # Neighbors that came after the last announcement count too, so that the weights add up to at most one.
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
@@ -192,7 +191,7 @@ class Exchange:
         )
 
     def mix(self, round_: int) -> Mixture:
-        """Apply the shares that are there, in the order of the neighbors' ids."""
+        """Mix the parameters, w⁺ = z + Σ_j d_j, from the shares that have come, in the order of the neighbors' ids."""
         mixed = self._own_proposal.copy()
         momentum = momentum_in(round_, self._momentum)
         farthest = 0.0
@@ -220,7 +219,7 @@ class Exchange:
             if share is None or (share.round < round_ - MAX_MISSED and not is_new):
                 is_complete = False
                 continue
-            # Both in the precision of the wire, so that equal parameters differ by nothing.
+            # Both in the precision of the wire, so that equal parameters have difference 0.
             difference = (share.params - self._proposal).astype(np.float64, copy=False)
             link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
             mixed += link.params_flow
@@ -231,15 +230,17 @@ class Exchange:
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:
-    """`params` with 0 where the agent's last local step had 0 and next to nothing is left: what every agent sets to 0
-    again and again comes back in the exchanges between, smaller and smaller, from the momentum of flows.
+    """Set parameters to 0 where the last local step had 0 and |w_i| ≤ 1e-3 max |w|: momentum of flows brings back
+    shrinking remainders of parameters that all agents set to 0.
     """
     is_nothing = np.abs(params) <= NEARLY_NOTHING * np.abs(params).max(initial=0.0)
     return np.where((step == 0.0) & is_nothing, 0.0, params)
 
 
 def _flow(weight: float, difference: Array, previous: Array | None, momentum: float) -> Array:
-    """What flows over a link in this round, with momentum where the link was whole in the round before."""
+    """The flow over a link, (1 + β) c · difference + β · previous flow; without momentum where there is no previous
+    flow.
+    """
     flow: Array = ((1.0 + momentum) * weight) * difference
     if previous is not None:
         flow += momentum * previous

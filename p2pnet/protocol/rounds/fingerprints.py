@@ -1,4 +1,4 @@
-"""Fingerprints: what two agents must have in common to train together, and what to do where it differs."""
+"""Fingerprints: the comparison of what two agents must have in common to train together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from p2pnet.protocol.core.types import PeerId, VersionRange
 from p2pnet.protocol.messages.training import MAX_TEXT_LENGTH, Hello, Refuse
 
 STAGE_FIELD = "stage"
-"""The field that tells a Hello of the statistics stage from a Hello of the training."""
+"""The field for the stage: statistics or training."""
 
 SURVEY_FIELD = "survey"
-"""The field that names the run of averaging by which samples are scaled."""
+"""The field for the id of the averaging run by whose statistics samples are scaled."""
 
-SURVEYED_APART = (
-    "survey: made apart, so that the two parts scale differently; stop all agents of one part, then start them again"
+AVERAGED_APART = (
+    "survey: feature statistics were found apart, so that the two parts scale differently; "
+    "stop all agents of one part, then start them again"
 )
 
 _SAME_AT_BOTH: Mapping[str, str] = {
@@ -31,12 +32,12 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "schedule": "network.schedule, and all the same neighbors",
     "weighting": "algorithm.weighting",
 }
-"""What to see to where a field differs."""
+"""What the user should check where a field differs."""
 
 
 def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[Send | PutOff]:
-    """Refuse to the peer, and PutOff here, where the two have no version of the protocol in common, or for the first
-    field in which the fingerprints differ; nothing where neither is so.
+    """Compare versions and fingerprints; return Refuse and PutOff for the first difference, nothing where the two
+    agree.
 
     A run of averaging that differs comes first, since classes and model follow from it.
     """
@@ -52,7 +53,7 @@ def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[
 
 
 def _refused(peer: PeerId, name: str, reason_here: str, reason_there: str) -> list[Send | PutOff]:
-    """The refused peer reads the reason as its own words."""
+    """The effects of a refusal; the reason is worded for each side."""
     return [Send(peer, Refuse(reason_there[:MAX_TEXT_LENGTH])), PutOff(peer, name, reason_here, is_ours=True)]
 
 
@@ -64,6 +65,6 @@ def _versions(ours: VersionRange, theirs: VersionRange) -> str:
 
 def _difference(name: str, ours: str, theirs: str) -> str:
     if name == SURVEY_FIELD:
-        return SURVEYED_APART
+        return AVERAGED_APART
     same = _SAME_AT_BOTH.get(name, name)
     return f"{name}: theirs is {theirs}, ours is {ours}; give both the same {same}"

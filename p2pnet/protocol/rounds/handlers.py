@@ -1,7 +1,7 @@
-"""What neighbors say to one agent, what it answers, and what it says again until it is answered.
+"""The handlers of received training messages: replies, and resending until a message is answered.
 
-Nothing here moves the agent's training on: messages are written down (shares in the books of their links, last rounds,
-parameters asked for), and the round machine sees afterwards whether that was what it waited for.
+The handlers only record what a message says (shares in the queues of their links, last rounds, requested parameters);
+the round machine then checks whether its phase can end.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ HandlerEffect: TypeAlias = Send | Dismiss | PutOff | Notify
 
 @final
 class MessageHandlers:
-    """One agent's side of everything that is said between it and its neighbors, except its shares."""
+    """Handles all received training messages, and sends all messages except the shares of a round."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class MessageHandlers:
         self._timing = timing
 
     def next_deadline(self) -> float | None:
-        """When `repeat` is due."""
+        """The time at which `repeat` is due; None for never."""
         times: list[float | None] = []
         for neighbor in self._neighborhood:
             if neighbor.is_connected and not neighbor.is_parted:
@@ -76,7 +76,7 @@ class MessageHandlers:
                 times += [neighbor.link.timer.due_at, neighbor.link.acknowledgement_due_at]
         return min((time for time in times if time is not None), default=None)
 
-    # What is heard.
+    # Receiving.
 
     def connected(self, peer: PeerId, now: float) -> list[HandlerEffect]:
         effects: list[HandlerEffect] = [*self._handshake.connected(peer, now)]
@@ -86,7 +86,7 @@ class MessageHandlers:
         return effects
 
     def received(self, peer: PeerId, message: TrainingMessage, now: float) -> list[HandlerEffect]:
-        """Raises ProtocolError for a message that cannot be meant for this agent, having changed nothing."""
+        """Handle a peer's message; ProtocolError, and no change, where the message cannot be meant for this agent."""
         if isinstance(message, Hello):
             return self._hello_received(peer, message, now)
         neighbor = self._neighborhood.find(peer)
@@ -118,7 +118,7 @@ class MessageHandlers:
             case Ready(_, degree, round_):
                 neighbor.is_ready = True
                 neighbor.degree = degree
-                # As with a share: whoever is past its first round has begun without this agent.
+                # As with a share: a neighbor past its first round has begun without this agent.
                 neighbor.round = max(neighbor.round, round_ - 1)
                 return []
             case Share():
@@ -161,7 +161,7 @@ class MessageHandlers:
 
     def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[HandlerEffect]:
         self._check_size("Share.params", share.params.size)
-        # Who waits for nobody has no use for what was lost.
+        # In asynchronous mode no share counts as missing.
         is_new = link.accept(share, math.inf if self._timing.is_asynchronous else self._at.round, now)
         link.acknowledge(share.acknowledged, None, now)
         if is_new and not self._exchange.is_in_measure(link, share, self._at.params):
@@ -169,7 +169,7 @@ class MessageHandlers:
         self._stationarity.hear(share.first_residual)
         self._termination.learn(share.stop_round, self._at.round)
         neighbor.is_ready = True
-        # Whoever shares round n without this agent has begun without it.
+        # A neighbor that shares round n has begun without this agent.
         neighbor.round = max(neighbor.round, share.round - 1)
         is_finished = self._at.phase is Phase.FINISHED
         if is_new and not is_finished and link.missing is None:
@@ -202,11 +202,11 @@ class MessageHandlers:
                 f"{name}: {size} numbers instead of {expected}; the sender trains a model of another size"
             )
 
-    # What is said.
+    # Sending.
 
     def repeat(self, now: float) -> list[HandlerEffect]:
-        """Say again what has not been answered: Hello until there is a link, Ready until the first share comes, then
-        the last shares, byte for byte, until they are acknowledged, and Finished until the end.
+        """Resend what is not answered: Hello until a link is open, Ready until the first share comes, the last shares,
+        byte for byte, until they are acknowledged, and Finished until the end.
         """
         effects: list[HandlerEffect] = [*self._handshake.hellos_due(now)]
         for neighbor, link in self._neighborhood.open():
@@ -225,12 +225,12 @@ class MessageHandlers:
         return effects
 
     def finished(self, neighbor: Neighbor, link: Link, now: float) -> Send:
-        """Training has ended with the present round; to be said again until the neighbor's has too."""
+        """The Finished for a neighbor; it is resent until the neighbor has ended too."""
         neighbor.resend_at = now + self._timing.resend_s
         return Send(neighbor.peer, Finished(link.link_id, self._at.round, link.sequence, link.tell_received()))
 
     def take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[HandlerEffect]:
-        """Say farewell to all neighbors, and close the links with them."""
+        """Send Left or Away to all neighbors, and close all links."""
         effects: list[HandlerEffect] = []
         for neighbor, link in self._neighborhood.open():
             effects.append(Send(neighbor.peer, farewell(link.link_id)))

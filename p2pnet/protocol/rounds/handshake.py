@@ -1,13 +1,13 @@
-"""The handshake by which both ends of a link open it.
+"""The handshake that opens a link at both ends.
 
-Both sides open a link alike, with Hellos; which side speaks first makes no difference:
+The handshake is symmetric; which side sends the first Hello makes no difference:
 
     A → B   Hello(nonce a, echo –)
     B → A   Hello(nonce b, echo a)               B has opened (b, a)
     A → B   Hello(nonce a, echo b, confirmed)    A has opened (a, b) and knows that B has
                                                  B knows that A has
 
-A link carries mass only once its end knows that the other has opened it too (*confirmed*).
+An end sends mass only once it knows that the other end has opened the link too (*confirmed*).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 
 MAX_HELLO_INTERVAL_S = 8.0
-"""An unanswered Hello is said again ever more seldom, down to this."""
+"""The longest interval between unanswered Hellos; intervals double up to it."""
 
 HandshakeEffect: TypeAlias = Send | PutOff | Notify
 
 
 @final
 class Handshake:
-    """One agent's side of the handshake with each of its neighbors."""
+    """One agent's handshakes with its neighbors."""
 
     def __init__(self, state: RoundState, neighborhood: Neighborhood) -> None:
         self._at = state
@@ -41,12 +41,12 @@ class Handshake:
         self._duplicate_keys = DuplicateKeyDetector()
 
     def connected(self, peer: PeerId, now: float) -> list[HandshakeEffect]:
-        """Greet a peer that is connected, unless the two have parted."""
+        """Send Hello to a newly connected peer, unless its link was closed for good."""
         neighbor = self._neighborhood.connected(peer, now)
         return [] if neighbor.is_parted else [self._hello(neighbor, now)]
 
     def hello_received(self, peer: PeerId, hello: Hello, now: float) -> list[HandshakeEffect]:
-        """Take in a Hello and answer it. A link confirmed by this Hello is open afterwards."""
+        """Handle a Hello: refuse the peer, or open or confirm the link, and answer where needed."""
         neighborhood = self._neighborhood
         effects: list[HandshakeEffect] = []
         effects += refusal(peer, neighborhood.identity.fingerprint, hello)
@@ -78,14 +78,14 @@ class Handshake:
         return effects
 
     def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[HandshakeEffect]:
-        """Close the link that the peer knows nothing of, and offer another."""
+        """Close a link that the peer does not know, and start a new handshake."""
         neighbor = self._neighborhood.find(peer)
         if neighbor is None or self._neighborhood.find_link(peer, reset.link_id) is None:
             return []
         return [self._neighborhood.close(peer, CloseReason.FORGOTTEN, now), self._hello(neighbor, now)]
 
     def hellos_due(self, now: float) -> list[Send]:
-        """Hellos again to the peers that have not answered."""
+        """Resend due Hellos to peers that have not answered."""
         return [
             self._hello(neighbor, now)
             for neighbor in self._neighborhood

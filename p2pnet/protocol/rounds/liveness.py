@@ -1,4 +1,4 @@
-"""Who is still there: signs of life to the neighbors, and the links with those that have gone."""
+"""Liveness: keep-alives to the neighbors, and the closing of links with neighbors that are gone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.timing import Timing
 
 SIGNS_PER_SILENCE = 3
-"""Signs of life in the time after which silence is taken for death: one or two may be lost."""
+"""Keep-alives sent within the time after which a silent neighbor counts as gone: one or two may be lost."""
 
 
 @final
 class Liveness:
-    """Watches over the neighbors of one agent.
+    """Detects neighbors that are disconnected or silent for too long, and sends keep-alives.
 
     A closed connection is given the time of a redial. Silence over an open one costs its neighbors their patience at
     once (they stop waiting for it) but its link only after long: packet loss makes good connections stall for seconds.
@@ -31,8 +31,8 @@ class Liveness:
         self._awake_at: float | None = None
 
     def stay_awake(self, now: float) -> None:
-        """To be told of every event. When none has come for long it was this agent that slept, stopped or starved of
-        its processor: then it knows nothing of the others' silence, and begins to listen anew.
+        """Record that this agent runs; called at every event. After a long gap this agent itself was suspended or
+        starved of its processor, so all neighbors count as heard now.
         """
         if self._awake_at is not None and now - self._awake_at > self._timing.silence_s / 2:
             for neighbor in self._neighborhood:
@@ -48,7 +48,7 @@ class Liveness:
         return min((time for time in times if time is not None), default=None)
 
     def tell_alive(self, stop_round: int, now: float) -> list[Send]:
-        """An Ack to each neighbor that has heard nothing for long."""
+        """Send a keep-alive, an Ack, to each neighbor that was sent nothing for long."""
         return [
             Send(neighbor.peer, acknowledgement(link, stop_round))
             for neighbor, link in self._neighborhood.open()
@@ -67,7 +67,7 @@ class Liveness:
         return effects
 
     def _death(self, neighbor: Neighbor) -> float | None:
-        """When the link with a neighbor that has vanished is to be closed; None without a link."""
+        """The time at which the link with a neighbor is to be closed if nothing is heard of it; None without a link."""
         if neighbor.link is None:
             return None
         if neighbor.disconnected_at is not None:
@@ -83,5 +83,5 @@ class Liveness:
 
 
 def acknowledgement(link: Link, stop_round: int) -> Ack:
-    """Everything that has come over the link, what is missing, and that this end is alive."""
+    """The Ack for a link: the newest share received, the missing share, and the last round if known."""
     return Ack(link.link_id, link.tell_received(), stop_round, link.missing)

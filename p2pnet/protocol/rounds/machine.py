@@ -1,4 +1,4 @@
-"""The round machine: one agent's protocol, without sockets, clock or threads.
+"""The round machine: the sans-I/O state machine of one agent's training rounds.
 
     bootstrapping  waits for its neighbors (and, where training runs already, for the state of one of them)
     stepping     the local step is being computed elsewhere
@@ -72,21 +72,22 @@ RoundEvent: TypeAlias = (
 RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
 
 PATIENT_ROUNDS = 5
-"""The first rounds, in which the longest wait is allowed: links may still be opening elsewhere, and what an agent would
-learn without its neighbors meanwhile, of its own samples alone, may lead all of them to a worse model.
+"""The first rounds, which use the longest timeout: links may still be opening elsewhere, and what an agent learned
+meanwhile from its own samples alone could lead all agents to a worse model.
 """
 
 VIGIL_S = 1.0
-"""How often one that has ended looks whether somebody who has vanished is still expected."""
+"""How often an agent that has ended checks whether an absent neighbor is still expected."""
 
 PATIENCE_WITH_A_STEP = 0.5
-"""For so long, in parts of a round's deadline, may the first neighbor that is done with its step wait for this agent's,
-before the solver is stopped: then what there is still comes in time."""
+"""The part of a round's timeout that the first neighbor to finish its step waits before this agent's solver is stopped,
+so that the share still comes in time.
+"""
 
 
 @final
 class RoundMachine(Machine[RoundEvent, RoundEffect]):
-    """One agent's side of the training. Feed it events with the time; perform the effects it returns, in order."""
+    """One agent's training rounds: local step, exchange and mixing, termination; maps events to effects."""
 
     def __init__(self, identity: Identity, options: RoundOptions, params: Array) -> None:
         self._options = options
@@ -104,7 +105,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             timing.round_timeout_floor_s, timing.round_timeout_s, timing.round_timeout_s, PATIENT_ROUNDS
         )
         self._deadline: float | None = None
-        """Of the phase: stepping is cut short, exchanging goes on without what is missing, pausing and finished end."""
+        """The deadline of the phase: a step is cut short, mixing goes on without missing shares, other phases end."""
         self._is_cut_short = False
         self.n_rounds_lost = 0
         """Rounds mixed without a share of every neighbor."""
@@ -114,11 +115,11 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._shared_at = -np.inf
         self._is_alone = False
         self._is_end_held_up = False
-        """Whether training goes on only because a neighbor is missed."""
+        """Whether training goes on only because a neighbor is absent."""
         self._is_service_prolonged = False
-        """Whether the agent has ended and stays only because a neighbor is missed."""
+        """Whether the agent has ended and stays only because a neighbor is absent."""
 
-    # What others may look at.
+    # State that other parts read.
 
     @property
     def phase(self) -> Phase:
@@ -134,7 +135,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     @property
     def announced_round(self) -> int:
-        """The round told to neighbors; -1 before training has begun."""
+        """The round announced to neighbors; -1 before training has begun."""
         return self._at.announced_round
 
     @property
@@ -148,7 +149,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return min(self._options.max_rounds, stop_round) if stop_round >= 0 else self._options.max_rounds
 
     def ledger(self) -> AgentLedger:
-        """What this agent owns and has moved over its links."""
+        """The agent's ledger: own vector, mass present, and the totals of its links."""
         return self._parts.ledger()
 
     # Events.
@@ -191,7 +192,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return effects
 
     def next_deadline(self) -> float | None:
-        """When `DeadlineReached` is to be handed in, if nothing happens before."""
+        """The time at which `DeadlineReached` is due if no event comes before; None for never."""
         if self._at.phase is Phase.CLOSED:
             return None
         times = [self._deadline, self._parts.liveness.next_deadline(), self._handlers.next_deadline()]
@@ -200,7 +201,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return min((time for time in times if time is not None), default=None)
 
     def _go_on(self, now: float) -> list[RoundEffect]:
-        """Leave the phase if what it waited for has come."""
+        """Advance to the next phase if the present phase can end."""
         is_late = self._deadline is not None and now >= self._deadline
         match self._at.phase:
             case Phase.BOOTSTRAPPING if self._parts.bootstrap.state is not None:
@@ -224,7 +225,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return []
 
     def _is_holding_up(self) -> bool:
-        """Whether the local step is one that a neighbor waits for, and is not about to end."""
+        """Whether a neighbor waits for the running local step, and the solver has not been stopped yet."""
         is_waited_for = not self._timing.is_asynchronous and self._barrier.is_waited_for(self._at.round)
         return is_waited_for and not self._is_cut_short
 
@@ -236,7 +237,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     # Rounds.
 
     def _join(self, state: StateReply, now: float) -> list[RoundEffect]:
-        """Go on from the parameters of a neighbor whose training runs already."""
+        """Join running training: take over a neighbor's parameters and round."""
         self._termination.trust(state.stop_round)
         self._termination.is_held = state.stop_round >= 0
         self._at.params, self._at.round = state.params, state.round
@@ -258,7 +259,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._begin_round(now) if self._at.phase is Phase.EVALUATING else []
 
     def _begin_round(self, now: float) -> list[RoundEffect]:
-        """Have the local step of this round computed, or go straight to its exchange."""
+        """Begin a round: with its local step, or directly with its exchange where the schedule has no step."""
         self._deadline = None
         self._at.announced_round = self._at.round
         if (ended_with := self._neighborhood.ended_with()) is not None:
@@ -284,7 +285,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return [*effects, step]
 
     def _notify_of_loneliness(self) -> list[RoundEffect]:
-        """Say, once each time, that nobody is left to learn from: what comes then is no network's model."""
+        """Report once that no neighbor is left: from then on the agent trains on its own samples alone."""
         was_alone, self._is_alone = self._is_alone, self._barrier.is_alone
         if was_alone or not self._is_alone:
             return []
@@ -299,7 +300,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._propose(done.params, now)
 
     def _propose(self, params: Array, now: float) -> list[RoundEffect]:
-        """Share what is to be mixed, its gradient before it if that is the order."""
+        """Exchange a proposal, after its gradient was evaluated where the algorithm demands that order."""
         if not self._options.is_gradient_first:
             return self._share_when_paced(now)
         self._at.phase = Phase.PROPOSING
@@ -317,7 +318,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         step = self._step
         proposal = step.params if step.round == self._at.round else self._at.params
         is_quiet = self._stationarity.is_reached(step.residual, self._disagreement)
-        # Training waits for the return of those who are missed before it ends.
+        # Training does not end before absent neighbors return or their time is over.
         absent = self._neighborhood.absent(now)
         effects: list[RoundEffect] = []
         if is_quiet and absent and not self._is_end_held_up:
@@ -334,11 +335,11 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     @property
     def _patience_s(self) -> float:
-        """How long to wait for the shares of this round; where nobody waits for anybody, for any share at all."""
+        """The timeout of this round's shares; in asynchronous mode, of any share."""
         return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[RoundEffect]:
-        # Alone, an agent lets its rounds last as long as those in which somebody is missing, and so does not run ahead.
+        # An agent without neighbors lets each round last its timeout, so that it does not run ahead.
         if self._timing.is_asynchronous:
             is_waiting = not self._barrier.has_news
         else:
@@ -357,7 +358,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._at.params = mixture.params
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete
-        # Where nobody waits for anybody no round is ever complete, and steps must be judged by what there is.
+        # In asynchronous mode no round is ever complete, and steps are judged by the shares that have come.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
         next_round = self._exchange.next_round(self._at.round, self._options.max_rounds)
         self._at.round = max(self._at.round, min(next_round, self.last_round))
@@ -382,7 +383,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return effects
 
     def _close(self, now: float) -> list[RoundEffect]:
-        """The end, unless somebody has vanished who would have to be told how it ended."""
+        """Close, unless an absent neighbor is expected back and would have to be told the last round."""
         if absent := self._neighborhood.absent(now):
             self._deadline = now + VIGIL_S
             if self._is_service_prolonged:

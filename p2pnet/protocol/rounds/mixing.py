@@ -1,4 +1,4 @@
-"""With whom an agent exchanges in a round, and how much each counts."""
+"""Mixing weights: the row and column of the mixing matrix of each round that belong to one agent."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Weights:
     """One agent's part of the network's mixing matrix C in one round, without the diagonal."""
 
     given: Mapping[str, float]
-    """c_jk: the part of this agent's mass that goes to neighbor j"""
+    """c_jk: the fraction of this agent's mass that goes to neighbor j"""
     taken: Mapping[str, float]
-    """c_kj: how much of neighbor j's parameters comes into this agent's"""
+    """c_kj: the weight of neighbor j's parameters in this agent's"""
 
 
 class Mixing(ABC):
-    """Chooses each round's weights; any two agents choose the same for the way between them."""
+    """Computes the mixing weights of each round; two agents compute the same weights for their link."""
 
     @abstractmethod
     def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
-        """The weights among the neighbors that are there; the agent itself keeps what is left of 1.
+        """The mixing weights among the neighbors present; the own weight is the rest to 1.
 
         `degree` is the number of neighbors that this agent has announced for the round, `neighbor_degrees` what they
         have announced.
@@ -32,7 +32,7 @@ class Mixing(ABC):
 
     @abstractmethod
     def meets(self, peer: str, round_: int) -> bool:
-        """Whether this agent is to take from the neighbor in that round, if it is there."""
+        """Whether c_kj > 0 in that round for this neighbor j, if present."""
 
 
 @final
@@ -40,9 +40,9 @@ class MetropolisMixing(Mixing):
     """c_kj = ¾ / (1 + max(degree_k, degree_j)) with every neighbor in every round.
 
     Each pair computes the same weight from the same two degrees, which makes the network's matrix symmetric and doubly
-    stochastic without anybody knowing it (Xiao, Boyd and Lall 2005). With `degree` no less than the number of
+    stochastic without any agent knowing it (Xiao, Boyd and Lall 2005). With `degree` no less than the number of
     neighbors, the agent's own weight is at least ¼: eigenvalues λ of the usual weights become ¼ + ¾ λ, because with
-    clearly negative ones local steps of full Newton length swing between two states and die out slowly.
+    clearly negative eigenvalues full Newton steps oscillate and decay slowly.
     """
 
     def weights(self, round_: int, degree: int, neighbor_degrees: Mapping[str, int]) -> Weights:
@@ -56,10 +56,10 @@ class MetropolisMixing(Mixing):
 
 @final
 class OnePeerExponential(Mixing):
-    """c = ½ to the agent 2^t places further round the circle and from the one 2^t places back, t = round mod ⌈log₂ N⌉.
+    """One-peer exponential graph: c = ½ to the agent 2^t places ahead on a ring and from the agent 2^t places behind.
 
-    One share a round, whatever the size of the network, and the exact mean after log₂ N rounds where N is a power of
-    two (Assran et al. 2019; Ying et al. 2021). `members` are all agents, in the order that all agree on.
+    With t = round mod ⌈log₂ N⌉: one share a round, and the exact mean after log₂ N rounds where N is a power of two
+    (Assran et al. 2019; Ying et al. 2021). `members` are all agents, in the order that all agree on.
     """
 
     def __init__(self, me: str, members: tuple[str, ...]) -> None:
@@ -83,9 +83,9 @@ class OnePeerExponential(Mixing):
 
 @final
 class RandomMatching(Mixing):
-    """c = ½ with one other agent, drawn anew each round: all draw the same matching from the seed they share.
+    """Random matching: c = ½ with one other agent, drawn anew each round by all agents alike from a shared seed.
 
-    With an odd number of agents one is left out of each round.
+    With an odd number of agents, one agent is left out of each round.
     """
 
     def __init__(self, me: str, members: tuple[str, ...], seed: int) -> None:
@@ -109,10 +109,10 @@ class RandomMatching(Mixing):
 
 @final
 class ScheduledMetropolis(Mixing):
-    """c_kj = 1 / (1 + max(degree_k, degree_j)) in the graph of the round, the graphs taken in turn: ½ in a matching.
+    """Time-varying graphs: c_kj = 1 / (1 + max(degree_k, degree_j)) in the graph of the round, graphs taken in turn.
 
-    `neighbor_degrees_of` has an entry for each graph: this agent's neighbors in it with their degrees. Everybody must
-    know the same graphs in the same order.
+    `neighbor_degrees_of` has an entry for each graph: this agent's neighbors in it with their degrees. All agents must
+    have the same graphs in the same order.
     """
 
     def __init__(self, neighbor_degrees_of: Sequence[Mapping[str, int]]) -> None:
@@ -138,5 +138,5 @@ def _half(peer: str, neighbor_degrees: Mapping[str, int]) -> dict[str, float]:
 
 
 def _draw(seed: int, round_: int, member: str) -> bytes:
-    """A number that every agent draws alike, for one member in one round."""
+    """A pseudorandom number, the same at all agents, for one member in one round."""
     return hashlib.blake2b(f"{seed}/{round_}/{member}".encode(), digest_size=16).digest()

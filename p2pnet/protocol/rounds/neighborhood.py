@@ -1,9 +1,8 @@
-"""The table of neighbors and of the links with them.
+"""The table of neighbors and links.
 
-Either side closes a link by forgetting it: it takes a fresh nonce, and the books of the old link, which no peer can
-name any more, are as if they had never been. The other side learns of it by a Hello with a newer nonce, or by a Reset
-in answer to its next share. A nonce begins with the incarnation of the process, so a restarted agent can never continue
-an old link.
+Either side closes a link by dropping its ledger and taking a fresh nonce, so that no message can name the old link any
+more. The other side learns of it by a Hello with a newer nonce, or by a Reset in answer to its next share. A nonce
+begins with the incarnation of the process, so a restarted agent can never continue an old link.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity, Neighbor
 
 @final
 class Neighborhood:
-    """The neighbors of one agent, and its links with them."""
+    """The table of one agent's neighbors with their links, sorted by id."""
 
     def __init__(
         self,
@@ -30,7 +29,7 @@ class Neighborhood:
         suspect_limit_s: float,
         names: Mapping[PeerId, str] = MappingProxyType({}),
     ) -> None:
-        """`names` are what peers are called until they have said a name themselves."""
+        """Create an empty table; `names` are used for peers until their Hello has come."""
         self.identity = identity
         self._make_link = make_link
         self._suspect_limit_s = suspect_limit_s
@@ -38,28 +37,28 @@ class Neighborhood:
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
         self.n_opened = 0
-        """Links that have been open so far."""
+        """The number of links opened so far."""
         self.n_refusals = 0
-        """Answers that refused a link so far, of neighbors and of this agent."""
+        """The number of refusals so far, by neighbors and by this agent."""
 
     def __iter__(self) -> Iterator[Neighbor]:
-        """Neighbors in the order of their ids, so that sums over them are rounded the same way every time."""
+        """Iterate over neighbors in the order of their ids, so that sums round the same way every time."""
         return iter(tuple(self._neighbors.values()))
 
     def open(self) -> list[tuple[Neighbor, Link]]:
-        """The neighbors with which a confirmed link is open."""
+        """The neighbors with a confirmed link, and the links."""
         neighbors = self._neighbors.values()
         return [(neighbor, neighbor.link) for neighbor in neighbors if neighbor.link and neighbor.is_confirmed]
 
     def links(self) -> list[Link]:
-        """All links with books, confirmed or not."""
+        """All links, confirmed or not."""
         return [neighbor.link for neighbor in self._neighbors.values() if neighbor.link is not None]
 
     def find(self, peer: PeerId) -> Neighbor | None:
         return self._neighbors.get(peer)
 
     def find_link(self, peer: PeerId, link_id: LinkId) -> Link | None:
-        """The link with the peer, if `link_id` (as the peer sees it) is the one now open."""
+        """The present link with the peer if `link_id` (as the peer sees it) is its id; else None."""
         neighbor = self.find(peer)
         if neighbor is None or neighbor.link is None or not neighbor.link.link_id.is_mirrored(link_id):
             return None
@@ -68,14 +67,14 @@ class Neighborhood:
         return neighbor.link
 
     def enter(self, peer: PeerId) -> Neighbor:
-        """The neighbor, entered into the table where it is not there."""
+        """Return the neighbor of this id, after adding it to the table if needed."""
         if peer not in self._neighbors:
             newcomer = Neighbor(peer, self._fresh_nonce(), self._names.get(peer, ""))
             self._neighbors = dict(sorted([*self._neighbors.items(), (peer, newcomer)]))
         return self._neighbors[peer]
 
     def connected(self, peer: PeerId, now: float) -> Neighbor:
-        """Enter a peer that is connected, again or for the first time."""
+        """Record that a peer is connected, and add it to the table if needed."""
         neighbor = self.enter(peer)
         neighbor.is_connected = True
         neighbor.disconnected_at = None
@@ -86,7 +85,7 @@ class Neighborhood:
         return neighbor
 
     def disconnected(self, peer: PeerId, now: float) -> None:
-        """Keep the link, if there is one, for the connection may come back."""
+        """Record that a peer is disconnected; its link stays open for the time of a redial."""
         neighbor = self.find(peer)
         if neighbor is None:
             return
@@ -99,15 +98,13 @@ class Neighborhood:
         neighbor.link = self._make_link(LinkId(neighbor.nonce, theirs))
 
     def confirm(self, neighbor: Neighbor) -> None:
-        """Note that the peer has opened its end of the link too."""
+        """Record that the peer has opened its end of the link too."""
         self.n_opened += not neighbor.is_confirmed
         neighbor.is_confirmed = True
         neighbor.absent_until = None
 
     def close(self, peer: PeerId, reason: CloseReason, now: float) -> Notify:
-        """Forget the link: all it ever did to the tracker is taken back. A peer that is still connected is soon offered
-        another.
-        """
+        """Close the link, which undoes all its transfers; a connected peer is soon offered a new link."""
         neighbor = self.enter(peer)
         if neighbor.is_confirmed:
             neighbor.nonce = self._fresh_nonce()
@@ -121,14 +118,14 @@ class Neighborhood:
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
     def part(self, peer: PeerId, reason: CloseReason, now: float) -> list[Notify | Dismiss]:
-        """Close the link for good and end the connection."""
+        """Close the link for good and disconnect the peer."""
         closed = self.close(peer, reason, now)
         neighbor = self.enter(peer)
         neighbor.is_parted, neighbor.absent_until = True, None
         return [closed, Dismiss(peer, reason)]
 
     def put_off(self, peer: PeerId, reason: str, now: float) -> list[Notify | PutOff]:
-        """Close the link with a peer that refuses it; once, whatever it has said besides before the connection ends."""
+        """Close the link with a peer that refuses it, and put the peer off; further refusals have no effect."""
         neighbor = self.enter(peer)
         self.n_refusals += 1
         if neighbor.is_parted:
@@ -138,7 +135,7 @@ class Neighborhood:
         return [*closed, PutOff(peer, neighbor.name, reason, is_ours=False)]
 
     def let_go(self, peer: PeerId, now: float) -> list[Notify]:
-        """Close the link with a peer that is a neighbor no longer, and wait neither for it nor for its return."""
+        """Close the link with a peer that was removed from the neighbors, without expecting the peer back."""
         neighbor = self.find(peer)
         if neighbor is None:
             return []
@@ -148,8 +145,8 @@ class Neighborhood:
         return closed
 
     def miss(self, peer: PeerId, until: float, reason: CloseReason, now: float) -> Notify:
-        """Close the link of a peer that is gone; expect it back until then if it took part in the rounds, and has not
-        ended.
+        """Close the link of an absent peer; expect the peer back until `until` if it took part in the rounds and has
+        not ended.
         """
         neighbor = self.enter(peer)
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
@@ -159,7 +156,7 @@ class Neighborhood:
         return closed
 
     def absent(self, now: float) -> tuple[str, ...]:
-        """The names of the peers whose return, or whose link, is waited for; not of those that have ended."""
+        """The names of the peers whose return or link training waits for, without peers that have ended."""
         return tuple(
             neighbor.name or neighbor.peer
             for neighbor in self
@@ -169,14 +166,14 @@ class Neighborhood:
         )
 
     def ended_with(self) -> int | None:
-        """The round that training has ended with for all peers that a link is open with; None where it goes on."""
+        """The last round of all linked peers if each has ended; None where a peer still trains."""
         neighbors = [neighbor for neighbor, _ in self.open()]
         if not neighbors or any(neighbor.finished_sequence is None for neighbor in neighbors):
             return None
         return max(neighbor.round for neighbor in neighbors)
 
     def forget(self, now: float) -> None:
-        """Keep nothing of peers that have no connection, no link, and are no longer expected."""
+        """Remove peers without connection and link that are no longer expected."""
         for neighbor in self:
             if neighbor.absent_until is not None and now >= neighbor.absent_until:
                 neighbor.absent_until = None

@@ -1,4 +1,4 @@
-"""What the rounds of one agent are like."""
+"""The options of the training rounds."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from p2pnet.protocol.rounds.timing import Timing
 
 @dataclass(frozen=True, slots=True)
 class RoundOptions:
-    """The same for all agents of a network, but for `expected_neighbors` and `names`."""
+    """Options of the rounds: the same at all agents of a network, but for `expected_neighbors` and `names`."""
 
     max_rounds: int
     exchanges: int | None = None
-    """Exchanges with the neighbors for each local step; None: few at first, more later."""
+    """Exchanges per local step; None for the growing schedule of `schedule.py`."""
     is_gradient_first: bool = False
-    """Whether gradients are taken at the proposal, before it is mixed, and not at what the mixing made of it."""
+    """Whether gradients are taken at the proposal z before mixing, and not at the mixed parameters w⁺."""
     n_signs: int = 0
-    """Random signs averaged with the gradients, from which the number of agents is estimated; the same at all."""
+    """Random signs averaged with the gradients to estimate the number of agents; the same number at all agents."""
     momentum: float | None = None
-    """What flows between two neighbors keeps this part of what flowed in the round before; None: little, later more."""
+    """β, the momentum of flows over links; None for the growing schedule of `schedule.py`."""
     expected_neighbors: int = 1
-    """Training begins once that many links are open."""
+    """The number of open links at which training begins."""
     max_diameter: int = 32
-    """A bound on the diameter of the graph: how far word must travel before all can stop."""
+    """An upper bound on the diameter of the graph, used by the termination detector."""
     tolerance: float = 4e-3
-    """Quiet is whose residual is below this part of the first round's, and who differs by less from its neighbors."""
+    """The bound on the relative residual and on the disagreement at which an agent counts as stationary."""
     precision: int = 64
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
     timing: Timing = field(default_factory=Timing)
     names: Mapping[PeerId, str] = field(default_factory=dict)
-    """What neighbors are called in the log until they have said a name themselves."""
+    """Names for neighbors in notices until their Hello has come."""

@@ -1,4 +1,4 @@
-"""What a round machine is made of, put together."""
+"""The parts of a round machine and their assembly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 @final
 @dataclass(frozen=True, slots=True)
 class RoundParts:
-    """The parts of one round machine; each has one reason to exist, and the machine drives them."""
+    """The parts of one round machine."""
 
     state: RoundState
     neighborhood: Neighborhood
@@ -39,7 +39,7 @@ class RoundParts:
     handlers: MessageHandlers
 
     def ledger(self) -> AgentLedger:
-        """What the agent owns and has moved over its links."""
+        """The agent's ledger: own vector, mass present, and the totals of its links."""
         return AgentLedger(
             agent=self.neighborhood.identity.peer,
             own=self.exchange.tracker.own,
@@ -53,7 +53,7 @@ class RoundParts:
 
 
 def assemble(identity: Identity, options: RoundOptions, params: Array) -> RoundParts:
-    """The parts of the round machine of one agent that begins with these parameters."""
+    """Build the parts of one agent's round machine, with these initial parameters."""
     timing = options.timing
     state = RoundState(params)
     tracker = Tracker(params.size, signs_of(identity.peer, options.n_signs))

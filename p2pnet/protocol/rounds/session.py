@@ -1,14 +1,15 @@
-"""One agent's whole protocol: a survey where there is something to be found out, and then the training.
+"""The session machine: the statistics stage where it is needed, then training.
 
-    surveying    the survey is under way (`survey.py`)
-    preparing    what is to be trained is being made elsewhere, by what the survey has found
-    training     the rounds are under way, or over (`rounds.py`)
+    averaging    the feature statistics are averaged (`statistics.py`)
+    preparing    the shell builds the training problem, scaled by the statistics found
+    training     the training rounds run, or are over (`machine.py`)
 
-Both stages speak over the same connections, each over links of its own: the survey's belong to an earlier incarnation,
-so that no message of one can be taken for one of the other. A fingerprint says which stage a Hello is from. An agent
-past its survey answers the Hello of one that is in it with what was found; one that is in it greets back whoever is
-past it, in order to be told. So it is enough that one agent knows that all have come to rest, and whoever joins late
-or has been restarted learns the result from any neighbor.
+Both stages use the same connections, each with links of its own: the links of the statistics stage belong to an earlier
+incarnation, so that no message of one stage can be taken for a message of the other. A field of the fingerprint says
+which stage a Hello is from. An agent past the statistics stage answers the Hello of an agent in that stage with the
+statistics found; an agent in the stage says Hello to a neighbor past it, to be sent the statistics. So it is enough
+that one agent knows that the averaging has converged: an agent that joins late or was restarted gets the result from
+any neighbor.
 """
 
 from __future__ import annotations
@@ -41,33 +42,33 @@ from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
 SessionEvent: TypeAlias = RoundEvent | Prepared
 SessionEffect: TypeAlias = RoundEffect | Prepare
 
-SURVEY, TRAINING = "survey", "training"
+STATISTICS, TRAINING = "survey", "training"
 
 
 class SessionMachine(Machine[SessionEvent, SessionEffect]):
-    """What a node asks of the machine that trains."""
+    """The interface of the machine that trains, as the node uses it."""
 
     @property
     @abstractmethod
     def identity(self) -> Identity:
-        """What is told every peer about the agent before training."""
+        """The identity that the agent announces before training."""
 
     @property
     @abstractmethod
     def rounds(self) -> RoundMachine | None:
-        """The training; None until it is prepared."""
+        """The round machine of the training; None until training is prepared."""
 
     @abstractmethod
     def version_with(self, peer: PeerId) -> int:
-        """The version of the protocol that is spoken with the peer; the lowest until the peer has said Hello."""
+        """The protocol version agreed with the peer; the lowest until the peer's Hello has come."""
 
 
 @final
 class Session(SessionMachine):
-    """One agent's side of it all. Feed it events with the time; perform the effects it returns, in order.
+    """Runs the statistics stage where it is needed, prepares, then trains; maps events to effects.
 
-    The identity's fingerprint says what is known before the survey; that of `Prepared` is compared before training.
-    Its incarnation is that of the training; the one before it must not have been used either.
+    The identity's fingerprint has the fields known before the statistics stage; the fingerprint of `Prepared` is
+    compared before training. Its incarnation is that of the training; the one before it must not have been used either.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Session(SessionMachine):
     ) -> None:
         self._identity = identity
         self._options = options
-        self._survey: StatisticsMachine | None = None
+        self._statistics: StatisticsMachine | None = None
         if own is not None:
-            surveyor = replace(identity, incarnation=identity.incarnation - 1, fingerprint=self._fingerprint(SURVEY))
-            self._survey = StatisticsMachine(surveyor, options, own, settling_s)
+            averaging = replace(
+                identity, incarnation=identity.incarnation - 1, fingerprint=self._fingerprint(STATISTICS)
+            )
+            self._statistics = StatisticsMachine(averaging, options, own, settling_s)
         self.found: FeatureStatistics | None = None
-        """What the survey has found; None before, and where there is none."""
+        """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
         self._connected: set[PeerId] = set()
 
@@ -93,15 +96,15 @@ class Session(SessionMachine):
         return self._rounds
 
     def version_with(self, peer: PeerId) -> int:
-        machine = self._rounds or self._survey
+        machine = self._rounds or self._statistics
         neighbor = None if machine is None else machine.neighborhood.find(peer)
         return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:
-        return [Prepare(None)] if self._survey is None else [*self._survey.start(now)]
+        return [Prepare(None)] if self._statistics is None else [*self._statistics.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        """What is to be done about the event.
+        """Handle one event, and return its effects.
 
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
         """
@@ -112,37 +115,37 @@ class Session(SessionMachine):
                 self._connected.add(peer)
             case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
-        if self._survey is not None:
-            return self._go_on_surveying(self._survey, event, now)
+        if self._statistics is not None:
+            return self._average(self._statistics, event, now)
         match event:
-            case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE_FIELD) == SURVEY:
+            case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE_FIELD) == STATISTICS:
                 return self._tell(peer, hello)
             case MessageReceived(_, LabelSet() | FeatureStatistics()):
-                return []  # late words of a survey that is over
+                return []  # late messages of the statistics stage
             case LeaveRequested() | AwayRequested() if self._rounds is None:
                 return [Close()]
         return [] if self._rounds is None else [*self._rounds.handle(event, now)]
 
     def next_deadline(self) -> float | None:
-        """When `DeadlineReached` is to be handed in, if nothing happens before."""
-        machine = self._survey or self._rounds
+        """The time at which `DeadlineReached` is due if no event comes before; None for never."""
+        machine = self._statistics or self._rounds
         return None if machine is None else machine.next_deadline()
 
-    def _go_on_surveying(self, survey: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
+    def _average(self, machine: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
         effects: list[SessionEffect]
         match event:
-            case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE_FIELD) != SURVEY:
-                effects = [*survey.ask(peer, now)]
+            case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE_FIELD) != STATISTICS:
+                effects = [*machine.ask(peer, now)]
             case _:
-                effects = [*survey.handle(event, now)]
-        if survey.found is None:
+                effects = [*machine.handle(event, now)]
+        if machine.found is None:
             return effects
-        self.found, self._survey = survey.found, None
-        found = StatisticsFound(len(self.found.mean), len(self.found.labels), survey.round)
+        self.found, self._statistics = machine.found, None
+        found = StatisticsFound(len(self.found.mean), len(self.found.labels), machine.round)
         return [*effects, Notify(found), Prepare(self.found)]
 
     def _tell(self, peer: PeerId, hello: Hello) -> list[SessionEffect]:
-        refused: list[SessionEffect] = [*refusal(peer, self._fingerprint(SURVEY), hello)]
+        refused: list[SessionEffect] = [*refusal(peer, self._fingerprint(STATISTICS), hello)]
         if refused and self._rounds is not None:
             self._rounds.neighborhood.n_refusals += 1
         if refused or self.found is None:
@@ -153,7 +156,7 @@ class Session(SessionMachine):
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
         options = self._options
         if self.found is not None:
-            # Whoever is missing has been waited for once.
+            # Absent neighbors were awaited in the statistics stage already.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
             options = replace(options, expected_neighbors=n_expected)
         self._rounds = RoundMachine(identity, options, prepared.params)

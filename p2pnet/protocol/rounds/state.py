@@ -1,4 +1,4 @@
-"""Where one agent stands in its training."""
+"""The state of one agent's training: phase, round and parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p2pnet.protocol.core.types import Array
 
 
 class Phase(Enum):
-    """What the round machine waits for (`machine.py` has the diagram)."""
+    """The phase of the round machine (diagram in `machine.py`)."""
 
     BOOTSTRAPPING = "bootstrapping"
     STEPPING = "stepping"
@@ -25,10 +25,10 @@ class Phase(Enum):
 @final
 @dataclass(slots=True)
 class RoundState:
-    """Written by the round machine alone; what is told to neighbors is read from it."""
+    """Phase, round and parameters; written by the round machine alone, read by its parts."""
 
     params: Array = field(repr=False)
     round: int = 0
     phase: Phase = Phase.BOOTSTRAPPING
     announced_round: int = -1
-    """The round told in Hello and Ready; -1 before training has begun."""
+    """The round announced in Hello and Ready; -1 before training has begun."""

@@ -1,4 +1,4 @@
-"""How long an agent waits for others."""
+"""Timeouts of the training rounds, and their presets."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Time limits of one agent; all in seconds."""
+    """Timeouts of one agent's session, in seconds."""
 
     round_timeout_s: float = 10.0
-    """The longest that a round waits for a neighbor; what is waited in fact adapts to what has been seen. With zero
-    nobody waits for anybody, the asynchronous mode: an agent goes on with what has come as soon as anything has.
+    """The longest wait for a neighbor's share; the actual timeout adapts to observed delays. Zero is the asynchronous
+    mode: an agent mixes as soon as any share has come.
     """
     round_timeout_floor_s: float = 1.0
-    """The shortest: a busy machine may pause a process for this long without anything being wrong."""
+    """The shortest timeout: a busy machine may pause a healthy process for this long."""
     round_pace_s: float = 0.0
-    """The least time from one round's share to the next."""
+    """The shortest time between the shares of two rounds."""
     start_timeout_s: float = 60.0
-    """After it, training starts with the neighbors that are there."""
+    """The start timeout: after it, training starts with the neighbors present."""
     state_timeout_s: float = 2.0
-    """How long a neighbor that was asked for its parameters may take before another is asked."""
+    """How long to wait for a neighbor's parameters before another neighbor is asked."""
     finish_timeout_s: float = 10.0
-    """After it, an agent whose training has ended no longer waits for neighbors whose has not."""
+    """How long an agent that has ended keeps serving neighbors that still train."""
     resend_s: float = 1.0
-    """The first wait before a share is sent again; later ones adapt to how long acknowledgements take."""
+    """The first resend timeout of a share; later timeouts adapt to the delay of acknowledgements."""
     resend_floor_s: float = 0.2
-    """The shortest of those."""
+    """The shortest resend timeout."""
     redial_grace_s: float = 1.5
     """How long a closed connection may take to come back before its link is closed."""
     silence_s: float = 15.0
     """How long a connected neighbor may say nothing before its link is closed."""
     suspect_limit_s: float = 20.0
-    """How long training will not end for the sake of a neighbor that has vanished without a word."""
+    """How long training does not end because of a neighbor that has vanished without a message."""
     away_limit_s: float = 120.0
-    """The same for one that has said it would be back."""
+    """The same for a neighbor that has announced its return (Away)."""
 
     @property
     def is_asynchronous(self) -> bool:
@@ -61,6 +61,6 @@ PRESETS: Mapping[str, Timing] = {
         suspect_limit_s=120.0,
     ),
 }
-"""What differs from network to network. On one that loses every fifth packet good connections stall for seconds, a new
-one may need several attempts, and a round had better wait for what is sent again than go on without it.
+"""Timeouts for local, wide-area and lossy networks. Where every fifth packet is lost, good connections stall for
+seconds, connecting may take several attempts, and a round had better wait for resent shares.
 """

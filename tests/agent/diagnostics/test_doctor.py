@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from p2pnet.agent.assembly import prepare
 from p2pnet.agent.diagnostics.doctor import examine
 from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
-from p2pnet.agent.transport.base import Inquired
+from p2pnet.agent.transport.base import Queried
 from p2pnet.agent.transport.discovery import LanDiscovery, announcement
 from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
@@ -62,7 +62,7 @@ class Machine:
     def config(self) -> Path:
         return self.directory / "agent.toml"
 
-    def portrait(self) -> NodeStatus:
+    def status(self) -> NodeStatus:
         """What bob would say if all were well."""
         fingerprint = prepare(read_settings(self.config)).fingerprint
         return NodeStatus(PROTOCOL_VERSION, "bob", "0.1.0", fingerprint, 7, -1, time.time())
@@ -71,7 +71,7 @@ class Machine:
         return CliRunner().invoke(main, ["doctor", str(self.config), *flags])
 
     def words(self) -> str:
-        """What is said of bob, where something is wrong with him and with nobody else."""
+        """What is said of bob, where something is wrong with him and with no other agent."""
         result = self.ask()
         assert result.exit_code == 1, result.output
         wrong = [line for line in result.output.splitlines() if line.startswith("✗")]
@@ -85,19 +85,19 @@ def alice(tmp_path: Path) -> Machine:
 
 
 @contextlib.contextmanager
-def answering(machine: Machine, allowed: Collection[str], change: Change = lambda portrait: portrait) -> Iterator[int]:
+def answering(machine: Machine, allowed: Collection[str], change: Change = lambda status: status) -> Iterator[int]:
     """Bob, as far as his transport: he lets some in and tells them who he is; the port."""
     transport = ZmqTransport.open(machine.bob, ["tcp://127.0.0.1:0"], allowed.__contains__)
     port = int(transport.addresses[0].rpartition(":")[2])
     machine.names(f"tcp://127.0.0.1:{port}")
-    portrait = machine.portrait()
+    status = machine.status()
     is_over = threading.Event()
 
     def serve() -> None:
         while not is_over.is_set():
             for event in transport.poll(1.0):
-                if isinstance(event, Inquired):
-                    transport.reply(event.peer, encode_status(change(replace(portrait, time_s=time.time()))))
+                if isinstance(event, Queried):
+                    transport.reply(event.peer, encode_status(change(replace(status, time_s=time.time()))))
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -191,10 +191,10 @@ def test_a_program_that_has_been_stopped(alice: Machine) -> None:
 
 
 def test_another_version_of_the_protocol(alice: Machine) -> None:
-    with answering(alice, {alice.keys.public}, lambda bob: replace(bob, protocol=2, software="3.0")):
+    with answering(alice, {alice.keys.public}, lambda bob: replace(bob, protocol=9, software="3.0")):
         words = alice.words()
     assert words == (
-        "speaks version 2 of the protocol (p2pnet 3.0), and this machine 1: install the same p2pnet on both"
+        "speaks version 9 of the protocol (p2pnet 3.0), and this machine 2: install the same p2pnet on both"
     )
 
 
@@ -238,7 +238,7 @@ def test_a_clock_that_was_set_back_since_bob_last_heard_of_us(alice: Machine) ->
 @contextlib.contextmanager
 def announcing(machine: Machine, port: int) -> Iterator[None]:
     """Bob, as far as he tells the loopback of himself."""
-    told = announcement(machine.bob.public, "bob", machine.portrait().fingerprint, None)
+    told = announcement(machine.bob.public, "bob", machine.status().fingerprint, None)
     discovery = LanDiscovery(told, f"tcp://127.0.0.1:{port}", lambda _: False, lambda: None, logging.Logger("bob"))
     discovery.start()
     try:
@@ -377,18 +377,18 @@ def test_neither_this_machines_agent_nor_the_one_that_is_asked_is_disturbed(tmp_
         )
 
 
-# ------------------------------------------------------------------------------------------------ the portrait
+# ------------------------------------------------------------------------------------------------ the status
 
 
-def test_a_portrait_survives_the_wire_and_later_versions_may_add_to_it() -> None:
-    portrait = NodeStatus(1, "bob", "0.1.0", {"model": "mlp"}, -1, -1, 1.5)
-    assert decode_status(encode_status(portrait)) == portrait
-    values = msgpack.unpackb(encode_status(portrait)[0]) | {"mood": "good"}
-    assert decode_status([msgpack.packb(values)]) == portrait
+def test_a_status_survives_the_wire_and_later_versions_may_add_to_it() -> None:
+    status = NodeStatus(1, "bob", "0.1.0", {"model": "mlp"}, -1, -1, 1.5)
+    assert decode_status(encode_status(status)) == status
+    values = msgpack.unpackb(encode_status(status)[0]) | {"mood": "good"}
+    assert decode_status([msgpack.packb(values)]) == status
     assert decode_status([msgpack.packb(values | {"name": "b\n\x1b[2Job"})]).name == "b[2Job"
 
 
 @pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x90", b"\x80", b"\xff" * 100])
-def test_what_is_no_portrait_is_a_protocol_error(frame: bytes) -> None:
-    with pytest.raises(ProtocolError, match="portrait"):
+def test_what_is_no_status_is_a_protocol_error(frame: bytes) -> None:
+    with pytest.raises(ProtocolError, match="status"):
         decode_status([frame])

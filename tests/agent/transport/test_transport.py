@@ -16,9 +16,9 @@ import pytest
 import zmq
 
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
-from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, inquire
+from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, query_status
 from p2pnet.agent.transport import dialer
-from p2pnet.agent.transport.base import Inquired, Received, Refusal, Rejected, TransportEvent, TransportLimits
+from p2pnet.agent.transport.base import Queried, Received, Refusal, Rejected, TransportEvent, TransportLimits
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
@@ -213,7 +213,7 @@ def test_sending_to_nobody_or_into_a_full_queue_takes_nothing(town: Town) -> Non
     assert not alice.transport.send(bob.peer, [b"early"])
     town.connect(alice, bob)
     message = [b"x" * 1_000_000]
-    for _ in range(200):  # nobody reads at the other end
+    for _ in range(200):  # no process reads at the other end
         if not alice.transport.send(bob.peer, message):
             break
     else:
@@ -310,17 +310,17 @@ def test_a_peer_may_ask_something_while_its_connection_goes_on(town: Town) -> No
     town.connect(alice, bob)
     answers: list[Answered | Unanswered] = []
     asking = threading.Thread(
-        target=lambda: answers.append(inquire(alice.keys, bob.peer, Address.parse(bob.address))), daemon=True
+        target=lambda: answers.append(query_status(alice.keys, bob.peer, Address.parse(bob.address))), daemon=True
     )
     asking.start()
-    town.until(lambda: any(isinstance(event, Inquired) for event in bob.events))
-    portrait = NodeStatus(1, "bob", "0.1.0", {}, -1, -1, time.time())
-    bob.transport.reply(alice.peer, encode_status(portrait))
-    bob.transport.reply(alice.peer, [b"there is nobody left to hear this"])
+    town.until(lambda: any(isinstance(event, Queried) for event in bob.events))
+    status = NodeStatus(1, "bob", "0.1.0", {}, -1, -1, time.time())
+    bob.transport.reply(alice.peer, encode_status(status))
+    bob.transport.reply(alice.peer, [b"there is no query left to answer"])
     town.until(lambda: not asking.is_alive())
     (answer,) = answers
     assert isinstance(answer, Answered)
-    assert answer.portrait == portrait
+    assert answer.status == status
     assert abs(answer.clock_ahead_s) < PATIENCE_S
     assert alice.transport.send(bob.peer, [b"where were we?"])
     town.until(lambda: bob.messages(alice.peer) == [[b"where were we?"]])
@@ -335,8 +335,8 @@ def test_who_asks_and_does_not_go_is_shown_out(town: Town) -> None:
         asking.send_multipart([b"", b"what time is it?"])
         town.until(lambda: n_tcp_connections(bob.port) == 1)
         town.until(lambda: n_tcp_connections(bob.port) == 0)
-    assert [event for event in bob.events if isinstance(event, Inquired)] == [
-        Inquired(keys.public, (memoryview(b"what time is it?"),))
+    assert [event for event in bob.events if isinstance(event, Queried)] == [
+        Queried(keys.public, (memoryview(b"what time is it?"),))
     ]
     assert bob.links(keys.public) == []
     bob.transport.reply(keys.public, [b"late"])
@@ -645,7 +645,7 @@ def test_who_speaks_no_curve_stays_outside(town: Town) -> None:
         town.until(lambda: bool(alice.rejections()))
     (rejection,) = alice.events
     assert isinstance(rejection, Rejected)
-    assert rejection.refusal in {Refusal.BROKEN_HANDSHAKE, Refusal.NO_HANDSHAKE}  # whoever closes first
+    assert rejection.refusal in {Refusal.BROKEN_HANDSHAKE, Refusal.NO_HANDSHAKE}  # depends on which side closes first
     assert rejection.peer is None
 
 

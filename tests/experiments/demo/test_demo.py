@@ -185,7 +185,7 @@ class RunningDemo:
     agents: dict[str, int]
 
     def end(self) -> tuple[int, str]:
-        """(exit code, standard error) of the demo, which must have printed nothing else and left nobody behind."""
+        """(exit code, standard error) of the demo, which must have printed nothing else and left no process behind."""
         output, errors = self.process.communicate(timeout=TIMEOUT_S)
         assert output == ""
         assert processes_of(self.directory) == {}

@@ -47,7 +47,7 @@ def new_link(mine: int = 1, theirs: int = 2, precision: int = 64) -> Link:
 
 @dataclass
 class ConservationOracle:
-    """What was said over one direction of a link, noted by somebody who reads the messages only."""
+    """What was said over one direction of a link, noted by an oracle that reads the messages only."""
 
     said: dict[int, Array] = field(default_factory=dict)
     newest_applied: int = 0
@@ -65,7 +65,7 @@ class AnySchedule(RuleBasedStateMachine):
         super().__init__()
         self.trackers = [Tracker(N_PARAMS) for _ in range(N_AGENTS)]
         self.links = {end: new_link() for end in ENDS}
-        self.witnesses = {end: ConservationOracle() for end in ENDS}
+        self.oracles = {end: ConservationOracle() for end in ENDS}
         self.in_transit: list[tuple[tuple[int, int], Share]] = []
         self.rounds: dict[tuple[int, int], int] = {}
 
@@ -88,7 +88,7 @@ class AnySchedule(RuleBasedStateMachine):
     def give(self, end: tuple[int, int], divisor: int, round_: int) -> None:
         link = self.links[end]
         given = link.give(np.floor(self.mass(end[0]) / divisor))
-        self.witnesses[end].said[link.sequence] = given[1].astype(np.float64)
+        self.oracles[end].said[link.sequence] = given[1].astype(np.float64)
         self.rounds[end] = max(round_, self.rounds.get(end, 0))
         self.in_transit.append((end, share_of(link, given, self.rounds[end])))
 
@@ -111,9 +111,9 @@ class AnySchedule(RuleBasedStateMachine):
         if link.apply(up_to_round):
             share = link.latest
             assert share is not None
-            witness = self.witnesses[end[1], end[0]]
-            assert share.sequence > witness.newest_applied
-            witness.newest_applied = share.sequence
+            oracle = self.oracles[end[1], end[0]]
+            assert share.sequence > oracle.newest_applied
+            oracle.newest_applied = share.sequence
 
     @rule(end=st.sampled_from(ENDS))
     def close_and_reopen(self, end: tuple[int, int]) -> None:
@@ -121,14 +121,14 @@ class AnySchedule(RuleBasedStateMachine):
         for one in (end, end[::-1]):
             nonces = [nonce.counter + 1 for nonce in self.links[one].link_id]
             self.links[one] = new_link(*nonces)
-            self.witnesses[one] = ConservationOracle()
+            self.oracles[one] = ConservationOracle()
             self.rounds.pop(one, None)
         self.in_transit = [(sent, share) for sent, share in self.in_transit if sent not in (end, end[::-1])]
 
     @invariant()
     def nothing_is_lost(self) -> None:
         present = sum(self.mass(k) for k in range(N_AGENTS))
-        in_flight = sum(witness.in_flight for witness in self.witnesses.values())
+        in_flight = sum(oracle.in_flight for oracle in self.oracles.values())
         owned = sum(tracker.own for tracker in self.trackers)
         np.testing.assert_array_equal(present + in_flight, owned)
 

@@ -1,4 +1,4 @@
-"""Small networks in virtual time: everybody finds everybody, views are symmetric, and the graph holds together."""
+"""Small networks in virtual time: all agents find each other, views are symmetric, and the graph holds together."""
 
 from random import Random
 

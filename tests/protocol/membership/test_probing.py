@@ -1,4 +1,4 @@
-"""When a neighbor is suspected: after long silence that nobody else can explain, never for this agent's own sleep."""
+"""When a neighbor is suspected: after long silence that no other neighbor can explain, never for its own sleep."""
 
 from random import Random
 

@@ -20,6 +20,7 @@ from p2pnet.protocol.messages.training import (
     MAX_LABELS,
     MAX_TEXT_LENGTH,
     Ack,
+    Hello,
     LabelSet,
     Refuse,
     Share,
@@ -135,7 +136,8 @@ def test_a_truncated_or_lengthened_message_is_refused(message: Message, data: st
             [
                 [frames[0][:-1], *frames[1:]],
                 [frames[0] + b"\0", *frames[1:]],
-                [msgpack.packb([*header, 0]), *frames[1:]],
+                # Later versions append fields to Hello, which this version passes over.
+                *([] if isinstance(message, Hello) else [[msgpack.packb([*header, 0]), *frames[1:]]]),
                 [msgpack.packb(header[:-1]), *frames[1:]],
                 [*frames, b""],
                 [],
@@ -156,18 +158,18 @@ def with_field(message: TrainingMessage, name: str, value: object) -> list[bytes
 
 
 LINK = LinkId(Nonce(1, 2), Nonce(3, 4))
-CENSUS = LabelSet(0, "a", ("ham", "spam"), is_confirmed=False)
+LABELS = LabelSet(0, "a", ("ham", "spam"), is_confirmed=False)
 
 
 @pytest.mark.parametrize(
     ("frames", "said"),
     [
         ([b"\x00" * (MAX_HEADER_BYTES + 1)], f"header: {MAX_HEADER_BYTES + 1} bytes"),
-        (with_field(CENSUS, "labels", "ham"), "LabelSet.labels: not a list of"),
-        (with_field(CENSUS, "labels", ["ham", 1]), "LabelSet.labels: not a text"),
-        (with_field(CENSUS, "labels", ["ham", "ham"]), "LabelSet.labels: a label stands there twice"),
-        (with_field(CENSUS, "labels", [str(k) for k in range(MAX_LABELS + 1)]), "LabelSet.labels: not a list of"),
-        (with_field(CENSUS, "labels", [f"{k:0200}" for k in range(70)]), "name them in data.classes"),
+        (with_field(LABELS, "labels", "ham"), "LabelSet.labels: not a list of"),
+        (with_field(LABELS, "labels", ["ham", 1]), "LabelSet.labels: not a text"),
+        (with_field(LABELS, "labels", ["ham", "ham"]), "LabelSet.labels: a label occurs twice"),
+        (with_field(LABELS, "labels", [str(k) for k in range(MAX_LABELS + 1)]), "LabelSet.labels: not a list of"),
+        (with_field(LABELS, "labels", [f"{k:0200}" for k in range(70)]), "name them in data.classes"),
         (with_field(Refuse("no"), "reason", "x" * (MAX_TEXT_LENGTH + 1)), "Refuse.reason: not a text"),
         (with_field(Ack(LINK, 1), "sequence", -1), "Ack.sequence: not a count"),
         (with_field(Ack(LINK, 1), "sequence", 2**62), "Ack.sequence: not a count"),

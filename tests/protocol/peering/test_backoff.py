@@ -1,4 +1,4 @@
-"""Whoever has been refused tries again ever more seldom, and says so once."""
+"""A refused peer is redialed after growing pauses, and the refusal is reported once."""
 
 from p2pnet.protocol.peering.backoff import FIRST_PAUSE_S, MAX_PAUSE_S, MAX_TOLD, SHORTEST, Backoff
 

@@ -45,7 +45,7 @@ def test_restarts_and_what_comes_late_of_the_life_before_are_not_two_processes()
     assert warnings(IN_TURNS, interval_s=WINDOW_S / 2) == []
 
 
-def test_the_survey_and_the_training_of_one_process_are_not_two() -> None:
+def test_the_two_stages_of_one_process_are_not_two_processes() -> None:
     assert warnings([LATER, *[LATER - 1, LATER] * 100]) == []
 
 

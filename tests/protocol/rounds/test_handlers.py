@@ -1,4 +1,4 @@
-"""What a neighbor may say without harm to anybody's training: messages well formed, and lies."""
+"""What a neighbor may say without harm to any agent's training: messages well formed, and lies."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ class Pull(Learner):
 
 
 def network(n_rounds: int) -> Simulator:
-    """A ring of four after so many rounds, at rest only with the last of a thousand."""
+    """A ring of four after so many rounds, stationary only with the last of a thousand."""
     simulation = Simulator(Conditions(), 0)
     run_settings = RoundOptions(MAX_ROUNDS, expected_neighbors=2, tolerance=0.0, exchanges=1, momentum=0.0)
     for k, name in enumerate(NAMES):

@@ -95,7 +95,7 @@ def test_a_neighbor_that_says_nothing_costs_one_deadline(watched: str) -> None:
 def test_the_step_of_a_slow_agent_is_cut_short_once_while_its_neighbors_still_wait_for_it(
     step_s: float, timing: Timing, is_cut_short: bool
 ) -> None:
-    """Where nobody waits for anybody it takes its time."""
+    """In asynchronous mode it takes its time."""
     learners = [Square(float(k)) for k in range(3)]
     simulation = ring_of(learners, timing=timing)
     simulation.conditions = replace(

@@ -14,7 +14,7 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ack, Hello, Refuse, Reset
-from p2pnet.protocol.rounds.fingerprints import SURVEYED_APART
+from p2pnet.protocol.rounds.fingerprints import AVERAGED_APART
 from p2pnet.protocol.rounds.handshake import MAX_HELLO_INTERVAL_S, Handshake, HandshakeEffect
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -25,7 +25,7 @@ ENOUGH_ANSWERS = 12
 """More messages than any handshake takes, for each one under way before; fewer than in an endless exchange."""
 
 
-def hood(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
+def table_of(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = FINGERPRINT) -> Neighborhood:
     return Neighborhood(Identity(name, name, incarnation, fingerprint), make_link, suspect_limit_s=20.0)
 
 
@@ -43,8 +43,8 @@ class Pair:
     def __init__(self) -> None:
         self.now = 0.0
         self.incarnations = {"a": 1, "b": 1}
-        self.hoods = {"a": hood("a"), "b": hood("b")}
-        self.handshakes = {name: shake(self.hoods[name]) for name in "ab"}
+        self.tables = {"a": table_of("a"), "b": table_of("b")}
+        self.handshakes = {name: shake(self.tables[name]) for name in "ab"}
         self.in_transit: dict[str, deque[Message]] = {"a": deque(), "b": deque()}
         """by receiver"""
 
@@ -72,7 +72,7 @@ class Pair:
             case Reset():
                 effects = handshake.reset_received(other(name), message, self.now)
             case Ack():
-                is_known = self.hoods[name].find_link(other(name), message.link_id) is not None
+                is_known = self.tables[name].find_link(other(name), message.link_id) is not None
                 effects = [] if is_known else [Send(other(name), Reset(message.link_id.mirrored()))]
             case _:
                 effects = []
@@ -84,19 +84,19 @@ class Pair:
 
     def use_link(self, name: str) -> None:
         """Any message over the link, if this end believes it open."""
-        for neighbor, link in self.hoods[name].open():
+        for neighbor, link in self.tables[name].open():
             self.in_transit[neighbor.peer].append(Ack(link.link_id, 0))
 
     def close(self, name: str) -> None:
-        self.hoods[name].close(other(name), CloseReason.SILENT, self.now)
+        self.tables[name].close(other(name), CloseReason.SILENT, self.now)
 
     def restart(self, name: str) -> None:
         """A new process in the place of the old one; both ends connect again."""
         self.incarnations[name] += 1
-        self.hoods[name] = hood(name, self.incarnations[name])
-        self.handshakes[name] = shake(self.hoods[name])
+        self.tables[name] = table_of(name, self.incarnations[name])
+        self.handshakes[name] = shake(self.tables[name])
         self.in_transit[name].clear()
-        self.hoods[other(name)].disconnected(name, self.now)
+        self.tables[other(name)].disconnected(name, self.now)
         self.connect()
 
     def settle(self) -> None:
@@ -115,7 +115,7 @@ class Pair:
         assert n_said == 2, "still something to settle"
 
     def link_id(self, name: str) -> LinkId | None:
-        opened = self.hoods[name].open()
+        opened = self.tables[name].open()
         return opened[0][1].link_id if opened else None
 
     def assert_linked(self) -> None:
@@ -180,8 +180,8 @@ def test_a_half_open_link_carries_nothing_and_is_opened_by_the_next_hello() -> N
     pair.connect()
     pair.in_transit["b"].clear()
     pair.deliver("a")
-    assert pair.hoods["a"].open() == []
-    assert len(pair.hoods["a"].links()) == 1
+    assert pair.tables["a"].open() == []
+    assert len(pair.tables["a"].links()) == 1
     pair.settle()
     pair.assert_linked()
 
@@ -236,7 +236,7 @@ def test_both_ends_that_closed_in_silence_find_each_other_again() -> None:
 
 
 def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
-    handshake = shake(hood("a"))
+    handshake = shake(table_of("a"))
     handshake.connected("b", 0.0)
     times = [tenth / 10 for tenth in range(1, 1000) if handshake.hellos_due(tenth / 10)]
     waits = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
@@ -258,7 +258,7 @@ def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
 def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to_do(
     theirs: Mapping[str, str], field: str, difference: tuple[str, str], remedy: str
 ) -> None:
-    neighborhood = hood("a")
+    neighborhood = table_of("a")
     hello = Hello(Nonce(1, 1), None, theirs, "b", "", -1, False)
     effects = shake(neighborhood).hello_received("b", hello, 0.0)
     here, there = difference, difference[::-1]
@@ -269,18 +269,18 @@ def test_a_refusal_names_the_field_that_differs_as_each_side_sees_it_and_what_to
     assert neighborhood.links() == []
 
 
-def test_of_parts_that_surveyed_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
-    neighborhood = hood("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
+def test_of_parts_that_averaged_apart_one_is_told_to_begin_anew_though_what_follows_from_it_differs_too() -> None:
+    neighborhood = table_of("a", fingerprint={**FINGERPRINT, "classes": "2", "survey": "ann 1.0"})
     theirs = {**FINGERPRINT, "classes": "3", "survey": "bob 1.1"}
     effects = shake(neighborhood).hello_received("b", Hello(Nonce(1, 1), None, theirs, "b", "", -1, False), 0.0)
-    assert effects == [Send("b", Refuse(SURVEYED_APART)), PutOff("b", "b", SURVEYED_APART, is_ours=True)]
+    assert effects == [Send("b", Refuse(AVERAGED_APART)), PutOff("b", "b", AVERAGED_APART, is_ours=True)]
 
 
 def test_one_that_refuses_is_put_off_once_and_greeted_again_when_it_is_next_connected() -> None:
     pair = Pair()
     pair.connect()
     pair.settle()
-    ours = pair.hoods["a"]
+    ours = pair.tables["a"]
     assert ours.put_off("b", "no", pair.now)[-1] == PutOff("b", "b", "no", is_ours=False)
     assert ours.links() == []
     assert pair.handshakes["a"].hellos_due(1e6) == []
@@ -299,7 +299,7 @@ def test_no_hello_is_said_to_a_peer_that_was_parted_with_until_it_says_one() -> 
     pair = Pair()
     pair.connect()
     pair.settle()
-    assert Dismiss("b", CloseReason.LEFT) in pair.hoods["a"].part("b", CloseReason.LEFT, pair.now)
+    assert Dismiss("b", CloseReason.LEFT) in pair.tables["a"].part("b", CloseReason.LEFT, pair.now)
     assert pair.handshakes["a"].hellos_due(1e6) == []
     assert pair.handshakes["a"].connected("b", 1e6) == []
 
@@ -308,7 +308,7 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
     pair = Pair()
     pair.connect()
     pair.settle()
-    hood_of_a = pair.hoods["a"]
+    hood_of_a = pair.tables["a"]
     next(iter(hood_of_a)).is_ready = True
     assert hood_of_a.let_go("b", pair.now)
     assert list(hood_of_a) == []
@@ -318,7 +318,7 @@ def test_one_that_is_a_neighbor_no_longer_is_not_waited_for_and_may_be_one_again
 
 
 def test_a_peer_that_disconnects_without_a_link_is_forgotten() -> None:
-    neighborhood = hood("a")
+    neighborhood = table_of("a")
     for k in range(100):
         neighborhood.connected(f"stranger-{k}", 0.0)
         neighborhood.disconnected(f"stranger-{k}", 1.0)

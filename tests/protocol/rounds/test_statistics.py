@@ -1,4 +1,4 @@
-"""What agents find out together before they train: pooled means and variances, all labels, whoever comes and goes."""
+"""The statistics stage: pooled means and variances, and all labels, while agents join and leave."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -47,15 +47,15 @@ DEADLINE_S = 600.0
 
 @dataclass
 class MeanOfScaled(Learner):
-    """½ (w − x)² over an agent's samples, all taken by what the survey has found."""
+    """½ (w − x)² over an agent's samples, standardised by the statistics found."""
 
     own: LocalStatistics
-    survey: FeatureStatistics | None = None
+    statistics: FeatureStatistics | None = None
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
-        assert self.survey is not None
-        deviation = np.sqrt(self.survey.variance)
-        scaled = (self.own.mean - self.survey.mean) / np.where(deviation > 0, deviation, 1.0)
+        assert self.statistics is not None
+        deviation = np.sqrt(self.statistics.variance)
+        scaled = (self.own.mean - self.statistics.mean) / np.where(deviation > 0, deviation, 1.0)
         return Evaluated(effect.round, self.own.n_samples * (effect.params - scaled), self.own.n_samples)
 
     def observe(self) -> Observation:
@@ -74,7 +74,7 @@ class Agent:
     learner: MeanOfScaled
 
     def prepare(self, statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
-        self.learner.survey = statistics
+        self.learner.statistics = statistics
         name = statistics.survey if statistics is not None else "none"
         fingerprint = {**self.machine.identity.fingerprint, "survey": name}
         return Prepared(fingerprint, np.ones_like(self.learner.own.mean)), self.learner
@@ -148,19 +148,19 @@ class Network:
         self.simulation.run(until=lambda: all(agent.machine.found for agent in agents), deadline=DEADLINE_S)
         found = [agent.machine.found for agent in agents]
         assert None not in found
-        return [survey for survey in found if survey is not None]
+        return [statistics for statistics in found if statistics is not None]
 
     def pooled(self, names: Sequence[str] | None = None) -> Array:
         return np.concatenate([self.shards[name] for name in names or self.names])
 
 
-def assert_found(surveys: Sequence[FeatureStatistics], pooled: Array, accuracy: float = 1e-9) -> None:
+def assert_found(all_statistics: Sequence[FeatureStatistics], pooled: Array, accuracy: float = 1e-9) -> None:
     """Mean and deviation to that part of the deviation, or to what float64 can tell of a value that large."""
     deviation, mean = pooled.std(axis=0), pooled.mean(axis=0)
     error = accuracy * deviation + RESOLUTION * np.abs(pooled).max(axis=0)
-    for survey in surveys:
-        assert (np.abs(survey.mean - mean) <= error).all(), (survey.mean - mean, error)
-        assert (np.abs(np.sqrt(survey.variance) - deviation) <= error).all()
+    for statistics in all_statistics:
+        assert (np.abs(statistics.mean - mean) <= error).all(), (statistics.mean - mean, error)
+        assert (np.abs(np.sqrt(statistics.variance) - deviation) <= error).all()
 
 
 def random_shards(n_agents: int, offset: float, rng: np.random.Generator) -> list[Array]:
@@ -190,14 +190,16 @@ def test_all_find_the_pooled_means_and_variances_and_every_label(
     network = Network(random_shards(n_agents, offset, rng), make_topology(graph, n_agents, rng), conditions)
     labels = [sorted(rng.choice(list("abcdefgh"), size=rng.integers(1, 4), replace=False)) for _ in range(n_agents)]
     network.start(network.names, labels=labels)
-    surveys = network.run()
+    all_statistics = network.run()
 
-    assert_found(surveys, network.pooled())
-    assert {survey.labels for survey in surveys} == {tuple(sorted({label for some in labels for label in some}))}
-    assert len({survey.survey for survey in surveys}) == 1
+    assert_found(all_statistics, network.pooled())
+    assert {statistics.labels for statistics in all_statistics} == {
+        tuple(sorted({label for some in labels for label in some}))
+    }
+    assert len({statistics.survey for statistics in all_statistics}) == 1
     deviation = network.pooled().std(axis=0) + RESOLUTION / 1e-9 * np.abs(network.pooled()).max(axis=0)
-    for survey in surveys:
-        assert (np.abs(survey.mean - surveys[0].mean) <= 1e-9 * deviation).all()
+    for statistics in all_statistics:
+        assert (np.abs(statistics.mean - all_statistics[0].mean) <= 1e-9 * deviation).all()
 
 
 def test_no_digits_are_lost_to_columns_far_from_zero_as_they_are_where_squares_are_averaged() -> None:
@@ -205,16 +207,16 @@ def test_no_digits_are_lost_to_columns_far_from_zero_as_they_are_where_squares_a
     shards = [rng.standard_normal((50 + 10 * k, 2)) + 1e6 + k for k in range(5)]
     network = Network(shards, make_topology("ring", 5, rng), Conditions())
     network.start(network.names)
-    surveys = network.run()
+    all_statistics = network.run()
     pooled = network.pooled()
 
-    assert_found(surveys, pooled)
+    assert_found(all_statistics, pooled)
     variance = pooled.var(axis=0)
     naive = np.mean(pooled**2, axis=0) - np.mean(pooled, axis=0) ** 2
-    assert np.abs(surveys[0].variance / variance - 1).max() < 1e-9 < 1e-6 < np.abs(naive / variance - 1).max()
+    assert np.abs(all_statistics[0].variance / variance - 1).max() < 1e-9 < 1e-6 < np.abs(naive / variance - 1).max()
 
 
-def test_the_survey_takes_its_time_where_training_waits_for_nobody() -> None:
+def test_averaging_is_synchronous_where_training_is_asynchronous() -> None:
     rng = np.random.default_rng(0)
     network = Network(random_shards(4, 0.0, rng), make_topology("path", 4, rng), Conditions(loss_rate=0.1))
     network.start(network.names, timing=replace(QUICK, round_timeout_s=0.0))
@@ -237,7 +239,7 @@ def test_without_neighbors_an_agent_finds_out_nothing_and_waits_and_may_leave() 
 def test_one_that_was_refused_or_has_refused_does_not_say_that_nobody_has_answered(
     is_surveying: bool, is_told: bool
 ) -> None:
-    machine = surveying() if is_surveying else training(None)
+    machine = averaging() if is_surveying else training(None)
     machine.handle(PeerConnected(BOB), 0.0)
     machine.handle(Evaluated(0, np.zeros(7), 1.0), 0.0)
     other = hello("survey", data="2 columns")
@@ -267,14 +269,14 @@ def test_one_that_comes_while_others_train_takes_their_result_to_the_last_bit() 
     network = Network(random_shards(4, 0.0, rng), make_topology("full", 4, rng), Conditions())
     early, late = network.names[:3], network.names[3:]
     network.start(early, tolerance=0.0, expected_neighbors=2)
-    surveys = network.run(early)
+    all_statistics = network.run(early)
     network.simulation.run(until=lambda: network.agents[early[0]].round > 20)
     network.start(late, tolerance=0.0, labels=[["new"]])
     (found,) = network.run(late)
 
     assert_found([found], network.pooled(early))
     assert found.labels == ()  # it is for the late one to say what it makes of that
-    assert any(found is survey for survey in surveys)
+    assert any(found is statistics for statistics in all_statistics)
     assert not any(isinstance(message, Share | LabelSet) for message in network.sent.of[late[0]])
     network.simulation.run(until=lambda: network.simulation.is_over, deadline=DEADLINE_S)
     assert network.agents[late[0]].round == 500
@@ -284,13 +286,13 @@ def test_one_that_is_restarted_while_others_train_is_told_again_and_trains_on_wi
     rng = np.random.default_rng(7)
     network = Network(random_shards(4, 0.0, rng), make_topology("ring", 4, rng), Conditions())
     network.start(network.names, tolerance=0.0, max_rounds=200)
-    surveys = network.run()
+    all_statistics = network.run()
     network.simulation.run(until=lambda: network.agents["agent-0"].round > 20)
     network.simulation.crash("agent-2")
     network.simulation.run(deadline=network.simulation.now + 0.02)
     network.start(["agent-2"], incarnation=4, tolerance=0.0, max_rounds=200)
     (found,) = network.run(["agent-2"])
-    assert any(found is survey for survey in surveys)
+    assert any(found is statistics for statistics in all_statistics)
     network.simulation.run(until=lambda: network.simulation.is_over, deadline=DEADLINE_S)
     assert {agent.round for agent in network.agents.values()} == {200}
     for agent in network.agents.values():
@@ -301,7 +303,7 @@ def test_one_that_is_restarted_while_others_train_is_told_again_and_trains_on_wi
 
 
 def run_until_round(network: Network, name: str, round_: int) -> None:
-    """Of the survey, which shows in the shares."""
+    """The round of averaging, as the shares show it."""
 
     def is_there() -> bool:
         return any(isinstance(message, Share) and message.round >= round_ for message in network.sent.of[name])
@@ -309,19 +311,19 @@ def run_until_round(network: Network, name: str, round_: int) -> None:
     network.simulation.run(until=is_there)
 
 
-def test_one_that_dies_during_the_survey_takes_its_samples_out_of_it_but_not_the_labels_it_brought() -> None:
+def test_an_agent_that_dies_while_averaging_takes_its_samples_out_but_not_the_labels_it_brought() -> None:
     rng = np.random.default_rng(3)
     network = Network(random_shards(5, 0.0, rng), make_topology("ring", 5, rng), Conditions())
     network.start(network.names, labels=[["a"], ["b"], ["c"], ["d"], ["e"]])
     run_until_round(network, "agent-0", 20)
     network.simulation.crash("agent-2")
     left = [name for name in network.names if name != "agent-2"]
-    surveys = network.run(left)
-    assert_found(surveys, network.pooled(left))
-    assert {survey.labels for survey in surveys} == {("a", "b", "c", "d", "e")}
+    all_statistics = network.run(left)
+    assert_found(all_statistics, network.pooled(left))
+    assert {statistics.labels for statistics in all_statistics} == {("a", "b", "c", "d", "e")}
 
 
-def test_one_that_dies_during_the_survey_and_returns_is_counted_again() -> None:
+def test_an_agent_that_dies_while_averaging_and_returns_is_counted_again() -> None:
     rng = np.random.default_rng(4)
     network = Network(random_shards(5, 0.0, rng), make_topology("ring", 5, rng), Conditions())
     network.start(network.names)
@@ -330,29 +332,29 @@ def test_one_that_dies_during_the_survey_and_returns_is_counted_again() -> None:
     network.simulation.run(deadline=network.simulation.now + 3.5)
     assert not any(agent.machine.found for agent in network.agents.values())
     network.start(["agent-2"], incarnation=4)
-    surveys = network.run()
-    assert_found(surveys, network.pooled())
+    all_statistics = network.run()
+    assert_found(all_statistics, network.pooled())
     assert network.simulation.now < 10.0
 
 
-def test_where_neighbors_are_not_named_the_survey_waits_for_those_who_come_soon_after_the_first() -> None:
+def test_where_neighbors_are_not_named_averaging_waits_for_agents_that_come_soon_after_the_first() -> None:
     rng = np.random.default_rng(6)
     network = Network(random_shards(4, 0.0, rng), make_topology("full", 4, rng), Conditions())
     for name in network.names:
         network.start([name], expected_neighbors=1, settling_s=2.0)
         network.simulation.run(deadline=network.simulation.now + 1.5)
-    surveys = network.run()
-    assert_found(surveys, network.pooled())
+    all_statistics = network.run()
+    assert_found(all_statistics, network.pooled())
     assert network.simulation.now == pytest.approx(4.5 + 2.0, abs=1.0)
 
 
-def test_all_restarted_at_once_make_a_survey_of_their_own_which_has_another_name() -> None:
+def test_agents_restarted_at_once_average_anew_under_another_id() -> None:
     rng = np.random.default_rng(5)
     network = Network(random_shards(3, 0.0, rng), make_topology("path", 3, rng), Conditions())
     names = set()
     for incarnation in (2, 4):
         network.start(network.names, incarnation=incarnation)
-        (name,) = {survey.survey for survey in network.run()}
+        (name,) = {statistics.survey for statistics in network.run()}
         names.add(name)
         for agent in network.names:
             network.simulation.crash(agent)
@@ -363,7 +365,7 @@ def test_all_restarted_at_once_make_a_survey_of_their_own_which_has_another_name
 
 
 def assert_none_train_by_different_scales(network: Network) -> None:
-    """Whoever is linked in training has found the same."""
+    """Agents that are linked in training have found the same."""
     for agent in network.agents.values():
         rounds, found = agent.machine.rounds, agent.machine.found
         for neighbor, _ in rounds.neighborhood.open() if rounds is not None else []:
@@ -376,7 +378,7 @@ def assert_none_train_by_different_scales(network: Network) -> None:
 
 
 def part_and_meet_again(network: Network, round_: int, is_restarted: bool, labels: Sequence[Sequence[str]]) -> None:
-    """A path of five whose middle is cut off in a round of the survey, and comes back once all others have ended it."""
+    """A path of five whose middle is cut off in a round of averaging, and comes back once all others have ended it."""
     names = network.names
     rest = [name for name in names if name != "agent-2"]
     unhurried: dict[str, Any] = {"tolerance": 0.0, "max_rounds": 10_000, "timing": replace(QUICK, round_pace_s=0.1)}
@@ -418,7 +420,7 @@ def hello(stage: str, **fingerprint: str) -> Hello:
     return Hello(Nonce(5, 1), None, {"data": "1 column", "stage": stage} | fingerprint, "bob", "", -1, False)
 
 
-def surveying() -> Session:
+def averaging() -> Session:
     machine = Session(ANN, SETTINGS, OWN)
     machine.start(0.0)
     machine.handle(PeerConnected(BOB), 0.0)
@@ -426,17 +428,17 @@ def surveying() -> Session:
 
 
 def linked() -> Session:
-    """In the survey, over an open link."""
-    machine = surveying()
+    """In the statistics stage, over an open link."""
+    machine = averaging()
     theirs = replace(hello("survey"), echo=Nonce(1, 1), is_confirmed=True)
     machine.handle(MessageReceived(BOB, theirs), 0.5)
     return machine
 
 
-def training(survey: FeatureStatistics | None) -> Session:
-    machine = surveying() if survey is not None else Session(ANN, SETTINGS, None)
-    effects = machine.start(0.0) if survey is None else machine.handle(MessageReceived(BOB, survey), 0.0)
-    assert effects[-1] == Prepare(survey)
+def training(statistics: FeatureStatistics | None) -> Session:
+    machine = averaging() if statistics is not None else Session(ANN, SETTINGS, None)
+    effects = machine.start(0.0) if statistics is None else machine.handle(MessageReceived(BOB, statistics), 0.0)
+    assert effects[-1] == Prepare(statistics)
     machine.handle(Prepared({**ANN.fingerprint, "model": "big"}, np.zeros(7)), 0.0)
     return machine
 
@@ -458,22 +460,22 @@ def test_hellos_of_both_stages_differ_in_incarnation_and_in_what_they_say_of_the
     assert second.fingerprint == {"data": "1 column", "model": "big", "stage": "training"}
 
 
-def test_one_in_the_survey_asks_whoever_trains_and_takes_the_answer() -> None:
-    machine = surveying()
+def test_an_agent_in_the_statistics_stage_asks_an_agent_that_trains_and_takes_the_answer() -> None:
+    machine = averaging()
     (asked,) = told(machine.handle(MessageReceived(BOB, hello("training", model="big")), 1.0))
     assert isinstance(asked, Hello)
     assert asked.fingerprint["stage"] == "survey"
     assert machine.handle(MessageReceived(BOB, FOUND), 1.0)[-1] == Prepare(FOUND)
 
 
-def test_a_round_of_the_survey_whose_deadline_has_passed_goes_on_when_one_that_trains_says_hello() -> None:
+def test_a_round_of_averaging_whose_deadline_has_passed_goes_on_when_an_agent_that_trains_says_hello() -> None:
     machine = linked()
     machine.handle(MessageReceived(BOB, Ready(LinkId(Nonce(5, 1), Nonce(1, 1)), 1, -1)), 1.0)
     effects = machine.handle(MessageReceived(BOB, hello("training")), 30.0)
-    assert not [effect for effect in effects if isinstance(effect, Evaluate)]  # it is the survey that computes it
+    assert not [effect for effect in effects if isinstance(effect, Evaluate)]  # the statistics stage computes it
 
 
-def test_one_that_trains_answers_the_hello_of_a_survey_and_ignores_its_late_words() -> None:
+def test_an_agent_that_trains_answers_the_hello_of_the_statistics_stage_and_ignores_its_late_messages() -> None:
     machine = training(FOUND)
     assert told(machine.handle(MessageReceived(BOB, hello("survey")), 1.0)) == [FOUND]
     assert machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1", ("z",), False)), 1.0) == []
@@ -481,16 +483,16 @@ def test_one_that_trains_answers_the_hello_of_a_survey_and_ignores_its_late_word
     assert machine.found is FOUND
 
 
-@pytest.mark.parametrize("survey", [FOUND, None])
-def test_a_survey_of_other_data_is_refused_in_words(survey: FeatureStatistics | None) -> None:
-    machine = training(survey)
+@pytest.mark.parametrize("statistics", [FOUND, None])
+def test_a_statistics_stage_over_other_data_is_refused_with_the_reason(statistics: FeatureStatistics | None) -> None:
+    machine = training(statistics)
     (refused,) = told(machine.handle(MessageReceived(BOB, hello("survey", data="2 columns")), 1.0))
     assert isinstance(refused, Refuse)
     assert refused.reason.startswith("data: theirs is 1 column, ours is 2 columns; ")
 
 
-def test_while_it_prepares_an_agent_answers_surveys_and_forgets_nobody_who_connects() -> None:
-    machine = surveying()
+def test_while_it_prepares_an_agent_answers_the_statistics_stage_and_keeps_connected_peers() -> None:
+    machine = averaging()
     machine.handle(MessageReceived(BOB, FOUND), 1.0)
     assert told(machine.handle(MessageReceived(BOB, hello("survey")), 1.0)) == [FOUND]
     assert machine.handle(MessageReceived(BOB, hello("training")), 1.0) == []
@@ -518,22 +520,22 @@ def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage,
     assert answer == LabelSet(0, "ann 1.0", ("x",), is_confirmed=False)
 
 
-def test_a_census_is_answered_until_both_say_the_same() -> None:
+def test_a_label_set_is_answered_until_both_say_the_same() -> None:
     machine = linked()
 
-    def answer(census: LabelSet) -> list[Message]:
-        return told(machine.handle(MessageReceived(BOB, census), 1.0))
+    def answer(labels: LabelSet) -> list[Message]:
+        return told(machine.handle(MessageReceived(BOB, labels), 1.0))
 
     assert answer(LabelSet(0, "bob 1.0", ("y",), False)) == [LabelSet(0, "ann 1.0", ("x", "y"), False)]
     assert answer(LabelSet(0, "ann 1.0", ("x", "y"), False)) == [LabelSet(0, "ann 1.0", ("x", "y"), True)]
     assert answer(LabelSet(0, "ann 1.0", ("x", "y"), True)) == []
 
 
-def test_a_survey_whose_link_has_closed_has_a_new_name_which_holds_against_all_earlier_ones() -> None:
+def test_an_averaging_run_whose_link_has_closed_gets_a_new_id_which_holds_against_all_earlier_ids() -> None:
     machine = linked()
 
-    def answer(census: LabelSet) -> list[Message]:
-        return told(machine.handle(MessageReceived(BOB, census), 2.0))
+    def answer(labels: LabelSet) -> list[Message]:
+        return told(machine.handle(MessageReceived(BOB, labels), 2.0))
 
     assert answer(LabelSet(0, "abe 1.0", (), False)) == [LabelSet(0, "abe 1.0", ("x",), False)]
     # Bob begins anew.
