@@ -32,7 +32,7 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.training.options import TrainingOptions
-from p2pnet.training.training import Training, make_training, most_params, summarize, survey_alone
+from p2pnet.training.training import Training, make_training, most_params, statistics_alone, summarize
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -66,29 +66,29 @@ class Preparation:
 
     @property
     def settling_s(self) -> float:
-        """How long nobody new must have come before the survey ends: nobody does where all neighbors are named."""
+        """How long no link must have opened before the statistics stage ends; 0 where all neighbors are named."""
         return 0.0 if self.network.neighbors else SETTLING_S
 
-    def training(self, survey: FeatureStatistics | None) -> Training:
-        """What is trained, by what the survey has found; DataError where that is not possible."""
-        training = make_training(self.training_options, self.train, self.test, survey)
+    def training(self, statistics: FeatureStatistics | None) -> Training:
+        """Build the training problem by the feature statistics; DataError where the two do not fit."""
+        training = make_training(self.training_options, self.train, self.test, statistics)
         return replace(training, fingerprint=training.fingerprint | self.schedule)
 
     def open_transport(self) -> ZmqTransport:
-        """TransportError where the address cannot be bound."""
+        """Open the transport; TransportError where the address cannot be bound."""
         listening = () if self.network.bind == "none" else (self.network.bind,)
         return ZmqTransport.open(self.keys, listening, self.network.allowed.__contains__, self.limits)
 
 
 def prepare(settings: Settings) -> Preparation:
-    """Read the key and the data, and make the problem; the P2pnetError of the first that is not fit to run."""
+    """Read key and data, and build the problem; raises the P2pnetError of the first part that is not fit to run."""
     keys = load_keys(settings.security.secret_key)
     network = network_options(settings)
     _check_peers(network, keys)
     train, test = load_data(data_options(settings.data))
     options = training_options(settings, train.task)
     summary = summarize(options, train, test)
-    first = make_training(options, train, test, survey_alone(summary))
+    first = make_training(options, train, test, statistics_alone(summary))
     schedule = describe_schedule(schedule_options(settings.network, keys.public))
     most = most_params(options, train, summary)
     return Preparation(
@@ -110,7 +110,7 @@ def prepare(settings: Settings) -> Preparation:
 
 
 def make_node(preparation: Preparation, incarnation: int) -> Node:
-    """All decisions of the agent in this life: its session, and its peering as the settings name neighbors or not."""
+    """Build the node: its session, and static or overlay peering, depending on whether neighbors are named."""
     identity = Identity(
         peer=preparation.keys.public,
         name=preparation.name,
@@ -124,7 +124,7 @@ def make_node(preparation: Preparation, incarnation: int) -> Node:
 
 
 def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
-    """How the agent finds others on the local network, and is found."""
+    """Build the discovery on the local network, or none."""
     network = preparation.network
     if not network.is_discovering:
         return NoDiscovery()
@@ -151,7 +151,7 @@ def _check_peers(network: NetworkOptions, keys: KeyPair) -> None:
     if keys.public in network.addresses:
         raise ConfigError(f"network.{kind}: {keys.public} is this agent's own key; give that of the other agent")
     if network.bind == "none" and not network.is_discovering and not network.named:
-        raise ConfigError("network.bind = none: nobody can dial this agent; name a seed or a neighbor for it to dial")
+        raise ConfigError("network.bind = none: no peer can dial this agent; name a seed or a neighbor for it to dial")
 
 
 def _limits(max_message_bytes: int, n_params: int, most_params: int) -> TransportLimits:

@@ -31,7 +31,7 @@ class LogOptions:
 
 
 def open_log(options: LogOptions) -> logging.Logger:
-    """The agent's log, to its file or to standard error."""
+    """Open the agent's log, to its file or to standard error."""
     try:
         handler: logging.Handler = (
             _LogFile(options.file, encoding="utf-8") if options.file else logging.StreamHandler(sys.stderr)
@@ -45,7 +45,7 @@ def open_log(options: LogOptions) -> logging.Logger:
 
 
 def check_log(options: LogOptions) -> None:
-    """ConfigError where `open_log` would raise it; nothing is left behind."""
+    """Check that the log can be opened; ConfigError where `open_log` would raise it. Leaves nothing behind."""
     if options.file is None:
         return
     is_there = options.file.exists()

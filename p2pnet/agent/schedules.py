@@ -22,7 +22,7 @@ class ScheduleOptions:
 
 
 def make_mixing(options: ScheduleOptions, me: PeerId) -> Mixing:
-    """The weights of each round; those of a schedule follow from the keys of all agents and the seed they share."""
+    """Build the mixing rule; that of a schedule follows from the keys of all agents and the shared seed."""
     match options.kind:
         case "one-peer-exponential":
             return OnePeerExponential(me, options.members)
@@ -33,7 +33,7 @@ def make_mixing(options: ScheduleOptions, me: PeerId) -> Mixing:
 
 
 def describe_schedule(options: ScheduleOptions) -> dict[str, str]:
-    """The entry of the fingerprint by which agents that keep to different schedules refuse each other."""
+    """Describe the schedule for the fingerprint, by which agents with different schedules refuse each other."""
     if options.kind == "all":
         return {}
     digest = hashlib.sha256("\0".join(options.members).encode()).hexdigest()[:8]

@@ -1,10 +1,11 @@
-"""The state directory of an agent and its files.
+"""The state directory of an agent and its files:
 
-lock           held while the agent runs, so that no two agents share a directory incarnation    a number that grows
-with every start history.csv    one row for each round: what a person wants to follow history.previous.csv    that of
-the last run before in which there were rounds model.npz      the parameters, and what is needed to use them; untouched
-by a run without rounds result.json    how the run ended books.npz      the ledger of each link, for auditing
-conservation over the network
+- `lock`: held while the agent runs, so that no two agents share a directory;
+- `incarnation`: a number that grows with every start;
+- `history.csv`: one row for each round; `history.previous.csv`: that of the last run before in which there were rounds;
+- `model.npz`: the parameters, and what is needed to use them; untouched by a run without rounds;
+- `result.json`: how the run ended;
+- `books.npz`: the ledger of each link, for auditing conservation over the network.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ ROUND_S = 0.1
 ROUNDS_DOWN = 25
 """How long a crashed agent is gone, in rounds: long enough for its neighbors to close their links with it."""
 CALM_ROUNDS = 2 * ROUNDS_DOWN
-"""So many before the end nobody crashes any more: nobody is to be away when the others end."""
+"""The rounds before the end in which no agent crashes: no agent is to be absent when the others end."""
 CALM_ROUNDS_FOUND = 250
 """The same for agents that must find each other again: a lost attempt to dial alone costs them 50 rounds' time."""
 MAX_LOSS_RATE = 0.95

@@ -63,7 +63,7 @@ class Graphs:
 
     @property
     def max_diameter(self) -> int:
-        """A bound on the rounds that word takes from any agent to any other."""
+        """A bound on the rounds that information takes from any agent to any other."""
         if not self.edges:
             return MAX_DIAMETER_FOUND
         return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
@@ -203,7 +203,7 @@ class _Part:
         self.simulation.connect((names[j], names[k]) for j, k in edges)
 
     def start(self, name: str, life: int) -> None:
-        """Start an agent, for the first time or, after a crash, with nothing of its earlier life."""
+        """Start an agent; after a crash, without any of its earlier state."""
         k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults_met
         options = RoundOptions(
             max_rounds=protocol.rounds,

@@ -208,7 +208,7 @@ class OverlaySimulation:
         return {peer: {neighbor.peer for neighbor in machine.view} for peer, machine in self.machines.items()}
 
     def n_components(self) -> int:
-        """Of the graph of neighbors that both hold each other for such."""
+        """The number of connected components of the graph of mutual neighbors."""
         return len(components(self.views()))
 
     def asymmetric(self) -> list[tuple[PeerId, PeerId]]:

@@ -135,7 +135,7 @@ class Simulator(Processes):
         admits: Callable[[PeerId], bool] = lambda _: True,
         outgoing: Outgoing = honest,
     ) -> None:
-        """Start an agent, for the first time or again."""
+        """Start or restart an agent."""
         self._processes[peer] = _Process(node, prepare, admits, outgoing)
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1

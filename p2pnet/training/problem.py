@@ -114,7 +114,7 @@ def make_optimizer(
 
 
 def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
-    """What must be equal for two agents to train together, as text, field by field.
+    """The fingerprint as text, field by field: what must be equal for two agents to train together.
 
     Where the loss, the penalty or the activation is another package's, its field names package and version.
     """
@@ -134,7 +134,7 @@ def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) ->
 
 
 def early_fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
-    """The same before the labels have been found out, where they are not given: without what depends on them."""
+    """The fingerprint without the fields that depend on labels still to be found in the statistics stage."""
     fields = fingerprint(problem, options, samples)
     if samples.task == "regression" or options.has_given_classes:
         return fields

@@ -49,7 +49,7 @@ class AgentOutcome:
     result: Result
     params: Array = field(repr=False)
     history: Sequence[RoundRecord] = field(repr=False)
-    books: AgentLedger = field(repr=False)
+    ledger: AgentLedger = field(repr=False)
 
     @property
     def name(self) -> str:

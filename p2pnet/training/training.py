@@ -37,7 +37,7 @@ class Training:
 
 
 def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:
-    """What this agent contributes to the survey; None where there is nothing to be found out."""
+    """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
     is_scaling = options.scaling == "network"
     labels = () if options.has_given_classes else test.classes
     if not is_scaling and not labels:
@@ -55,20 +55,20 @@ def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalS
 
 
 def make_training(
-    options: TrainingOptions, train: Samples, test: Samples, survey: FeatureStatistics | None
+    options: TrainingOptions, train: Samples, test: Samples, statistics: FeatureStatistics | None
 ) -> Training:
-    """The training of these raw samples; DataError where they do not go together with what the survey has found."""
-    if survey is not None and survey.labels:
-        train, test = (_with_labels(options, samples, survey.labels) for samples in (train, test))
-    scaling = _scaling(options, train, survey)
+    """Build the training of raw samples; DataError where they do not fit the feature statistics."""
+    if statistics is not None and statistics.labels:
+        train, test = (_with_labels(options, samples, statistics.labels) for samples in (train, test))
+    scaling = _scaling(options, train, statistics)
     description = _description(train, scaling)
     if options.scaling != "none":
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(options.problem, train)
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
-    if survey is not None and options.scaling == "network":  # labels are compared as classes
-        scales = {SURVEY_FIELD: survey.survey}
+    if statistics is not None and options.scaling == "network":  # labels are compared as classes
+        scales = {SURVEY_FIELD: statistics.survey}
     return Training(
         learner=NextLearner(
             optimizer,
@@ -92,7 +92,7 @@ def statistics_alone(summary: LocalStatistics | None) -> FeatureStatistics | Non
 
 
 def most_params(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> int:
-    """The size of the largest vector exchanged: of parameters for as many labels as there may be, or in the survey."""
+    """The size of the largest vector exchanged: parameters for the most labels possible, or feature statistics."""
     n_in_survey = 0 if summary is None else 2 * summary.mean.size
     if summary is not None and summary.labels:
         more = (f"{number} more" for number in range(MAX_LABELS - len(summary.labels)))
@@ -124,11 +124,11 @@ def _moments(options: TrainingOptions, train: Samples) -> tuple[Array, Array]:
     return mean, variance
 
 
-def _scaling(options: TrainingOptions, train: Samples, survey: FeatureStatistics | None) -> Scaling:
+def _scaling(options: TrainingOptions, train: Samples, statistics: FeatureStatistics | None) -> Scaling:
     if options.scaling == "none":
         return no_scaling(train.n_features)
-    if options.scaling == "network" and survey is not None:
-        return scaling_by(survey.mean, survey.variance, train.n_features)
+    if options.scaling == "network" and statistics is not None:
+        return scaling_by(statistics.mean, statistics.variance, train.n_features)
     return scaling_by(*_moments(options, train), train.n_features)
 
 

@@ -16,7 +16,7 @@ from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS
 from p2pnet.training.options import TrainingOptions
-from p2pnet.training.training import Training, make_training, summarize, survey_alone
+from p2pnet.training.training import Training, make_training, statistics_alone, summarize
 
 RNG = np.random.default_rng(0)
 X = np.column_stack([RNG.normal(1e6, 3.0, 50), RNG.normal(0.0, 1e-3, 50), np.full(50, 0.1)])
@@ -40,7 +40,7 @@ def options(task: Task, loss: str = "auto", **data: Any) -> TrainingOptions:
 
 
 def train(told: TrainingOptions, samples: Samples, survey: FeatureStatistics | None = None) -> Training:
-    return make_training(told, samples, samples, survey or survey_alone(summarize(told, samples, samples)))
+    return make_training(told, samples, samples, survey or statistics_alone(summarize(told, samples, samples)))
 
 
 def test_scaled_columns_have_mean_zero_and_deviation_one_but_for_those_that_do_not_vary() -> None:

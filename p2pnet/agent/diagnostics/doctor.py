@@ -19,7 +19,7 @@ from pathlib import Path
 from p2pnet.agent.assembly import Preparation, prepare
 from p2pnet.agent.diagnostics.check import counted
 from p2pnet.agent.diagnostics.diagnosis import Examination, Finding, Outcome, Target
-from p2pnet.agent.diagnostics.status_query import Unanswered, inquire
+from p2pnet.agent.diagnostics.status_query import Unanswered, query_status
 from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.agent.options import network_options
 from p2pnet.agent.state_directory import StateDirectory
@@ -120,7 +120,7 @@ def _hosts(where: Address) -> list[str]:
 
 
 def _advertised(network: NetworkOptions) -> Iterator[Finding]:
-    """Whether others can make something of the address that they are told."""
+    """Whether other agents can dial the advertised address."""
     advertised = network.advertised_address or ""
     host = Address.parse(advertised).host
     try:
@@ -214,7 +214,7 @@ def _strangers(
 
 
 def _browse(bind: str, own: PeerId) -> dict[PeerId, LanAgent]:
-    """Who says in the next seconds that it is on the local network."""
+    """The agents that announce themselves on the local network within some seconds."""
     if bind != "none":
         where = Address.parse(bind)
         host = "0.0.0.0" if where.host == "*" else where.host  # noqa: S104

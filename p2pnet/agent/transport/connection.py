@@ -246,7 +246,7 @@ class ConnectionObserver(ABC):
         """Called when a connection with a verified peer can be used."""
 
     @abstractmethod
-    def inquired(self, connection: Connection, message: RawMessage) -> None:
+    def queried(self, connection: Connection, message: RawMessage) -> None:
         """A verified peer has sent a question over a connection that serves for nothing else."""
 
     @abstractmethod
@@ -283,7 +283,7 @@ class MessageReader:
         self._is_between = True  # two messages; within one, the next frame is always there
 
     def read(self, max_reads: int) -> Iterator[RawMessage]:
-        """The messages that are there, as far as `max_reads` frames go."""
+        """Read the complete messages within the next `max_reads` frames."""
         receive = self._socket.recv
         for _ in range(max_reads):
             if self._is_between and not events(self._socket) & _READABLE:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from p2pnet.agent.transport.base import Frame, Inquired, Received, Refusal, Rejected, TransportEvent
+from p2pnet.agent.transport.base import Frame, Queried, Received, Refusal, Rejected, TransportEvent
 from p2pnet.agent.transport.connection import Connection, ConnectionObserver, RawMessage
 from p2pnet.agent.transport.dialer import Dialer
 from p2pnet.protocol.core.events import DialFailed, DialProblem, PeerConnected, PeerDisconnected
@@ -29,7 +29,7 @@ class _Peer:
 
 
 class PeerTable(ConnectionObserver):
-    """The connections of each peer, and the events that they amount to."""
+    """Chooses the connection in use for each peer, and derives connection events for the daemon."""
 
     def __init__(self, key: PeerId) -> None:
         self._key = key
@@ -127,7 +127,7 @@ class PeerTable(ConnectionObserver):
             entry.accepted = connection
         self._settle(connection.peer, entry)
 
-    def inquired(self, connection: Connection, message: RawMessage) -> None:
+    def queried(self, connection: Connection, message: RawMessage) -> None:
         self.n_bytes_received += message.n_bytes
         self._leave(connection)
         self._queriers[connection.peer] = connection

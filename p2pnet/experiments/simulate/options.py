@@ -35,7 +35,7 @@ MAX_AGENTS = 10_000
 MANY_AGENTS = 100
 """The number of agents from which on several processes are faster than one."""
 MAX_AGENTS_FULL = 500
-"""More would have over a hundred thousand links, with several vectors at each end."""
+"""The most agents on a full graph: more would have over a hundred thousand links, with several vectors each."""
 MAX_AGENTS_OVERLAY = 1_000
 """Each of them knows all others, so memory grows by the square."""
 
@@ -149,12 +149,12 @@ class SimulateOptions(ExperimentOptions):
 
     @property
     def exchanges_used(self) -> int | None:
-        """Exchanges for each local step; None: few at first, more later."""
+        """The exchanges per local step; None for the growing schedule."""
         return self.exchanges or (default_exchanges() if self.algorithm == "next" else 1)
 
     @property
     def tolerance_used(self) -> float:
-        """The residual at which training has come to rest, relative to the first round's."""
+        """The residual at which an agent is stationary, relative to the first round's."""
         return default_tolerance() if self.tolerance is None else self.tolerance
 
     @property
