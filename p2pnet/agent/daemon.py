@@ -24,6 +24,7 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.saved_model import model_file_of
 from p2pnet.agent.state_directory import RoundRecord, StateDirectory
 from p2pnet.agent.transport.base import Inquired, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
@@ -301,8 +302,9 @@ class Daemon:
 
     def _save_model(self) -> None:
         if self._training is not None and self._node.rounds is not None:
-            params = self._training.learner.feasible(self._node.rounds.params)
-            self._recorder.save_model(params.astype(np.float64, copy=False), self._training.description)
+            rounds, training = self._node.rounds, self._training
+            name, latest = self._node.identity.name, self._recorder.latest
+            self._recorder.save_model(model_file_of(training, rounds.params, rounds.round, name, latest, time.time()))
 
     def _try_to_save_model(self) -> None:
         """Early, in case that the process is killed while it takes leave; then there may be room."""

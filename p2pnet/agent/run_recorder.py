@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, final
+from typing import final
 
 from p2pnet.agent.state_directory import Result, RoundRecord, StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.training.model_file import ModelFile
 
 
 @final
@@ -27,12 +27,15 @@ class RunRecorder:
         self._clock = clock
         self._history = state.open_history()
         self._first: RoundRecord | None = None
+        self.latest: RoundRecord | None = None
+        """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
         self._is_model_saved = False
 
     def keep(self, record: RoundRecord) -> None:
         """A row of history for the round."""
+        self.latest = record
         if record.round == 0:
             self._first = record  # its time is that of the start of training, still to come
             return
@@ -49,13 +52,13 @@ class RunRecorder:
             self._append(replace(self._first, time_s=self._clock()))
             self._first = None
 
-    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
+    def save_model(self, model: ModelFile) -> None:
         """TrainingError where it cannot be written; a second call tries again, one after it is saved does nothing.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
         if self._has_begun and not self._is_model_saved:
-            self._state.save_model(params, description)
+            self._state.save_model(model)
             self._is_model_saved = True
 
     def save_end(

@@ -14,21 +14,22 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
-import io
 import itertools
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from p2pnet.data.npz_archive import archive_bytes
 from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
+from p2pnet.training.model_file import ModelFile
 
 _MAX_INCARNATION = 2**62
 
@@ -146,9 +147,9 @@ class StateDirectory:
             raise _not_written(self.path, error) from error
         return History(history)
 
-    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """model.npz: params (n_params,), and each text, number or array of the description under its name."""
-        write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
+    def save_model(self, model: ModelFile) -> None:
+        """model.npz: the parameters, and everything that a prediction needs."""
+        write_atomically(self.path / "model.npz", model.to_bytes())
 
     def save_result(self, result: Result) -> None:
         write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
@@ -159,7 +160,7 @@ class StateDirectory:
         arrays["link_ids"] = np.array([link.link_id for link in books.links], dtype=np.int64).reshape(-1, 2, 2)
         for index, link in enumerate(books.links):
             arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
-        write_atomically(self.path / "books.npz", _npz(arrays))
+        write_atomically(self.path / "books.npz", archive_bytes(arrays))
 
     def load_params(self) -> Array:
         with np.load(self.path / "model.npz", allow_pickle=False) as file:
@@ -282,12 +283,6 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _not_written(path: Path, error: OSError) -> TrainingError:
     return TrainingError(f"{path}: cannot be written: {error.strerror}; make room, or choose another directory")
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
 
 
 def _link_id(numbers: Any) -> LinkId:

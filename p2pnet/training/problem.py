@@ -15,6 +15,7 @@ from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.config import AlgorithmSettings, ModelSettings, ObjectiveSettings, Settings, Task
 from p2pnet.data.samples import Samples
+from p2pnet.data.scaling import Scaling
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
@@ -31,6 +32,7 @@ from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
+from p2pnet.training.model_file import ModelDescription, Network
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
@@ -112,6 +114,28 @@ def make_optimizer(
         response_solver=BestResponseSolver(settings.solver, blocks, pool_map),
         step_sizes=rule.step_size,
     )
+
+
+def describe_model(
+    problem: Problem, model: ModelSettings, objective: ObjectiveSettings, samples: Samples, scaling: Scaling
+) -> ModelDescription:
+    """What is needed to use parameters of the problem on raw rows like the samples, scaled by `scaling`."""
+    return ModelDescription(
+        network=_shape(problem.model, model),
+        task=samples.task,
+        classes=samples.classes,
+        feature_names=samples.feature_names,
+        target_name=samples.target_name,
+        scaling=scaling,
+        loss=objective.loss_for(samples.task),
+    )
+
+
+def _shape(network: Model, model: ModelSettings) -> Network:
+    if not isinstance(network, Mlp):
+        return Network(text=network.describe(), precision=network.dtype.name, factory=model.factory or "")
+    activations = (*(model.activation for _ in model.hidden), "identity")
+    return Network(text=network.describe(), sizes=network.sizes, activations=activations, precision=network.dtype.name)
 
 
 def fingerprint(problem: Problem, settings: Settings, samples: Samples) -> dict[str, str]:

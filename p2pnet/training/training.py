@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,15 @@ from p2pnet.protocol.messages.training import MAX_LABELS, check_labels
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.training.learner import Learner, NextLearner, Weighting
-from p2pnet.training.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
+from p2pnet.training.model_file import ModelDescription
+from p2pnet.training.problem import (
+    describe_model,
+    early_fingerprint,
+    fingerprint,
+    make_optimizer,
+    make_problem,
+    worker_map,
+)
 
 LARGEST_VALUE = 1e150
 """Of what is squared and summed."""
@@ -33,8 +40,10 @@ class Training:
     fingerprint: dict[str, str]
     early_fingerprint: dict[str, str]
     """what of it is known before the survey"""
-    description: dict[str, Any] = field(repr=False)
+    description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
+    metric_name: str
+    """of the test metric that the learner observes"""
 
 
 def summarize(settings: Settings, train: Samples, test: Samples) -> LocalStatistics | None:
@@ -60,7 +69,6 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Fea
     if survey is not None and survey.labels:
         train, test = (_with_labels(settings, samples, survey.labels) for samples in (train, test))
     scaling = _scaling(settings, train, survey)
-    description = _description(train, scaling)
     if settings.data.standardize != "none":
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(settings.model, settings.objective, train)
@@ -78,7 +86,8 @@ def make_training(settings: Settings, train: Samples, test: Samples, survey: Fea
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, settings, train) | scales,
         early_fingerprint=early_fingerprint(problem, settings, train),
-        description={"model": problem.model.describe(), **description},
+        description=describe_model(problem, settings.model, settings.objective, train, scaling),
+        metric_name=problem.metric_name,
     )
 
 
@@ -129,16 +138,3 @@ def _scaling(settings: Settings, train: Samples, survey: FeatureStatistics | Non
     if settings.data.standardize == "network" and survey is not None:
         return scaling_by(survey.mean, survey.variance, train.n_features)
     return scaling_by(*_moments(settings, train), train.n_features)
-
-
-def _description(train: Samples, scaling: Scaling) -> dict[str, Any]:
-    return {
-        "task": train.task,
-        "classes": np.array(train.classes, dtype=str),
-        "feature_names": np.array(train.feature_names, dtype=str),
-        "target_name": train.target_name,
-        "feature_mean": scaling.feature_mean,
-        "feature_scale": scaling.feature_scale,
-        "target_mean": scaling.target_mean,
-        "target_scale": scaling.target_scale,
-    }

@@ -14,10 +14,24 @@ from p2pnet.agent.logs import open_log
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.state_directory import RoundRecord, StateDirectory, read_history
 from p2pnet.config import LogSettings
+from p2pnet.data.scaling import no_scaling
 from p2pnet.errors import TrainingError
+from p2pnet.training.model_file import ModelDescription, ModelFile, Network
 
 STARTED_AT_S = 1e9
 PARAMS = np.arange(3.0)
+MODEL = ModelFile(
+    params=PARAMS,
+    description=ModelDescription(
+        network=Network(text="linear 2-1", sizes=(2, 1), activations=("identity",)),
+        task="regression",
+        classes=(),
+        feature_names=("a", "b"),
+        target_name="y",
+        scaling=no_scaling(2),
+        loss="half-squared",
+    ),
+)
 
 
 @pytest.fixture
@@ -77,7 +91,7 @@ def test_the_model_is_saved_though_no_row_of_history_could_be(state: StateDirect
     (state.path / "history.csv").mkdir()
     records.keep(row(0))
     records.begin()
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 
@@ -86,9 +100,9 @@ def test_a_model_that_there_is_no_room_for_can_be_tried_again_and_leaves_nothing
 ) -> None:
     before = sorted(state.path.iterdir())
     with files_no_longer_than(100), pytest.raises(TrainingError, match=r"model\.npz: cannot be written"):
-        records.save_model(PARAMS, {})
+        records.save_model(MODEL)
     assert sorted(state.path.iterdir()) == before
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 
@@ -97,7 +111,7 @@ def test_a_state_directory_that_is_removed_is_made_again(state: StateDirectory, 
     records.keep(row(1))
     assert rounds(state) == [1]
     shutil.rmtree(state.path)
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 

@@ -15,9 +15,13 @@ from p2pnet.simulation.graphs import Edge
 from p2pnet.training.problem import make_problem
 
 
-def make_simulated_workload(options: SimulateOptions, edges: list[Edge]) -> Workload:
-    """The workload of these options; DataError or ConfigError where they and the data do not go together."""
-    train, test, shards = _samples(options)
+def make_simulated_workload(
+    options: SimulateOptions, edges: list[Edge], samples: tuple[Samples, Samples] | None = None
+) -> Workload:
+    """The workload of these options, on the (training, test) samples where they are given in place of `options.data`;
+    DataError or ConfigError where they and the data do not go together.
+    """
+    train, test, shards = _samples(options) if samples is None else _cut(options, *samples)
     model = ModelSettings(
         hidden=options.hidden,
         activation=options.activation,
@@ -49,7 +53,11 @@ def _samples(options: SimulateOptions) -> tuple[Samples, Samples, tuple[Samples,
             return train, test, tuple(train.take(rows) for rows in shard_rows(train.n_samples, n_agents))
     else:
         train, test = load_dataset(options.data, options.target, options.task, options.seed)
-    rows_of = shard_indices(train.Y, n_agents, options.partition, options.seed)
+    return _cut(options, train, test)
+
+
+def _cut(options: SimulateOptions, train: Samples, test: Samples) -> tuple[Samples, Samples, tuple[Samples, ...]]:
+    rows_of = shard_indices(train.Y, options.agents, options.partition, options.seed)
     train = train.take(np.concatenate(rows_of))
     ends = np.cumsum([len(rows) for rows in rows_of]).tolist()
     starts = [0, *ends[:-1]]
