@@ -67,8 +67,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         # A row that counts for nothing belongs to no shard.
         if samples.weights is not None:
             samples = samples.take(np.flatnonzero(samples.weights > 0.0))
+            if samples.n_samples < 2:
+                raise ValueError("sample_weight: fewer than 2 samples have a weight above 0; give more")
         seed = int(check_random_state(self.random_state).randint(MAX_SEED))
-        n_agents = max(1, min(self.n_agents, samples.n_samples))
+        n_agents = min(self.n_agents, samples.n_samples)
         options = SimulateOptions(
             agents=max(2, n_agents),
             algorithm="next" if n_agents > 1 else "central",
@@ -120,7 +122,7 @@ class P2PClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on rows X (n_rows, n_features) with labels y (n_rows,)."""
-        rows, y = validate_data(self, X, y, dtype=np.float64)
+        rows, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, rows, dtype=np.float64)
@@ -138,7 +140,8 @@ class P2PClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """The probabilities of `classes_`, (n_rows, n_classes)."""
-        return self.model_.probabilities(self._outputs(X))
+        outputs = self._outputs(X)
+        return self.model_.probabilities(outputs)
 
     def _adopt(self, model: TrainedModel) -> None:
         super()._adopt(model)
@@ -155,11 +158,12 @@ class P2PRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on rows X (n_rows, n_features) with values y (n_rows,)."""
-        rows, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        rows, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, rows, dtype=np.float64)
         values = np.asarray(y, dtype=np.float64).reshape(-1, 1)
         return self._fit(Samples(rows, values, "regression", (), self._names(), "y", weights))
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The expected value of each row, (n_rows,)."""
-        return self.model_.values(self._outputs(X))
+        outputs = self._outputs(X)
+        return self.model_.values(outputs)
