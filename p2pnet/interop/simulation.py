@@ -92,11 +92,12 @@ def _simulation(
         close()
     test = simulated.workload.test if samples is None else samples[1]
     histories = {agent.name: agent.history for agent in simulated.network.followed}
-    model = _model(simulated, scaling or no_scaling(test.n_features))
+    is_tested = samples is None or samples[0] is not samples[1]
+    model = _model(simulated, scaling or no_scaling(test.n_features), is_tested=is_tested)
     return Simulation(model, simulated.summary, histories, test)
 
 
-def _model(simulated: Simulated, scaling: Scaling) -> TrainedModel:
+def _model(simulated: Simulated, scaling: Scaling, *, is_tested: bool) -> TrainedModel:
     workload, first = simulated.workload, simulated.network.agents[0]
     problem = workload.problem
     description = describe_model(problem, workload.model, workload.objective, workload.train, scaling)
@@ -106,11 +107,12 @@ def _model(simulated: Simulated, scaling: Scaling) -> TrainedModel:
         rounds=first.result.rounds,
         objective=first.history[-1].objective_local if first.history else float("nan"),
     )
-    metric = problem.metric(workload.test)(first.params)
+    # What was trained on is no test.
+    metrics = {problem.metric_name: problem.metric(workload.test)(first.params)} if is_tested else {}
     file = ModelFile(
         params=first.params,
         description=description,
-        metrics={problem.metric_name: metric},
+        metrics=metrics,
         provenance=provenance,
     )
     return trained_model(file)

@@ -27,7 +27,7 @@ def model_text(file: ModelFile) -> str:
         lines.append(f"labels      {', '.join(description.classes)}")
     elif (scaling.target_mean, scaling.target_scale) != (0.0, 1.0):
         lines.append(f"target      mean {scaling.target_mean:g}, scale {scaling.target_scale:g}")
-    lines += [f"{name:<11} {value:.4f} (the agent's own test samples)" for name, value in file.metrics.items()]
+    lines += [f"{name:<11} {value:.4f} (the agent's test samples)" for name, value in file.metrics.items()]
     if not math.isnan(provenance.objective):
         lines.append(f"objective   {provenance.objective:.6g} (the agent's own samples)")
     if provenance.agent:

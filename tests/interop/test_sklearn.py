@@ -29,7 +29,7 @@ EXPECTED_FAILURES = {
 }
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
     [P2PClassifier(**SMALL), P2PRegressor(**SMALL)], expected_failed_checks=lambda _: EXPECTED_FAILURES
 )
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
@@ -51,6 +51,7 @@ def test_shards_of_any_kind_train_one_classifier(partition: str) -> None:
     assert fitted.score(X, y) > 0.97
     assert 1 < fitted.n_iter_ <= 40
     assert fitted.model_.file.provenance.agent == "agent-1 of 5 simulated"
+    assert fitted.model_.file.metrics == {}, "nothing was kept for a test"
 
 
 @pytest.mark.parametrize("n_agents", [1, 4])
