@@ -28,6 +28,7 @@ from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import NoDiscovery
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
+from p2pnet.data.scaling import no_scaling
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.protocol.core.types import FeatureStatistics
@@ -37,6 +38,7 @@ from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.training.learner import Learner, Observation
+from p2pnet.training.model_file import ModelDescription, Network
 from p2pnet.training.training import Training
 
 LOOPBACK = "tcp://127.0.0.1:0"
@@ -79,7 +81,16 @@ class StillLearner(Learner):
 
 
 def still(_: FeatureStatistics | None) -> Training:
-    return Training(StillLearner(), np.zeros(N_PARAMS), {}, {}, {})
+    description = ModelDescription(
+        network=Network(text="still"),
+        task="regression",
+        classes=(),
+        feature_names=(),
+        target_name="y",
+        scaling=no_scaling(0),
+        loss="half-squared",
+    )
+    return Training(StillLearner(), np.zeros(N_PARAMS), {}, {}, description, "R²")
 
 
 @dataclass(frozen=True)

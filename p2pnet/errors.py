@@ -3,7 +3,7 @@
     P2pnetError
     ├── ConfigError       a setting is unknown, wrong or missing          exit code 78
     ├── DataError         samples that cannot be read or trained on       exit code 65
-    ├── ModelError        a user's model that does not keep the interface exit code 65
+    ├── ModelError        a model or model file that cannot be used       exit code 65
     ├── SecurityError     a key file that is missing, open or damaged     exit code 77
     ├── ProtocolError     a message that breaks the protocol; it is dropped and counted, never fatal
     ├── TransportError    an address that cannot be bound or dialed       exit code 69
@@ -33,7 +33,7 @@ class DataError(P2pnetError):
 
 
 class ModelError(P2pnetError):
-    """A model that does not keep the documented interface."""
+    """A model that does not keep the documented interface, or a model file that cannot be used."""
 
     exit_code = 65
 

@@ -241,9 +241,22 @@ def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
 
 
 def test_heavy_libraries_are_imported_where_they_are_used() -> None:
-    heavy = {"ifaddr", "matplotlib", "rich", "scipy", "sklearn", "zeroconf"}
+    heavy = {"ifaddr", "matplotlib", "onnx", "rich", "safetensors", "scipy", "sklearn", "zeroconf"}
     for path in sources():
+        if path.relative_to(PACKAGE).as_posix() in SUBCLASSES_OF_AN_EXTRA:
+            continue
         assert not imported_at_start(path) & heavy, f"{path.relative_to(PACKAGE)} imports a heavy library at its start"
+
+
+def test_what_cannot_be_imported_without_an_extra_is_imported_when_it_is_asked_for() -> None:
+    modules = {f"p2pnet.{place.removesuffix('.py').replace('/', '.')}" for place in SUBCLASSES_OF_AN_EXTRA}
+    for path in sources():
+        at_start = {
+            str(node.module)
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ImportFrom)
+        }
+        assert not at_start & modules, f"{path.relative_to(PACKAGE)} needs an extra as soon as it is imported"
 
 
 def test_linter_and_type_checker_see_the_scripts_without_a_suffix() -> None:

@@ -302,8 +302,9 @@ class Daemon:
 
     def _save_model(self) -> None:
         if self._training is not None and self._node.rounds is not None:
-            params = self._training.learner.feasible(self._node.rounds.params)
-            self._recorder.save_model(params.astype(np.float64, copy=False), self._training.description)
+            rounds, training = self._node.rounds, self._training
+            name, latest = self._node.identity.name, self._recorder.latest
+            self._recorder.save_model(model_file_of(training, rounds.params, rounds.round, name, latest, time.time()))
 
     def _try_to_save_model(self) -> None:
         """Try to save the model before the agent has left, in case that the process is killed meanwhile."""

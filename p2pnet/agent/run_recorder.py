@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, final
+from typing import final
 
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.training.records import Result, RoundRecord
@@ -28,6 +27,8 @@ class RunRecorder:
         self._clock = clock
         self._history = state.open_history()
         self._first: RoundRecord | None = None
+        self.latest: RoundRecord | None = None
+        """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
         self._is_model_saved = False
@@ -56,7 +57,7 @@ class RunRecorder:
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
         if self._has_begun and not self._is_model_saved:
-            self._state.save_model(params, description)
+            self._state.save_model(model)
             self._is_model_saved = True
 
     def save_end(

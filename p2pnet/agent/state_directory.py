@@ -125,7 +125,7 @@ class StateDirectory:
         arrays["link_ids"] = np.array([link.link_id for link in ledger.links], dtype=np.int64).reshape(-1, 2, 2)
         for index, link in enumerate(ledger.links):
             arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
-        write_atomically(self.path / "books.npz", _npz(arrays))
+        write_atomically(self.path / "books.npz", archive_bytes(arrays))
 
     def load_params(self) -> Array:
         with np.load(self.path / "model.npz", allow_pickle=False) as file:

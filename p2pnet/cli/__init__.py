@@ -3,12 +3,16 @@
 from p2pnet.cli.check import check
 from p2pnet.cli.demo import demo
 from p2pnet.cli.doctor import doctor
+from p2pnet.cli.evaluate import evaluate
+from p2pnet.cli.export import export
 from p2pnet.cli.group import main
+from p2pnet.cli.inspect import inspect
 from p2pnet.cli.keygen import keygen
+from p2pnet.cli.predict import predict
 from p2pnet.cli.run import run
 from p2pnet.cli.simulate import simulate
 
 __all__ = ["main"]
 
-for command in (run, check, doctor, keygen, demo, simulate):
+for command in (run, check, doctor, keygen, predict, evaluate, inspect, export, demo, simulate):
     main.add_command(command)

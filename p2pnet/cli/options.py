@@ -63,6 +63,21 @@ settings_options = options_of(
 """AGENT_TOML and the flags that overrule it."""
 
 
+model_options = options_of(
+    click.argument("model", type=click.Path(path_type=Path)),
+    click.option("--loss", metavar="NAME", help="Of a file of release 0.1, which may not say its loss."),
+    click.option("--factory", metavar="PACKAGE.MODULE:FUNCTION", help="Makes the network, where it is one's own."),
+)
+"""A model file, and what it cannot say itself."""
+
+
+rows_options = options_of(
+    click.argument("data", type=click.Path(path_type=Path)),
+    click.option("--ignore", multiple=True, metavar="COLUMN", help="Of DATA, to be left out; may be repeated."),
+)
+"""Rows to predict for."""
+
+
 def network_options(*, agents: str, topology: str, data: str) -> Decorator:
     """Options for agents, data and graph, with the command's help texts."""
     return options_of(

@@ -30,8 +30,17 @@ class WorkCounters:
 class Recorder(Learner):
     """A learner that delegates to another learner, counts its work, and records the history of a followed agent."""
 
-    def __init__(self, learner: Learner, *, is_followed: bool, rounds_kept: Container[int] = ()) -> None:
+    def __init__(
+        self,
+        learner: Learner,
+        *,
+        is_followed: bool,
+        rounds_kept: Container[int] = (),
+        on_record: Callable[[RoundRecord], None] | None = None,
+    ) -> None:
+        """`on_record` is told each row of the history of an agent that is followed."""
         self.learner = learner
+        self._on_record = on_record
         self._n_iterations_before = 0
         """Solver iterations before the last restart."""
         self.history: list[RoundRecord] = []
@@ -58,17 +67,18 @@ class Recorder(Learner):
             if effect.round in self._rounds_kept:
                 self.trace[effect.round] = effect.params
             seen = self.learner.observe()
-            self.history.append(
-                RoundRecord(
-                    effect.round,
-                    self.clock(),
-                    seen.objective_local,
-                    seen.test_metric,
-                    effect.disagreement,
-                    seen.proximal_weight,
-                    self.bytes_sent(),
-                )
+            record = RoundRecord(
+                effect.round,
+                self.clock(),
+                seen.objective_local,
+                seen.test_metric,
+                effect.disagreement,
+                seen.proximal_weight,
+                self.bytes_sent(),
             )
+            self.history.append(record)
+            if self._on_record is not None:
+                self._on_record(record)
         return evaluated
 
     def observe(self) -> Observation:

@@ -14,6 +14,7 @@ from p2pnet.catalogue.losses import LOSSES, Task
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.data.samples import Samples
+from p2pnet.data.scaling import Scaling
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer

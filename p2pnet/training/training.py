@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +33,8 @@ class Training:
     """its fields known before the statistics stage"""
     description: dict[str, Any] = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
+    metric_name: str
+    """of the test metric that the learner observes"""
 
 
 def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:

@@ -19,6 +19,18 @@ from p2pnet.training.records import RoundRecord
 
 STARTED_AT_S = 1e9
 PARAMS = np.arange(3.0)
+MODEL = ModelFile(
+    params=PARAMS,
+    description=ModelDescription(
+        network=Network(text="linear 2-1", sizes=(2, 1), activations=("identity",)),
+        task="regression",
+        classes=(),
+        feature_names=("a", "b"),
+        target_name="y",
+        scaling=no_scaling(2),
+        loss="half-squared",
+    ),
+)
 
 
 @pytest.fixture
@@ -78,7 +90,7 @@ def test_the_model_is_saved_though_no_row_of_history_could_be(state: StateDirect
     (state.path / "history.csv").mkdir()
     records.keep(row(0))
     records.begin()
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 
@@ -87,9 +99,9 @@ def test_a_model_that_there_is_no_room_for_can_be_tried_again_and_leaves_nothing
 ) -> None:
     before = sorted(state.path.iterdir())
     with files_no_longer_than(100), pytest.raises(TrainingError, match=r"model\.npz: cannot be written"):
-        records.save_model(PARAMS, {})
+        records.save_model(MODEL)
     assert sorted(state.path.iterdir()) == before
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 
@@ -98,7 +110,7 @@ def test_a_state_directory_that_is_removed_is_made_again(state: StateDirectory, 
     records.keep(row(1))
     assert rounds(state) == [1]
     shutil.rmtree(state.path)
-    records.save_model(PARAMS, {})
+    records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
 
 

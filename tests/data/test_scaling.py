@@ -74,7 +74,7 @@ def test_targets_of_a_regression_are_scaled_unless_they_are_counts(loss: str, is
     samples = regression()
     description = train(options("regression", loss), samples).description
     expected = (samples.Y.mean(), samples.Y.std()) if is_scaled else (0.0, 1.0)
-    assert (description["target_mean"], description["target_scale"]) == pytest.approx(expected)
+    assert (description.scaling.target_mean, description.scaling.target_scale) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -83,9 +83,9 @@ def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simu
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
-    workload = make_simulated_workload(options, graphs.edges)
+    workload = make_simulated_workload(options, graphs.edges, samples)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
-        trained = _train(options, workload, graphs, rounds_kept)
+        trained = _train(options, workload, graphs, rounds_kept, on_record)
     network = NetworkOutcome(tuple(agent.outcome for agent in trained.agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
@@ -117,7 +117,13 @@ def _without_overflow_warnings() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore")
 
 
-def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_kept: Container[int]) -> Trained:
+def _train(
+    options: SimulateOptions,
+    workload: Workload,
+    graphs: Graphs,
+    rounds_kept: Container[int],
+    on_record: Callable[[RoundRecord], None] | None,
+) -> Trained:
     params = workload.problem.first_params().astype(np.float64, copy=False)
     make_learner = learner_maker(options, workload)
     is_central = options.algorithm == "central"
@@ -126,7 +132,12 @@ def _train(options: SimulateOptions, workload: Workload, graphs: Graphs, rounds_
     is_followed = set(np.linspace(0, len(shards) - 1, min(len(shards), MAX_FOLLOWED)).astype(int).tolist())
 
     def make_recorder(k: int, learner: Learner) -> Recorder:
-        return Recorder(learner, is_followed=k in is_followed, rounds_kept=rounds_kept)
+        return Recorder(
+            learner,
+            is_followed=k in is_followed,
+            rounds_kept=rounds_kept,
+            on_record=on_record if k == 0 else None,
+        )
 
     if options.algorithm in ("alone", "central"):
         names = ["central"] if is_central else names_of(options.agents)

@@ -45,6 +45,8 @@ class Loss(ABC):
     name: str
     is_quadratic: bool = False
     """whether the Hessian is the same for all predictions"""
+    has_probabilities: bool = False
+    """whether `inverse_link` gives the probabilities of classes"""
 
     def describe(self) -> str:
         """Name and parameters; agents compare it before they train together."""
@@ -57,6 +59,12 @@ class Loss(ABC):
     @abstractmethod
     def at(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> LossPoint:
         """The mean loss at these predictions."""
+
+    def inverse_link(self, predictions: Array) -> Array:
+        """E[d | x] where the predictions minimise the expected loss: the mean of the target (n_samples, n_outputs), or
+        the probabilities of the classes (n_samples, n_classes). The identity, unless a loss has another.
+        """
+        return predictions
 
     def value(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> float:
         """The weighted mean of ℓ."""

@@ -25,6 +25,10 @@ class PoissonDeviance(ElementwiseLoss):
             raise DataError(f"poisson-deviance: target {targets.min():g} is negative; counts are 0 or more")
         return targets
 
+    def inverse_link(self, predictions: Array) -> Array:
+        """eᵖ."""
+        return _exp(predictions)
+
     def elements(self, predictions: Array, targets: AnyArray) -> Array:
         saturated = np.where(targets > 0.0, targets * np.log(np.maximum(targets, 1e-30)), 0.0) - targets
         return _exp(predictions) - targets * predictions + saturated.astype(predictions.dtype)

@@ -16,6 +16,7 @@ class SoftmaxCrossEntropy(Loss):
     """ℓ = log Σ_k exp p_k − p_d, d the class of the sample."""
 
     name = "softmax-cross-entropy"
+    has_probabilities = True
 
     def encode(self, Y: AnyArray, n_outputs: int) -> AnyArray:
         if n_outputs < 2:
@@ -24,6 +25,13 @@ class SoftmaxCrossEntropy(Loss):
 
     def at(self, predictions: Array, targets: AnyArray, sample_weights: Array | None = None) -> LossPoint:
         return _SoftmaxPoint(predictions, targets, sample_weights)
+
+    def inverse_link(self, predictions: Array) -> Array:
+        """Exp p_k / Σ_j exp p_j."""
+        # By each row's own largest, so that the probabilities of a sample do not depend on the samples beside it.
+        exponentials: Array = np.exp(predictions - predictions.max(axis=1, keepdims=True))
+        exponentials /= exponentials.sum(axis=1, keepdims=True)
+        return exponentials
 
 
 @final

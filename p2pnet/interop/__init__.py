@@ -1,0 +1,1 @@
+"""Other libraries, each an extra: imported only when it is asked for."""
