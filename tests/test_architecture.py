@@ -52,7 +52,11 @@ LAYERS = {
         # An experiment begins with the defaults of an agent, and writes and reads the files of one.
         *("agent.options", "agent.history", "agent.atomic_files", "agent.transport.keys"),
     ),
-    "cli": ("errors", "catalogue", "config", "agent", "experiments"),
+    "interop": (
+        *("errors", "catalogue", "config", "optim", "data", "training", "testing", "experiments"),
+        *("agent.history", "agent.transport.keys"),
+    ),
+    "cli": ("errors", "catalogue", "config", "data", "training", "agent", "experiments", "interop"),
     "__main__": ("cli",),
 }
 """What each package may import besides itself, from the bottom to the top: no package imports a later one."""
@@ -69,6 +73,7 @@ LAYERS_OF_THE_PROTOCOL = {
 """The same for the packages of `protocol`."""
 
 READ_SETTINGS = {
+    "interop/agent.py",  # writes the settings of the agent that it starts
     *("agent/options.py", "agent/assembly.py"),
     *("agent/run.py", "agent/diagnostics/check.py"),  # where a command begins: passed on to the two above as they are
 }
@@ -76,6 +81,10 @@ READ_SETTINGS = {
 
 SEES_BOTH_ROOMS = {"training/learner.py", "agent/daemon.py", "experiments/simulate/descent.py"}
 """Where mathematics and decisions are put together; no other file knows both."""
+
+
+SUBCLASSES_OF_AN_EXTRA = {"interop/sklearn.py", "interop/sklearn_pipeline.py"}
+"""Modules that import another library at their start, and are themselves imported only when they are asked for."""
 
 
 @cache

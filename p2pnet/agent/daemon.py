@@ -24,6 +24,7 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.saved_model import model_file_of
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Queried, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery

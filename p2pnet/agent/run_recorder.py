@@ -13,6 +13,7 @@ from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import Result, RoundRecord
 
 
@@ -35,6 +36,7 @@ class RunRecorder:
 
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
+        self.latest = record
         if record.round == 0:
             self._first = record  # its time is that of the start of training, still to come
             return
@@ -51,7 +53,7 @@ class RunRecorder:
             self._append(replace(self._first, time_s=self._clock()))
             self._first = None
 
-    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
+    def save_model(self, model: ModelFile) -> None:
         """Save the model unless it is saved already; TrainingError where it cannot be written.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from p2pnet import __version__
-from p2pnet.agent.state_directory import RoundRecord
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.model_file import ModelFile, Provenance
+from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
 

@@ -11,11 +11,9 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,9 +22,11 @@ import numpy as np
 
 from p2pnet.agent.atomic_files import not_written, write_atomically
 from p2pnet.agent.history import History, has_rows
+from p2pnet.data.npz_archive import archive_bytes
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
+from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import Result
 
 _MAX_INCARNATION = 2**62
@@ -112,9 +112,9 @@ class StateDirectory:
             raise not_written(self.path, error) from error
         return History(history)
 
-    def save_model(self, params: Array, description: Mapping[str, Any]) -> None:
-        """Write model.npz: params (n_params,), and each text, number or array of the description under its name."""
-        write_atomically(self.path / "model.npz", _npz({"params": params, **description}))
+    def save_model(self, model: ModelFile) -> None:
+        """Write model.npz: the parameters, and everything that a prediction needs."""
+        write_atomically(self.path / "model.npz", model.to_bytes())
 
     def save_result(self, result: Result) -> None:
         write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
@@ -142,12 +142,6 @@ class StateDirectory:
                 for index, (peer, link_id) in enumerate(zip(file["peers"], file["link_ids"], strict=True))
             )
             return AgentLedger(str(file["agent"]), file["own"], file["mass"], links)
-
-
-def _npz(arrays: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
 
 
 def _link_id(numbers: Any) -> LinkId:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO, TypeAlias, final
 
-from p2pnet.agent.state_directory import RoundRecord
+from p2pnet.training.records import RoundRecord
 
 OnRound: TypeAlias = Callable[[RoundRecord], None]
 

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from p2pnet import __version__
-from p2pnet.agent.state_directory import RoundRecord
+from p2pnet.catalogue.losses import loss_for
 from p2pnet.catalogue.readers import has_reader
-from p2pnet.config import ObjectiveSettings
 from p2pnet.data.datasets import TEST_FRACTION
 from p2pnet.data.reading import read_samples
 from p2pnet.data.samples import Samples
@@ -24,6 +23,7 @@ from p2pnet.experiments.simulate.summary import SimulationSummary
 from p2pnet.interop.progress import OnRound, follow
 from p2pnet.training.model_file import ModelFile, Provenance
 from p2pnet.training.problem import describe_model
+from p2pnet.training.records import RoundRecord
 from p2pnet.training.trained_model import TrainedModel, trained_model
 
 GIVEN: Final = "given.npz"
@@ -69,7 +69,7 @@ def simulate_samples(
     options: SimulateOptions, train: Samples, test: Samples, progress: bool | OnRound = False, *, is_scaled: bool = True
 ) -> Simulation:
     """The same on raw samples, scaled by mean and deviation over all agents' training samples unless told not to."""
-    loss = ObjectiveSettings(loss=options.loss).loss_for(train.task)
+    loss = loss_for(train.task, options.loss)
     scaling = no_scaling(train.n_features)
     if is_scaled:
         scaling = scaling_by(*moments(train, is_target_scaled(train, loss)), train.n_features)
@@ -100,7 +100,7 @@ def _simulation(
 def _model(simulated: Simulated, scaling: Scaling, *, is_tested: bool) -> TrainedModel:
     workload, first = simulated.workload, simulated.network.agents[0]
     problem = workload.problem
-    description = describe_model(problem, workload.model, workload.objective, workload.train, scaling)
+    description = describe_model(problem, workload.options, workload.train, scaling)
     provenance = Provenance(
         p2pnet_version=__version__,
         agent=f"{first.name} of {workload.n_agents} simulated",

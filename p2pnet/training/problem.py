@@ -31,6 +31,7 @@ from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
+from p2pnet.training.model_file import ModelDescription, Network
 from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
@@ -112,6 +113,26 @@ def make_optimizer(
         response_solver=BestResponseSolver(options.solver, blocks, pool_map),
         step_sizes=rule.step_size,
     )
+
+
+def describe_model(problem: Problem, options: ProblemOptions, samples: Samples, scaling: Scaling) -> ModelDescription:
+    """What is needed to use parameters of the problem on raw rows like the samples, scaled by `scaling`."""
+    return ModelDescription(
+        network=_shape(problem.model, options),
+        task=samples.task,
+        classes=samples.classes,
+        feature_names=samples.feature_names,
+        target_name=samples.target_name,
+        scaling=scaling,
+        loss=options.loss,
+    )
+
+
+def _shape(model: Model, options: ProblemOptions) -> Network:
+    if not isinstance(model, Mlp):
+        return Network(text=model.describe(), precision=model.dtype.name, factory=options.factory or "")
+    activations = (*(options.activation for _ in options.hidden), "identity")
+    return Network(text=model.describe(), sizes=model.sizes, activations=activations, precision=model.dtype.name)
 
 
 def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:

@@ -14,8 +14,16 @@ from p2pnet.protocol.messages.training import MAX_LABELS, check_labels
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.training.learner import Learner, NextLearner
+from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
-from p2pnet.training.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
+from p2pnet.training.problem import (
+    describe_model,
+    early_fingerprint,
+    fingerprint,
+    make_optimizer,
+    make_problem,
+    worker_map,
+)
 
 LARGEST_VALUE = 1e150
 """The largest magnitude of values that are squared and summed."""
@@ -31,7 +39,7 @@ class Training:
     fingerprint: dict[str, str]
     early_fingerprint: dict[str, str]
     """its fields known before the statistics stage"""
-    description: dict[str, Any] = field(repr=False)
+    description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
     metric_name: str
     """of the test metric that the learner observes"""
@@ -62,7 +70,6 @@ def make_training(
     if statistics is not None and statistics.labels:
         train, test = (_with_labels(options, samples, statistics.labels) for samples in (train, test))
     scaling = _scaling(options, train, statistics)
-    description = _description(train, scaling)
     if options.scaling != "none":
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(options.problem, train)
@@ -80,7 +87,8 @@ def make_training(
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         early_fingerprint=early_fingerprint(problem, options, train),
-        description={"model": problem.model.describe(), **description},
+        description=describe_model(problem, options.problem, train, scaling),
+        metric_name=problem.metric_name,
     )
 
 
@@ -131,16 +139,3 @@ def _scaling(options: TrainingOptions, train: Samples, statistics: FeatureStatis
     if options.scaling == "network" and statistics is not None:
         return scaling_by(statistics.mean, statistics.variance, train.n_features)
     return scaling_by(*_moments(options, train), train.n_features)
-
-
-def _description(train: Samples, scaling: Scaling) -> dict[str, Any]:
-    return {
-        "task": train.task,
-        "classes": np.array(train.classes, dtype=str),
-        "feature_names": np.array(train.feature_names, dtype=str),
-        "target_name": train.target_name,
-        "feature_mean": scaling.feature_mean,
-        "feature_scale": scaling.feature_scale,
-        "target_mean": scaling.target_mean,
-        "target_scale": scaling.target_scale,
-    }

@@ -14,7 +14,9 @@ from p2pnet.agent.history import read_history
 from p2pnet.agent.logs import LogOptions, open_log
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.state_directory import StateDirectory
+from p2pnet.data.scaling import no_scaling
 from p2pnet.errors import TrainingError
+from p2pnet.training.model_file import ModelDescription, ModelFile, Network
 from p2pnet.training.records import RoundRecord
 
 STARTED_AT_S = 1e9

@@ -104,20 +104,20 @@ def test_nothing_is_told_where_nothing_is_to_be_found_out(how: str) -> None:
 def test_each_scales_by_its_own_or_by_the_networks_or_not_at_all() -> None:
     samples = regression()
     survey = FeatureStatistics("ann 1", (), np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 9.0, 16.0, 25.0]))
-    by_network = train(options("regression"), samples, survey).description
-    np.testing.assert_array_equal(by_network["feature_mean"], [1, 2, 3])
-    np.testing.assert_array_equal(by_network["feature_scale"], [2, 3, 4])
-    assert (by_network["target_mean"], by_network["target_scale"]) == (4.0, 5.0)
-    own = train(options("regression", standardize="local"), samples).description
-    np.testing.assert_allclose(own["feature_mean"], X.mean(axis=0))
-    as_it_is = train(options("regression", standardize="none"), samples).description
-    np.testing.assert_array_equal(as_it_is["feature_scale"], [1, 1, 1])
+    by_network = train(options("regression"), samples, survey).description.scaling
+    np.testing.assert_array_equal(by_network.feature_mean, [1, 2, 3])
+    np.testing.assert_array_equal(by_network.feature_scale, [2, 3, 4])
+    assert (by_network.target_mean, by_network.target_scale) == (4.0, 5.0)
+    own = train(options("regression", standardize="local"), samples).description.scaling
+    np.testing.assert_allclose(own.feature_mean, X.mean(axis=0))
+    as_it_is = train(options("regression", standardize="none"), samples).description.scaling
+    np.testing.assert_array_equal(as_it_is.feature_scale, [1, 1, 1])
 
 
 def test_the_networks_labels_become_classes_in_their_order() -> None:
     survey = FeatureStatistics("ann 1", ("10", "2", "9"), np.zeros(3), np.ones(3))
     trained = train(options("classification"), classification("9", "10"), survey)
-    assert trained.description["classes"].tolist() == ["2", "9", "10"]
+    assert trained.description.classes == ("2", "9", "10")
     assert trained.params.shape == (3 * 4 + 3 * 4,)
     assert trained.fingerprint["survey"] == "ann 1"
 

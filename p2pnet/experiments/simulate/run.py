@@ -37,6 +37,7 @@ from p2pnet.simulation.network import Graphs, Plan, Protocol, Trained, names_of,
 from p2pnet.simulation.recording import ParameterTrace, Recorder
 from p2pnet.training.learner import Learner
 from p2pnet.training.problem import Problem
+from p2pnet.training.records import RoundRecord
 
 BASELINES_TIME_LIMIT_S = 120.0
 MAX_SHARDS_ALONE = 32
@@ -78,8 +79,15 @@ def run_simulation(options: SimulateOptions) -> int:
     return 0
 
 
-def simulate(options: SimulateOptions, rounds_kept: Container[int] = ()) -> Simulated:
-    """Simulate one network with these options."""
+def simulate(
+    options: SimulateOptions,
+    rounds_kept: Container[int] = (),
+    samples: tuple[Samples, Samples] | None = None,
+    on_record: Callable[[RoundRecord], None] | None = None,
+) -> Simulated:
+    """Simulate one network with these options, on the (training, test) samples if given, else on those of
+    `options.data`; `on_record` receives each row of the first agent's history as it is recorded.
+    """
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))

@@ -17,9 +17,13 @@ from p2pnet.simulation.graphs import Edge
 from p2pnet.training.problem import make_problem
 
 
-def make_simulated_workload(options: SimulateOptions, edges: list[Edge]) -> Workload:
-    """Build the workload of the options; DataError or ConfigError where options and data do not fit."""
-    train, test, shards = _samples(options)
+def make_simulated_workload(
+    options: SimulateOptions, edges: list[Edge], samples: tuple[Samples, Samples] | None = None
+) -> Workload:
+    """Build the workload of the options, on the (training, test) samples if given, else on those of `options.data`;
+    DataError or ConfigError where options and samples do not fit.
+    """
+    train, test, shards = _samples(options) if samples is None else _cut(options, *samples)
     try:
         loss = loss_for(train.task, options.loss)
     except ConfigError as error:
@@ -56,7 +60,11 @@ def _samples(options: SimulateOptions) -> tuple[Samples, Samples, tuple[Samples,
             return train, test, tuple(train.take(rows) for rows in shard_rows(train.n_samples, n_agents))
     else:
         train, test = load_dataset(options.data, options.target, options.task, options.seed, options.loss)
-    rows_of = shard_indices(train.Y, n_agents, options.partition, options.seed)
+    return _cut(options, train, test)
+
+
+def _cut(options: SimulateOptions, train: Samples, test: Samples) -> tuple[Samples, Samples, tuple[Samples, ...]]:
+    rows_of = shard_indices(train.Y, options.agents, options.partition, options.seed)
     train = train.take(np.concatenate(rows_of))
     ends = np.cumsum([len(rows) for rows in rows_of]).tolist()
     starts = [0, *ends[:-1]]
