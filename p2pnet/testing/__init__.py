@@ -21,7 +21,7 @@ statistics and train over a `VirtualNetwork`. The seed decides everything.
 
     from p2pnet.testing import VirtualFleet, linear_shards
 
-    fleet = VirtualFleet(linear_shards(4), lies={"agent-3": ["params-scaled:10"]}, seed=7)
+    fleet = VirtualFleet(linear_shards(4), lies={"agent-3": ["params-constant:1"]}, seed=7)
     fleet.start()
     assert fleet.run_until(fleet.is_training)
     fleet.nodes.crash(["agent-2"])

@@ -127,5 +127,5 @@ def test_a_file_that_is_no_graph_says_where(tmp_path: Path, text: str, said: str
 
 
 def test_a_file_that_is_not_there_is_named_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"topology nowhere\.txt: not one of ring, .* matching, nor a file"):
+    with pytest.raises(ConfigError, match=r"topology nowhere\.txt: not one of ring, .* overlay, nor a file"):
         make_graphs("nowhere.txt", 3, np.random.default_rng(0))

@@ -4,6 +4,7 @@ import itertools
 import os
 from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -214,12 +215,16 @@ def test_lost_late_and_repeated_messages_cost_hardly_any_rounds() -> None:
     edges = make_topology("ring", 8, np.random.default_rng(0))
     latency_s = 0.01
     harm = Conditions(latency_s=latency_s, loss_rate=0.3, duplicate_rate=0.1, max_delay_s=3 * latency_s)
-    n_rounds = []
-    for conditions in (Conditions(latency_s=latency_s), harm):
-        simulation = start(regression, edges, conditions, momentum=0.2)
+
+    def rounds_needed(conditions: Conditions, seed: int) -> int:
+        simulation = start(regression, edges, conditions, seed, momentum=0.2)
         simulation.run(until=partial(is_within, regression, simulation, 1e-8))
-        n_rounds.append(max(machine.round for machine in simulation.machines.values()))
-    assert n_rounds[1] <= 1.3 * n_rounds[0]
+        return max(machine.round for machine in simulation.machines.values())
+
+    unharmed = rounds_needed(Conditions(latency_s=latency_s), 0)
+    harmed = [rounds_needed(harm, seed) for seed in range(5)]
+    assert median(harmed) <= 1.1 * unharmed
+    assert max(harmed) <= 1.4 * unharmed
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -19,6 +19,7 @@ from p2pnet.agent.transport.discovery import (
     training_digest,
 )
 from p2pnet.agent.transport.keys import generate_keys
+from p2pnet.protocol.core.codec import PROTOCOL_VERSION
 
 PATIENCE_S = 20.0
 FINGERPRINT = {"model": "mlp", "loss": "half-squared"}
@@ -91,7 +92,9 @@ def test_agents_on_a_network_find_each_other_and_one_that_returns_is_found_again
     digest = training_digest(FINGERPRINT)
     for site, seen in ((one, other), (other, one)):
         site.until(lambda site=site: bool(site.found))  # type: ignore[misc]
-        assert site.found == [LanAgent(seen.peer, seen.name, "1", digest, (f"tcp://127.0.0.1:{seen.port}",))]
+        assert site.found == [
+            LanAgent(seen.peer, seen.name, str(PROTOCOL_VERSION), digest, (f"tcp://127.0.0.1:{seen.port}",))
+        ]
 
     other.close()
     other.port = 17073
