@@ -21,18 +21,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 ROOT = Path(__file__).parent
 SLOW: Sequence[str] = (
     "agent",
+    "compatibility/test_two_releases.py",
     "experiments",
+    "golden/test_golden_surfaces.py",
+    "interop",
     "protocol/rounds/test_statistics.py",
+    "simulation/test_any_life.py",
     "simulation/test_faults.py",
     "simulation/test_processes.py",
     "simulation/test_simulator.py",
+    "simulation/test_whole_nodes.py",
+    "test_contributing.py",
     "test_equivalence.py",
     "test_studies.py",
+    "testing/test_fleet.py",
 )
-"""Files and directories that take more than 15 s of processor time, or start processes and wait for them.
-
-What is left takes 100 s of processor time, under a minute on two cores. Measured with --durations=0.
-"""
+"""Files and directories that take more than 15 s of processor time, or start processes and wait for them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
