@@ -9,9 +9,9 @@ import numpy as np
 from benchmarks.base import Benchmark, Figure
 from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.node import Node
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.simulation.graphs import neighbors_of
 from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
 from p2pnet.simulation.simulator import Simulator

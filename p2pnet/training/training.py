@@ -15,7 +15,7 @@ from p2pnet.errors import DataError, ProtocolError
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS, check_labels
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
-from p2pnet.protocol.rounds.statistics import LocalStatistics
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.learner import Learner, NextLearner, Weighting
 from p2pnet.training.problem import early_fingerprint, fingerprint, make_optimizer, make_problem, worker_map
 

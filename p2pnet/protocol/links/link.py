@@ -7,6 +7,9 @@ nothing. Closing a link at both ends makes it as if it had never been.
 Though nothing is lost with it, a share that the next one has overtaken is worth waiting for: rounds mixed of their own
 shares are those of NEXT. It is *missing* until it comes, or its round is mixed without it.
 
+Both ends may begin their books anew, in a new *account*: then totals are zero, and what is sent in other accounts is no
+mass of theirs. The receiver need not be told before: the total of the last share counts once it begins that account.
+
 Where shares are rounded on the wire, the books are kept on what the other end will read: what is rounded away stays
 with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
 share which the receiver has acknowledged, the *base*.
@@ -48,13 +51,15 @@ MAX_BASES = 8
 class Link:
     """One end's books of one link."""
 
-    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer) -> None:
+    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer, account: int = 0) -> None:
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
         # Nothing yet, which takes no memory: books are replaced, never written into.
         self.sent: Array = np.broadcast_to(np.zeros(1), size)
         self.received: Array = self.sent
+        self.account = account
+        """Names the books; totals of other accounts than this are not entered."""
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
@@ -68,6 +73,8 @@ class Link:
         """Of the last two shares sent those not confirmed, for sending again byte for byte."""
         self.latest: Share | None = None
         """The last share applied."""
+        self._latest_total: Array = self.received
+        """Its total, of whatever account."""
         self.mass_flow: Array | None = None
         """The mass given in the last round, None where it was not a whole one."""
         self.params_flow: Array | None = None
@@ -80,6 +87,19 @@ class Link:
         """Shares that came and are not yet applied, oldest first, each with its whole total."""
         self._sent_by: dict[int, Array] = {0: self.sent}
         self._received_by: dict[int, Array] = {0: self.received}
+
+    def begin_account(self, account: int) -> None:
+        """Begin the books anew: nothing sent, and nothing received but what the last share says of that account.
+
+        For totals that are not rounded on the wire, which are relative to no earlier share.
+        """
+        if self.precision < 64:
+            raise ValueError("books of rounded totals cannot be begun anew: later shares are relative to earlier ones")
+        self.account = account
+        self.sent = self._sent_by[0]
+        is_begun = self.latest is not None and self.latest.account == account
+        self.received = self._latest_total if is_begun else self._received_by[0]
+        self.mass_flow = None
 
     # Sending.
 
@@ -202,7 +222,8 @@ class Link:
 
     def imbalance(self) -> float:
         """‖received − sent‖ with the newest share that has come: the mass that the link has moved in all."""
-        received = self._waiting[-1][1] if self._waiting else self.received
+        is_newer = self._waiting and self._waiting[-1][0].account == self.account
+        received = self._waiting[-1][1] if is_newer else self.received
         return norm(received - self.sent)
 
     @property
@@ -228,7 +249,9 @@ class Link:
         self._waiting = self._waiting[len(due) :]
         if not self._waiting:
             self.missing = None
-        self.latest, self.received = due[-1]
+        self.latest, self._latest_total = due[-1]
+        if self.latest.account == self.account:
+            self.received = self._latest_total
         return True
 
 

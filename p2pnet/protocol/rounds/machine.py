@@ -88,10 +88,11 @@ before the solver is stopped: then what there is still comes in time."""
 class RoundMachine(Machine[RoundEvent, RoundEffect]):
     """One agent's side of the training. Feed it events with the time; perform the effects it returns, in order."""
 
-    def __init__(self, identity: Identity, options: RoundOptions, params: Array) -> None:
+    def __init__(self, identity: Identity, options: RoundOptions, params: Array, n_sums: int | None = None) -> None:
+        """`n_sums` is the number of sums tracked where it is not that of the parameters."""
         self._options = options
         self._timing = timing = options.timing
-        self._parts = parts = assemble(identity, options, params)
+        self._parts = parts = assemble(identity, options, params, params.size if n_sums is None else n_sums)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
         self._tracker = parts.exchange.tracker
@@ -150,6 +151,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def ledger(self) -> AgentLedger:
         """What this agent owns and has moved over its links."""
         return self._parts.ledger()
+
+    def begin_account(self, account: int) -> None:
+        """Track another vector from now on, in books of its own; its value, `Evaluated`, is to follow."""
+        self._parts.begin_account(account)
 
     # Events.
 

@@ -32,3 +32,5 @@ class RoundState:
     phase: Phase = Phase.BOOTSTRAPPING
     announced_round: int = -1
     """The round told in Hello and Ready; -1 before training has begun."""
+    account: int = 0
+    """Names the books of the links."""

@@ -1,25 +1,27 @@
-"""The survey: what all agents must know of all samples before they can train, found without anybody seeing them.
+"""The statistics stage: what all agents must know of all samples before they can train, though no sample is sent.
 
-Mean and variance of every column are tracked over conserving links, by the same rounds that later train (`rounds.py`),
-with nothing to be minimised. Agent k has n_k samples with mean m_k and variance V_k. The rounds mix a center u_k, first
-m_k, until it is the same everywhere. What each tracks is its own sums about its own center,
+Mean and variance of every column are tracked over conserving links, by the same rounds that later train (`machine.py`),
+with nothing to be minimised. All agents average their sums about one reference (u, v) (`moments.py`), which costs no
+digits where it is near mean and variance. So there are two steps: about the reference zero, until a near one is known
+roughly; then about that one, in books that begin anew, to 1e-12 of the deviation.
 
-    x_k = n_k (m_k − u_k,  V_k + (m_k − u_k)²),  n_k      whose network averages, divided, are  δ, q,
+The labels are a set that every agent adds to and passes on with its shares until its neighbors have said the same
+(LabelSet). No agent is stationary before that, so the rounds cannot end with a label on its way.
 
-and thereby mean u_k + δ and variance q − δ². The center lies among the agents' means, so no digits are lost to columns
-far from zero: δ² is at most N times the variance, for N agents with as many samples each.
+So does the name of the statistics, which says whose samples are counted: parts of a network that lose each other must
+not find different numbers under one name. Therefore an agent that closes a link gives the statistics a new name, of a
+later epoch, and the name of the latest epoch, the least of that, spreads as far as links are open. A name crosses open
+links only; where one of them closes, its receiver is among those who rename, so no name is at rest in two parts that
+are apart.
 
-The labels are a set that everybody adds to and passes on with its shares until its neighbors have said the same
-(LabelSet). Nobody is at rest before that, so the rounds cannot end with a label on its way.
-
-So does the survey's name, which says whose samples are counted: parts of a network that lose each other must not find
-different numbers under one name. Therefore whoever closes a link gives the survey a new name, of a later epoch, and the
-name of the latest epoch, the least of that, spreads as far as links are open. A name crosses open links only; where one
-of them closes, its receiver is among those who rename, so no name is at rest in two parts that are apart.
+And so does the reference. The agent whose name the statistics have replaces it, with a revision one later, once its own
+estimate has stayed roughly the same for a while and shows the present one to be far off. The books of all links belong
+to one (epoch, revision, name): with each of them they begin anew, and hold no rounding of larger numbers before.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import final
@@ -27,26 +29,42 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.effects import Evaluate, Finish, Notify, RunLocalStep, Send
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone, MessageReceived, PeerConnected
+from p2pnet.protocol.core.effects import Close, Evaluate, Finish, Notify, RunLocalStep, Send
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived, PeerConnected
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
-from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.moments import (
+    TOLERANCE,
+    Estimate,
+    LocalStatistics,
+    Plateau,
+    Reference,
+    exact_change,
+    rough_change,
+)
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 
-MAX_ROUNDS = 20_000
-TOLERANCE = 1e-12
-"""At rest is whose mean and deviation change by less than this part of the deviation in a round."""
+MAX_ROUNDS = 10_000_000
+"""Eleven hours; what waits for agents that come one by one may take long."""
+
+MAX_UNSETTLED_ROUNDS = 20_000
+"""So long an estimate may go on changing, while no link opens or closes, before the agent gives up."""
 
 MOMENTUM = 0.5
 """More than in training, where it must agree with the local steps: a ring of 13 agents gets the most out of this."""
 
-NOISE = 8 * float(np.finfo(np.float64).eps)
-"""No finer agreement than this, relative to a column's mean, is asked of it."""
+MAX_RATIO = 1e31
+"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples."""
+
+ROUGHLY = 1 / 4
+EXACTLY = 1 / 8
+"""For this part of all rounds about a reference an estimate must have stayed the same, to replace the reference and to
+end."""
 
 ROUND_TIMEOUT_S = 10.0
 """Where training waits for nobody; a survey must, or nobody would ever be at rest."""
@@ -56,17 +74,6 @@ ROUND_PACE_S = 0.004
 
 ABSENCE_LIMIT_S = 5.0
 """So long the return of one that has vanished is waited for; later it takes the result from the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalStatistics:
-    """What one agent contributes: its samples' mean and variance by column, and its labels."""
-
-    n_samples: float
-    """with weights, their sum"""
-    mean: Array = field(repr=False)
-    variance: Array = field(repr=False)
-    labels: tuple[str, ...] = ()
 
 
 @final
@@ -82,7 +89,8 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._settling_s = settling_s
         self._opened_at = -np.inf
         """When a link was opened last."""
-        self._rounds = RoundMachine(identity, _round_options(options), _as_params(own.mean))
+        n_columns = len(own.mean)
+        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=2 * n_columns)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """How often, one after the other, a link was closed."""
@@ -91,8 +99,14 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._labels = check_labels(tuple(sorted(own.labels)))
         self._heard: dict[PeerId, LabelSet] = {}
         """What each neighbor said last."""
-        self._estimate: FeatureStatistics | None = None
-        """As of the last round."""
+        self._revision = 0
+        """How often the reference has been replaced."""
+        self._reference = Reference.zero(n_columns)
+        """The one that has been heard of; from the next evaluation on, the one about which the sums are."""
+        self._books = _Books(_account(0, 0, self._survey), self._reference, 0)
+        self._rounds.begin_account(self._books.account)
+        self._changed_at = 0
+        """The round in which the estimate was exact, or a link opened or closed, last."""
         self._at_rest: FeatureStatistics | None = None
         """As of the last round that changed nothing any more: what others count upon when they end the survey, whoever
         comes or goes before word of that has arrived."""
@@ -142,14 +156,15 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             effect, *effects = effects
             match effect:
                 case Evaluate():
-                    effects += self._rounds.handle(self._sums_about_center(effect), now)
+                    effects += self._rounds.handle(self._sums(effect.round), now)
                 case RunLocalStep():
                     effects += self._rounds.handle(self._estimated(effect, now), now)
+                    if self.found is None and effect.round - self._changed_at > MAX_UNSETTLED_ROUNDS:
+                        return [*outward, *self._give_up(now)]
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
                 case Finish() if self.found is None:
-                    outward.append(Notify(StatisticsUnsettled(self.round)))
-                    self.found = self._estimate
+                    return [*outward, *self._give_up(now)]
                 case Notify(notice) if not isinstance(notice, InStatistics):
                     outward.append(Notify(InStatistics(notice)))
                 case _:
@@ -165,25 +180,41 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         if before - self._open_links:
             self._epoch += 1
             self._survey = self._new_name()
+        if before != self._open_links:
+            self._changed_at = self.round
 
-    def _sums_about_center(self, effect: Evaluate) -> Evaluated:
-        own = self._own
-        offset = own.mean - _center(effect.params)
-        sums = own.n_samples * np.concatenate([offset, own.variance + offset * offset])
-        return Evaluated(effect.round, sums, own.n_samples)
+    def _give_up(self, now: float) -> list[RoundEffect]:
+        """Leave: parameters for samples that are scaled by anything would be worse than none."""
+        column, change = self._books.exact.worst
+        leave = [effect for effect in self._rounds.handle(LeaveRequested(), now) if isinstance(effect, Send)]
+        return [*leave, Notify(StatisticsUnsettled(self.round, column, change * TOLERANCE)), Close()]
+
+    def _sums(self, round_: int) -> Evaluated:
+        """The agent's own sums about the reference; in new books where it is another than in the round before."""
+        account = _account(self._epoch, self._revision, self._survey)
+        if account != self._books.account:
+            self._books = _Books(account, self._reference, round_)
+            self._rounds.begin_account(account)
+        return Evaluated(round_, self._books.reference.sums(self._own), self._own.n_samples)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
-        """Propose the center as it is, for the rounds to mix; what is at rest or not is the estimate."""
-        center = _center(effect.params)
-        n_columns = len(center)
-        offset, moment = effect.direction[:n_columns], effect.direction[n_columns:]
-        mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
-        before, self._estimate = self._estimate, FeatureStatistics(self._survey, self._labels, mean, variance)
+        """Judge what the round has found; there is nothing to be stepped."""
+        books, age = self._books, effect.round - self._books.begun_at
+        estimate = Estimate.about(books.reference, effect.direction, age)
+        books.rough.observe(estimate, age)
+        books.exact.observe(estimate, age)
+        is_near = not estimate.is_far().any()
+        is_exact = is_near and books.exact.has_lasted(age)
+        if is_exact:
+            self._changed_at = effect.round
+        is_in_force = books.account == _account(self._epoch, self._revision, self._survey) and self._is_agreed
+        is_stationary = is_exact and is_in_force and now - self._opened_at >= self._settling_s
+        if is_stationary:
+            self._at_rest = FeatureStatistics(self._survey, self._labels, estimate.mean, estimate.variance)
+        elif is_in_force and not is_near and books.rough.has_lasted(age) and self._survey == self._new_name():
+            self._reference, self._revision = estimate.as_reference(), self._revision + 1
         # The first residual, 1, is the scale of all later ones at every agent.
-        is_judged = effect.round > 0 and self._is_agreed and now - self._opened_at >= self._settling_s
-        residual = _largest_change(before, self._estimate) if is_judged and before is not None else 1.0
-        if residual <= TOLERANCE:
-            self._at_rest = self._estimate
+        residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
 
     def _adopt(self, survey: FeatureStatistics) -> None:
@@ -204,19 +235,28 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         return all(self._is_same(self._heard.get(neighbor.peer)) for neighbor, _ in neighbors)
 
     def _is_same(self, census: LabelSet | None) -> bool:
-        said = None if census is None else (census.epoch, census.survey, census.labels)
-        return said == (self._epoch, self._survey, self._labels)
+        said = None if census is None else (census.epoch, census.revision, census.survey, census.labels)
+        return said == (self._epoch, self._revision, self._survey, self._labels)
 
     def _tell(self, peer: PeerId) -> Iterable[Send]:
         return [] if self._is_same(self._heard.get(peer)) else [self._census(peer)]
 
     def _census(self, peer: PeerId) -> Send:
-        return Send(peer, LabelSet(self._epoch, self._survey, self._labels, self._is_same(self._heard.get(peer))))
+        is_confirmed = self._is_same(self._heard.get(peer))
+        told = LabelSet(self._epoch, self._survey, self._labels, is_confirmed)
+        if self._revision:
+            mean, variance = self._reference.mean, self._reference.variance
+            told = replace(told, revision=self._revision, mean=mean, variance=variance)
+        return Send(peer, told)
 
     def _census_received(self, peer: PeerId, census: LabelSet) -> list[RoundEffect]:
+        n_columns = len(self._own.mean)
+        reference = Reference(census.mean, census.variance) if census.revision else Reference.zero(n_columns)
+        reference.check(n_columns)
         self._labels = check_labels(tuple(sorted({*self._labels, *census.labels})))
-        if (-census.epoch, census.survey) < (-self._epoch, self._survey):
-            self._epoch, self._survey = census.epoch, census.survey
+        if (-census.epoch, -census.revision, census.survey) < (-self._epoch, -self._revision, self._survey):
+            self._epoch, self._revision, self._survey = census.epoch, census.revision, census.survey
+            self._reference = reference
         self._heard[peer] = census
         return [] if census.is_confirmed else [self._census(peer)]
 
@@ -232,6 +272,7 @@ def _round_options(options: RoundOptions) -> RoundOptions:
         momentum=MOMENTUM,
         tolerance=TOLERANCE,
         precision=64,
+        max_ratio=MAX_RATIO,
         timing=replace(
             timing,
             round_pace_s=ROUND_PACE_S,
@@ -242,19 +283,19 @@ def _round_options(options: RoundOptions) -> RoundOptions:
     )
 
 
-def _as_params(center: Array) -> Array:
-    """Filled up with zeros: rounds exchange as many parameters as sums."""
-    return np.concatenate([center, np.zeros_like(center)])
+@dataclass(slots=True)
+class _Books:
+    """What is averaged in one account, and how it goes."""
+
+    account: int
+    reference: Reference
+    begun_at: int
+    """The round."""
+    rough: Plateau = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
+    exact: Plateau = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
 
 
-def _center(params: Array) -> Array:
-    return params[: len(params) // 2]
-
-
-def _largest_change(before: FeatureStatistics, after: FeatureStatistics) -> float:
-    """Of any column's mean and deviation, in units of its deviation."""
-    deviation = np.sqrt(after.variance)
-    unit = np.maximum(deviation, NOISE / TOLERANCE * np.abs(after.mean))
-    unit = np.where(unit > 0, unit, 1.0)
-    changes = np.maximum(np.abs(after.mean - before.mean), np.abs(deviation - np.sqrt(before.variance)))
-    return float(np.max(changes / unit))
+def _account(epoch: int, revision: int, survey: str) -> int:
+    """Names the books; the first reference is the same under every name."""
+    named = f"{epoch} {revision} {survey if revision else ''}"
+    return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=7).digest(), "big")
