@@ -19,8 +19,8 @@ from p2pnet.simulation.virtual_network import Conditions
 
 N_COLUMNS = 10
 NETWORKS = [
-    *[(2, "full"), (3, "path"), (8, "ring"), (8, "full"), (16, "ring")],
-    *[(32, "random"), (32, "ring"), (64, "grid")],
+    *[(2, "full"), (3, "path"), (4, "ring"), (8, "ring"), (8, "path"), (8, "star"), (8, "full"), (16, "ring")],
+    *[(16, "path"), (16, "grid"), (32, "random"), (32, "ring"), (32, "star"), (64, "grid")],
 ]
 
 

@@ -8,7 +8,7 @@ sums are
 and the network has the mean u + δ and the variance v + q − δ².
 
 Rounding. With ε = 2⁻⁵², after t rounds the books of a link hold totals of the order of t times what is averaged. So
-the error of δ is some 3 ε t |δ|, and that of the variance 3 ε t (|q| + δ²). Both are nothing beside the deviation where
+the error of δ is some ε t |δ|, and that of the variance ε t (|q| + δ²). Both are nothing beside the deviation where
 the reference is *near*: then |δ| is at most a deviation, and q − δ² at most half of the variance; less, the older the
 books. Digits are lost where the reference is far off, about zero for example: then all that is needed of the result is
 a reference that is near.
@@ -41,8 +41,8 @@ of its own."""
 ROUNDING = 64
 """The error of a variance is at most this times ε t (v + |q| + δ²): the totals of some links, with momentum."""
 
-LIFETIME = TOLERANCE / (4 * 3 * EPSILON)
-"""In rounds: so old books round by a quarter of the tolerance, 3 ε t σ, where the reference is a deviation off."""
+LIFETIME = TOLERANCE / (2 * EPSILON)
+"""In rounds: so old books round by half of the tolerance, ε t σ, where the reference is a deviation off."""
 
 LARGEST_MEAN = 1e150
 """Of a reference: its square can still be told."""
@@ -133,15 +133,11 @@ class Estimate:
         return is_off | is_wrong
 
     def as_reference(self) -> Reference:
-        """The estimate in the columns in which the present reference is far off, else that reference.
+        """The same, for what is averaged from now on.
 
         A variance that is all rounding counts as 0, which costs nothing where nothing varies.
         """
-        is_far = self.is_far()
-        variance = np.where(self.variance > self.rounding, self.variance, 0.0)
-        return Reference(
-            np.where(is_far, self.mean, self.reference.mean), np.where(is_far, variance, self.reference.variance)
-        )
+        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0))
 
 
 def exact_change(before: Estimate, after: Estimate) -> Array:
