@@ -9,9 +9,9 @@ import numpy as np
 from benchmarks.base import Benchmark, Figure
 from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.node import Node
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.simulation.graphs import neighbors_of
 from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
 from p2pnet.simulation.simulator import Simulator
@@ -19,8 +19,8 @@ from p2pnet.simulation.virtual_network import Conditions
 
 N_COLUMNS = 10
 NETWORKS = [
-    *[(2, "full"), (3, "path"), (8, "ring"), (8, "full"), (16, "ring")],
-    *[(32, "random"), (32, "ring"), (64, "grid")],
+    *[(2, "full"), (3, "path"), (4, "ring"), (8, "ring"), (8, "path"), (8, "star"), (8, "full"), (16, "ring")],
+    *[(16, "path"), (16, "grid"), (32, "random"), (32, "ring"), (32, "star"), (64, "grid")],
 ]
 
 

@@ -42,7 +42,7 @@ LAYERS = {
     "training": (
         *("errors", "catalogue", "optim", "data", "protocol.core", "protocol.messages"),
         "protocol.links.conservation",  # the ledger in an outcome
-        *("protocol.rounds.statistics", "protocol.rounds.fingerprints"),  # what goes into the statistics, and its name
+        *("protocol.rounds.moments", "protocol.rounds.fingerprints"),  # what goes into the statistics, and its name
     ),
     "simulation": ("errors", "protocol", "training"),
     "agent": ("errors", "catalogue", "config", "data", "protocol", "training"),

@@ -45,7 +45,7 @@ from p2pnet.protocol.core.effects import (
     RunLocalStep,
     Send,
 )
-from p2pnet.protocol.core.notices import MessageDropped, Notice
+from p2pnet.protocol.core.notices import MessageDropped, Notice, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import Refuse, Reset
 from p2pnet.protocol.messages.wire import decode, encode
@@ -255,6 +255,8 @@ class Daemon:
                     self._try_to_save_model()
                 case Close():
                     self._is_closed = True
+                case Notify(StatisticsUnsettled() as notice):
+                    raise TrainingError(text_of(notice, self._names))
                 case Notify(notice):
                     self._tell(notice, cause)
                 case _:

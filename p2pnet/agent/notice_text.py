@@ -77,8 +77,12 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
         case StatisticsFound(n_columns, n_labels, n_rounds):
             labels = f", {n_labels} labels" if n_labels else ""
             return f"feature statistics of {n_columns} columns{labels}, found in {n_rounds} rounds"
-        case StatisticsUnsettled(n_rounds):
-            return f"not converged in {n_rounds} rounds; training with the present estimate"
+        case StatisticsUnsettled(n_rounds, column, change):
+            return (
+                f"the statistics before training have not settled in {n_rounds} rounds: column {column + 1} still "
+                f"changes by {change:.1g} of its deviation. Not trained: look for values in it that are far too "
+                'large, or scale samples at each agent alone (data.standardize = "local"), and start all agents again'
+            )
         case MessageDropped(peer, reason):
             return f"dropped a message from {names.call(peer)}: {reason}"
         case PeerDismissed(peer, reason):

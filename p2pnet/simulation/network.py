@@ -22,10 +22,10 @@ from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.faults import CALM_ROUNDS, CALM_ROUNDS_FOUND, FaultInjector, Faults, NetworkSnapshot

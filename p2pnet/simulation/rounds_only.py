@@ -22,10 +22,11 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.types import Array, FeatureStatistics, PeerId
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionEffect, SessionEvent, SessionMachine
-from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.protocol.rounds.statistics import StatisticsMachine
 from p2pnet.simulation.simulator import Preparation
 from p2pnet.training.learner import Learner
 
@@ -64,8 +65,10 @@ class WiredPeering(Peering):
 class StatisticsOnly(SessionMachine):
     """A session of the statistics stage only."""
 
-    def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics) -> None:
-        self.machine = StatisticsMachine(identity, options, own, settling_s=0.0)
+    def __init__(
+        self, identity: Identity, options: RoundOptions, own: LocalStatistics, settling_s: float = 0.0
+    ) -> None:
+        self.machine = StatisticsMachine(identity, options, own, settling_s)
         self._identity = identity
 
     @property

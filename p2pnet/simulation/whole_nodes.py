@@ -21,11 +21,11 @@ from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from p2pnet.protocol.peering.peering import Peering
 from p2pnet.protocol.peering.static_peering import StaticPeering
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.graphs import components
 from p2pnet.simulation.observer import Observer

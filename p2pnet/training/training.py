@@ -12,7 +12,7 @@ from p2pnet.errors import DataError, ProtocolError
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS, check_labels
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
-from p2pnet.protocol.rounds.statistics import LocalStatistics
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions

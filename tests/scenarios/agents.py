@@ -19,10 +19,10 @@ from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from p2pnet.protocol.peering.peering import Peering
 from p2pnet.protocol.peering.static_peering import StaticPeering
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.overlay_simulation import IdleSession
 

@@ -16,8 +16,8 @@ from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.membership.timing import LAN
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.graphs import components
 from p2pnet.simulation.virtual_network import Conditions

@@ -198,9 +198,10 @@ def test_an_agent_that_joins_late_takes_over_statistics_and_parameters() -> None
 
 @pytest.mark.parametrize("is_scaled", [False, True])
 def test_an_agent_whose_numbers_are_beyond_measure_is_shut_out_and_the_others_go_on(is_scaled: bool) -> None:
-    """Where samples are scaled, already while they agree on the statistics."""
+    """Where samples are scaled, already while they agree on the statistics: these are exchanged as totals alone."""
     settings = {"data.standardize": "network" if is_scaled else "none"}
-    fleet = VirtualFleet(linear_shards(5), settings, lies={"agent-3": ["params-scaled:1e300"]}, seed=9)
+    lie = "total-scaled:1e300" if is_scaled else "params-scaled:1e300"
+    fleet = VirtualFleet(linear_shards(5), settings, lies={"agent-3": [lie]}, seed=9)
     honest = [name for name in fleet.names if name != "agent-3"]
     shards = [fleet.shards[name] for name in honest]
     solution = least_squares(shards, standardized_by=shards if is_scaled else ())

@@ -7,9 +7,10 @@ import numpy as np
 
 from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.protocol.node import Node
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.protocol.rounds.statistics import StatisticsMachine
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
 from p2pnet.simulation.simulator import Simulator

@@ -31,7 +31,7 @@ from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.experiments.topologies.by_name import make_graphs
 from p2pnet.experiments.workload import Workload
 from p2pnet.protocol.links.tracker import N_SIGNS
-from p2pnet.protocol.rounds.statistics import LocalStatistics
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.simulation.faults import NetworkSnapshot, write_record
 from p2pnet.simulation.network import Graphs, Plan, Protocol, Trained, names_of, peak_rss_mb, train_network
 from p2pnet.simulation.recording import ParameterTrace, Recorder

@@ -112,7 +112,7 @@ class Codec:
             wire_type = WIRE_TYPES[getattr(message, "precision", 64)]
             for name in layout.arrays:
                 array = np.ascontiguousarray(getattr(message, name), dtype=wire_type)
-                frames.append(memoryview(array.data).cast("B"))
+                frames.append(memoryview(array.data).cast("B") if array.size else b"")
         return frames
 
     def decode(self, frames: Sequence[Buffer]) -> Message:
@@ -240,7 +240,7 @@ def read_array(frame: Buffer, wire_type: str) -> WireArray:
     """View a frame as an array of finite numbers, without a copy."""
     if len(frame) % np.dtype(wire_type).itemsize:
         raise ProtocolError(f"{len(frame)} bytes are not a whole number of {np.dtype(wire_type).name}")
-    array: WireArray = np.frombuffer(frame, dtype=wire_type)
+    array: WireArray = np.frombuffer(frame, dtype=wire_type) if len(frame) else np.empty(0, dtype=wire_type)
     if not np.isfinite(array).all():
         raise ProtocolError("holds a number that is not finite")
     return array

@@ -102,9 +102,13 @@ class StatisticsFound:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsUnsettled:
-    """The feature statistics had not converged after the last round; training uses the present estimate."""
+    """The averaging has not become stationary; the agent does not train."""
 
     n_rounds: int
+    column: int
+    """The one that changes most, from 0."""
+    change: float
+    """Of its mean or deviation, in its deviation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,12 @@ nothing. Closing a link at both ends undoes all its transfers.
 Though nothing is lost with it, a share that the next one has overtaken is worth waiting for: rounds mixed of their own
 shares are those of NEXT. It is *missing* until it comes, or its round is mixed without it.
 
+Both ends may begin their ledgers anew, in a new *account*: then totals are zero, and what is sent in other accounts is
+no mass of theirs. The receiver need not be told before: the total of the last share counts once it begins that account.
+
 Where shares are rounded on the wire, the ledger is kept on what the other end will read: what is rounded away stays
-with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a share
-which the receiver has acknowledged, the *base*.
+with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
+share which the receiver has acknowledged, the *base*.
 """
 
 from __future__ import annotations
@@ -49,13 +52,15 @@ MAX_BASES = 8
 class Link:
     """One end of a conserving link: its ledger, its send window, and its received shares."""
 
-    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer) -> None:
+    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer, account: int = 0) -> None:
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
         # A broadcast zero takes no memory: ledger arrays are replaced, never written into.
         self.sent: Array = np.broadcast_to(np.zeros(1), size)
         self.received: Array = self.sent
+        self.account = account
+        """The account of the ledger; totals of other accounts are not entered."""
         self.sequence = 0
         self.acknowledged = 0
         self.newest_received = 0
@@ -69,6 +74,8 @@ class Link:
         """The unacknowledged among the last two shares sent, to be resent byte for byte."""
         self.latest: Share | None = None
         """The last share applied."""
+        self._latest_total: Array = self.received
+        """Its total, of whatever account."""
         self.mass_flow: Array | None = None
         """The mass flow of the last round, s⁻; None where the link was not complete in that round."""
         self.params_flow: Array | None = None
@@ -81,6 +88,19 @@ class Link:
         """Received shares that are not yet applied, oldest first, each with its whole total."""
         self._sent_by: dict[int, Array] = {0: self.sent}
         self._received_by: dict[int, Array] = {0: self.received}
+
+    def begin_account(self, account: int) -> None:
+        """Begin the ledger anew: nothing sent, and nothing received but what the last share says of that account.
+
+        For totals that are not rounded on the wire, which are relative to no earlier share.
+        """
+        if self.precision < 64:
+            raise ValueError("a ledger of rounded totals cannot be begun anew: later shares refer to earlier ones")
+        self.account = account
+        self.sent = self._sent_by[0]
+        is_begun = self.latest is not None and self.latest.account == account
+        self.received = self._latest_total if is_begun else self._received_by[0]
+        self.mass_flow = None
 
     # Sending.
 
@@ -203,7 +223,8 @@ class Link:
 
     def imbalance(self) -> float:
         """‖received − sent‖ with the newest received share: the net mass that the link has moved."""
-        received = self._waiting[-1][1] if self._waiting else self.received
+        is_newer = self._waiting and self._waiting[-1][0].account == self.account
+        received = self._waiting[-1][1] if is_newer else self.received
         return norm(received - self.sent)
 
     @property
@@ -229,7 +250,9 @@ class Link:
         self._waiting = self._waiting[len(due) :]
         if not self._waiting:
             self.missing = None
-        self.latest, self.received = due[-1]
+        self.latest, self._latest_total = due[-1]
+        if self.latest.account == self.account:
+            self.received = self._latest_total
         return True
 
 

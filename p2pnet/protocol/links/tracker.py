@@ -70,6 +70,10 @@ class Tracker:
         previous = self._own[:-1] if self._estimate is None else self._estimate
         self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
 
+    def begin_anew(self) -> None:
+        """Forget the estimate: what it was of is tracked no longer."""
+        self._estimate = None
+
     @property
     def is_empty(self) -> bool:
         """Whether no estimate has been computed yet."""

@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.codec import (
     SPOKEN_VERSIONS,
@@ -49,6 +51,10 @@ MAX_FIELDS = 64
 MAX_TEXT_LENGTH = 512
 MAX_LABELS = 1024
 MAX_BYTES_OF_LABELS = 12_288
+
+
+def _nothing() -> Array:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,9 @@ class Share(Message):
     """Whether a link has opened or closed since that round was named: no agent takes local steps then."""
     total: WireArray = field(repr=False)
     params: WireArray = field(repr=False)
+    account: int = 0
+    """The account that the total belongs to, where an agent begins a new one: mass of other accounts than the
+    receiver's own is none of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +184,12 @@ class LabelSet(Message):
     """Class labels without repetition, sorted as text."""
     is_confirmed: bool
     """Whether the sender has heard the same from the receiver; if not, the sender waits for an answer."""
+    revision: int = 0
+    """How often the reference has been replaced; 0 for the first, which is zero."""
+    mean: WireArray = field(default_factory=_nothing, repr=False, compare=False)
+    """u of the reference about which moments are averaged; epoch, survey and revision name it. Empty for the first."""
+    variance: WireArray = field(default_factory=_nothing, repr=False, compare=False)
+    """v of the reference."""
 
 
 TrainingMessage: TypeAlias = (
@@ -246,6 +261,8 @@ _READERS: Mapping[str, Reader] = {
     "link_id": read_link_id,
     "degree": read_count,
     "epoch": read_count,
+    "revision": read_count,
+    "account": read_count,
     "next_degree": read_count,
     "sequence": read_count,
     "missing": read_optional_count,
@@ -264,7 +281,12 @@ _READERS: Mapping[str, Reader] = {
 TRAINING_MESSAGES = MessageSet(
     kinds=KINDS,
     readers=_READERS,
-    arrays={Share: ("total", "params"), StateReply: ("params",), FeatureStatistics: ("mean", "variance")},
+    arrays={
+        Share: ("total", "params"),
+        StateReply: ("params",),
+        LabelSet: ("mean", "variance"),
+        FeatureStatistics: ("mean", "variance"),
+    },
     plain=lambda value: value,
     open_ended=frozenset({Hello}),
 )

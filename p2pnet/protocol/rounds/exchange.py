@@ -36,9 +36,6 @@ from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.schedule import momentum_in
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
-MAX_RATIO = 1e12
-"""The largest ratio of a neighbor's norms to an agent's own that differences of scale can explain."""
-
 NEARLY_NOTHING = 1e-3
 """Relative to the largest parameter: a smaller parameter becomes 0 where the local step set it to 0."""
 
@@ -72,6 +69,7 @@ class Exchange:
         n_params: int,
         precision: int,
         momentum: float | None,
+        max_ratio: float,
     ) -> None:
         self._neighborhood = neighborhood
         self._barrier = barrier
@@ -80,6 +78,7 @@ class Exchange:
         self._termination = termination
         self._precision = precision
         self._momentum = momentum
+        self._max_ratio = max_ratio
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
@@ -126,14 +125,15 @@ class Exchange:
     def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a received share is within plausible bounds:
 
-            ‖received − sent‖ ≤ 1e12 max(1, ‖x‖),    ‖z_j‖ ≤ 1e12 max(1, ‖w‖).
+            ‖received − sent‖ ≤ ϱ max(1, ‖x‖),    ‖z_j‖ ≤ ϱ max(1, ‖w‖)
 
+        with ϱ = `RoundOptions.max_ratio`.
         Far larger numbers come of a fault, and their rounding would swamp the numbers of all other agents.
         """
-        if link.imbalance() > MAX_RATIO * max(1.0, self.tracker.largest_own):
+        if link.imbalance() > self._max_ratio * max(1.0, self.tracker.largest_own):
             return False
         size = norm(share.params)
-        return size <= MAX_RATIO or size <= MAX_RATIO * norm(params)
+        return size <= self._max_ratio or size <= self._max_ratio * norm(params)
 
     def give(
         self, round_: int, proposal: Array, proximal_weight: float, is_quiet: bool, now: float, heard_since: float
@@ -188,6 +188,7 @@ class Exchange:
             is_held=self._termination.is_held,
             total=total,
             params=self._proposal,
+            account=link.account,
         )
 
     def mix(self, round_: int) -> Mixture:

@@ -72,27 +72,24 @@ RoundEvent: TypeAlias = (
 RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
 
 PATIENT_ROUNDS = 5
-"""The first rounds, which use the longest timeout: links may still be opening elsewhere, and what an agent learned
-meanwhile from its own samples alone could lead all agents to a worse model.
-"""
+"""The first rounds, which use the longest timeout: while links still open, what is learned alone leads all astray."""
 
 VIGIL_S = 1.0
 """How often an agent that has ended checks whether an absent neighbor is still expected."""
 
 PATIENCE_WITH_A_STEP = 0.5
-"""The part of a round's timeout that the first neighbor to finish its step waits before this agent's solver is stopped,
-so that the share still comes in time.
-"""
+"""The part of a round's timeout that the first neighbor to finish waits before this agent's solver is stopped."""
 
 
 @final
 class RoundMachine(Machine[RoundEvent, RoundEffect]):
     """One agent's training rounds: local step, exchange and mixing, termination; maps events to effects."""
 
-    def __init__(self, identity: Identity, options: RoundOptions, params: Array) -> None:
+    def __init__(self, identity: Identity, options: RoundOptions, params: Array, n_sums: int | None = None) -> None:
+        """`n_sums` is the number of sums tracked where it is not that of the parameters."""
         self._options = options
         self._timing = timing = options.timing
-        self._parts = parts = assemble(identity, options, params)
+        self._parts = parts = assemble(identity, options, params, params.size if n_sums is None else n_sums)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
         self._tracker = parts.exchange.tracker
@@ -151,6 +148,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
         return self._parts.ledger()
+
+    def begin_account(self, account: int) -> None:
+        """Track another vector from now on, in an account of its own; its value, `Evaluated`, is to follow."""
+        self._parts.begin_account(account)
 
     # Events.
 

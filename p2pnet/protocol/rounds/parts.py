@@ -38,6 +38,14 @@ class RoundParts:
     liveness: Liveness
     handlers: MessageHandlers
 
+    def begin_account(self, account: int) -> None:
+        """Begin a new account on all links: what was moved so far belongs to a vector that is no longer tracked."""
+        self.state.account = account
+        for neighbor in self.neighborhood:
+            if neighbor.link is not None:
+                neighbor.link.begin_account(account)
+        self.exchange.tracker.begin_anew()
+
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
         return AgentLedger(
@@ -52,17 +60,17 @@ class RoundParts:
         )
 
 
-def assemble(identity: Identity, options: RoundOptions, params: Array) -> RoundParts:
-    """Build the parts of one agent's round machine, with these initial parameters."""
+def assemble(identity: Identity, options: RoundOptions, params: Array, n_sums: int) -> RoundParts:
+    """Build the parts of one agent's round machine, with these initial parameters and number of tracked sums."""
     timing = options.timing
     state = RoundState(params)
-    tracker = Tracker(params.size, signs_of(identity.peer, options.n_signs))
+    tracker = Tracker(n_sums, signs_of(identity.peer, options.n_signs))
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
 
     def make_link(link_id: LinkId) -> Link:
         timer = ResendTimer(timing.resend_floor_s, timing.resend_s)
-        return Link(link_id, tracker.own.size, options.precision, timer)
+        return Link(link_id, tracker.own.size, options.precision, timer, state.account)
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
@@ -76,6 +84,7 @@ def assemble(identity: Identity, options: RoundOptions, params: Array) -> RoundP
         n_params=params.size,
         precision=options.precision,
         momentum=options.momentum,
+        max_ratio=options.max_ratio,
     )
     bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors)
     handlers = MessageHandlers(

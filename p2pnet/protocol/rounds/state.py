@@ -32,3 +32,5 @@ class RoundState:
     phase: Phase = Phase.BOOTSTRAPPING
     announced_round: int = -1
     """The round announced in Hello and Ready; -1 before training has begun."""
+    account: int = 0
+    """The number of the account that the ledgers of all links belong to."""

@@ -1,26 +1,28 @@
-"""Feature statistics: mean and variance of each column over all agents' samples, and all labels, by averaging.
+"""The statistics stage: what all agents must know of all samples before they can train, though no sample is sent.
 
 Mean and variance of every column are tracked over conserving links, by the same rounds that later train (`machine.py`),
-without a local objective; no agent sees another's samples. Agent k has n_k samples with mean m_k and variance V_k. The
-rounds mix a center u_k, first m_k, until it is the same everywhere. Each agent tracks its own sums about its own
-center,
+with nothing to be minimised. All agents average their sums about one reference (u, v) (`moments.py`), which costs no
+digits where it is near mean and variance. So there are two steps: about the reference zero, until a near one is known
+roughly; then about that one, in an account that begins at zero, to 1e-12 of the deviation.
 
-    x_k = n_k (m_k − u_k,  V_k + (m_k − u_k)²),  n_k      whose network averages, divided, are  δ, q,
+The labels are a set that every agent adds to and passes on with its shares until its neighbors have said the same
+(LabelSet). No agent is stationary before that, so the rounds cannot end with a label on its way.
 
-and thereby mean u_k + δ and variance q − δ². The center lies among the agents' means, so no digits are lost to columns
-far from zero: δ² is at most N times the variance, for N agents with as many samples each.
+So does the name of the statistics, which says whose samples are counted: parts of a network that lose each other must
+not find different numbers under one name. Therefore an agent that closes a link gives the statistics a new name, of a
+later epoch, and the name of the latest epoch, the least of that, spreads as far as links are open. A name crosses open
+links only; where one of them closes, its receiver is among those who rename, so no name is at rest in two parts that
+are apart.
 
-The labels are a set that all agents add to and send along with their shares until the neighbors have sent the same set
-(LabelSet). No agent counts as stationary before that, so the rounds cannot end with a label in flight.
-
-The id of the averaging run spreads in the same way. It tells whose samples are counted: separated parts of a network
-must not find different numbers under one id. Therefore an agent that closes a link starts a run with a new id, of a
-later epoch, and the least id of the latest epoch spreads as far as links are open. An id crosses open links only; where
-such a link closes, its receiver is among the agents that rename, so no run converges in two separated parts.
+And so does the reference. The agent whose name the statistics have replaces it, with a revision one later, once its own
+estimate has stayed roughly the same for a while and shows the present one to be far off. The ledgers of all
+links belong to one (epoch, revision, name), their account: with a new one they begin at zero, free of the rounding of
+larger numbers before.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import final
@@ -28,26 +30,42 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.effects import Evaluate, Finish, Notify, RunLocalStep, Send
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone, MessageReceived, PeerConnected
+from p2pnet.protocol.core.effects import Close, Evaluate, Finish, Notify, RunLocalStep, Send
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived, PeerConnected
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
-from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.moments import (
+    TOLERANCE,
+    Estimate,
+    LocalStatistics,
+    Plateau,
+    Reference,
+    exact_change,
+    rough_change,
+)
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 
-MAX_ROUNDS = 20_000
-TOLERANCE = 1e-12
-"""The largest change of mean and standard deviation in a round, relative to the deviation, that counts as converged."""
+MAX_ROUNDS = 10_000_000
+"""Eleven hours; what waits for agents that come one by one may take long."""
+
+MAX_UNSETTLED_ROUNDS = 20_000
+"""So long an estimate may go on changing, while no link opens or closes, before the agent gives up."""
 
 MOMENTUM = 0.5
 """The momentum of flows, larger than in training, where local steps limit it; tuned on a ring of 13 agents."""
 
-NOISE = 8 * float(np.finfo(np.float64).eps)
-"""The relative rounding error of a column's mean, below which no agreement is demanded."""
+MAX_RATIO = 1e31
+"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples."""
+
+ROUGHLY = 1 / 4
+EXACTLY = 1 / 8
+"""For this part of all rounds about a reference an estimate must have stayed the same, to replace the reference and to
+end."""
 
 ROUND_TIMEOUT_S = 10.0
 """The round timeout where training is asynchronous: averaging converges in synchronous rounds only."""
@@ -57,17 +75,6 @@ ROUND_PACE_S = 0.004
 
 ABSENCE_LIMIT_S = 5.0
 """How long averaging waits for an absent agent; an agent that returns later takes the result from the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalStatistics:
-    """One agent's contribution: number, mean and variance of its samples by column, and its labels."""
-
-    n_samples: float
-    """the sum of the weights, where samples have weights"""
-    mean: Array = field(repr=False)
-    variance: Array = field(repr=False)
-    labels: tuple[str, ...] = ()
 
 
 @final
@@ -82,8 +89,9 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._own = own
         self._settling_s = settling_s
         self._opened_at = -np.inf
-        """The time at which a link was last opened."""
-        self._rounds = RoundMachine(identity, _round_options(options), _as_params(own.mean))
+        """When a link was opened last."""
+        n_columns = len(own.mean)
+        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=2 * n_columns)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
@@ -91,9 +99,15 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._open_links: frozenset[LinkId] = frozenset()
         self._labels = check_labels(tuple(sorted(own.labels)))
         self._heard: dict[PeerId, LabelSet] = {}
-        """The label set and run that each neighbor sent last."""
-        self._estimate: FeatureStatistics | None = None
-        """The estimate of the last round."""
+        """What each neighbor said last."""
+        self._revision = 0
+        """How often the reference has been replaced."""
+        self._reference = Reference.zero(n_columns)
+        """The one that has been heard of; from the next evaluation on, the one about which the sums are."""
+        self._account = _Account(_account_name(0, 0, self._run), self._reference, 0)
+        self._rounds.begin_account(self._account.name)
+        self._changed_at = 0
+        """The round in which the estimate was exact, or a link opened or closed, last."""
         self._converged: FeatureStatistics | None = None
         """The estimate of the last converged round: the others rely on it when they end the stage, even if links change
         before their last round is known here.
@@ -144,14 +158,15 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             effect, *effects = effects
             match effect:
                 case Evaluate():
-                    effects += self._rounds.handle(self._sums_about_center(effect), now)
+                    effects += self._rounds.handle(self._sums(effect.round), now)
                 case RunLocalStep():
                     effects += self._rounds.handle(self._estimated(effect, now), now)
+                    if self.found is None and effect.round - self._changed_at > MAX_UNSETTLED_ROUNDS:
+                        return [*outward, *self._give_up(now)]
                 case Send(peer, Share()):
                     outward += [*self._tell(peer), effect]
                 case Finish() if self.found is None:
-                    outward.append(Notify(StatisticsUnsettled(self.round)))
-                    self.found = self._estimate
+                    return [*outward, *self._give_up(now)]
                 case Notify(notice) if not isinstance(notice, InStatistics):
                     outward.append(Notify(InStatistics(notice)))
                 case _:
@@ -167,27 +182,41 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         if before - self._open_links:
             self._epoch += 1
             self._run = self._new_run()
+        if before != self._open_links:
+            self._changed_at = self.round
 
-    def _sums_about_center(self, effect: Evaluate) -> Evaluated:
-        own = self._own
-        offset = own.mean - _center(effect.params)
-        sums = own.n_samples * np.concatenate([offset, own.variance + offset * offset])
-        return Evaluated(effect.round, sums, own.n_samples)
+    def _give_up(self, now: float) -> list[RoundEffect]:
+        """Leave: parameters for samples that are scaled by anything would be worse than none."""
+        column, change = self._account.exact.worst
+        leave = [effect for effect in self._rounds.handle(LeaveRequested(), now) if isinstance(effect, Send)]
+        return [*leave, Notify(StatisticsUnsettled(self.round, column, change * TOLERANCE)), Close()]
+
+    def _sums(self, round_: int) -> Evaluated:
+        """The agent's own sums about the reference; in a new account where it is another than in the round before."""
+        name = _account_name(self._epoch, self._revision, self._run)
+        if name != self._account.name:
+            self._account = _Account(name, self._reference, round_)
+            self._rounds.begin_account(name)
+        return Evaluated(round_, self._account.reference.sums(self._own), self._own.n_samples)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
-        """Update the estimate (mean u + δ, variance q − δ²), and propose the center u unchanged; the residual is the
-        estimate's change.
-        """
-        center = _center(effect.params)
-        n_columns = len(center)
-        offset, moment = effect.direction[:n_columns], effect.direction[n_columns:]
-        mean, variance = center + offset, np.maximum(moment - offset * offset, 0.0)
-        before, self._estimate = self._estimate, FeatureStatistics(self._run, self._labels, mean, variance)
+        """Judge what the round has found; there is nothing to be stepped."""
+        account, age = self._account, effect.round - self._account.begun_at
+        estimate = Estimate.about(account.reference, effect.direction, age)
+        account.rough.observe(estimate, age)
+        account.exact.observe(estimate, age)
+        is_near = not estimate.is_far().any()
+        is_exact = is_near and account.exact.has_lasted(age)
+        if is_exact:
+            self._changed_at = effect.round
+        is_in_force = account.name == _account_name(self._epoch, self._revision, self._run) and self._is_agreed
+        is_stationary = is_exact and is_in_force and now - self._opened_at >= self._settling_s
+        if is_stationary:
+            self._converged = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
+        elif is_in_force and not is_near and account.rough.has_lasted(age) and self._run == self._new_run():
+            self._reference, self._revision = estimate.as_reference(), self._revision + 1
         # The first residual, 1, is the scale of all later ones at every agent.
-        is_judged = effect.round > 0 and self._is_agreed and now - self._opened_at >= self._settling_s
-        residual = _largest_change(before, self._estimate) if is_judged and before is not None else 1.0
-        if residual <= TOLERANCE:
-            self._converged = self._estimate
+        residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
 
     def _adopt(self, found: FeatureStatistics) -> None:
@@ -208,19 +237,28 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         return all(self._is_same(self._heard.get(neighbor.peer)) for neighbor, _ in neighbors)
 
     def _is_same(self, label_set: LabelSet | None) -> bool:
-        said = None if label_set is None else (label_set.epoch, label_set.survey, label_set.labels)
-        return said == (self._epoch, self._run, self._labels)
+        said = None if label_set is None else (label_set.epoch, label_set.revision, label_set.survey, label_set.labels)
+        return said == (self._epoch, self._revision, self._run, self._labels)
 
     def _tell(self, peer: PeerId) -> Iterable[Send]:
         return [] if self._is_same(self._heard.get(peer)) else [self._label_set(peer)]
 
     def _label_set(self, peer: PeerId) -> Send:
-        return Send(peer, LabelSet(self._epoch, self._run, self._labels, self._is_same(self._heard.get(peer))))
+        is_confirmed = self._is_same(self._heard.get(peer))
+        told = LabelSet(self._epoch, self._run, self._labels, is_confirmed)
+        if self._revision:
+            mean, variance = self._reference.mean, self._reference.variance
+            told = replace(told, revision=self._revision, mean=mean, variance=variance)
+        return Send(peer, told)
 
     def _label_set_received(self, peer: PeerId, label_set: LabelSet) -> list[RoundEffect]:
+        n_columns = len(self._own.mean)
+        reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
+        reference.check(n_columns)
         self._labels = check_labels(tuple(sorted({*self._labels, *label_set.labels})))
-        if (-label_set.epoch, label_set.survey) < (-self._epoch, self._run):
-            self._epoch, self._run = label_set.epoch, label_set.survey
+        if (-label_set.epoch, -label_set.revision, label_set.survey) < (-self._epoch, -self._revision, self._run):
+            self._epoch, self._revision, self._run = label_set.epoch, label_set.revision, label_set.survey
+            self._reference = reference
         self._heard[peer] = label_set
         return [] if label_set.is_confirmed else [self._label_set(peer)]
 
@@ -236,6 +274,7 @@ def _round_options(options: RoundOptions) -> RoundOptions:
         momentum=MOMENTUM,
         tolerance=TOLERANCE,
         precision=64,
+        max_ratio=MAX_RATIO,
         timing=replace(
             timing,
             round_pace_s=ROUND_PACE_S,
@@ -246,19 +285,19 @@ def _round_options(options: RoundOptions) -> RoundOptions:
     )
 
 
-def _as_params(center: Array) -> Array:
-    """The center padded with zeros, since rounds exchange as many parameters as sums."""
-    return np.concatenate([center, np.zeros_like(center)])
+@dataclass(slots=True)
+class _Account:
+    """What is averaged in one account, and how it goes."""
+
+    name: int
+    reference: Reference
+    begun_at: int
+    """The round."""
+    rough: Plateau = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
+    exact: Plateau = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
 
 
-def _center(params: Array) -> Array:
-    return params[: len(params) // 2]
-
-
-def _largest_change(before: FeatureStatistics, after: FeatureStatistics) -> float:
-    """The largest change of any column's mean or standard deviation, in units of that deviation."""
-    deviation = np.sqrt(after.variance)
-    unit = np.maximum(deviation, NOISE / TOLERANCE * np.abs(after.mean))
-    unit = np.where(unit > 0, unit, 1.0)
-    changes = np.maximum(np.abs(after.mean - before.mean), np.abs(deviation - np.sqrt(before.variance)))
-    return float(np.max(changes / unit))
+def _account_name(epoch: int, revision: int, survey: str) -> int:
+    """The number of an account; the first reference is the same under every name."""
+    named = f"{epoch} {revision} {survey if revision else ''}"
+    return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=7).digest(), "big")

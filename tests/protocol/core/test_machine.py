@@ -21,10 +21,11 @@ from p2pnet.protocol.messages.training import Hello, StateReply
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.static_peering import StaticPeering
 from p2pnet.protocol.rounds.machine import RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
-from p2pnet.protocol.rounds.statistics import LocalStatistics, StatisticsMachine
+from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
 OPTIONS = RoundOptions(100)
 ME = Identity("me", "me", 1, {})

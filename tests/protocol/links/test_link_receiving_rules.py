@@ -7,7 +7,8 @@ import pytest
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.links.link import norm
-from tests.protocol.links.shares import SIZE, give, new_link, received, shares
+from p2pnet.protocol.messages.training import Share
+from tests.protocol.links.shares import SIZE, give, new_link, received, send, shares
 
 
 def test_a_share_that_comes_is_news_until_it_is_applied_and_acknowledged_once() -> None:
@@ -268,3 +269,56 @@ def test_a_norm_is_euclidean_and_infinite_where_its_square_overflows() -> None:
     assert norm(np.array([3.0, 4.0])) == 5.0
     assert norm(np.zeros(0)) == 0.0
     assert norm(np.full(2, 1e200)) == np.inf
+
+
+# Books that begin anew.
+
+
+def in_account(share: Share, account: int) -> Share:
+    return replace(share, account=account)
+
+
+def test_books_that_begin_anew_hold_nothing_and_enter_totals_of_their_own_account_only() -> None:
+    link, sender = new_link(), new_link()
+    link.accept(give(sender, 0), 0, 0.0)
+    assert link.apply(0)
+    send(link)
+    link.begin_account(7)
+    assert not link.sent.any()
+    assert not link.received.any()
+    link.accept(give(sender, 1, 5.0), 1, 0.0)  # from one that has not begun them yet
+    assert link.apply(1)
+    assert received(link) == 0.0
+    assert link.latest is not None
+    assert link.latest.round == 1
+    sender.begin_account(7)
+    link.accept(in_account(give(sender, 2, 3.0), 7), 2, 0.0)
+    assert link.apply(2)
+    assert received(link) == 3.0
+
+
+def test_the_total_of_a_sender_that_has_begun_its_books_earlier_counts_once_the_receiver_begins_them() -> None:
+    link, sender = new_link(), new_link()
+    link.accept(give(sender, 0, 2.0), 0, 0.0)
+    assert link.apply(0)
+    sender.begin_account(7)
+    link.accept(in_account(give(sender, 1, 3.0), 7), 1, 0.0)
+    assert link.apply(1)
+    assert received(link) == 2.0
+    link.begin_account(7)
+    assert received(link) == 3.0
+    link.begin_account(8)
+    assert received(link) == 0.0
+
+
+def test_an_imbalance_is_that_of_one_account() -> None:
+    link, sender = new_link(), new_link()
+    link.accept(in_account(give(sender, 0, 1e6), 7), 0, 0.0)
+    assert link.imbalance() == 0.0
+    link.begin_account(7)
+    assert link.imbalance() == 2e6
+
+
+def test_books_of_rounded_totals_do_not_begin_anew() -> None:
+    with pytest.raises(ValueError, match="begun anew"):
+        new_link(precision=32).begin_account(1)

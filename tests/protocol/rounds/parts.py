@@ -40,7 +40,7 @@ class Parts:
             mixing=self.mixing,
             timing=self.timing,
         )
-        self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS))
+        self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS), N_PARAMS)
         self.state, self.neighborhood, self.barrier = parts.state, parts.neighborhood, parts.barrier
         self.exchange, self.tracker = parts.exchange, parts.exchange.tracker
         self.bootstrap, self.termination, self.handlers = parts.bootstrap, parts.termination, parts.handlers

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.exchange import MAX_RATIO, NEARLY_NOTHING, Exchange, Mixture, with_zeros_of
+from p2pnet.protocol.rounds.exchange import NEARLY_NOTHING, Exchange, Mixture, with_zeros_of
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED
+from p2pnet.protocol.rounds.options import RoundOptions
 from tests.protocol.rounds.parts import N_MASS, N_PARAMS, Parts
+
+MAX_RATIO = RoundOptions(1).max_ratio
 
 vectors = st.lists(st.floats(-100, 100), min_size=N_PARAMS, max_size=N_PARAMS).map(np.array)
 

@@ -9,7 +9,7 @@ from tests.protocol.rounds.parts import N_PARAMS, Parts
 
 
 def test_links_have_room_for_the_parameters_the_signs_and_two_numbers() -> None:
-    parts = assemble(Identity("me", "me", 1, {}), RoundOptions(10, n_signs=16), np.zeros(3))
+    parts = assemble(Identity("me", "me", 1, {}), RoundOptions(10, n_signs=16), np.zeros(3), n_sums=3)
     assert parts.exchange.tracker.own.shape == (3 + 16 + 2,)
 
 

@@ -27,11 +27,11 @@ from p2pnet.protocol.core.notices import InStatistics, NoNeighborAnswered
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce
 from p2pnet.protocol.messages.training import MAX_LABELS, Hello, LabelSet, Ready, Refuse, Share, TrainingMessage
 from p2pnet.protocol.node import Node, NodeEvent
+from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionEffect
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.protocol.rounds.statistics import LocalStatistics
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.rounds_only import WiredPeering

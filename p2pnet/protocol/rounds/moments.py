@@ -1,0 +1,197 @@
+"""Mean and variance of all samples, from sums that are averaged about a reference.
+
+Agent k has n_k samples with mean m_k and variance V_k, by column. About a reference (u, v), the same at all agents, its
+sums are
+
+    x_k = n_k (m_k − u,  V_k − v + (m_k − u)²),  n_k      whose network averages, divided, are  δ, q,
+
+and the network has the mean u + δ and the variance v + q − δ².
+
+Rounding. With ε = 2⁻⁵², after t rounds the ledger of a link holds totals of the order of t times what is averaged. So
+the error of δ is some ε t |δ|, and that of the variance ε t (|q| + δ²). Both are nothing beside the deviation where
+the reference is *near*: then |δ| is at most a deviation, and q − δ² at most half of the variance; less, the older the
+ledgers. Digits are lost where the reference is far off, about zero for example: then all that is needed of the result
+is a reference that is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.types import Array, WireArray
+
+TOLERANCE = 1e-12
+"""Of means and deviations, relative to the deviation."""
+
+EPSILON = float(np.finfo(np.float64).eps)
+
+NOISE = 8 * EPSILON
+"""No finer agreement than this, relative to a column's mean, is asked of it."""
+
+RESOLUTION = 2.0**-36
+"""A reference need not be nearer than this to the mean, relative to it: a column that deviates by less has few digits
+of its own."""
+
+ROUNDING = 64
+"""The error of a variance is at most this times ε t (v + |q| + δ²): the totals of some links, with momentum."""
+
+LIFETIME = TOLERANCE / (2 * EPSILON)
+"""In rounds: so old ledgers round by half of the tolerance, ε t σ, where the reference is a deviation off."""
+
+LARGEST_MEAN = 1e150
+"""Of a reference: its square can still be told."""
+
+LEAST_ROUNDS = 8
+"""An estimate that has stayed the same for fewer rounds may only have heard of nobody yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStatistics:
+    """What one agent contributes: its samples' mean and variance by column, and its labels."""
+
+    n_samples: float
+    """with weights, their sum"""
+    mean: Array = field(repr=False)
+    variance: Array = field(repr=False)
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """(u, v): what means and variances are averaged relative to, (n_columns,) each."""
+
+    mean: WireArray = field(repr=False)
+    variance: WireArray = field(repr=False)
+
+    @classmethod
+    def zero(cls, n_columns: int) -> Reference:
+        """The one that all agents have before they know anything."""
+        return cls(np.zeros(n_columns), np.zeros(n_columns))
+
+    def sums(self, own: LocalStatistics) -> Array:
+        """n_k (m_k − u, V_k − v + (m_k − u)²), (2 n_columns,)."""
+        offset = own.mean - self.mean
+        return own.n_samples * np.concatenate([offset, own.variance - self.variance + offset * offset])
+
+    def check(self, n_columns: int) -> Reference:
+        """The same, or ProtocolError: it must be of so many columns, and its squares numbers."""
+        if self.mean.shape != (n_columns,) or self.variance.shape != (n_columns,):
+            raise ProtocolError(f"LabelSet.mean: {self.mean.size} columns instead of {n_columns}")
+        if (self.variance < 0).any() or (self.variance > LARGEST_MEAN**2).any():
+            raise ProtocolError("LabelSet.variance: a variance is negative, or too large")
+        if (np.abs(self.mean) > LARGEST_MEAN).any():
+            raise ProtocolError(f"LabelSet.mean: a mean is beyond {LARGEST_MEAN:g}")
+        return self
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Mean and variance of all samples as one agent knows them, and how exact they can be; (n_columns,) each."""
+
+    mean: Array = field(repr=False)
+    variance: Array = field(repr=False)
+    rounding: Array = field(repr=False)
+    """A bound on the error of the variance by rounding."""
+    distance: Array = field(repr=False)
+    """|δ|, of the reference from the mean."""
+    reference: Reference = field(repr=False)
+    age: int
+    """Of the account, in rounds."""
+
+    @classmethod
+    def about(cls, reference: Reference, averages: Array, age: int) -> Estimate:
+        """From the network's averages (δ, q), (2 n_columns,), after `age` rounds."""
+        offset, moment = np.split(averages, 2)
+        variance = reference.variance + (moment - offset * offset)
+        size = reference.variance + np.abs(moment) + offset * offset
+        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size
+        return cls(reference.mean + offset, np.maximum(variance, 0.0), rounding, np.abs(offset), reference, age)
+
+    @property
+    def deviation(self) -> Array:
+        return np.sqrt(self.variance)
+
+    def is_far(self) -> NDArray[np.bool_]:
+        """By column, whether the reference costs digits:
+
+            |δ| > f σ,   or   |σ² − v| > f σ²/2,     f = min(1, LIFETIME / age)
+
+        with f σ at least RESOLUTION |mean|, and f σ²/2 at least its rounding.
+        """
+        part = min(1.0, LIFETIME / max(self.age, 1))
+        least = RESOLUTION * np.abs(self.mean)
+        is_off = self.distance > np.maximum(part * self.deviation, least)
+        allowed = np.maximum(part * self.variance / 2, np.maximum(self.rounding, least * least))
+        is_wrong = ~(np.abs(self.variance - self.reference.variance) <= allowed)
+        return is_off | is_wrong
+
+    def as_reference(self) -> Reference:
+        """The same, for what is averaged from now on.
+
+        A variance that is all rounding counts as 0, which costs nothing where nothing varies.
+        """
+        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0))
+
+
+def exact_change(before: Estimate, after: Estimate) -> Array:
+    """By column, the change of mean and deviation, the larger, in units of
+
+    max(TOLERANCE σ, NOISE |mean|).
+    """
+    unit = np.maximum(after.deviation, NOISE / TOLERANCE * np.abs(after.mean))
+    unit = TOLERANCE * np.where(unit > 0, unit, 1.0)
+    changes = np.maximum(np.abs(after.mean - before.mean), np.abs(after.deviation - before.deviation))
+    ratio: Array = changes / unit
+    return ratio
+
+
+def rough_change(before: Estimate, after: Estimate) -> Array:
+    """By column, the change of mean and variance, the larger, in units of what a reference may be off by:
+
+    max(σ, RESOLUTION |mean|) / 8   and   max(σ², rounding) / 8.
+    """
+    unit = np.maximum(after.deviation, RESOLUTION * np.abs(after.mean)) / 8
+    of_means = np.abs(after.mean - before.mean) / np.where(unit > 0, unit, 1.0)
+    unit = np.maximum(after.variance, after.rounding) / 8
+    of_variances = np.abs(after.variance - before.variance) / np.where(unit > 0, unit, 1.0)
+    return np.maximum(of_means, of_variances)
+
+
+@final
+class Plateau:
+    """Since when an estimate has stayed within one unit of what it was then.
+
+    A change from one round to the next says little where the graph is slow: the error is 1/(1 − λ) times as large, if
+    it falls by the factor λ a round. Over a part of all rounds so far, in each of which it fell, it says much: where an
+    error has fallen to one unit in t rounds, it falls to 1e-12^(1/8) = 0.03 of that in t/8 more.
+    """
+
+    def __init__(self, change: Callable[[Estimate, Estimate], Array], part: float) -> None:
+        """`change` gives the change by column; a plateau has to last for `part` of all rounds."""
+        self._change = change
+        self._part = part
+        self._anchor: Estimate | None = None
+        self._since = 0
+        self.worst: tuple[int, float] = (0, np.inf)
+        """The column with the largest change since the plateau began, and that change."""
+
+    def observe(self, estimate: Estimate, age: int) -> None:
+        """Take in the estimate of this round; `age` counts rounds."""
+        if self._anchor is not None:
+            changes = self._change(self._anchor, estimate)
+            column = int(np.argmax(np.where(np.isnan(changes), np.inf, changes)))
+            self.worst = (column, float(changes[column]))
+            if self.worst[1] <= 1.0:
+                return
+        self._anchor, self._since = estimate, age
+
+    def has_lasted(self, age: int) -> bool:
+        """Whether it is long enough to be believed."""
+        return self._anchor is not None and age - self._since >= max(LEAST_ROUNDS, self._part * age)

@@ -1,0 +1,272 @@
+"""The averaging before training settles on any shards, to 1e-12, in rounds that the graph explains; or it is said."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnet.experiments.topologies.by_name import make_topology
+from p2pnet.protocol.core.effects import Effect, Prepare, Send
+from p2pnet.protocol.core.notices import StatisticsUnsettled
+from p2pnet.protocol.core.types import Array, Message
+from p2pnet.protocol.messages.training import LabelSet, Left
+from p2pnet.protocol.node import Node, NodeEvent
+from p2pnet.protocol.rounds import statistics
+from p2pnet.protocol.rounds.moments import LocalStatistics
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.statistics import MOMENTUM, StatisticsMachine
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.observer import Observer
+from p2pnet.simulation.rounds_only import StatisticsOnly, WiredPeering, nothing_to_train
+from p2pnet.simulation.simulator import Simulator
+from p2pnet.simulation.virtual_network import Conditions
+
+QUICK = Timing(round_timeout_floor_s=0.2, resend_s=0.1, resend_floor_s=0.05, start_timeout_s=5.0)
+ACCURACY = 1e-12
+RESOLUTION = 8 * float(np.finfo(np.float64).eps)
+DEADLINE_S = 600.0
+
+Edges = Sequence[tuple[int, int]]
+
+
+class Network:
+    """Agents that find out the statistics and nothing else, each with what it knows of its samples."""
+
+    def __init__(
+        self,
+        own: Sequence[LocalStatistics],
+        edges: Edges,
+        conditions: Conditions | None = None,
+        settling_s: float = 0.0,
+    ) -> None:
+        self.own = {f"agent-{k:02}": one for k, one in enumerate(own)}
+        self.names = list(self.own)
+        self.degrees = {name: sum(k in edge for edge in edges) for k, name in enumerate(self.names)}
+        self.settling_s = settling_s
+        self.machines: dict[str, StatisticsMachine] = {}
+        self.simulation = Simulator(conditions or Conditions(), 0)
+        self.simulation.connect([(self.names[j], self.names[k]) for j, k in edges])
+        for name in self.names:
+            self.start(name, 1)
+
+    def start(self, name: str, incarnation: int) -> None:
+        # A bound on the diameter that is not far above it, so that the end takes no more rounds than the averaging.
+        n_neighbors = self.degrees[name]
+        options = RoundOptions(1, expected_neighbors=n_neighbors, max_diameter=len(self.own), timing=QUICK)
+        session = StatisticsOnly(Identity(name, name, incarnation, {}), options, self.own[name], self.settling_s)
+        self.machines[name] = session.machine
+        self.simulation.add(name, Node(session, WiredPeering(), Random(0)), nothing_to_train)  # noqa: S311
+
+    def run(self, names: Sequence[str] | None = None) -> int:
+        """Until these, or all, have found the statistics of their samples; the rounds that the first took.
+
+        AssertionError where these are not exact.
+        """
+        machines = [self.machines[name] for name in names or self.names]
+        self.simulation.run(until=lambda: any(machine.found for machine in machines), deadline=DEADLINE_S)
+        n_rounds = max(machine.round for machine in machines)
+        self.simulation.run(until=lambda: all(machine.found for machine in machines), deadline=DEADLINE_S)
+        mean, deviation = pooled([self.own[name] for name in names or self.names])
+        error = np.maximum(ACCURACY * deviation, RESOLUTION * np.abs(mean))
+        for machine in machines:
+            assert machine.found is not None, "not settled"
+            assert (np.abs(machine.found.mean - mean) <= error).all()
+            assert (np.abs(np.sqrt(machine.found.variance) - deviation) <= error).all()
+        return n_rounds
+
+    def run_until_round(self, round_: int) -> None:
+        self.simulation.run(until=lambda: min(machine.round for machine in self.machines.values()) >= round_)
+
+
+def pooled(own: Sequence[LocalStatistics]) -> tuple[Array, Array]:
+    """Mean and deviation of all samples by column, from fractions: to the last bit."""
+    total = sum(Fraction(one.n_samples) for one in own)
+    means, deviations = [], []
+    for column in range(len(own[0].mean)):
+        rows = [
+            (Fraction(o.n_samples), Fraction(float(o.mean[column])), Fraction(float(o.variance[column]))) for o in own
+        ]
+        mean = sum(n * m for n, m, _ in rows) / total
+        means.append(float(mean))
+        deviations.append(float(np.sqrt(float(sum(n * (v + (m - mean) ** 2) for n, m, v in rows) / total))))
+    return np.array(means), np.array(deviations)
+
+
+def any_shards(n_agents: int, n_columns: int, rng: np.random.Generator) -> list[LocalStatistics]:
+    """Of 1 to 10⁷ samples, in columns of any unit and place, that some or all agents do not vary in."""
+    places = rng.choice([0.0, 1.0, 1e3, 1e6, 1e9, 1e13], n_columns)
+    spreads, units = 10.0 ** rng.integers(-6, 7, n_columns), 10.0 ** rng.integers(-8, 3, n_columns)
+    own = []
+    for _ in range(n_agents):
+        n_samples = float(int(10 ** rng.uniform(0, 7)))
+        kind = rng.integers(0, 4, n_columns)
+        mean = np.select([kind == 0, kind == 1], [0.0, places], places + spreads * rng.standard_normal(n_columns))
+        variance = np.where((kind <= 1) | (n_samples == 1), 0.0, units * rng.uniform(0, 1, n_columns))
+        own.append(LocalStatistics(n_samples, mean, variance))
+    return own
+
+
+def mixing_time(edges: Edges, n_agents: int) -> float:
+    """In rounds: how long a disagreement takes to fall to 1/e where flows have momentum."""
+    degrees = [sum(k in edge for edge in edges) for k in range(n_agents)]
+    weights = np.eye(n_agents)
+    for j, k in edges:
+        moved = 0.75 / (1 + max(degrees[j], degrees[k]))
+        weights[[j, k], [k, j]] += moved
+        weights[[j, k], [j, k]] -= moved
+    # A mode of eigenvalue λ follows y⁺ = (1 + β) λ y − β y⁻.
+    modes = [np.roots([1.0, -(1 + MOMENTUM) * value, MOMENTUM]) for value in np.linalg.eigvalsh(weights)[:-1]]
+    return -1 / float(np.log(np.abs(modes).max()))
+
+
+def yes_or_no(n_samples: float, part: float) -> LocalStatistics:
+    """One column of zeros and ones."""
+    return LocalStatistics(n_samples, np.array([part]), np.array([part * (1 - part)]))
+
+
+# What is found, and how fast.
+
+
+@settings(max_examples=5)
+@given(
+    st.integers(2, 7),
+    st.sampled_from(["ring", "path", "star", "full", "random"]),
+    st.sampled_from([0.0, 0.3]),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_shards_settle_to_1e_12_in_rounds_that_the_graph_explains(
+    n_agents: int, graph: str, settling_s: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    edges = make_topology(graph, n_agents, rng)
+    n_rounds = Network(any_shards(n_agents, 12, rng), edges, settling_s=settling_s).run()
+    # Both references and the end: word of it goes round twice. 1e-12 takes 27.6 mixing times, an eighth more to be
+    # sure; the rest is for how far apart the shards are.
+    waited = settling_s / statistics.ROUND_PACE_S
+    assert n_rounds <= waited + 3 * n_agents + 32 + 60 * mixing_time(edges, n_agents)
+
+
+@pytest.mark.parametrize("settling_s", [0.0, 3.0])
+@pytest.mark.parametrize("n_samples", [(80_000, 240, 240), (10_000_000, 2400, 1)])
+def test_a_column_that_is_constant_at_a_big_site_settles(n_samples: tuple[int, int, int], settling_s: float) -> None:
+    big, small, least = n_samples
+    own = [yes_or_no(big, 0.0), yes_or_no(small, 0.5), yes_or_no(least, 0.5)]
+    n_rounds = Network(own, [(0, 1), (0, 2), (1, 2)], settling_s=settling_s).run()
+    assert n_rounds <= 150 + settling_s / statistics.ROUND_PACE_S
+
+
+def test_totals_hardly_grow_while_the_agents_wait_wherever_the_columns_lie() -> None:
+    own = [replace(yes_or_no(n, part), mean=np.array([1e6 + part])) for n, part in ((1e6, 0.0), (240, 0.5), (240, 0.5))]
+    network = Network(own, [(0, 1), (0, 2), (1, 2)], settling_s=1e9)
+    network.run_until_round(100)
+
+    def totals() -> Array:
+        (_, link), *_ = network.machines["agent-00"].neighborhood.open()
+        return link.sent[:2]
+
+    before = totals()
+    network.run_until_round(400)
+    (deviation,) = pooled(own)[1]
+    n_samples = sum(one.n_samples for one in own) / len(own)
+    # About zero, a round moves 1e6 and 1e12 times the samples.
+    assert (np.abs(totals() - before) < 300 * n_samples * deviation * np.array([1.0, deviation])).all()
+
+
+def test_with_losses_and_delays_any_shards_settle() -> None:
+    rng = np.random.default_rng(1)
+    conditions = Conditions(loss_rate=0.3, max_delay_s=0.005)
+    Network(any_shards(5, 12, rng), make_topology("ring", 5, rng), conditions, settling_s=0.3).run()
+
+
+def test_an_agent_that_crashes_and_returns_meanwhile_is_counted() -> None:
+    rng = np.random.default_rng(2)
+    network = Network(any_shards(5, 12, rng), make_topology("ring", 5, rng), Conditions(loss_rate=0.1))
+    network.run_until_round(40)
+    network.simulation.crash("agent-02")
+    network.simulation.run(deadline=network.simulation.now + 3.5)
+    network.start("agent-02", incarnation=2)
+    network.run()
+
+
+def test_what_varied_at_an_agent_that_has_gone_is_constant_for_the_others_to_the_last_bit() -> None:
+    own = [yes_or_no(240, 0.0), yes_or_no(3000, 0.0), yes_or_no(10_000_000, 0.5)]
+    network = Network(own, [(0, 1), (0, 2), (1, 2)])
+    network.run_until_round(40)
+    network.simulation.crash("agent-02")
+    network.run(network.names[:2])
+    for name in network.names[:2]:
+        found = network.machines[name].found
+        assert found is not None
+        assert found.mean.tolist() == found.variance.tolist() == [0.0]
+
+
+# And where it does not.
+
+
+class Heard(Observer):
+    """What one agent has sent, and whether it was to train."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.n_prepared = 0
+
+    def started(self, now: float, peer: str) -> None:
+        return
+
+    def happened(self, now: float, peer: str, event: NodeEvent) -> None:
+        return
+
+    def wanted(self, now: float, peer: str, effect: Effect) -> None:
+        self.n_prepared += isinstance(effect, Prepare)
+        if isinstance(effect, Send):
+            self.sent.append(effect.message)
+
+
+def test_an_agent_whose_statistics_do_not_settle_leaves_with_a_figure_and_does_not_train(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "MAX_UNSETTLED_ROUNDS", 30)
+    rng = np.random.default_rng(3)
+    n_agents = 12
+    heard = Heard()
+    simulation = Simulator(Conditions(), 0, observers=[heard])
+    names = [f"agent-{k:02}" for k in range(n_agents)]
+    simulation.connect([(names[k], names[k + 1]) for k in range(n_agents - 1)])  # a path, far too long for 30 rounds
+    sessions = []
+    for k, (name, own) in enumerate(zip(names, any_shards(n_agents, 3, rng), strict=True)):
+        options = RoundOptions(1, expected_neighbors=2 - (k in (0, n_agents - 1)), timing=QUICK)
+        sessions.append(Session(Identity(name, name, 2, {}), options, own))
+        simulation.add(name, Node(sessions[-1], WiredPeering(), Random(0)), nothing_to_train)  # noqa: S311
+    simulation.run(until=lambda: simulation.is_over, deadline=DEADLINE_S)
+    told = [notice for _, _, notice in simulation.notices if isinstance(notice, StatisticsUnsettled)]
+    assert len(told) == n_agents
+    assert all(notice.n_rounds > 30 and notice.change > ACCURACY and 0 <= notice.column < 3 for notice in told)
+    assert any(isinstance(message, Left) for message in heard.sent)
+    assert heard.n_prepared == 0
+    assert all(session.found is None for session in sessions)
+
+
+# The reference that all average about.
+
+
+def test_all_agents_end_with_the_reference_of_one_revision() -> None:
+    rng = np.random.default_rng(4)
+    heard = Heard()
+    network = Network(any_shards(4, 12, rng), make_topology("path", 4, rng))
+    network.simulation = simulation = Simulator(Conditions(), 0, observers=[heard])
+    simulation.connect(list(zip(network.names, network.names[1:], strict=False)))
+    for name in network.names:
+        network.start(name, 1)
+    network.run()
+    told = [message for message in heard.sent if isinstance(message, LabelSet)]
+    references = {(m.epoch, m.revision, m.survey, m.mean.tobytes(), m.variance.tobytes()) for m in told if m.revision}
+    assert len(references) == len({(epoch, revision, name) for epoch, revision, name, *_ in references})
+    assert all(not message.mean.size for message in told if not message.revision)
+    assert {name for _, _, name, *_ in references} == {"agent-00 1.0"}
