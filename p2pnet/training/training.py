@@ -1,4 +1,4 @@
-"""What an agent trains, made from its options, its samples, and what the survey has found out about all others'."""
+"""The training of one agent: learner, initial parameters and fingerprint, from options, samples and statistics."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ class LabelSet(Message):
     revision: int = 0
     """How often the reference has been replaced; 0 for the first, which is zero."""
     mean: WireArray = field(default_factory=_nothing, repr=False, compare=False)
-    """u of the reference about which moments are averaged; epoch, survey and revision name it. Empty for the first."""
+    """u of the reference about which moments are averaged; epoch, run and revision name it. Empty for the first."""
     variance: WireArray = field(default_factory=_nothing, repr=False, compare=False)
     """v of the reference."""
 

@@ -72,7 +72,7 @@ RoundEvent: TypeAlias = (
 RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
 
 PATIENT_ROUNDS = 5
-"""The first rounds, which use the longest timeout: while links still open, what is learned alone leads all astray."""
+"""The first rounds, which use the longest timeout, since links may still be opening elsewhere."""
 
 VIGIL_S = 1.0
 """How often an agent that has ended checks whether an absent neighbor is still expected."""

@@ -54,7 +54,7 @@ MAX_ROUNDS = 10_000_000
 """Eleven hours; what waits for agents that come one by one may take long."""
 
 MAX_UNSETTLED_ROUNDS = 20_000
-"""So long an estimate may go on changing, while no link opens or closes, before the agent gives up."""
+"""The number of rounds, without a link opened or closed, in which an estimate may change before the agent gives up."""
 
 MOMENTUM = 0.5
 """The momentum of flows, larger than in training, where local steps limit it; tuned on a ring of 13 agents."""
@@ -103,7 +103,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._revision = 0
         """How often the reference has been replaced."""
         self._reference = Reference.zero(n_columns)
-        """The one that has been heard of; from the next evaluation on, the one about which the sums are."""
+        """The reference in force, about which the sums are taken from the next evaluation on."""
         self._account = _Account(_account_name(0, 0, self._run), self._reference, 0)
         self._rounds.begin_account(self._account.name)
         self._changed_at = 0
@@ -186,7 +186,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             self._changed_at = self.round
 
     def _give_up(self, now: float) -> list[RoundEffect]:
-        """Leave: parameters for samples that are scaled by anything would be worse than none."""
+        """Leave without training: parameters for samples in arbitrary units would be worse than none."""
         column, change = self._account.exact.worst
         leave = [effect for effect in self._rounds.handle(LeaveRequested(), now) if isinstance(effect, Send)]
         return [*leave, Notify(StatisticsUnsettled(self.round, column, change * TOLERANCE)), Close()]
@@ -200,7 +200,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         return Evaluated(round_, self._account.reference.sums(self._own), self._own.n_samples)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
-        """Judge what the round has found; there is nothing to be stepped."""
+        """Judge the round's estimate: is it stationary, or is a nearer reference needed? No parameters are stepped."""
         account, age = self._account, effect.round - self._account.begun_at
         estimate = Estimate.about(account.reference, effect.direction, age)
         account.rough.observe(estimate, age)
@@ -287,17 +287,17 @@ def _round_options(options: RoundOptions) -> RoundOptions:
 
 @dataclass(slots=True)
 class _Account:
-    """What is averaged in one account, and how it goes."""
+    """The reference of one account, and for how long the estimates about it have stayed the same."""
 
     name: int
     reference: Reference
     begun_at: int
-    """The round."""
+    """The round in which it began."""
     rough: Plateau = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
     exact: Plateau = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
 
 
-def _account_name(epoch: int, revision: int, survey: str) -> int:
-    """The number of an account; the first reference is the same under every name."""
-    named = f"{epoch} {revision} {survey if revision else ''}"
+def _account_name(epoch: int, revision: int, run: str) -> int:
+    """The number that names an account; the first reference, zero, is the same in every run."""
+    named = f"{epoch} {revision} {run if revision else ''}"
     return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=7).digest(), "big")
