@@ -63,7 +63,7 @@ CASES = (
     Case("key not allowed", "wrong: {address}: it does not allow our key: put it into", is_allowing=False),
     Case("another's key", "wrong: {address}: another agent answers there, or this one has a new key", has_new_key=True),
     Case("stopped", "wrong: {address}: it takes the connection and then says nothing: that program has been stopped"),
-    Case("version", "wrong: speaks version 2 of the protocol", program=("-c", OTHER_VERSION)),
+    Case("version", "wrong: speaks version 9 of the protocol", program=("-c", OTHER_VERSION)),
     Case("model", "wrong: trains something else: model: theirs is", settings={"model.hidden": (5,)}),
     Case("penalty", "wrong: trains something else: penalty: theirs is", settings={"objective.penalty": "l1:0.1"}),
     Case("clock", "doubtful: its clock is 2 hours ahead of this machine's", program=("-c", CLOCK_AHEAD)),
