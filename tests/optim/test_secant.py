@@ -49,3 +49,7 @@ def test_rounding_is_in_proportion_to_the_parameters(size: float) -> None:
     rounding = 1e-10 * np.hypot(1.0, size)
     assert secant(np.array([1.01 * rounding, 0.0]), D).is_longer_than_rounding(params)
     assert not secant(np.array([0.99 * rounding, 0.0]), D).is_longer_than_rounding(params)
+
+
+def test_the_length_is_that_of_the_displacement() -> None:
+    assert secant(np.array([3.0, -4.0]), np.eye(2)).length() == 5.0
