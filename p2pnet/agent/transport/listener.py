@@ -10,6 +10,7 @@ import math
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import SystemRandom
 from time import monotonic
 
 import zmq
@@ -32,6 +33,7 @@ from p2pnet.agent.transport.connection import (
 )
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.agent.transport.strangers import Strangers
 from p2pnet.errors import TransportError
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
@@ -65,6 +67,10 @@ class AcceptedConnection(Connection):
     def is_stranger(self) -> bool:
         return not self.peer
 
+    @property
+    def host(self) -> str:
+        return "" if self.stream is None else self.stream.host
+
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
         if self.ended_at is not None:
             return False
@@ -79,6 +85,11 @@ class AcceptedConnection(Connection):
         self.is_closed_here = True
         if self.stream:
             self.stream.break_off()
+
+    def turn_away(self) -> None:
+        """Close the connection of a stranger that has not said who it is."""
+        self.failure = self.failure or Refusal.NO_HANDSHAKE
+        self.close()
 
 
 class Authenticator:
@@ -122,6 +133,7 @@ class Listener:
         self._observer = observer
         self._by_descriptor: dict[int, AcceptedConnection] = {}
         self._by_routing_id: dict[bytes, AcceptedConnection] = {}
+        self._strangers: Strangers[AcceptedConnection] = Strangers(limits.max_strangers, SystemRandom())
         self._ended: deque[tuple[float, AcceptedConnection]] = deque()
         self._failure: Refusal | None = None
         self._ports: frozenset[int] = frozenset()
@@ -173,13 +185,10 @@ class Listener:
 
     def check(self, now: float) -> None:
         """Close connections without a greeting in time, and connections with an endless message."""
-        strangers = [connection for connection in self._by_descriptor.values() if connection.is_stranger]
-        n_too_many = len(strangers) - self._limits.max_strangers
-        for index, connection in enumerate(strangers):  # in the order of their coming
+        for connection in self._strangers:
             # ZeroMQ ends handshakes that take too long; twice that is for peers that never greet after the handshake.
-            if index < n_too_many or now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
-                connection.failure = connection.failure or Refusal.NO_HANDSHAKE
-                connection.close()
+            if now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
+                connection.turn_away()
         for connection in self._by_routing_id.values():
             if connection.failure is None and connection.is_sending_without_end(self._limits):
                 connection.failure = Refusal.ENDLESS_MESSAGE
@@ -233,6 +242,7 @@ class Listener:
             self._observer.closed(connection)
             connection = AcceptedConnection(self.router, connection.stream)
             self._by_descriptor[descriptor] = connection
+        self._strangers.remove(connection)
         connection.peer, connection.routing_id = peer, routing_id
         self._by_routing_id[routing_id] = connection
         connection.start_counting()
@@ -241,7 +251,7 @@ class Listener:
     def _follow(self) -> None:
         for event, value in self._monitor.read(_N_MONITOR_EVENTS):
             if event == zmq.EVENT_ACCEPTED:
-                self._by_descriptor[value] = AcceptedConnection(self.router, TcpStream.of(value, self._ports))
+                self._accept(value)
             elif event == zmq.EVENT_DISCONNECTED:
                 self._end(value)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
@@ -251,12 +261,20 @@ class Listener:
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._failure = Refusal.KEY_NOT_ALLOWED
 
+    def _accept(self, descriptor: int) -> None:
+        """Record a connection; where there are too many strangers, one of them goes."""
+        connection = AcceptedConnection(self.router, TcpStream.of(descriptor, self._ports))
+        self._by_descriptor[descriptor] = connection
+        if (surplus := self._strangers.add(connection)) is not None:
+            surplus.turn_away()
+
     def _end(self, descriptor: int) -> None:
         """Record the end of a connection and its reason."""
         failure, self._failure = self._failure, None  # a failed handshake is followed at once by the disconnection
         connection = self._by_descriptor.pop(descriptor, None)
         if connection is None:
             return
+        self._strangers.remove(connection)
         if failure:
             connection.failure = connection.failure or failure
         elif not connection.is_closed_here:
@@ -266,6 +284,8 @@ class Listener:
                 connection.failure = Refusal.BROKEN_HANDSHAKE if is_ours else Refusal.NO_HANDSHAKE
             elif is_ours:
                 connection.failure = Refusal.BROKEN_FRAME
+        if connection.is_stranger and connection.stream:
+            connection.stream.close()  # no message of it is waiting
         connection.ended_at = monotonic()
         self._ended.append((connection.ended_at + LAST_WORDS_S, connection))
 
