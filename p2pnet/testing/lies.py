@@ -18,6 +18,9 @@ lies. Numbers drawn at random depend on the seed and on the round of the message
     labels-added         labels            LabelSet.labels, which gains labels of no sample
     statistics-unasked   columns           LabelSet, which FeatureStatistics follow that no agent has computed
     incarnations-raised  amount            membership records of other members
+    others-suspect       incarnation       Gossip follows records of other members: they are suspect
+    others-dead          incarnation       the same: they are dead
+    others-alive         incarnation       the same: they are alive, at an address of no one
 
 Where the agents find statistics of their features before they train (data.standardize = "network"), the shares of that
 phase are changed as well, which may keep it from its end; with "none", only those of the training are.
@@ -35,7 +38,7 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import FeatureStatistics, Message, WireArray
-from p2pnet.protocol.messages.membership import Gossip, MemberRecords, NeighborReply, Record
+from p2pnet.protocol.messages.membership import Gossip, MemberRecords, MemberState, NeighborReply, Record
 from p2pnet.protocol.messages.training import Ack, LabelSet, Share, StateReply
 
 AnyMessage: TypeAlias = Message
@@ -66,12 +69,17 @@ def parse_lie(text: str, liar: Liar) -> Lie:
     if kind is None:
         raise ConfigError(f"lie {text!r}: there is no lie of this name; choose one of {', '.join(LIES)}")
     try:
-        value = float(argument) if colon else kind.default
+        value = _number(argument) if colon else kind.default
     except ValueError:
         raise ConfigError(f"lie {text!r}: {argument!r} is no number; write it as in {name}:{kind.default:g}") from None
     if not math.isfinite(value):
         raise ConfigError(f"lie {text!r}: the number must be finite, or the message could not be sent")
     return kind.make(value, liar)
+
+
+def _number(text: str) -> float:
+    """The number that the text says; a whole one as it stands, since a float has 53 bits only."""
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
 
 
 def tell(lies: Iterable[Lie], message: AnyMessage) -> list[AnyMessage]:
@@ -210,6 +218,25 @@ def _incarnations_raised(amount: float, liar: Liar) -> Lie:
     return lie
 
 
+def _others(state: MemberState) -> Callable[[float, Liar], Lie]:
+    """Say of every member that a message names that it is in this state, in an incarnation of the argument."""
+
+    def make(incarnation: float, liar: Liar) -> Lie:
+        def changed(record: Record) -> Record:
+            address = "tcp://nowhere:1" if state is MemberState.ALIVE else ""
+            return Record(record.peer, state, int(incarnation), address, accuser=liar.peer)
+
+        def lie(message: AnyMessage) -> list[AnyMessage]:
+            if not isinstance(message, Gossip | NeighborReply | MemberRecords):
+                return [message]
+            others = tuple(changed(record) for record in message.records if record.peer != liar.peer)
+            return [message, Gossip(others)] if others else [message]
+
+        return lie
+
+    return make
+
+
 LIES: Mapping[str, LieKind] = MappingProxyType(
     {
         kind.name: kind
@@ -227,6 +254,9 @@ LIES: Mapping[str, LieKind] = MappingProxyType(
             LieKind("labels-added", 1.0, _labels_added),
             LieKind("statistics-unasked", 1.0, _statistics_unasked),
             LieKind("incarnations-raised", 1.0, _incarnations_raised),
+            LieKind("others-suspect", 2.0**61, _others(MemberState.SUSPECT)),
+            LieKind("others-dead", 2.0**61, _others(MemberState.DEAD)),
+            LieKind("others-alive", 2.0**61, _others(MemberState.ALIVE)),
         )
     }
 )

@@ -94,6 +94,16 @@ class KeyInUseTwice:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenForPast:
+    """A peer remembers this agent from a later time than its process began with, and takes it for its own past."""
+
+    name: str
+    remembered: int
+    """Incarnation, in seconds since the epoch."""
+    own: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsFound:
     n_columns: int
     n_labels: int
@@ -180,6 +190,7 @@ PlainNotice: TypeAlias = (
     | EndHeldUp
     | ServiceProlonged
     | KeyInUseTwice
+    | TakenForPast
     | StatisticsFound
     | StatisticsUnsettled
     | MessageDropped

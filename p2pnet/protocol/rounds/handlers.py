@@ -150,7 +150,8 @@ class MessageHandlers:
         neighbor = self._neighborhood.find(peer)
         if neighbor is None:
             return effects
-        neighbor.last_heard_at = now
+        if neighbor.past_since is None:
+            neighbor.last_heard_at = now
         if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
             effects.append(Notify(LinkOpened(hello.name)))
             if self._at.phase is Phase.FINISHED:

@@ -47,6 +47,10 @@ class Neighbor:
     """The latest protocol version that both speak; before the peer's Hello, the lowest that this agent speaks."""
     capabilities: frozenset[str] = frozenset()
     """The capabilities that both have beyond that version."""
+    past_since: float | None = None
+    """Since when Hellos of an earlier incarnation than the one remembered have come, and none of that."""
+    past_told_at: float = -math.inf
+    """When the peer was last told which incarnation of it is remembered."""
     link: Link | None = None
     is_confirmed: bool = False
     is_connected: bool = False

@@ -117,6 +117,11 @@ class Neighborhood:
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
+    @staticmethod
+    def forget_past(neighbor: Neighbor) -> None:
+        """Forget the incarnation of a peer without an open link: an earlier one is its present."""
+        neighbor.theirs, neighbor.link = None, None
+
     def part(self, peer: PeerId, reason: CloseReason, now: float) -> list[Notify | Dismiss]:
         """Close the link for good and disconnect the peer."""
         closed = self.close(peer, reason, now)
