@@ -23,6 +23,7 @@ class CloseReason(StrEnum):
     AWAY = "it is away for a while"
     LEFT = "it left"
     OUT_OF_RANGE = "its numbers are out of range"
+    RESTLESS = "it opens the link anew all the time"
     REFUSED = "it refused"
     NO_NEIGHBOR = "it is a neighbor no longer"
     WE_GO = "we go"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION, SPOKEN_VERSIONS
-from p2pnet.protocol.core.effects import Notify, PutOff, Send
+from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, TakenForPast
 from p2pnet.protocol.core.types import Nonce, PeerId
 from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Reset
@@ -25,6 +25,9 @@ from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 
+MAX_REOPENED, REOPENED_S = 10, 30.0
+"""So often a peer may open an open link anew, and once more every half minute; then it is hung up on for a while."""
+
 PAST_S = 10.0
 """For so long a peer that says Hello with an earlier incarnation than it had is taken for its own past: the Hello may
 have been in flight. Then for the present: its clock was set back, and its state directory lost.
@@ -33,7 +36,7 @@ have been in flight. Then for the present: its clock was set back, and its state
 MAX_HELLO_INTERVAL_S = 8.0
 """The longest interval between unanswered Hellos; intervals double up to it."""
 
-HandshakeEffect: TypeAlias = Send | PutOff | Notify
+HandshakeEffect: TypeAlias = Send | PutOff | Dismiss | Notify
 
 
 @final
@@ -76,6 +79,8 @@ class Handshake:
         if is_news:
             is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
             if neighbor.link is not None:
+                if self._is_restless(neighbor, now):
+                    return [*effects, *neighborhood.part(peer, CloseReason.RESTLESS, now)]
                 effects.append(neighborhood.close(peer, CloseReason.OPENED_ANEW, now))
             neighbor.theirs = hello.nonce
             if not is_stale:
@@ -86,6 +91,13 @@ class Handshake:
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
         return effects
+
+    @staticmethod
+    def _is_restless(neighbor: Neighbor, now: float) -> bool:
+        """Whether the peer opens the link anew far more often than a process can be restarted."""
+        neighbor.n_reopened = max(0.0, neighbor.n_reopened - (now - neighbor.reopened_at) / REOPENED_S) + 1
+        neighbor.reopened_at = now
+        return neighbor.n_reopened > MAX_REOPENED
 
     def _is_present(self, neighbor: Neighbor, hello: Hello, now: float) -> bool:
         """Whether a Hello that is earlier than the latest is believed all the same: nothing else has come for long."""

@@ -51,6 +51,9 @@ class Neighbor:
     """Since when Hellos of an earlier incarnation than the one remembered have come, and none of that."""
     past_told_at: float = -math.inf
     """When the peer was last told which incarnation of it is remembered."""
+    n_reopened: float = 0.0
+    """How often the peer has opened its open link anew, less what is forgiven with time."""
+    reopened_at: float = 0.0
     link: Link | None = None
     is_confirmed: bool = False
     is_connected: bool = False
