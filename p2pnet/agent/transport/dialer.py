@@ -38,6 +38,8 @@ from p2pnet.protocol.core.types import PeerId
 _N_MONITOR_EVENTS = 16
 _N_FRAMES = 256
 _STEADY_S = 5.0  # a connection that lived this long was good: the pauses begin anew
+_COME_LATER = {(zmq.EVENT_HANDSHAKE_FAILED_AUTH, 500), (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, errno.EAGAIN)}
+"""Too many handshakes, says the peer, or nothing within the time."""
 _NOT_ALLOWED_STATUS = 400
 # One socket serves one connection. When it ends, ZeroMQ discards what has arrived unread if reconnection is forbidden
 # (-1), and with IMMEDIATE as well, so reconnection is only put off, and the socket closed before.
@@ -123,7 +125,7 @@ class DialedConnection(Connection):
                 self.start_counting()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _NOT_ALLOWED_STATUS:
                 self.problem = DialProblem.NOT_ALLOWED
-            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value == errno.EAGAIN:
+            elif (event, value) in _COME_LATER:
                 self.problem = DialProblem.TIMED_OUT
             elif event in {zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED}:
                 self._end(is_refused=event == zmq.EVENT_CLOSED)

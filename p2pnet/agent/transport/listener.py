@@ -33,7 +33,7 @@ from p2pnet.agent.transport.connection import (
 )
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
-from p2pnet.agent.transport.strangers import Strangers
+from p2pnet.agent.transport.strangers import HandshakeBudget, Strangers
 from p2pnet.errors import TransportError
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
@@ -98,6 +98,7 @@ class Authenticator:
     def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: ConnectionObserver) -> None:
         self._is_allowed = is_allowed
         self._observer = observer
+        self._budget = HandshakeBudget()
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(_ZAP_ADDRESS)
@@ -118,7 +119,10 @@ class Authenticator:
             key = z85.encode(credentials[0])
             peer = key.decode("ascii")
             if self._is_allowed(peer):
-                return [version, request_id, b"200", b"OK", key, b""]
+                if self._budget.admits(peer, monotonic()):
+                    return [version, request_id, b"200", b"OK", key, b""]
+                self._observer.rejected(Refusal.TOO_MANY_HANDSHAKES, peer, address.decode("ascii", "replace"))
+                return [version, request_id, b"500", b"too many handshakes", b"", b""]
         self._observer.rejected(Refusal.KEY_NOT_ALLOWED, peer, address.decode("ascii", "replace"))
         return [version, request_id, b"400", b"key not allowed", b"", b""]
 
@@ -293,7 +297,7 @@ class Listener:
         address = connection.stream.address if connection.stream else None
         if connection.stream:
             connection.stream.close()
-        # A key that is not allowed was reported with its handshake.
+        # A key that is not allowed, or shakes hands too often, was reported with its handshake.
         if connection.failure and connection.failure is not Refusal.KEY_NOT_ALLOWED:
             self._observer.rejected(connection.failure, connection.peer or None, address)
         if not connection.is_stranger:

@@ -1,11 +1,14 @@
-"""Strangers: accepted connections whose peer is not known yet. They have a few places, which hosts share."""
+"""Strangers: accepted connections whose peer is not known yet. They have a few places, which hosts share.
+
+And how often one key may shake hands: a peer dials anew when its connection has closed, and asks for the status.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar, final
 
-from p2pnet.protocol.core.types import Randomness
+from p2pnet.protocol.core.types import PeerId, Randomness
 
 
 class FromHost(Protocol):
@@ -59,3 +62,24 @@ class Strangers(Generic[ConnectionT]):
             self._n -= 1
             if not several:
                 del self._by_host[connection.host]
+
+
+HANDSHAKES_AT_ONCE, HANDSHAKES_PER_S = 30.0, 1.0
+"""Of one key: in the long run no honest peer comes more often than once a second."""
+
+
+@final
+class HandshakeBudget:
+    """A token bucket of handshakes for each allowed key."""
+
+    def __init__(self) -> None:
+        self._left: dict[PeerId, tuple[float, float]] = {}
+        """What is left of each key's handshakes, and when that was."""
+
+    def admits(self, peer: PeerId, now: float) -> bool:
+        """Count a handshake; False where it is one too many."""
+        left, since = self._left.get(peer, (HANDSHAKES_AT_ONCE, now))
+        left = min(left + (now - since) * HANDSHAKES_PER_S, HANDSHAKES_AT_ONCE)
+        is_admitted = left >= 1.0
+        self._left[peer] = (left - is_admitted, now)
+        return is_admitted

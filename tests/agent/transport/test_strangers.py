@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from p2pnet.agent.transport.strangers import Strangers
+from p2pnet.agent.transport.strangers import HANDSHAKES_AT_ONCE, HANDSHAKES_PER_S, HandshakeBudget, Strangers
 
 
 @dataclass(eq=False)
@@ -45,3 +45,10 @@ def test_of_one_host_each_has_the_same_chance() -> None:
             strangers.add(Knock("a"))
         n_stayed += first in list(strangers)
     assert abs(n_stayed / 400 - 0.8**2) < 0.1  # the fourth is the last that comes without one going
+
+
+def test_a_key_shakes_hands_some_times_at_once_and_then_once_a_second() -> None:
+    budget = HandshakeBudget()
+    assert sum(budget.admits("ann", 0.0) for _ in range(1000)) == HANDSHAKES_AT_ONCE
+    assert budget.admits("bob", 0.0)
+    assert sum(budget.admits("ann", 10.0) for _ in range(1000)) == 10 * HANDSHAKES_PER_S
