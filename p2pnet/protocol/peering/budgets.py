@@ -50,7 +50,7 @@ _BUDGETS: Mapping[type[Message], Budget] = {
 
 
 @dataclass(slots=True)
-class _Account:
+class _Spending:
     """What is left of one peer's budget of one kind."""
 
     budget: Budget
@@ -75,7 +75,7 @@ class Budgets:
     """Counts the messages of each peer, by kind."""
 
     def __init__(self) -> None:
-        self._accounts: dict[PeerId, dict[type[Message], _Account]] = {}
+        self._accounts: dict[PeerId, dict[type[Message], _Spending]] = {}
 
     def admits(self, peer: PeerId, message: Message, now: float) -> bool:
         """Count a message; False where it is beyond the budget, and to be dropped."""
@@ -84,7 +84,7 @@ class Budgets:
         account = accounts.get(kind)
         if account is None:
             budget = _BUDGETS.get(kind, OTHERS)
-            account = accounts[kind] = _Account(budget, budget.at_once, now)
+            account = accounts[kind] = _Spending(budget, budget.at_once, now)
         return account.admits(now)
 
     def is_exceeded(self, peer: PeerId) -> bool:

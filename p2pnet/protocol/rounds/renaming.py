@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 from p2pnet.protocol.core.types import PeerId
@@ -36,7 +37,7 @@ class Renaming:
         """Whether a new name of the neighbor is adopted now; then it is counted."""
         _, last_at = self._brought.get(peer, (0.0, now))
         n_times = self._n_times(peer, now)
-        n_pauses = min(n_times - N_FREE, MAX_PAUSES)
+        n_pauses = min(math.ceil(n_times) - N_FREE, MAX_PAUSES)
         if n_pauses >= 0 and now < last_at + PAUSE_S * 2.0**n_pauses:
             return False
         self._brought[peer] = (n_times + 1, now)
