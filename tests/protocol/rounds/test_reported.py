@@ -1,6 +1,7 @@
 """Which statistics that neighbors report an agent believes, and how often it takes a new name of theirs."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_a_second_neighbor_is_waited_for_and_then_the_first_is_believed() -> Non
     ],
 )
 def test_among_others_that_are_averaging_it_is_believed_where_it_is_as_good_as_what_they_have(
-    change: dict[str, object], is_likely: bool
+    change: dict[str, Any], is_likely: bool
 ) -> None:
     report = replace(TRUE, **change)
     reports = reported(bob=report)
@@ -101,7 +102,7 @@ def test_of_parts_that_averaged_apart_the_one_that_knows_the_own_labels_is_belie
         {"labels": ("x", "x")},
     ],
 )
-def test_what_cannot_be_of_any_samples_is_refused(change: dict[str, object]) -> None:
+def test_what_cannot_be_of_any_samples_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         reported().check(replace(TRUE, **change))
 
