@@ -8,6 +8,7 @@ from benchmarks.curvature import CurvatureSamples
 from benchmarks.demo import DigitsDemo, Kin8nmDemo, SortedDigitsDemo
 from benchmarks.empty_round import EmptyRound
 from benchmarks.feature_statistics import Statistics
+from benchmarks.hostile import Floods, Liars
 from benchmarks.kin8nm import Kin8nm
 from benchmarks.membership import Membership
 from benchmarks.ring import Ring
@@ -23,5 +24,6 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics),
+        *(Floods, Liars),
     )
 }

@@ -8,6 +8,7 @@ and wait for theirs.
 import logging
 import multiprocessing
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -110,7 +111,7 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     settings = RoundOptions(max_rounds=n_rounds, expected_neighbors=2, tolerance=0.0, exchanges=1)
     state = StateDirectory(place.directory)
     state.acquire()
-    identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(), {})
+    identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(time.time()), {})
     named = {peer: addresses[peer] for peer in place.neighbors}
     node = Node(Session(identity, settings, None), StaticPeering(named, len(named)), SystemRandom())
     Daemon(node, still, transport, NoDiscovery(), state, PeerNames({}), logging.getLogger("ring")).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import itertools
 import os
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 from p2pnet.agent.atomic_files import not_written
+from p2pnet.agent.private_files import create_anew, make_private_directory, open_private
 from p2pnet.training.records import RoundRecord
 
 
@@ -22,6 +24,8 @@ def _csv_line(values: Sequence[Any]) -> bytes:
 _COLUMNS = [field.name for field in fields(RoundRecord)]
 _HEADER = _csv_line(_COLUMNS)
 _INTEGERS = {"round", "bytes_sent"}
+_NO_HISTORY = {errno.ENOENT, errno.ELOOP, errno.EINVAL}
+"""Nothing stands there, or a link, or no regular file."""
 
 
 @final
@@ -35,7 +39,8 @@ class History:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            path.write_bytes(_HEADER)
+            with os.fdopen(create_anew(path), "wb") as file:
+                file.write(_HEADER)
         except OSError as error:
             raise not_written(path, error) from error
 
@@ -60,10 +65,10 @@ class History:
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         try:
-            return os.open(self._path, flags, 0o666)
+            return open_private(self._path, flags)
         except FileNotFoundError:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self._path, flags, 0o666)
+            make_private_directory(self._path.parent)
+            return open_private(self._path, flags)
 
 
 def parse_history_row(row: list[str]) -> RoundRecord:
@@ -84,11 +89,13 @@ def read_history(path: Path) -> list[RoundRecord]:
 
 
 def has_rows(history: Path) -> bool:
-    """Whether there is more in the file than the line with the names of the columns."""
+    """Whether there is more in the file than the line with the names of the columns; what is no file has none."""
     try:
-        with history.open("rb") as file:
+        with os.fdopen(open_private(history, os.O_RDONLY), "rb") as file:
             return len(list(itertools.islice(file, 2))) == 2
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in _NO_HISTORY:
+            raise
         return False
 
 

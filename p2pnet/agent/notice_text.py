@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import assert_never
 
 from p2pnet.agent.names import PeerNames
@@ -28,11 +29,17 @@ from p2pnet.protocol.core.notices import (
     ServiceProlonged,
     StatisticsFound,
     StatisticsUnsettled,
+    TakenForPast,
 )
 
-_WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled)
+_WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled, TakenForPast)
 _REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
 """Warnings while they are news, debug lines afterwards."""
+
+
+def moment(incarnation: int) -> str:
+    """Format an incarnation as a date: it is the second of the process's start, unless the clock was set back."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(incarnation, 2**35)))
 
 
 def level_of(notice: Notice) -> int:
@@ -73,6 +80,12 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return (
                 f"two processes seem to use the key of {' and '.join(peers)}: they say Hello in turns, and each closes "
                 f"the link of the other; stop one, or make a key of its own with p2pnet keygen ({peer})"
+            )
+        case TakenForPast(name, remembered, own):
+            return (
+                f"{name} remembers this agent from {moment(remembered)}, after what this process began with, "
+                f"{moment(own)}, and takes it for the past: the clock was set back, or the state directory was lost. "
+                "It is believed in a quarter of a minute; set the clock if it is wrong"
             )
         case StatisticsFound(n_columns, n_labels, n_rounds):
             labels = f", {n_labels} labels" if n_labels else ""

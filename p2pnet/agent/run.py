@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.assembly import make_discovery, make_node, prepare
 from p2pnet.agent.daemon import Daemon
+from p2pnet.agent.descriptors import raise_descriptor_limit
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
@@ -28,6 +30,7 @@ def run_agent(
     `wrap_transport` may put something between the daemon and its transport, as a test does that makes a member lie.
     """
     keep_freed_memory()
+    raise_descriptor_limit()
     log = open_log(log_options(settings))
     preparation = prepare(settings)
     state = StateDirectory(preparation.state_dir)
@@ -35,7 +38,9 @@ def run_agent(
     transport = wrap_transport(preparation.open_transport())
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
-        node = make_node(preparation, state.next_incarnation())
+        if (damage := state.damage(time.time())) is not None:
+            log.warning("%s", damage)
+        node = make_node(preparation, state.next_incarnation(time.time()))
         discovery = make_discovery(preparation, transport, log)
         names = PeerNames.of(preparation.network)
         daemon = Daemon(node, preparation.training, transport, discovery, state, names, log)

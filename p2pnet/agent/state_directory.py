@@ -6,6 +6,8 @@
 - `model.npz`: the parameters, and what is needed to use them; untouched by a run without rounds;
 - `result.json`: how the run ended;
 - `books.npz`: the ledger of each link, for auditing conservation over the network.
+
+The directory is made with mode 0700, its files with 0600, and no link in it is followed.
 """
 
 from __future__ import annotations
@@ -13,37 +15,44 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
 from p2pnet.agent.atomic_files import not_written, write_atomically
+from p2pnet.agent.descriptors import DescriptorReserve
 from p2pnet.agent.history import History, has_rows
+from p2pnet.agent.private_files import make_private_directory, open_private, read_private
 from p2pnet.data.npz_archive import archive_bytes
 from p2pnet.errors import ConfigError
+from p2pnet.protocol.core.counts import latest_incarnation
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
 from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import Result
 
-_MAX_INCARNATION = 2**62
+_MAX_INCARNATION_BYTES = 64
 
 
 class StateDirectory:
-    """The files of one agent; held by one process at a time."""
+    """The files of one agent; held by one process at a time.
+
+    The process that holds it keeps descriptors in reserve: its result is saved though there may be none left.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: TextIO | None = None
+        self._lock: int | None = None
+        self._reserve: DescriptorReserve | None = None
 
     def acquire(self) -> None:
         """Create and lock the directory; ConfigError if another agent holds it."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
+            make_private_directory(self.path)
+            self._lock = open_private(self.path / "lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {error.strerror}") from error
         try:
@@ -53,6 +62,7 @@ class StateDirectory:
             raise ConfigError(
                 f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
             ) from None
+        self._reserve = DescriptorReserve()
 
     def check(self) -> None:
         """Check that the directory can be acquired; ConfigError where `acquire` would raise it. Creates nothing."""
@@ -68,37 +78,57 @@ class StateDirectory:
     def release(self) -> None:
         """Release the lock."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
+        if self._reserve is not None:
+            self._reserve.close()
+            self._reserve = None
 
     @property
     def is_held(self) -> bool:
         """Whether an agent holds the directory."""
         try:
-            with (self.path / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            lock = open_private(self.path / "lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
             return False
+        finally:
+            os.close(lock)
         return False
 
     @property
     def incarnation(self) -> int:
-        """The incarnation of the last or present run; 0 where none can be read."""
+        """The incarnation of the last or present run, as it stands in its file; 0 where none can be read."""
         try:
-            last = int((self.path / "incarnation").read_text())
+            return int(read_private(self.path / "incarnation", _MAX_INCARNATION_BYTES))
         except (OSError, ValueError):
             return 0
-        return last if 0 <= last < _MAX_INCARNATION else 0
 
-    def next_incarnation(self) -> int:
+    def damage(self, clock_s: float) -> str | None:
+        """What is wrong with the incarnation file, in one line; None where it is missing, or fits the clock, which
+        shows `clock_s` seconds since the epoch.
+        """
+        last = self.incarnation
+        if 0 <= last <= latest_incarnation(clock_s):
+            return None
+        return (
+            f"{self.path / 'incarnation'}: {last} cannot be an incarnation, which is the second of a start, and grows "
+            "with each; it is made anew by the clock"
+        )
+
+    def next_incarnation(self, clock_s: float) -> int:
         """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
 
-        It is on disk before it is returned; the clock makes up for a lost file.
+        It is on disk before it is returned; the clock makes up for a lost or damaged file.
         """
-        incarnation = max(self.incarnation + 2, int(time.time()))
-        write_atomically(self.path / "incarnation", f"{incarnation}\n".encode())
+        last = self.incarnation if self.damage(clock_s) is None else 0
+        incarnation = max(last + 2, int(clock_s))
+        self._write("incarnation", f"{incarnation}\n".encode())
         return incarnation
 
     def open_history(self) -> History:
@@ -114,10 +144,14 @@ class StateDirectory:
 
     def save_model(self, model: ModelFile) -> None:
         """Write model.npz: the parameters, and everything that a prediction needs."""
-        write_atomically(self.path / "model.npz", model.to_bytes())
+        self._write("model.npz", model.to_bytes())
 
     def save_result(self, result: Result) -> None:
-        write_atomically(self.path / "result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+        self._write("result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+
+    def _write(self, name: str, content: bytes) -> None:
+        with nullcontext() if self._reserve is None else self._reserve.lent():
+            write_atomically(self.path / name, content)
 
     def save_ledger(self, ledger: AgentLedger) -> None:
         arrays: dict[str, Any] = {"agent": ledger.agent, "own": ledger.own, "mass": ledger.mass}
@@ -125,7 +159,7 @@ class StateDirectory:
         arrays["link_ids"] = np.array([link.link_id for link in ledger.links], dtype=np.int64).reshape(-1, 2, 2)
         for index, link in enumerate(ledger.links):
             arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
-        write_atomically(self.path / "books.npz", archive_bytes(arrays))
+        self._write("books.npz", archive_bytes(arrays))
 
     def load_params(self) -> Array:
         with np.load(self.path / "model.npz", allow_pickle=False) as file:

@@ -57,6 +57,7 @@ from p2pnet.protocol.core.notices import (
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
 from p2pnet.protocol.peering.backoff import Backoff
+from p2pnet.protocol.peering.budgets import Budgets
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 from p2pnet.protocol.peering.unreachable import UnreachablePeers
 from p2pnet.protocol.rounds.machine import RoundMachine
@@ -89,6 +90,7 @@ class Node(Machine[NodeEvent, Effect]):
         self.peering = peering
         self._backoff = Backoff(rng.uniform)
         self._unreachable = UnreachablePeers()
+        self._budgets = Budgets()
         self._is_going_away = False
 
     # State that shells read.
@@ -155,6 +157,8 @@ class Node(Machine[NodeEvent, Effect]):
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+        if not self._budgets.admits(peer, message, now):
+            return self._hang_up_on(peer, message, now) if self._budgets.is_exceeded(peer) else []
         effects: list[Effect] = []
         try:
             if is_membership_message(message):
@@ -165,6 +169,13 @@ class Node(Machine[NodeEvent, Effect]):
         except ProtocolError as error:
             effects.append(Notify(MessageDropped(peer, str(error))))
         return effects
+
+    def _hang_up_on(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+        """Put off a peer that has sent far more than its budget allows."""
+        self._budgets.forgive(peer)
+        reason = f"it sends more than its budget: {type(message).__name__}"
+        until, _ = self._backoff.refused(peer, reason, now)
+        return self._put_off(peer, until, PeerDismissed(peer, reason), now)
 
     # Effects of the machines within.
 

@@ -100,6 +100,7 @@ class WholeNodes:
         self._incarnations: dict[PeerId, int] = {}
         """What the state directories say."""
         self._n_lives: dict[PeerId, int] = {}
+        self._clocks_ahead_s: dict[PeerId, int] = {}
 
     # What befalls the agents.
 
@@ -107,7 +108,7 @@ class WholeNodes:
         """Start an agent, for the first time or with other settings, in the state directory that there may be."""
         self._end(agent.name)
         self._agents[agent.name] = agent
-        clock = CLOCK_AT_START + int(self.simulator.now)
+        clock = CLOCK_AT_START + int(self.simulator.now) + self._clocks_ahead_s.get(agent.name, 0)
         incarnation = max(self._incarnations.get(agent.name, 0) + 2, clock)
         life = self._n_lives.get(agent.name, 0) + 1
         self._incarnations[agent.name], self._n_lives[agent.name] = incarnation, life
@@ -124,6 +125,10 @@ class WholeNodes:
     def lose_state(self, name: PeerId) -> None:
         """Remove an agent's state directory: the clock alone makes its next incarnation."""
         self._incarnations.pop(name, None)
+
+    def set_clock(self, name: PeerId, ahead_s: int) -> None:
+        """Set the clock of an agent's machine, by which it takes its incarnation when it starts."""
+        self._clocks_ahead_s[name] = ahead_s
 
     def crash(self, names: Iterable[PeerId]) -> None:
         """End processes without a word: their connections close, and dialing them is refused."""
@@ -191,6 +196,11 @@ class WholeNodes:
     def params(self, name: PeerId) -> Array:
         """The parameters of an agent that trains, or has trained."""
         return self.simulator.machines[name].params
+
+    def members(self, name: PeerId) -> Mapping[PeerId, MemberState]:
+        """What the agent holds of all other members; nothing where neighbors are named."""
+        peering = self.simulator.nodes[name].peering
+        return peering.membership.members.states if isinstance(peering, OverlayPeering) else {}
 
     def statistics(self, name: PeerId) -> FeatureStatistics | None:
         """What the agent's statistics stage has found; None before, and where there is none."""

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -315,3 +316,30 @@ def test_weights_survive_in_an_npz(tmp_path: Path) -> None:
 def test_weights_that_cannot_be_are_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         read_samples(csv_file(tmp_path, text), weights="weight")
+
+
+def test_arrays_that_would_unpack_to_far_more_than_their_file_are_refused_before_they_do(tmp_path: Path) -> None:
+    source = tmp_path / "samples.npz"
+    np.savez_compressed(source, X=np.zeros((2**22, 9), dtype=np.int64), y=np.zeros(2**22))
+    tracemalloc.start()
+    try:
+        assert "numpy.savez, which does not compress" in complaint(source)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_that_do_not_fit_together_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    source = npz_file(tmp_path, X=np.zeros((2**20, 1)), y=np.zeros(3))
+    tracemalloc.start()
+    try:
+        assert "y must be numbers or text of shape (1048576,)" in complaint(source)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_compressed_samples_are_read_as_all_others(tmp_path: Path) -> None:
+    source = tmp_path / "samples.npz"
+    np.savez_compressed(source, X=X, y=[1, 2, 3, 4])
+    np.testing.assert_array_equal(read_samples(source).X, X)

@@ -5,6 +5,7 @@ it writes.
 import csv
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -116,7 +117,7 @@ def _second_start(directory: Path) -> list[str]:
     """Files of an agent that begins to train where another run has been."""
     state = StateDirectory(directory)
     state.acquire()
-    state.next_incarnation()
+    state.next_incarnation(time.time())
     (directory / "history.csv").write_text("names\nvalues\n", encoding="utf-8")
     state.open_history()
     state.release()

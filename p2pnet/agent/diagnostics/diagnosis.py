@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from p2pnet.agent.diagnostics.status import NodeStatus
 from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, query_status
+from p2pnet.agent.notice_text import moment
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
 from p2pnet.protocol.core.address import Address
@@ -110,9 +110,9 @@ class Examination:
             yield Finding(
                 Outcome.WRONG,
                 name,
-                f"remembers this agent from {_moment(status.known_incarnation)}, after what this machine would begin "
-                f"with, {_moment(self.incarnation)}, and takes it for the past: the clock was set back, or the state "
-                "directory was lost; set the clock, or restart that agent, which forgets",
+                f"remembers this agent from {moment(status.known_incarnation)}, after what this machine would begin "
+                f"with, {moment(self.incarnation)}, and takes it for the past: the clock was set back, or the state "
+                "directory was lost; set the clock. A running agent is believed after a quarter of a minute",
             )
         if abs(answer.clock_ahead_s) > MAX_CLOCK_DIFFERENCE_S:
             yield Finding(
@@ -184,11 +184,6 @@ def _differences(ours: Mapping[str, str], status: NodeStatus) -> list[str]:
         for name in sorted({*ours, *theirs})
         if ours.get(name) != theirs.get(name)
     ]
-
-
-def _moment(incarnation: int) -> str:
-    """Format an incarnation as a date: it is the second of the process's start, unless the clock was set back."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(min(incarnation, 2**35)))
 
 
 def _duration(seconds: float) -> str:

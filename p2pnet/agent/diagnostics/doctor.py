@@ -62,7 +62,12 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
         samples = f"{counted(train.n_samples, 'training sample')} of {counted(train.n_features, 'feature')}"
         yield Finding(Outcome.FINE, "data", samples)
     state = StateDirectory(settings.agent.state_dir)
-    incarnation = state.incarnation if state.is_held else max(state.incarnation + 1, int(time.time()))
+    clock_s = time.time()
+    last = state.incarnation
+    if (damage := state.damage(clock_s)) is not None:
+        last = 0
+        yield Finding(Outcome.DOUBTFUL, "state", damage)
+    incarnation = last if state.is_held else max(last + 1, int(clock_s))
     network = network_options(settings)
     yield from _own_address(network, keys, preparation, state)
     examination = Examination(keys, preparation.fingerprint if preparation else None, incarnation)

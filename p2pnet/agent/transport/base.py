@@ -23,6 +23,7 @@ class Refusal(StrEnum):
     NO_HANDSHAKE = "closed or kept silent before it said who it is"
     BROKEN_HANDSHAKE = "does not speak CURVE to our key"
     KEY_NOT_ALLOWED = "its key is not on the allow-list"
+    TOO_MANY_HANDSHAKES = "shakes hands too often"
     CHOSEN_ROUTING_ID = "chose its own routing id"
     TOO_MANY_FRAMES = "sent a message of too many frames"
     TOO_MANY_BYTES = "sent a message of too many bytes"

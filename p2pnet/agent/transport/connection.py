@@ -6,6 +6,7 @@ protocol. All three are read from the TCP stream underneath, by a duplicate of i
 """
 
 import contextlib
+import errno
 import math
 import os
 import secrets
@@ -44,6 +45,7 @@ _MONITORED = (
     zmq.EVENT_ACCEPTED
     | zmq.EVENT_CONNECTED
     | zmq.EVENT_CLOSED
+    | zmq.EVENT_CONNECT_RETRIED
     | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -53,6 +55,9 @@ _MONITORED = (
 
 # ZeroMQ announces the end of a connection just before it hands over the messages that came last.
 LAST_WORDS_S = 0.02
+
+OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Errors of a system that has no descriptor or memory left: what was tried may succeed a moment later."""
 
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
@@ -110,20 +115,30 @@ def _fixed(frame: Frame) -> Frame:
 class TcpStream:
     """The TCP stream under one ZeroMQ connection, accessed by a duplicate of its descriptor."""
 
-    def __init__(self, duplicate: socket.socket, address: str) -> None:
+    def __init__(self, duplicate: socket.socket, host: str, address: str) -> None:
         self._socket = duplicate
+        self.host = host
         self.address = address
 
     @classmethod
     def of(cls, descriptor: int, ports: frozenset[int] | None = None) -> "TcpStream | None":
         """Duplicate ZeroMQ's descriptor; None where the stream has closed meanwhile.
 
+        Where no descriptor is left for that, a stream that was accepted is broken off: nothing could end it later.
+
         A closed descriptor's number soon serves another file, so a stream is believed only where it is connected and,
         for those accepted, ends at one of our `ports`.
         """
         try:
-            duplicate = socket.socket(fileno=os.dup(descriptor))
-        except OSError:
+            copied = os.dup(descriptor)
+        except OSError as error:
+            if ports is not None and error.errno in OUT_OF_RESOURCES:
+                _break_off(descriptor, ports)
+            return None
+        try:
+            duplicate = socket.socket(fileno=copied)
+        except OSError:  # no socket
+            os.close(copied)
             return None
         try:
             host, port = duplicate.getpeername()[:2]
@@ -132,7 +147,7 @@ class TcpStream:
         except (OSError, ValueError):
             duplicate.close()
             return None
-        stream = cls(duplicate, str(Address(host, port)))
+        stream = cls(duplicate, host, str(Address(host, port)))
         stream._retransmit_steadily()
         return stream
 
@@ -177,6 +192,21 @@ class TcpStream:
         ):
             with contextlib.suppress(OSError):  # an earlier Linux
                 self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _break_off(descriptor: int, ports: frozenset[int]) -> None:
+    """Shut down the stream of a descriptor of ZeroMQ's, accepted at one of our `ports`, without a duplicate of it."""
+    try:
+        borrowed = socket.socket(fileno=descriptor)
+    except OSError:
+        return  # it has closed
+    try:
+        if borrowed.getsockname()[1] in ports:
+            borrowed.shutdown(socket.SHUT_RDWR)
+    except (OSError, IndexError, TypeError):
+        return  # it serves another file now
+    finally:
+        borrowed.detach()
 
 
 class Connection(ABC):

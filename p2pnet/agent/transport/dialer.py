@@ -17,6 +17,7 @@ import zmq
 from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.connection import (
     LAST_WORDS_S,
+    OUT_OF_RESOURCES,
     Connection,
     ConnectionObserver,
     Context,
@@ -37,6 +38,8 @@ from p2pnet.protocol.core.types import PeerId
 _N_MONITOR_EVENTS = 16
 _N_FRAMES = 256
 _STEADY_S = 5.0  # a connection that lived this long was good: the pauses begin anew
+_COME_LATER = {(zmq.EVENT_HANDSHAKE_FAILED_AUTH, 500), (zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, errno.EAGAIN)}
+"""Too many handshakes, says the peer, or nothing within the time."""
 _NOT_ALLOWED_STATUS = 400
 # One socket serves one connection. When it ends, ZeroMQ discards what has arrived unread if reconnection is forbidden
 # (-1), and with IMMEDIATE as well, so reconnection is only put off, and the socket closed before.
@@ -54,7 +57,10 @@ class Resolver:
         if is_numeric(host):
             answers.put([host])
             return
-        threading.Thread(target=self._resolve, args=(host, answers), name="resolve", daemon=True).start()
+        try:
+            threading.Thread(target=self._resolve, args=(host, answers), name="resolve", daemon=True).start()
+        except RuntimeError:  # no thread is left
+            answers.put([])
 
     def _resolve(self, host: str, answers: "queue.SimpleQueue[list[str]]") -> None:
         try:
@@ -78,7 +84,10 @@ class DialedConnection(Connection):
         *,
         is_greeting: bool = True,
     ) -> None:
-        """Without `is_greeting`, the caller must send a query as soon as the connection is open."""
+        """Without `is_greeting`, the caller must send a query as soon as the connection is open.
+
+        Raises zmq.ZMQError where no descriptor is left for it.
+        """
         super().__init__(peer, None)
         self.is_open = False
         self.opened_at = self.started_at = monotonic()
@@ -86,13 +95,17 @@ class DialedConnection(Connection):
         self.refusal: Refusal | None = None
         self._limits = limits
         self.socket = context.socket(zmq.DEALER)
-        configure(self.socket, keys, limits)
-        self.socket.curve_serverkey = peer.encode("ascii")
-        self.socket.reconnect_ivl = _NEVER_MS
-        self.socket.connect_timeout = round(limits.connect_timeout_s * 1000)
-        self.socket.ipv6 = ":" in address.host
-        self.reader = MessageReader(self.socket, limits, is_router=False)
-        self.monitor = Monitor(context, self.socket)
+        try:
+            configure(self.socket, keys, limits)
+            self.socket.curve_serverkey = peer.encode("ascii")
+            self.socket.reconnect_ivl = _NEVER_MS
+            self.socket.connect_timeout = round(limits.connect_timeout_s * 1000)
+            self.socket.ipv6 = ":" in address.host
+            self.reader = MessageReader(self.socket, limits, is_router=False)
+            self.monitor = Monitor(context, self.socket)
+        except zmq.ZMQError:
+            self.socket.close(0)
+            raise
         self.socket.connect(str(address))
         if is_greeting:
             send_message(self.socket, [b""], 0)  # leaves first, as soon as the handshake is done
@@ -112,10 +125,14 @@ class DialedConnection(Connection):
                 self.start_counting()
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _NOT_ALLOWED_STATUS:
                 self.problem = DialProblem.NOT_ALLOWED
-            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and value == errno.EAGAIN:
+            elif (event, value) in _COME_LATER:
                 self.problem = DialProblem.TIMED_OUT
             elif event in {zmq.EVENT_DISCONNECTED, zmq.EVENT_CLOSED}:
                 self._end(is_refused=event == zmq.EVENT_CLOSED)
+            elif event == zmq.EVENT_CONNECT_RETRIED and self.ended_at is None and self.stream is None:
+                # ZeroMQ could not open a descriptor, of which it says nothing, and would try again in a day.
+                self._end(is_refused=False)
+                self.problem = DialProblem.OUT_OF_RESOURCES
 
     def close(self, linger_ms: int = 0) -> None:
         """Close the connection; queued messages have `linger_ms` to leave."""
@@ -244,7 +261,13 @@ class Dialer:
     def _attempt(self, host: str) -> None:
         shared = self._shared
         where = Address(host, self._place.port)
-        connection = DialedConnection(shared.context, shared.keys, shared.limits, self.peer, where)
+        try:
+            connection = DialedConnection(shared.context, shared.keys, shared.limits, self.peer, where)
+        except zmq.ZMQError as error:
+            if error.errno not in OUT_OF_RESOURCES:
+                raise
+            self._fail(DialProblem.OUT_OF_RESOURCES)
+            return
         self._connection = connection
         shared.sockets.add(connection.socket, self._receive)
         shared.sockets.add(connection.monitor.socket, self._follow)

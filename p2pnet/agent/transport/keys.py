@@ -1,25 +1,27 @@
 """CURVE key pairs and the allow-list of public keys.
 
 A peer's identity is its public key, written in Z85: 40 printable characters for 32 bytes (ZeroMQ RFC 32). The secret
-key stays in one file, in ZeroMQ's own certificate format, which its owner alone may read.
+key stays in one file, in ZeroMQ's own certificate format, which its owner alone may read, or a group that root lets.
 """
 
 import os
 import secrets
+import stat
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
-from zmq.auth import load_certificate
 from zmq.utils import z85
 
 from p2pnet.errors import SecurityError
 
 _N_KEY_CHARACTERS = 40
 _N_KEY_BYTES = 32
-_READABLE_BY_OTHERS = 0o077
+_MOST_BYTES = 4096
+_OPEN_TO_OTHERS = 0o077
+_MORE_THAN_READABLE_BY_GROUP = 0o037
 
 _CERTIFICATE = """\
 #   ZeroMQ CURVE **Secret** Certificate
@@ -75,24 +77,31 @@ def write_keys(path: Path, keys: KeyPair, *, is_replacing: bool = False) -> None
 
 
 def load_keys(path: Path) -> KeyPair:
-    """Read the key pair in a certificate file.
+    """Read the key pair in a certificate file, which a link may lead to, as it does in mounted secrets.
 
-    SecurityError when the file is missing, when anyone but its owner may read or write it, or when it is damaged: no
-    key in it, a key that is not Z85, or two halves that do not belong together.
+    SecurityError when the file is missing or no regular file, when it is too large for a key, when anyone but its owner
+    may change it, or read it (`_check_status`), or when it is damaged: no key in it, a key that is not Z85, or two
+    halves that do not belong together. What is judged is the file that was opened, not one that stands there later.
     """
     try:
-        mode = path.stat().st_mode
-        if mode & _READABLE_BY_OTHERS:
-            raise SecurityError(f"{path}: others may read or change this secret key; run: chmod 600 {path}")
-        public, secret = load_certificate(path)
+        for directory in {path.absolute().parent, path.resolve().parent}:
+            _check_directory(path, directory)
+        # Without O_NONBLOCK, opening a FIFO waits for its other end.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            _check_status(path, os.fstat(descriptor))
+            content = os.read(descriptor, _MOST_BYTES)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise SecurityError(
             f"{path}: there is no key file here; make one with: p2pnet keygen --output {path}"
         ) from None
     except OSError as error:
         raise SecurityError(f"{path}: cannot read the key: {error.strerror}") from error
-    except ValueError:
-        raise _damaged(path, "it holds no public key") from None
+    public, secret = _key_in(content, b"public-key"), _key_in(content, b"secret-key")
+    if public is None:
+        raise _damaged(path, "it holds no public key")
     if secret is None:
         raise _damaged(path, "it holds no secret key")
     if not _is_key(public) or not _is_key(secret):
@@ -100,6 +109,39 @@ def load_keys(path: Path) -> KeyPair:
     if zmq.curve_public(secret) != public:
         raise _damaged(path, "its public key does not belong to its secret key")
     return KeyPair(public.decode("ascii"), secret.decode("ascii"))
+
+
+def _check_status(path: Path, status: os.stat_result) -> None:
+    """SecurityError unless it is a regular file as small as a key, and this user's own and closed to all others, or
+    root's and at most readable by its group, as secrets are that a system mounts.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise SecurityError(f"{path}: cannot read the key: this is no regular file; name the file that holds it")
+    if status.st_size > _MOST_BYTES:
+        raise SecurityError(f"{path}: {status.st_size} bytes are too many for a key; name the file that holds it")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise SecurityError(
+            f"{path}: this secret key is that of user {status.st_uid}; run: chown {os.geteuid()} {path}"
+        )
+    forbidden = _MORE_THAN_READABLE_BY_GROUP if status.st_uid == 0 else _OPEN_TO_OTHERS
+    if status.st_mode & forbidden:
+        raise SecurityError(f"{path}: others may read or change this secret key; run: chmod 600 {path}")
+
+
+def _check_directory(path: Path, directory: Path) -> None:
+    """SecurityError where anyone may replace what stands in the directory."""
+    mode = directory.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise SecurityError(f"{path}: others may replace this secret key; run: chmod o-w {directory}")
+
+
+def _key_in(content: bytes, name: bytes) -> bytes | None:
+    """The value of a line `name = "value"`; None where there is none."""
+    for line in content.splitlines():
+        found, equals, value = line.strip().partition(b"=")
+        if equals and found.strip() == name:
+            return value.strip(b" \t'\"")
+    return None
 
 
 def parse_public_key(text: str) -> str:

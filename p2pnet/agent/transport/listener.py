@@ -10,6 +10,7 @@ import math
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from random import SystemRandom
 from time import monotonic
 
 import zmq
@@ -32,6 +33,7 @@ from p2pnet.agent.transport.connection import (
 )
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.agent.transport.strangers import HandshakeBudget, Strangers
 from p2pnet.errors import TransportError
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
@@ -65,6 +67,10 @@ class AcceptedConnection(Connection):
     def is_stranger(self) -> bool:
         return not self.peer
 
+    @property
+    def host(self) -> str:
+        return "" if self.stream is None else self.stream.host
+
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
         if self.ended_at is not None:
             return False
@@ -80,6 +86,11 @@ class AcceptedConnection(Connection):
         if self.stream:
             self.stream.break_off()
 
+    def turn_away(self) -> None:
+        """Close the connection of a stranger that has not said who it is."""
+        self.failure = self.failure or Refusal.NO_HANDSHAKE
+        self.close()
+
 
 class Authenticator:
     """Answers ZeroMQ's authentication requests: whether a key may connect (ZAP, RFC 27)."""
@@ -87,6 +98,7 @@ class Authenticator:
     def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: ConnectionObserver) -> None:
         self._is_allowed = is_allowed
         self._observer = observer
+        self._budget = HandshakeBudget()
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(_ZAP_ADDRESS)
@@ -107,7 +119,10 @@ class Authenticator:
             key = z85.encode(credentials[0])
             peer = key.decode("ascii")
             if self._is_allowed(peer):
-                return [version, request_id, b"200", b"OK", key, b""]
+                if self._budget.admits(peer, monotonic()):
+                    return [version, request_id, b"200", b"OK", key, b""]
+                self._observer.rejected(Refusal.TOO_MANY_HANDSHAKES, peer, address.decode("ascii", "replace"))
+                return [version, request_id, b"500", b"too many handshakes", b"", b""]
         self._observer.rejected(Refusal.KEY_NOT_ALLOWED, peer, address.decode("ascii", "replace"))
         return [version, request_id, b"400", b"key not allowed", b"", b""]
 
@@ -122,6 +137,7 @@ class Listener:
         self._observer = observer
         self._by_descriptor: dict[int, AcceptedConnection] = {}
         self._by_routing_id: dict[bytes, AcceptedConnection] = {}
+        self._strangers: Strangers[AcceptedConnection] = Strangers(limits.max_strangers, SystemRandom())
         self._ended: deque[tuple[float, AcceptedConnection]] = deque()
         self._failure: Refusal | None = None
         self._ports: frozenset[int] = frozenset()
@@ -173,13 +189,10 @@ class Listener:
 
     def check(self, now: float) -> None:
         """Close connections without a greeting in time, and connections with an endless message."""
-        strangers = [connection for connection in self._by_descriptor.values() if connection.is_stranger]
-        n_too_many = len(strangers) - self._limits.max_strangers
-        for index, connection in enumerate(strangers):  # in the order of their coming
+        for connection in self._strangers:
             # ZeroMQ ends handshakes that take too long; twice that is for peers that never greet after the handshake.
-            if index < n_too_many or now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
-                connection.failure = connection.failure or Refusal.NO_HANDSHAKE
-                connection.close()
+            if now - connection.accepted_at > 2 * self._limits.handshake_timeout_s:
+                connection.turn_away()
         for connection in self._by_routing_id.values():
             if connection.failure is None and connection.is_sending_without_end(self._limits):
                 connection.failure = Refusal.ENDLESS_MESSAGE
@@ -233,6 +246,7 @@ class Listener:
             self._observer.closed(connection)
             connection = AcceptedConnection(self.router, connection.stream)
             self._by_descriptor[descriptor] = connection
+        self._strangers.remove(connection)
         connection.peer, connection.routing_id = peer, routing_id
         self._by_routing_id[routing_id] = connection
         connection.start_counting()
@@ -241,7 +255,7 @@ class Listener:
     def _follow(self) -> None:
         for event, value in self._monitor.read(_N_MONITOR_EVENTS):
             if event == zmq.EVENT_ACCEPTED:
-                self._by_descriptor[value] = AcceptedConnection(self.router, TcpStream.of(value, self._ports))
+                self._accept(value)
             elif event == zmq.EVENT_DISCONNECTED:
                 self._end(value)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
@@ -251,12 +265,20 @@ class Listener:
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self._failure = Refusal.KEY_NOT_ALLOWED
 
+    def _accept(self, descriptor: int) -> None:
+        """Record a connection; where there are too many strangers, one of them goes."""
+        connection = AcceptedConnection(self.router, TcpStream.of(descriptor, self._ports))
+        self._by_descriptor[descriptor] = connection
+        if (surplus := self._strangers.add(connection)) is not None:
+            surplus.turn_away()
+
     def _end(self, descriptor: int) -> None:
         """Record the end of a connection and its reason."""
         failure, self._failure = self._failure, None  # a failed handshake is followed at once by the disconnection
         connection = self._by_descriptor.pop(descriptor, None)
         if connection is None:
             return
+        self._strangers.remove(connection)
         if failure:
             connection.failure = connection.failure or failure
         elif not connection.is_closed_here:
@@ -266,6 +288,8 @@ class Listener:
                 connection.failure = Refusal.BROKEN_HANDSHAKE if is_ours else Refusal.NO_HANDSHAKE
             elif is_ours:
                 connection.failure = Refusal.BROKEN_FRAME
+        if connection.is_stranger and connection.stream:
+            connection.stream.close()  # no message of it is waiting
         connection.ended_at = monotonic()
         self._ended.append((connection.ended_at + LAST_WORDS_S, connection))
 
@@ -273,7 +297,7 @@ class Listener:
         address = connection.stream.address if connection.stream else None
         if connection.stream:
             connection.stream.close()
-        # A key that is not allowed was reported with its handshake.
+        # A key that is not allowed, or shakes hands too often, was reported with its handshake.
         if connection.failure and connection.failure is not Refusal.KEY_NOT_ALLOWED:
             self._observer.rejected(connection.failure, connection.peer or None, address)
         if not connection.is_stranger:

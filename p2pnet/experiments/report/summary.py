@@ -128,4 +128,4 @@ def summary_json(summary: Summary) -> str:
 
 
 def write_summary(summary: Summary, path: Path) -> None:
-    write_atomically(path, summary_json(summary).encode() + b"\n")
+    write_atomically(path, summary_json(summary).encode() + b"\n", mode=0o666)

@@ -21,6 +21,7 @@ import msgpack
 import numpy as np
 
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.counts import MAX_COUNT
 from p2pnet.protocol.core.types import Buffer, Frames, LinkId, Message, Nonce, VersionRange, WireArray
 
 FIRST_VERSION = 2
@@ -31,7 +32,6 @@ LOWEST_VERSION = 2
 """The earliest protocol version that this program speaks: from version 3 on, the version before the latest."""
 SPOKEN_VERSIONS = VersionRange(LOWEST_VERSION, PROTOCOL_VERSION)
 MAX_HEADER_BYTES = 16_384
-MAX_COUNT = 2**62
 WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
 
 Reader: TypeAlias = Callable[[object], Any]

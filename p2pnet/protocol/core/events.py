@@ -22,6 +22,7 @@ class DialProblem(StrEnum):
     REFUSED = "nothing listens there, or there is no way to that host"
     TIMED_OUT = "no answer in time"
     NOT_ALLOWED = "the peer does not have our key on its allow-list"
+    OUT_OF_RESOURCES = "this machine has no descriptor left for it"
     NOT_THE_PEER = "the process that answers there does not hold the peer's key, or is no agent"
 
 

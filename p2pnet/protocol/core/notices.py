@@ -23,6 +23,7 @@ class CloseReason(StrEnum):
     AWAY = "it is away for a while"
     LEFT = "it left"
     OUT_OF_RANGE = "its numbers are out of range"
+    RESTLESS = "it opens the link anew all the time"
     REFUSED = "it refused"
     NO_NEIGHBOR = "it is a neighbor no longer"
     WE_GO = "we go"
@@ -91,6 +92,16 @@ class KeyInUseTwice:
 
     peer: PeerId
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenForPast:
+    """A peer remembers this agent from a later time than its process began with, and takes it for its own past."""
+
+    name: str
+    remembered: int
+    """Incarnation, in seconds since the epoch."""
+    own: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +191,7 @@ PlainNotice: TypeAlias = (
     | EndHeldUp
     | ServiceProlonged
     | KeyInUseTwice
+    | TakenForPast
     | StatisticsFound
     | StatisticsUnsettled
     | MessageDropped

@@ -30,7 +30,7 @@ from p2pnet.protocol.core.events import (
     PeerHeard,
 )
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import MemberChange, MemberChanged
+from p2pnet.protocol.core.notices import MemberChange, MemberChanged, MessageDropped
 from p2pnet.protocol.core.types import PeerId, Randomness
 from p2pnet.protocol.membership.anti_entropy import AntiEntropy
 from p2pnet.protocol.membership.gossip import Allowance, GossipQueue
@@ -211,8 +211,12 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         """Merge records into the table; queue those with news for the neighbors."""
         effects: list[MembershipEffect] = []
         for record in records:
+            if not self.members.is_plausible(record, now):
+                reason = f"Record.incarnation: {record.incarnation}, of {record.peer}, is far ahead of the time"
+                effects.append(Notify(MessageDropped(source, reason)))
+                continue
             if record.peer == self.members.me.peer:
-                effects += self._refute(record, source)
+                effects += self._refute(record, source, now)
                 continue
             change = self.members.merge(record, now)
             if change is None:
@@ -228,10 +232,11 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
                 effects.append(Notify(self._changed(change, record)))
         return effects
 
-    def _refute(self, record: Record, source: PeerId) -> list[MembershipEffect]:
+    def _refute(self, record: Record, source: PeerId, now: float) -> list[MembershipEffect]:
         """Refute a record that holds this agent suspect or dead: first to its source, then to all by gossip."""
         if not self.members.refute(record):
-            return []
+            is_old_news = record.state is not MemberState.ALIVE and self.members.is_raised(now)
+            return self._tell_again(source, self.members.me, now) if is_old_news and source else []
         if record.state in (MemberState.SUSPECT, MemberState.DEAD):
             self._health.worsen()
         self._queue.put(self.members.me)
@@ -240,10 +245,15 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
     def _tell_of_itself(self, peer: PeerId, now: float) -> list[MembershipEffect]:
         """Send a peer its own record if it is held suspect or dead, so that the peer refutes."""
         member = self.members.find(peer)
-        if member is None or member.state is MemberState.ALIVE or now < self._told_at.get(peer, 0.0) + TELL_AGAIN_S:
+        if member is None or member.state is MemberState.ALIVE:
+            return []
+        return self._tell_again(peer, member.record, now)
+
+    def _tell_again(self, peer: PeerId, record: Record, now: float) -> list[MembershipEffect]:
+        if now < self._told_at.get(peer, 0.0) + TELL_AGAIN_S:
             return []
         self._told_at[peer] = now
-        return [Send(peer, Gossip((member.record,)))]
+        return [Send(peer, Gossip((record,)))]
 
     def _changed(self, change: MemberChange, record: Record) -> MemberChanged:
         member = self.members.find(record.peer)

@@ -10,6 +10,9 @@ came (SWIM, Das et al. 2002, section 4.2). Only a member itself takes a new inca
     suspect, dead, left → alive     it speaks, with a newer incarnation
 
 The dead and those that left are remembered for a while, so that old news does not bring them back.
+
+An incarnation is the second of a process's start, and grows by one with each refutation. One that is years ahead of
+this agent's own is not believed, whoever names it: so a member can always refute, if not at once, then a second later.
 """
 
 from __future__ import annotations
@@ -19,10 +22,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import final
 
+from p2pnet.protocol.core.counts import latest_incarnation
 from p2pnet.protocol.core.notices import MemberChange
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.timing import N_CONFIRMATIONS, MembershipTiming, suspicion_timeout_s
 from p2pnet.protocol.messages.membership import BUCKET_BYTES, N_BUCKETS, MemberState, Record
+
+RAISED_S = 60.0
+"""An incarnation so far beyond the own clock was raised by what others have said."""
 
 NO_ACCUSER: PeerId = ""
 """The accuser of a member that cannot be reached: any agent would find the same."""
@@ -64,6 +71,8 @@ class Members:
 
     def __init__(self, me: Record, is_allowed: Callable[[PeerId], bool], timing: MembershipTiming) -> None:
         self.me = me
+        self._first_incarnation = me.incarnation
+        self._began_at: float | None = None
         self._is_allowed = is_allowed
         self._timing = timing
         self._members: dict[PeerId, Member] = {}
@@ -88,6 +97,21 @@ class Members:
 
     def find(self, peer: PeerId) -> Member | None:
         return self._members.get(peer)
+
+    def is_plausible(self, record: Record, now: float) -> bool:
+        """Whether the record's incarnation is one that a process can have by now."""
+        return record.incarnation <= latest_incarnation(self._first_incarnation) + self._age_s(now)
+
+    def is_raised(self, now: float) -> bool:
+        """Whether refutations have brought this agent's incarnation beyond its own clock: others whose clock is behind
+        may not have believed them yet.
+        """
+        return self.me.incarnation > self._first_incarnation + self._age_s(now) + RAISED_S
+
+    def _age_s(self, now: float) -> float:
+        """The time for which this agent has run; its first incarnation was its clock at the start."""
+        self._began_at = now if self._began_at is None else self._began_at
+        return now - self._began_at
 
     def merge(self, record: Record, now: float) -> MemberChange | None:
         """Merge a record of another member; return the change, None where the record is no news."""

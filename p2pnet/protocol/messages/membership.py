@@ -25,7 +25,7 @@ from typing import TypeAlias
 import msgpack
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.codec import MAX_COUNT, MessageSet, Reader, read_flag, read_text
+from p2pnet.protocol.core.codec import MessageSet, Reader, read_count, read_flag, read_text
 from p2pnet.protocol.core.types import Message, PeerId
 
 MAX_RECORDS = 256
@@ -165,13 +165,6 @@ def _plain_record(record: Record) -> list[object]:
     return parts + texts
 
 
-def _read_count(value: object) -> int:
-    # Up to the largest that a member may come to by refuting: one more than any that may be said of it.
-    if type(value) is not int or not 0 <= value <= MAX_COUNT:
-        raise ProtocolError("not a count")
-    return value
-
-
 def _read_peer(value: object) -> PeerId:
     peer = read_text(value, MAX_PEER_LENGTH)
     if not peer:
@@ -189,7 +182,7 @@ def _read_record(value: object) -> Record:
     return Record(
         _read_peer(peer),
         MemberState(state),
-        _read_count(incarnation),
+        read_count(incarnation),
         *(read_text(text, limit) for text, limit in zip(texts, limits, strict=False)),
     )
 
@@ -207,7 +200,7 @@ def _read_hashes(value: object) -> bytes:
 
 
 _READERS: Mapping[str, Reader] = {
-    "sequence": _read_count,
+    "sequence": read_count,
     "is_neighbor": read_flag,
     "is_urgent": read_flag,
     "is_accepted": read_flag,

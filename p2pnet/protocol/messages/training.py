@@ -18,7 +18,7 @@ kind  message            says
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -214,11 +214,16 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
 }
 
 
+def n_bytes_of_labels(labels: Iterable[str]) -> int:
+    """What the labels take up in a message, at most."""
+    return sum(len(label.encode()) + 3 for label in labels)
+
+
 def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels unchanged; ProtocolError unless they are distinct and fit into one message."""
     if len(set(labels)) < len(labels):
         raise ProtocolError("a label occurs twice")
-    if len(labels) > MAX_LABELS or sum(len(label.encode()) + 3 for label in labels) > MAX_BYTES_OF_LABELS:
+    if len(labels) > MAX_LABELS or n_bytes_of_labels(labels) > MAX_BYTES_OF_LABELS:
         raise ProtocolError(
             f"more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"
         )

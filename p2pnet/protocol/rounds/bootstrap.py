@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias, final
 
+from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.link import Link, norm
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
+from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two, reached_by_two
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -16,6 +21,15 @@ from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.timing import Timing
 
 BootstrapEffect: TypeAlias = Send | Notify
+
+N_STATES = 2
+"""The neighbors that are asked for their states, where there are as many."""
+
+MAX_ASKED = 3
+"""A neighbor that says that it trains, and does not give its state so many times, keeps nobody from beginning."""
+
+MAX_STATE_RATIO = 1e6
+"""Of the distance of a neighbor's parameters from the start, to their size there."""
 
 
 @final
@@ -34,19 +48,24 @@ class Bootstrap:
         exchange: Exchange,
         timing: Timing,
         expected_neighbors: int,
+        max_rounds: int,
     ) -> None:
+        self._max_rounds = max_rounds
         self._at = state
         self._neighborhood = neighborhood
         self._exchange = exchange
         self._timing = timing
         self._expected_neighbors = expected_neighbors
         self._start_by = float("inf")
-        self._asked: list[PeerId] = []
-        """The neighbors that were asked for their parameters, the latest last."""
-        self._is_asking = False
-        """Whether the neighbor asked last may still answer."""
+        self._asked_at: dict[PeerId, float] = {}
+        """When neighbors were last asked for their parameters; who was asked last comes last."""
+        self._n_asked: Counter[PeerId] = Counter()
+        self._running_since: float | None = None
+        """Since when a neighbor has been known to be in its rounds."""
+        self._states: Corroboration[StateReply] = Corroboration()
+        """The answers of neighbors that were asked."""
         self.state: StateReply | None = None
-        """The answer of the neighbor asked last, once it has come."""
+        """The state to take over, once there is one that is believed."""
         self.has_announced = False
         self.deadline: float | None = None
         self._has_complained = False
@@ -60,10 +79,9 @@ class Bootstrap:
         is_late = self.deadline is not None and now >= self.deadline
         neighbors = self._neighborhood.open()
         running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
-        if running:
-            return self._ask(running, is_late, now), False
-        # The link with the neighbor that was asked has closed, so no answer comes.
-        self._is_asking = False
+        if any(not self._is_mute(neighbor.peer) for neighbor, _ in running) or (running and len(neighbors) == 1):
+            return self._join(running, len(neighbors), now), False
+        self._running_since = None
         self.deadline = self._start_by
         is_late = now >= self._start_by
         effects: list[BootstrapEffect] = []
@@ -85,20 +103,74 @@ class Bootstrap:
         self._has_complained = True
         return [Notify(NoNeighborAnswered(self._timing.start_timeout_s))]
 
-    def _ask(self, running: list[tuple[Neighbor, Link]], is_late: bool, now: float) -> list[BootstrapEffect]:
-        if self._is_asking and not is_late and any(neighbor.peer == self._asked[-1] for neighbor, _ in running):
-            return []
-        self._is_asking = True
-        rank = {peer: place for place, peer in enumerate(self._asked)}
-        neighbor, link = min(running, key=lambda pair: rank.get(pair[0].peer, -1))
-        self._asked = [peer for peer in self._asked if peer != neighbor.peer] + [neighbor.peer]
-        self.deadline = now + self._timing.state_timeout_s
-        return [Send(neighbor.peer, StateRequest(link.link_id))]
+    def _join(self, running: list[tuple[Neighbor, Link]], n_linked: int, now: float) -> list[BootstrapEffect]:
+        """Ask two neighbors for their states, and choose the one to take over, in `state`."""
+        self._running_since = now if self._running_since is None else self._running_since
+        self._states.keep({neighbor.peer for neighbor, _ in running})
+        effects = self._ask(running, now)
+        states = list(self._states.words.values())
+        waited_until = self._running_since + self._timing.state_timeout_s
+        n_answering = sum(not self._is_mute(neighbor.peer) for neighbor, _ in running)
+        is_only_one = n_linked == 1 and self._expected_neighbors <= 1
+        if len(states) > 1:
+            self.state = self._seconded(states)
+        elif states and n_answering < N_STATES and (is_only_one or now >= waited_until):
+            self.state = states[0] if n_linked == len(running) else self._halfway(states[0])
+        else:
+            due = [waited_until, *(at + self._timing.state_timeout_s for at in self._asked_at.values())]
+            self.deadline = min((at for at in due if at > now), default=now + self._timing.state_timeout_s)
+        return effects
+
+    def _is_mute(self, peer: PeerId) -> bool:
+        """Whether a neighbor has been asked several times, and has not given a state that can be."""
+        return self._n_asked[peer] > MAX_ASKED and peer not in self._states.words
+
+    def _ask(self, running: list[tuple[Neighbor, Link]], now: float) -> list[BootstrapEffect]:
+        """Requests to those asked longest ago, so that two may still answer."""
+        timeout_s = self._timing.state_timeout_s
+        peers = {neighbor.peer for neighbor, _ in running}
+        waiting = {peer for peer, at in self._asked_at.items() if peer in peers and now < at + timeout_s}
+        n_missing = N_STATES - len(waiting | self._states.words.keys())
+        rank = {peer: place for place, peer in enumerate(self._asked_at)}
+        free = [pair for pair in running if pair[0].peer not in waiting | self._states.words.keys()]
+        chosen = sorted(free, key=lambda pair: rank.get(pair[0].peer, -1))[: max(n_missing, 0)]
+        for neighbor, _ in chosen:
+            self._asked_at.pop(neighbor.peer, None)
+            self._asked_at[neighbor.peer] = now
+            self._n_asked[neighbor.peer] += 1
+        return [Send(neighbor.peer, StateRequest(link.link_id)) for neighbor, link in chosen]
+
+    def _seconded(self, states: Sequence[StateReply]) -> StateReply:
+        """The state of several: the round that two have got to, the last round that two name, and the parameters that
+        are nearest to those with which all begin: nearer than the truth does no harm.
+        """
+        start = self._at.params
+        nearest = min(states, key=lambda state: norm(state.params - start))
+        stop_round = left_by_two(state.stop_round for state in states if state.stop_round >= 0)
+        round_ = reached_by_two(state.round for state in states)
+        return replace(nearest, round=round_ or 0, stop_round=-1 if stop_round is None else stop_round)
+
+    def _halfway(self, state: StateReply) -> StateReply:
+        """What is believed of a neighbor that trains alone, as it says, among others that have not begun."""
+        return replace(state, round=min(state.round, self._max_rounds // 2), stop_round=-1, params=self._at.params)
 
     def state_received(self, peer: PeerId, state: StateReply) -> None:
-        """Keep the parameters if the peer was asked last; ignore replies unasked for or too late."""
-        if self._asked and self._asked[-1] == peer:
-            self.state = state
+        """Keep the state of a peer that was asked, and ignore one that was not.
+
+        ProtocolError for a state that cannot be; the peer is not counted on any more.
+        """
+        if peer not in self._asked_at:
+            return
+        start = self._at.params
+        reason = ""
+        if state.round > self._max_rounds:
+            reason = f"StateReply.round: {state.round}, and training has {self._max_rounds} rounds at most"
+        elif norm(state.params - start) > MAX_STATE_RATIO * max(1.0, norm(start)):
+            reason = "StateReply.params: far from anything that training leads to"
+        if reason:
+            self._n_asked[peer] += MAX_ASKED
+            raise ProtocolError(reason)
+        self._states.hear(peer, state)
 
     def announce(self, now: float) -> list[Send]:
         """Announce to the neighbors that this agent takes part in the rounds from now on."""

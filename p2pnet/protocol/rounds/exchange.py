@@ -29,6 +29,7 @@ from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.barrier import Barrier
+from p2pnet.protocol.rounds.lead import Lead
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
@@ -70,7 +71,9 @@ class Exchange:
         precision: int,
         momentum: float | None,
         max_ratio: float,
+        is_asynchronous: bool = False,
     ) -> None:
+        self._lead = Lead(is_asynchronous=is_asynchronous)
         self._neighborhood = neighborhood
         self._barrier = barrier
         self._mixing = mixing
@@ -109,15 +112,16 @@ class Exchange:
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
     def next_round(self, round_: int, max_rounds: int) -> int:
-        """The next round: round + 1, or the round of a neighbor that has gone on although the two were to exchange in
-        between. Shares of rounds beyond `max_rounds` are ignored.
+        """The next round: round + 1, or a later one to which neighbors have gone on (`Lead`) although they were to
+        exchange with this agent in between. Shares of rounds beyond `max_rounds` are ignored.
         """
-        following = round_ + 1
-        for neighbor, link in self._neighborhood.open():
-            ahead = link.newest_round
-            if following < ahead < max_rounds and self._were_to_meet(neighbor.peer, range(round_ + 1, ahead)):
-                following = ahead
-        return following
+        ahead = [
+            link.newest_round
+            for neighbor, link in self._neighborhood.open()
+            if round_ + 1 < link.newest_round < max_rounds
+            and self._were_to_meet(neighbor.peer, range(round_ + 1, link.newest_round))
+        ]
+        return self._lead.next_round(round_, ahead)
 
     def _were_to_meet(self, peer: PeerId, rounds: range) -> bool:
         return any(self._mixing.meets(peer, round_) for round_ in rounds)

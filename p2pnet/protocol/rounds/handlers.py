@@ -32,6 +32,7 @@ from p2pnet.protocol.messages.training import (
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handshake import Handshake
+from p2pnet.protocol.rounds.last_round import LastRound
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -55,6 +56,7 @@ class MessageHandlers:
         bootstrap: Bootstrap,
         stationarity: Stationarity,
         termination: TerminationDetector,
+        last_round: LastRound,
         timing: Timing,
     ) -> None:
         self._at = state
@@ -64,6 +66,7 @@ class MessageHandlers:
         self._bootstrap = bootstrap
         self._stationarity = stationarity
         self._termination = termination
+        self._last_round = last_round
         self._timing = timing
 
     def next_deadline(self) -> float | None:
@@ -124,7 +127,7 @@ class MessageHandlers:
             case Share():
                 return self._share_received(neighbor, link, message, now)
             case Ack(_, sequence, stop_round, missing):
-                self._termination.learn(stop_round, self._at.round)
+                self._last_round.named(neighbor.peer, stop_round, self._at.round)
                 return [Send(neighbor.peer, share) for share in link.acknowledge(sequence, missing, now)]
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
@@ -136,7 +139,7 @@ class MessageHandlers:
             case StateRequest():
                 return self._state_requested(neighbor, link, now)
             case StateReply():
-                self._check_size("State.params", message.params.size)
+                self._check_size("StateReply.params", message.params.size)
                 if self._at.phase is Phase.BOOTSTRAPPING:
                     self._bootstrap.state_received(neighbor.peer, message)
                 return []
@@ -150,7 +153,8 @@ class MessageHandlers:
         neighbor = self._neighborhood.find(peer)
         if neighbor is None:
             return effects
-        neighbor.last_heard_at = now
+        if neighbor.past_since is None:
+            neighbor.last_heard_at = now
         if neighbor.link is not None and neighbor.is_open and neighbor.link is not link_before:
             effects.append(Notify(LinkOpened(hello.name)))
             if self._at.phase is Phase.FINISHED:
@@ -167,7 +171,7 @@ class MessageHandlers:
         if is_new and not self._exchange.is_in_measure(link, share, self._at.params):
             return [*self._neighborhood.part(neighbor.peer, CloseReason.OUT_OF_RANGE, now)]
         self._stationarity.hear(share.first_residual)
-        self._termination.learn(share.stop_round, self._at.round)
+        self._last_round.named(neighbor.peer, share.stop_round, self._at.round)
         neighbor.is_ready = True
         # A neighbor that shares round n has begun without this agent.
         neighbor.round = max(neighbor.round, share.round - 1)
@@ -182,7 +186,7 @@ class MessageHandlers:
         is_first = neighbor.finished_sequence is None
         neighbor.finished_sequence, neighbor.round = message.sequence, message.round
         link.acknowledge(message.acknowledged, None, now)
-        self._termination.learn(message.round, self._at.round)
+        self._last_round.named(neighbor.peer, message.round, self._at.round)
         is_answered = is_first and self._at.phase is Phase.FINISHED
         return [self.finished(neighbor, link, now)] if is_answered else []
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION, SPOKEN_VERSIONS
-from p2pnet.protocol.core.effects import Notify, PutOff, Send
-from p2pnet.protocol.core.notices import CloseReason
-from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
+from p2pnet.protocol.core.notices import CloseReason, TakenForPast
+from p2pnet.protocol.core.types import Nonce, PeerId
 from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Reset
 from p2pnet.protocol.rounds.duplicate_keys import DuplicateKeyDetector
 from p2pnet.protocol.rounds.fingerprints import refusal
@@ -25,10 +25,18 @@ from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 
+MAX_REOPENED, REOPENED_S = 10, 30.0
+"""So often a peer may open an open link anew, and once more every half minute; then it is hung up on for a while."""
+
+PAST_S = 10.0
+"""For so long a peer that says Hello with an earlier incarnation than it had is taken for its own past: the Hello may
+have been in flight. Then for the present: its clock was set back, and its state directory lost.
+"""
+
 MAX_HELLO_INTERVAL_S = 8.0
 """The longest interval between unanswered Hellos; intervals double up to it."""
 
-HandshakeEffect: TypeAlias = Send | PutOff | Notify
+HandshakeEffect: TypeAlias = Send | PutOff | Dismiss | Notify
 
 
 @final
@@ -39,6 +47,7 @@ class Handshake:
         self._at = state
         self._neighborhood = neighborhood
         self._duplicate_keys = DuplicateKeyDetector()
+        self._told_of_past: set[PeerId] = set()
 
     def connected(self, peer: PeerId, now: float) -> list[HandshakeEffect]:
         """Send Hello to a newly connected peer, unless its link was closed for good."""
@@ -56,8 +65,12 @@ class Handshake:
             return effects
         neighbor = neighborhood.enter(peer)
         effects += self._duplicate_keys.hello_received(peer, hello, now)
+        effects += self._notify_of_past(neighbor, hello)
         if neighbor.theirs is not None and hello.nonce < neighbor.theirs:
-            return effects
+            if not self._is_present(neighbor, hello, now):
+                return effects + self._remind(neighbor, now)
+            neighborhood.forget_past(neighbor)
+        neighbor.past_since = None
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
         neighbor.version = SPOKEN_VERSIONS.common(hello.versions) or LOWEST_VERSION
         neighbor.capabilities = frozenset(CAPABILITIES) & frozenset(hello.capabilities)
@@ -66,6 +79,8 @@ class Handshake:
         if is_news:
             is_stale = hello.nonce == neighbor.theirs and hello.echo not in (None, neighbor.nonce)
             if neighbor.link is not None:
+                if self._is_restless(neighbor, now):
+                    return [*effects, *neighborhood.part(peer, CloseReason.RESTLESS, now)]
                 effects.append(neighborhood.close(peer, CloseReason.OPENED_ANEW, now))
             neighbor.theirs = hello.nonce
             if not is_stale:
@@ -76,6 +91,36 @@ class Handshake:
         if is_news or hello.echo != neighbor.nonce or not hello.is_confirmed:
             effects.append(self._hello(neighbor, now))
         return effects
+
+    @staticmethod
+    def _is_restless(neighbor: Neighbor, now: float) -> bool:
+        """Whether the peer opens the link anew far more often than a process can be restarted."""
+        neighbor.n_reopened = max(0.0, neighbor.n_reopened - (now - neighbor.reopened_at) / REOPENED_S) + 1
+        neighbor.reopened_at = now
+        return neighbor.n_reopened > MAX_REOPENED
+
+    def _is_present(self, neighbor: Neighbor, hello: Hello, now: float) -> bool:
+        """Whether a Hello that is earlier than the latest is believed all the same: nothing else has come for long."""
+        if neighbor.theirs is None or neighbor.is_open or hello.nonce.incarnation >= neighbor.theirs.incarnation:
+            return False
+        neighbor.past_since = now if neighbor.past_since is None else neighbor.past_since
+        return now >= neighbor.past_since + PAST_S
+
+    def _remind(self, neighbor: Neighbor, now: float) -> list[HandshakeEffect]:
+        """Tell a peer that keeps saying Hello with an earlier incarnation which one is remembered, by the echo."""
+        is_repeated = neighbor.past_since is not None and now >= neighbor.past_since + HELLO_RESEND_S
+        if not is_repeated or now < neighbor.past_told_at + HELLO_RESEND_S:
+            return []
+        neighbor.past_told_at = now
+        return [self._hello(neighbor, now, echo=neighbor.theirs)]
+
+    def _notify_of_past(self, neighbor: Neighbor, hello: Hello) -> list[HandshakeEffect]:
+        """Report once that a peer remembers this agent from a later time than this process began with."""
+        began, identity = hello.echo, self._neighborhood.identity
+        if began is None or began.incarnation <= identity.incarnation or neighbor.peer in self._told_of_past:
+            return []
+        self._told_of_past.add(neighbor.peer)
+        return [Notify(TakenForPast(hello.name, began.incarnation, identity.incarnation))]
 
     def reset_received(self, peer: PeerId, reset: Reset, now: float) -> list[HandshakeEffect]:
         """Close a link that the peer does not know, and start a new handshake."""
@@ -92,11 +137,12 @@ class Handshake:
             if neighbor.awaits_hello and neighbor.resend_at is not None and now >= neighbor.resend_at
         ]
 
-    def _hello(self, neighbor: Neighbor, now: float) -> Send:
+    def _hello(self, neighbor: Neighbor, now: float, echo: Nonce | None = None) -> Send:
         neighbor.resend_at = now + neighbor.hello_interval_s
         neighbor.hello_interval_s = min(2 * neighbor.hello_interval_s, MAX_HELLO_INTERVAL_S)
         identity = self._neighborhood.identity
-        echo = neighbor.link.link_id.theirs if neighbor.link is not None else None
+        if neighbor.link is not None:
+            echo = neighbor.link.link_id.theirs
         return Send(
             neighbor.peer,
             Hello(

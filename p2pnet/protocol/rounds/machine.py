@@ -205,10 +205,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Advance to the next phase if the present phase can end."""
         is_late = self._deadline is not None and now >= self._deadline
         match self._at.phase:
-            case Phase.BOOTSTRAPPING if self._parts.bootstrap.state is not None:
-                return self._join(self._parts.bootstrap.state, now)
             case Phase.BOOTSTRAPPING if not self._tracker.is_empty:
                 effects, may_begin = self._parts.bootstrap.advance(now)
+                if (state := self._parts.bootstrap.state) is not None:
+                    return [*effects, *self._join(state, now)]
                 return [*effects, *(self._begin_round(now) if may_begin else [])]
             case Phase.STEPPING if is_late:
                 self._deadline, self._is_cut_short = None, True
@@ -263,7 +263,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Begin a round: with its local step, or directly with its exchange where the schedule has no step."""
         self._deadline = None
         self._at.announced_round = self._at.round
-        if (ended_with := self._neighborhood.ended_with()) is not None:
+        if (ended_with := self._neighborhood.ended_with(now)) is not None:
             self._termination.trust(max(ended_with, self._at.round))
         if self._at.round >= self.last_round:
             return self._finish(now)

@@ -47,6 +47,13 @@ class Neighbor:
     """The latest protocol version that both speak; before the peer's Hello, the lowest that this agent speaks."""
     capabilities: frozenset[str] = frozenset()
     """The capabilities that both have beyond that version."""
+    past_since: float | None = None
+    """Since when Hellos of an earlier incarnation than the one remembered have come, and none of that."""
+    past_told_at: float = -math.inf
+    """When the peer was last told which incarnation of it is remembered."""
+    n_reopened: float = 0.0
+    """How often the peer has opened its open link anew, less what is forgiven with time."""
+    reopened_at: float = 0.0
     link: Link | None = None
     is_confirmed: bool = False
     is_connected: bool = False

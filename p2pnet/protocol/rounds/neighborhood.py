@@ -117,6 +117,11 @@ class Neighborhood:
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
+    @staticmethod
+    def forget_past(neighbor: Neighbor) -> None:
+        """Forget the incarnation of a peer without an open link: an earlier one is its present."""
+        neighbor.theirs, neighbor.link = None, None
+
     def part(self, peer: PeerId, reason: CloseReason, now: float) -> list[Notify | Dismiss]:
         """Close the link for good and disconnect the peer."""
         closed = self.close(peer, reason, now)
@@ -165,12 +170,16 @@ class Neighborhood:
             or (neighbor.awaits_hello and now < neighbor.opens_by)
         )
 
-    def ended_with(self) -> int | None:
-        """The last round of all linked peers if each has ended; None where a peer still trains."""
+    def ended_with(self, now: float) -> int | None:
+        """The last round of all linked peers if each has ended; None where a peer still trains, or where only one is
+        linked while others are expected back.
+        """
         neighbors = [neighbor for neighbor, _ in self.open()]
         if not neighbors or any(neighbor.finished_sequence is None for neighbor in neighbors):
             return None
-        return max(neighbor.round for neighbor in neighbors)
+        if len(neighbors) == 1 and self.absent(now):
+            return None
+        return min(neighbor.round for neighbor in neighbors)
 
     def forget(self, now: float) -> None:
         """Remove peers without connection and link that are no longer expected."""

@@ -15,6 +15,7 @@ from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
+from p2pnet.protocol.rounds.last_round import LastRound
 from p2pnet.protocol.rounds.liveness import Liveness
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -85,8 +86,9 @@ def assemble(identity: Identity, options: RoundOptions, params: Array, n_sums: i
         precision=options.precision,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
+        is_asynchronous=timing.is_asynchronous,
     )
-    bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors)
+    bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors, options.max_rounds)
     handlers = MessageHandlers(
         state,
         neighborhood,
@@ -95,6 +97,7 @@ def assemble(identity: Identity, options: RoundOptions, params: Array, n_sums: i
         bootstrap,
         stationarity,
         termination,
+        LastRound(neighborhood, termination),
         timing,
     )
     liveness = Liveness(neighborhood, timing)

@@ -30,10 +30,11 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.counts import bounded
 from p2pnet.protocol.core.effects import Close, Evaluate, Finish, Notify, RunLocalStep, Send
 from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived, PeerConnected
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
+from p2pnet.protocol.core.notices import CloseReason, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
@@ -49,6 +50,8 @@ from p2pnet.protocol.rounds.moments import (
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.renaming import Renaming
+from p2pnet.protocol.rounds.reported import ReportedStatistics
 
 MAX_ROUNDS = 10_000_000
 """Eleven hours; what waits for agents that come one by one may take long."""
@@ -66,6 +69,14 @@ ROUGHLY = 1 / 4
 EXACTLY = 1 / 8
 """For this part of all rounds about a reference an estimate must have stayed the same, to replace the reference and to
 end."""
+
+FAR_ROUNDS = 50
+"""If a reference that was found to be far off stays for so many rounds, and for as long again as it took to find that
+out, any agent replaces it: the one whose name the statistics have does not.
+"""
+
+MAX_AHEAD = 1_000_000
+"""By so much a neighbor's epoch and revision may be ahead: no network has closed as many links."""
 
 ROUND_TIMEOUT_S = 10.0
 """The round timeout where training is asynchronous: averaging converges in synchronous rounds only."""
@@ -112,6 +123,16 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """The estimate of the last converged round: the others rely on it when they end the stage, even if links change
         before their last round is known here.
         """
+        self._present: FeatureStatistics | None = None
+        """The estimate of this round, exact or not."""
+        self._reported = ReportedStatistics(own)
+        self._renaming = Renaming()
+        self._is_paired = settling_s == 0.0 and options.expected_neighbors <= 1
+        """Whether there is no second neighbor to wait for."""
+        self._asked: set[PeerId] = set()
+        """Peers past this stage that were asked for the statistics."""
+        self._barred: set[PeerId] = set()
+        """Peers whose labels do not fit: nothing of them counts in this stage."""
         self.found: FeatureStatistics | None = None
 
     @property
@@ -127,24 +148,44 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def handle(self, event: RoundEvent, now: float) -> list[RoundEffect]:
         """Handle one event, and return its effects; ProtocolError as for rounds."""
+        effects = self._handled(event, now)
+        if self.found is None:
+            self.found = self._believed_report(now)
+        return effects
+
+    def _handled(self, event: RoundEvent, now: float) -> list[RoundEffect]:
         match event:
+            case MessageReceived(peer) if peer in self._barred:
+                return []
             case MessageReceived(peer, LabelSet() as label_set):
                 neighbor = self._rounds.neighborhood.find(peer)
                 # Resent until it is answered, since the peer may not know yet that its link is open.
-                return self._label_set_received(peer, label_set) if neighbor is not None and neighbor.is_open else []
-            case MessageReceived(_, FeatureStatistics() as found):
-                self._adopt(found)
+                is_open = neighbor is not None and neighbor.is_open
+                return self._label_set_received(peer, label_set, now) if is_open else []
+            case MessageReceived(peer, FeatureStatistics() as found):
+                self._reported.check(found)
+                neighbor = self._rounds.neighborhood.find(peer)
+                if peer in self._asked or neighbor is None or not neighbor.is_open:
+                    self._reported.hear(peer, found, now)
                 return []
             case MessageReceived(peer, Hello()):
                 self._heard.pop(peer, None)  # the peer may have been restarted, and have a smaller set than before
         return self._carry_out(self._rounds.handle(event, now), now)
 
     def next_deadline(self) -> float | None:
-        return self._rounds.next_deadline()
+        deadlines = (self._rounds.next_deadline(), self._reported.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def ask(self, peer: PeerId, now: float) -> list[RoundEffect]:
         """Say Hello to a peer past this stage, which answers with the statistics found."""
+        self._asked.add(peer)
         return self.handle(PeerConnected(peer), now)
+
+    def _believed_report(self, now: float) -> FeatureStatistics | None:
+        averaging = {neighbor.peer for neighbor, _ in self._rounds.neighborhood.open()}
+        known = [statistics for statistics in (self._converged, self._present) if statistics is not None]
+        is_only_one = self._is_paired and sum(n.is_connected for n in self._rounds.neighborhood) <= 1
+        return self._reported.believed(known, averaging, now, is_only_one=is_only_one)
 
     # Computations of the rounds.
 
@@ -180,8 +221,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         if self._open_links - before:
             self._opened_at = now
         if before - self._open_links:
-            self._epoch += 1
-            self._run = self._new_run()
+            self._rename()
         if before != self._open_links:
             self._changed_at = self.round
 
@@ -207,34 +247,37 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         account.exact.observe(estimate, age)
         is_near = not estimate.is_far().any()
         is_exact = is_near and account.exact.has_lasted(age)
+        self._present = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
         if is_exact:
             self._changed_at = effect.round
-        is_in_force = account.name == _account_name(self._epoch, self._revision, self._run) and self._is_agreed
-        is_stationary = is_exact and is_in_force and now - self._opened_at >= self._settling_s
+        is_in_force = account.name == _account_name(self._epoch, self._revision, self._run) and self._is_agreed(now)
+        is_settled = now - self._opened_at >= self._settling_s and not self._reported.is_waiting
+        is_stationary = is_exact and is_in_force and is_settled
         if is_stationary:
-            self._converged = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
-        elif is_in_force and not is_near and account.rough.has_lasted(age) and self._run == self._new_run():
-            self._reference, self._revision = estimate.as_reference(), self._revision + 1
+            self._converged = self._present
+        elif is_in_force and not is_near and account.rough.has_lasted(age):
+            account.far_at = age if account.far_at is None else account.far_at
+            if self._run != self._new_run() and age > 2 * account.far_at + FAR_ROUNDS:
+                self._rename()
+            if self._run == self._new_run():
+                self._reference, self._revision = estimate.as_reference(), bounded(self._revision + 1)
         # The first residual, 1, is the scale of all later ones at every agent.
         residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
 
-    def _adopt(self, found: FeatureStatistics) -> None:
-        if found.mean.shape != self._own.mean.shape or found.variance.shape != self._own.mean.shape:
-            raise ProtocolError(f"FeatureStatistics.mean: {found.mean.size} columns instead of {self._own.mean.size}")
-        if (found.variance < 0).any():
-            raise ProtocolError("FeatureStatistics.variance: a variance is negative")
-        self.found = found
-
     # Labels and the id of the averaging run.
+
+    def _rename(self) -> None:
+        """Give the statistics a new name, of this agent."""
+        self._epoch = bounded(self._epoch + 1)
+        self._run = self._new_run()
 
     def _new_run(self) -> str:
         return f"{self._me}.{self._epoch}"
 
-    @property
-    def _is_agreed(self) -> bool:
-        neighbors = self._rounds.neighborhood.open()
-        return all(self._is_same(self._heard.get(neighbor.peer)) for neighbor, _ in neighbors)
+    def _is_agreed(self, now: float) -> bool:
+        peers = [neighbor.peer for neighbor, _ in self._rounds.neighborhood.open()]
+        return all(self._is_same(self._heard.get(peer)) or self._renaming.is_restless(peer, now) for peer in peers)
 
     def _is_same(self, label_set: LabelSet | None) -> bool:
         said = None if label_set is None else (label_set.epoch, label_set.revision, label_set.survey, label_set.labels)
@@ -251,16 +294,36 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             told = replace(told, revision=self._revision, mean=mean, variance=variance)
         return Send(peer, told)
 
-    def _label_set_received(self, peer: PeerId, label_set: LabelSet) -> list[RoundEffect]:
-        n_columns = len(self._own.mean)
-        reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
-        reference.check(n_columns)
-        self._labels = check_labels(tuple(sorted({*self._labels, *label_set.labels})))
-        if (-label_set.epoch, -label_set.revision, label_set.survey) < (-self._epoch, -self._revision, self._run):
+    def _label_set_received(self, peer: PeerId, label_set: LabelSet, now: float) -> list[RoundEffect]:
+        try:
+            labels, reference = self._read(label_set)
+        except ProtocolError as error:
+            # Without what it says there is no end, and with it no truth: the stage goes on without the peer.
+            self._barred.add(peer)
+            excluded = self._rounds.neighborhood.part(peer, CloseReason.OUT_OF_RANGE, now)
+            return self._carry_out([Notify(MessageDropped(peer, str(error))), *excluded], now)
+        self._labels = labels
+        is_later = (-label_set.epoch, -label_set.revision, label_set.survey) < (
+            -self._epoch,
+            -self._revision,
+            self._run,
+        )
+        if is_later and self._renaming.is_allowed(peer, now):
             self._epoch, self._revision, self._run = label_set.epoch, label_set.revision, label_set.survey
             self._reference = reference
         self._heard[peer] = label_set
         return [] if label_set.is_confirmed else [self._label_set(peer)]
+
+    def _read(self, label_set: LabelSet) -> tuple[tuple[str, ...], Reference]:
+        """All labels, and the reference of the set; ProtocolError where they cannot be."""
+        if label_set.epoch > self._epoch + MAX_AHEAD or label_set.revision > self._revision + MAX_AHEAD:
+            raise ProtocolError("LabelSet.epoch: far ahead of any in this network")
+        if label_set.labels and not self._own.labels:
+            raise ProtocolError("LabelSet.labels: there are none in this network")
+        n_columns = len(self._own.mean)
+        reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
+        reference.check(n_columns)
+        return check_labels(tuple(sorted({*self._labels, *label_set.labels}))), reference
 
 
 def _round_options(options: RoundOptions) -> RoundOptions:
@@ -293,6 +356,8 @@ class _Account:
     reference: Reference
     begun_at: int
     """The round in which it began."""
+    far_at: int | None = None
+    """The round, counted from then, in which the reference was known to be far off."""
     rough: Plateau = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
     exact: Plateau = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
 

@@ -54,11 +54,13 @@ class TerminationDetector:
     """
 
     def __init__(self, max_diameter: int) -> None:
-        self._max_diameter = max_diameter
+        self.max_diameter = max_diameter
         self._around = 0
         self._was_stationary = False
         self.count = 0
         """The count to announce with this round's shares."""
+        self.farthest = 0
+        """The largest count so far."""
         self.stop_round = -1
         """The round that all agents end with; -1 while none is known."""
         self.is_held = False
@@ -79,13 +81,14 @@ class TerminationDetector:
 
     def begin_round(self, is_quiet: bool) -> None:
         self.count = self._around + 1 if is_quiet else 0
+        self.farthest = max(self.farthest, self.count)
         self._was_stationary |= is_quiet
 
     def end_round(self, round_: int, neighbor_counts: Iterable[int]) -> None:
         """Update the count by those that the neighbors announced last; 0 stands for a neighbor without any."""
         self._around = min([self.count, *neighbor_counts])
-        if self._around > self._max_diameter:
-            self.trust(round_ + self._max_diameter + SLACK_ROUNDS)
+        if self._around > self.max_diameter:
+            self.trust(round_ + self.max_diameter + SLACK_ROUNDS)
 
     def learn(self, stop_round: int, round_: int) -> None:
         """Take over the last round that a neighbor names, if it is plausible; this agent is in round `round_`.

@@ -1,5 +1,6 @@
 """Key files and public keys: what is accepted, and what each refusal says."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -73,13 +74,101 @@ def test_a_missing_key_file_says_how_to_make_one(tmp_path: Path) -> None:
         load_keys(tmp_path / "agent.key")
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601, 0o644])
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o601, 0o644, 0o660])
 def test_a_key_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "agent.key"
     write_keys(path, generate_keys())
     path.chmod(mode)
     with pytest.raises(SecurityError, match="chmod 600"):
         load_keys(path)
+
+
+def owned_by(path: Path, user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make files seem to be this user's: only root could give them away."""
+    fstat = os.fstat
+
+    def status(descriptor: int) -> os.stat_result:
+        found = list(fstat(descriptor))
+        if found[stat.ST_INO] == path.stat().st_ino:
+            found[stat.ST_UID] = user
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", status)
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "user", "is_accepted"),
+    [
+        (0o440, 0, 0, True),
+        (0o640, 0, 1000, True),
+        (0o400, 1000, 1000, True),
+        (0o660, 0, 1000, False),
+        (0o644, 0, 1000, False),
+        (0o640, 1000, 1000, False),
+        (0o600, 1000, 0, False),
+        (0o600, 1000, 1001, False),
+    ],
+)
+def test_a_key_is_the_users_own_or_roots_that_a_group_may_read_as_secrets_are_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, user: int, is_accepted: bool
+) -> None:
+    path = tmp_path / "agent.key"
+    keys = generate_keys()
+    write_keys(path, keys)
+    path.chmod(mode)
+    owned_by(path, owner, monkeypatch)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if is_accepted:
+        assert load_keys(path) == keys
+        return
+    with pytest.raises(SecurityError, match=r"chmod 600|chown"):
+        load_keys(path)
+
+
+def test_a_link_to_a_key_is_followed_as_mounted_secrets_are_links(tmp_path: Path) -> None:
+    keys = generate_keys()
+    write_keys(tmp_path / "..data" / "agent.key", keys)
+    (tmp_path / "agent.key").symlink_to("..data/agent.key")
+    assert load_keys(tmp_path / "agent.key") == keys
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "agent.key", 0o600)
+    with pytest.raises(SecurityError, match="no regular file"):
+        load_keys(tmp_path / "agent.key")
+
+
+def test_a_file_far_too_large_for_a_key_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "agent.key"
+    path.touch(0o600)
+    os.truncate(path, 300_000_000)
+    with pytest.raises(SecurityError, match="300000000 bytes are too many for a key"):
+        load_keys(path)
+
+
+@pytest.mark.parametrize("place", ["open", "linked"])
+def test_a_key_that_anyone_may_replace_is_refused(tmp_path: Path, place: str) -> None:
+    keys, path = generate_keys(), tmp_path / "open" / "agent.key"
+    write_keys(path, keys)
+    path.parent.chmod(0o777)
+    if place == "linked":
+        (tmp_path / "agent.key").symlink_to(path)
+        path = tmp_path / "agent.key"
+    with pytest.raises(SecurityError, match=r"others may replace this secret key; run: chmod o-w .*/open$"):
+        load_keys(path)
+    (tmp_path / "open").chmod(0o1777)  # sticky: others may only add files
+    assert load_keys(path) == keys
+
+
+def test_a_refused_key_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    path = tmp_path / "agent.key"
+    write_keys(path, generate_keys())
+    path.chmod(0o644)
+    n_before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(5):
+        with pytest.raises(SecurityError):
+            load_keys(path)
+    assert len(os.listdir("/proc/self/fd")) == n_before  # noqa: PTH208
 
 
 def certificate(public: str, secret: str) -> bytes:

@@ -29,7 +29,7 @@ from p2pnet.protocol.messages.wire import decode, encode, is_membership_message,
 
 peers = st.text(min_size=1, max_size=40)
 texts = st.text(max_size=40)
-counts = st.integers(0, 2**62)
+counts = st.integers(0, 2**62 - 1)
 records = st.builds(Record, peers, st.sampled_from(MemberState), counts, texts, texts, texts)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "int": counts,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from p2pnet.errors import ProtocolError
 from p2pnet.experiments.topologies.by_name import make_topology
-from p2pnet.protocol.core.effects import Close, Effect, Evaluate, Notify, Prepare, RunLocalStep, Send
+from p2pnet.protocol.core.effects import Close, Dismiss, Effect, Evaluate, Notify, Prepare, RunLocalStep, Send
 from p2pnet.protocol.core.events import (
     DeadlineReached,
     Evaluated,
@@ -23,7 +23,7 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     Prepared,
 )
-from p2pnet.protocol.core.notices import InStatistics, NoNeighborAnswered
+from p2pnet.protocol.core.notices import InStatistics, MessageDropped, NoNeighborAnswered
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce
 from p2pnet.protocol.messages.training import MAX_LABELS, Hello, LabelSet, Ready, Refuse, Share, TrainingMessage
 from p2pnet.protocol.node import Node, NodeEvent
@@ -508,7 +508,6 @@ def test_while_it_prepares_an_agent_answers_the_statistics_stage_and_keeps_conne
         (replace(FOUND, mean=np.zeros(2)), "FeatureStatistics.mean: 2 columns instead of 1"),
         (replace(FOUND, variance=np.zeros(2)), "FeatureStatistics.mean"),
         (replace(FOUND, variance=np.array([-1.0])), "FeatureStatistics.variance: a variance is negative"),
-        (LabelSet(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage, what: str) -> None:
@@ -518,6 +517,31 @@ def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage,
     assert machine.found is None
     (answer,) = told(machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", (), False)), 1.0))
     assert answer == LabelSet(0, "ann 1.0", ("x",), is_confirmed=False)
+
+
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        (LabelSet(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
+        (LabelSet(2**61, "bob 1.0", (), False), "LabelSet.epoch: far ahead"),
+        (LabelSet(0, "bob 1.0", (), False, 2**61, np.zeros(1), np.zeros(1)), "LabelSet.epoch: far ahead"),
+        (LabelSet(0, "bob 1.0", (), False, 1, np.full(1, 1e300), np.zeros(1)), "LabelSet.mean: a mean is beyond"),
+        (LabelSet(0, "bob 1.0", (), False, 1, np.zeros(2), np.zeros(2)), "LabelSet.mean: 2 columns"),
+    ],
+)
+def test_without_a_neighbor_whose_label_set_cannot_be_the_stage_goes_on(labels: LabelSet, what: str) -> None:
+    machine = linked()
+    effects = machine.handle(MessageReceived(BOB, labels), 1.0)
+    (dropped,) = [
+        effect.notice.notice
+        for effect in effects
+        if isinstance(effect, Notify)
+        and isinstance(effect.notice, InStatistics)
+        and isinstance(effect.notice.notice, MessageDropped)
+    ]
+    assert what in dropped.reason
+    assert [effect.peer for effect in effects if isinstance(effect, Dismiss)] == [BOB]
+    assert machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", (), False)), 1.0) == []
 
 
 def test_a_label_set_is_answered_until_both_say_the_same() -> None:

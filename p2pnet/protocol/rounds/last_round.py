@@ -1,0 +1,41 @@
+"""Which last round an agent believes that its neighbors name."""
+
+from __future__ import annotations
+
+from typing import final
+
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.termination import TerminationDetector
+
+LINKS_AROUND = 8
+"""An agent that knows all to be stationary so many links around believes one neighbor that says the same of all."""
+
+
+@final
+class LastRound:
+    """Hears the last rounds that neighbors name, and tells the detector of one that is to be believed.
+
+    That is the one of two neighbors, of one that is the only one there is, and of any where this agent's own count
+    says that the training around it is at its end: the count of the agent that named it first has reached the diameter,
+    and counts of neighbors differ by little.
+    """
+
+    def __init__(self, neighborhood: Neighborhood, termination: TerminationDetector) -> None:
+        self._neighborhood = neighborhood
+        self._termination = termination
+        self._named: Corroboration[int] = Corroboration()
+
+    def named(self, peer: PeerId, stop_round: int, round_: int) -> None:
+        """Hear what a neighbor names, −1 where it knows of none; this agent is in round `round_`."""
+        if stop_round < 0:
+            return
+        self._named.hear(peer, stop_round)
+        linked = {neighbor.peer for neighbor, _ in self._neighborhood.open()}
+        self._named.keep(linked)
+        named = self._named.words.values()
+        is_near = self._termination.farthest >= min(LINKS_AROUND, self._termination.max_diameter)
+        believed = min(named, default=None) if is_near or len(linked) <= 1 else left_by_two(named)
+        if believed is not None:
+            self._termination.learn(believed, round_)

@@ -1,0 +1,59 @@
+"""How much a peer may send: what an honest one needs, and no flood."""
+
+import pytest
+
+from p2pnet.protocol.core.types import LinkId, Message, Nonce
+from p2pnet.protocol.messages.membership import Gossip, Ping, Pong
+from p2pnet.protocol.messages.training import Ack, LabelSet, Ready, StateRequest
+from p2pnet.protocol.peering.budgets import GOSSIP, GREETINGS, LABELS, OTHERS, ROUNDS, TOLERATED, Budget, Budgets
+
+LINK = LinkId(Nonce(1, 1), Nonce(1, 1))
+
+KINDS = pytest.mark.parametrize(
+    ("message", "budget"),
+    [
+        (Ack(LINK, 1), ROUNDS),
+        (LabelSet(0, "survey", (), False), LABELS),
+        (StateRequest(LINK), GREETINGS),
+        (Gossip(()), GOSSIP),
+        (Ready(LINK, 1, 1), OTHERS),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+
+
+@KINDS
+def test_as_many_come_through_as_may_at_once_and_then_as_many_as_may_on_average(
+    message: Message, budget: Budget
+) -> None:
+    budgets = Budgets()
+    assert sum(budgets.admits("ann", message, 5.0) for _ in range(10_000)) == budget.at_once
+    for second in range(1, 4):
+        assert sum(budgets.admits("ann", message, 5.0 + second) for _ in range(10_000)) == budget.per_s
+
+
+@KINDS
+def test_who_sends_far_more_is_hung_up_on_and_begins_anew(message: Message, budget: Budget) -> None:
+    budgets = Budgets()
+    n_sent = 0
+    while not budgets.is_exceeded("ann"):
+        budgets.admits("ann", message, 0.0)
+        n_sent += 1
+    assert n_sent == (1 + TOLERATED) * budget.at_once + 1
+    budgets.forgive("ann")
+    assert not budgets.is_exceeded("ann")
+    assert not budgets.admits("ann", message, 0.0), "what is left stays what it was"
+
+
+def test_one_peers_flood_costs_no_other_and_one_kind_no_other_kind() -> None:
+    budgets = Budgets()
+    for _ in range(10_000):
+        budgets.admits("ann", StateRequest(LINK), 0.0)
+    assert budgets.admits("bob", StateRequest(LINK), 0.0)
+    assert budgets.admits("ann", Ack(LINK, 1), 0.0)
+
+
+def test_messages_of_membership_share_a_budget() -> None:
+    budgets = Budgets()
+    kinds: list[Message] = [Ping(1, True), Pong(1), Gossip(())]
+    assert sum(budgets.admits("ann", kinds[k % 3], 0.0) for k in range(1000)) == GOSSIP.at_once
