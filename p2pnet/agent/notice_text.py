@@ -31,6 +31,7 @@ from p2pnet.protocol.core.notices import (
 )
 
 _WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled)
+MAX_LABELS_NAMED = 10
 _REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
 """Warnings while they are news, debug lines afterwards."""
 
@@ -74,9 +75,11 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
                 f"two processes seem to use the key of {' and '.join(peers)}: they say Hello in turns, and each closes "
                 f"the link of the other; stop one, or make a key of its own with p2pnet keygen ({peer})"
             )
-        case StatisticsFound(n_columns, n_labels, n_rounds):
-            labels = f", {n_labels} labels" if n_labels else ""
-            return f"feature statistics of {n_columns} columns{labels}, found in {n_rounds} rounds"
+        case StatisticsFound(n_columns, labels, n_levels, n_rounds):
+            shown = ", ".join(labels[:MAX_LABELS_NAMED]) + (", …" if len(labels) > MAX_LABELS_NAMED else "")
+            found = f", {len(labels)} labels ({shown})" if labels else ""
+            found += f", {n_levels} levels of categories" if n_levels else ""
+            return f"feature statistics of {n_columns} columns{found}, found in {n_rounds} rounds"
         case StatisticsUnsettled(n_rounds, column, change):
             return (
                 f"the statistics before training have not settled in {n_rounds} rounds: column {column + 1} still "

@@ -1,55 +1,55 @@
-"""NPZ files with arrays X and y."""
+"""NPZ files with an array X, or with a column in each array."""
 
+import unicodedata
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from p2pnet.data.table import Table, checked
+from p2pnet.data.table import Table, TableRequest, from_arrays
 from p2pnet.errors import DataError
 
 
-def read_npz(source: Path, target: str | None, weights: str | None) -> Table:
-    target = target or "y"
+def read_npz(source: Path, request: TableRequest) -> Table:
+    """The columns of X (n_rows, n_columns), called by feature_names or x1, x2, …, and the target beside them."""
     try:
         arrays = np.load(source, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise DataError(f"{source}: is a single array; write X and y with numpy.savez")
         with arrays:
-            for name in ("X", target, weights):
-                if name is not None and name not in arrays:
-                    raise DataError(f"{source}: has no array {name!r}; it has {', '.join(arrays) or 'none'}")
-            X, y = arrays["X"], arrays[target]
-            names, target_name = arrays.get("feature_names"), str(arrays.get("target_name", target))
-            weight_of = None if weights is None else arrays[weights]
+            found = {name: arrays[name] for name in arrays}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{source}: is not an NPZ file of plain arrays; write it with numpy.savez") from error
+    if "X" not in found:
+        raise DataError(f"{source}: has no array 'X'; it has {', '.join(found) or 'none'}")
+    X, names = found["X"], found.get("feature_names")
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         raise DataError(f"{source}: X must be numbers of shape (samples, features), not {X.dtype} of shape {X.shape}")
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != X.shape[:1] or y.dtype.kind not in "fiubU":
-        raise DataError(
-            f"{source}: {target} must be numbers or text of shape ({len(X)},) as X has {len(X)} rows, "
-            f"not {y.dtype} of shape {y.shape}"
-        )
-    if weight_of is not None and (weight_of.shape != y.shape or weight_of.dtype.kind not in "fiub"):
-        raise DataError(
-            f"{source}: {weights} must be numbers of shape ({len(X)},) as X has {len(X)} rows, "
-            f"not {weight_of.dtype} of shape {weight_of.shape}"
-        )
-    feature_names = tuple(str(name) for name in names) if names is not None else _default_names(X.shape[1])
-    if len(feature_names) != X.shape[1]:
-        raise DataError(f"{source}: has {len(feature_names)} feature_names for {X.shape[1]} columns of X")
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    if not np.isfinite(X).all():
-        row, column = (int(index) for index in np.argwhere(~np.isfinite(X))[0])
-        what = f"{X[row, column]} is not a finite number"
-        raise DataError(f"{source}, row {row}, column {feature_names[column]!r}: {what}")
-    y = y if y.dtype.kind == "U" else y.astype(np.float64)
-    weight_of = None if weight_of is None else weight_of.astype(np.float64)
-    return checked(Table(source, X, y, feature_names, target_name, None, weight_of), weights)
+    if names is not None and names.shape != X.shape[1:]:
+        raise DataError(f"{source}: has {names.size} feature_names for {X.shape[1]} columns of X")
+    called = [f"x{place + 1}" for place in range(X.shape[1])] if names is None else [str(name) for name in names]
+    columns = {unicodedata.normalize("NFC", name): X[:, place] for place, name in enumerate(called)}
+    if len(columns) < len(called):
+        raise DataError(f"{source}: two columns of X have one name in feature_names")
+    name_of_y = str(found.get("target_name", "y"))
+    target_name = request.target or name_of_y
+    target = "y" if target_name == name_of_y else target_name
+    if target in found and target_name not in columns:
+        columns[target_name] = _beside(source, target, found[target], X)
+    if request.weights is not None:
+        if request.weights not in found:
+            raise DataError(f"{source}: has no array {request.weights!r}; it has {', '.join(found)}")
+        columns[request.weights] = _beside(source, request.weights, found[request.weights], X)
+    return from_arrays(str(source), columns, target=target_name, are_names_given=names is not None)
 
 
-def _default_names(n_features: int) -> tuple[str, ...]:
-    return tuple(f"x{index + 1}" for index in range(n_features))
+def _beside(source: Path, name: str, values: "np.ndarray", X: "np.ndarray") -> "np.ndarray":
+    """An array of one value a row."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != X.shape[:1] or values.dtype.kind not in "fiubU":
+        raise DataError(
+            f"{source}: {name} must be numbers or text of shape ({len(X)},) as X has {len(X)} rows, "
+            f"not {values.dtype} of shape {values.shape}"
+        )
+    return values

@@ -96,7 +96,9 @@ class KeyInUseTwice:
 @dataclass(frozen=True, slots=True)
 class StatisticsFound:
     n_columns: int
-    n_labels: int
+    labels: tuple[str, ...]
+    n_levels: int
+    """of all categories"""
     n_rounds: int
 
 

@@ -35,7 +35,7 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
-from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
+from p2pnet.protocol.messages.training import Hello, LabelSet, Share, united
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
 from p2pnet.protocol.rounds.moments import (
     TOLERANCE,
@@ -91,13 +91,13 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._opened_at = -np.inf
         """When a link was opened last."""
         n_columns = len(own.mean)
-        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=2 * n_columns)
+        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=own.n_sums)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
         self._run = self._new_run()
         self._open_links: frozenset[LinkId] = frozenset()
-        self._labels = check_labels(tuple(sorted(own.labels)))
+        self._labels = united(own.labels)
         self._heard: dict[PeerId, LabelSet] = {}
         """What each neighbor said last."""
         self._revision = 0
@@ -255,7 +255,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         n_columns = len(self._own.mean)
         reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
         reference.check(n_columns)
-        self._labels = check_labels(tuple(sorted({*self._labels, *label_set.labels})))
+        self._labels = united(self._labels, label_set.labels)
         if (-label_set.epoch, -label_set.revision, label_set.survey) < (-self._epoch, -self._revision, self._run):
             self._epoch, self._revision, self._run = label_set.epoch, label_set.revision, label_set.survey
             self._reference = reference

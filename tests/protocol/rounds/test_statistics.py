@@ -25,7 +25,16 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.notices import InStatistics, NoNeighborAnswered
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce
-from p2pnet.protocol.messages.training import MAX_LABELS, Hello, LabelSet, Ready, Refuse, Share, TrainingMessage
+from p2pnet.protocol.messages.training import (
+    MAX_LABELS,
+    TOO_MANY,
+    Hello,
+    LabelSet,
+    Ready,
+    Refuse,
+    Share,
+    TrainingMessage,
+)
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -508,7 +517,6 @@ def test_while_it_prepares_an_agent_answers_the_statistics_stage_and_keeps_conne
         (replace(FOUND, mean=np.zeros(2)), "FeatureStatistics.mean: 2 columns instead of 1"),
         (replace(FOUND, variance=np.zeros(2)), "FeatureStatistics.mean"),
         (replace(FOUND, variance=np.array([-1.0])), "FeatureStatistics.variance: a variance is negative"),
-        (LabelSet(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False), "name them in data.classes"),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage, what: str) -> None:
@@ -518,6 +526,15 @@ def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage,
     assert machine.found is None
     (answer,) = told(machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", (), False)), 1.0))
     assert answer == LabelSet(0, "ann 1.0", ("x",), is_confirmed=False)
+
+
+def test_more_labels_than_a_message_holds_become_the_set_that_stands_for_them_at_all_agents() -> None:
+    machine = linked()
+    many = LabelSet(0, "bob 1.0", tuple(str(k) for k in range(MAX_LABELS)), False)
+    (answer,) = told(machine.handle(MessageReceived(BOB, many), 1.0))
+    assert answer == LabelSet(0, "ann 1.0", TOO_MANY, is_confirmed=False)
+    (again,) = told(machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", ("y",), False)), 1.0))
+    assert again == answer  # what is too large never becomes small again
 
 
 def test_a_label_set_is_answered_until_both_say_the_same() -> None:
