@@ -10,6 +10,7 @@ from benchmarks.empty_round import EmptyRound
 from benchmarks.feature_statistics import Statistics
 from benchmarks.kin8nm import Kin8nm
 from benchmarks.membership import Membership
+from benchmarks.reading import Reading
 from benchmarks.ring import Ring
 from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
 from benchmarks.sparsity import Sparsity
@@ -22,6 +23,6 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
         *(BlasShare, Workers, CurvatureSamples, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
-        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics),
+        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),
     )
 }

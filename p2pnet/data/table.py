@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from p2pnet.errors import DataError
 
 MAX_TEXTS_KEPT: Final = 1000
 """Of the cells of a column of numbers that are none."""
+
+_FIRST_ROOM: Final = 2**15
+_NO_ROWS: Final = np.empty(0, dtype=np.intp)
 
 
 @final
@@ -47,7 +50,7 @@ class Numbers:
 
     values: NDArray[np.float64] = field(repr=False)
     """not a number where there is none"""
-    text_rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp), repr=False)
+    text_rows: NDArray[np.intp] = field(default_factory=lambda: _NO_ROWS, repr=False)
     """the rows of cells that are neither numbers nor missing"""
     texts: Sequence[str] = field(default=(), repr=False)
     """what stands in the first of them"""
@@ -145,30 +148,47 @@ def _column(values: NDArray[np.generic]) -> Column:
 # Columns that come in parts.
 
 
+class _Growing:
+    """An array to which parts are appended, in room for twice as many each time; memory without values costs none."""
+
+    def __init__(self, dtype: type[np.generic]) -> None:
+        self._room: NDArray[Any] = np.empty(_FIRST_ROOM, dtype)
+        self.n = 0
+
+    def append(self, part: NDArray[Any]) -> None:
+        needed = self.n + len(part)
+        if needed > len(self._room):
+            room = np.empty(max(2 * len(self._room), needed), self._room.dtype)
+            room[: self.n] = self._room[: self.n]
+            self._room = room
+        self._room[self.n : needed] = part
+        self.n = needed
+
+    @property
+    def values(self) -> NDArray[Any]:
+        return self._room[: self.n]
+
+
 @final
 class NumbersBuilder:
     """Puts a column of numbers together."""
 
     def __init__(self) -> None:
-        self._parts: list[NDArray[np.float64]] = []
+        self._values = _Growing(np.float64)
         self._text_rows: list[NDArray[np.intp]] = []
         self._texts: list[str] = []
-        self._n_rows = 0
 
     def add(self, part: Column) -> None:
         """Append the rows of a part."""
         if not isinstance(part, Numbers):
             raise TypeError("a column of numbers has a part of text")
         self._texts += part.texts[: MAX_TEXTS_KEPT - len(self._texts)]
-        self._text_rows.append(self._n_rows + part.text_rows)
-        self._parts.append(part.values)
-        self._n_rows += len(part.values)
+        self._text_rows.append(self._values.n + part.text_rows)
+        self._values.append(part.values)
 
     def column(self) -> Numbers:
-        """The whole column; the builder is empty afterwards."""
-        values = np.concatenate(self._parts) if self._parts else np.empty(0)
-        self._parts.clear()
-        return Numbers(values, np.concatenate([np.empty(0, dtype=np.intp), *self._text_rows]), self._texts)
+        """The whole column."""
+        return Numbers(self._values.values, np.concatenate([_NO_ROWS, *self._text_rows]), self._texts)
 
 
 @final
@@ -177,7 +197,7 @@ class TextsBuilder:
 
     def __init__(self) -> None:
         self._codes_of: dict[str, int] = {}
-        self._parts: list[NDArray[np.int32]] = []
+        self._codes = _Growing(np.int32)
 
     def add(self, part: Column) -> None:
         """Append the rows of a part."""
@@ -185,13 +205,11 @@ class TextsBuilder:
             raise TypeError("a column of text has a part of numbers")
         codes_of = self._codes_of
         codes = [codes_of.setdefault(level, len(codes_of)) for level in part.levels]
-        self._parts.append(np.array(codes, dtype=np.int32)[part.codes])
+        self._codes.append(np.array(codes, dtype=np.int32)[part.codes])
 
     def column(self) -> Texts:
-        """The whole column; the builder is empty afterwards."""
-        codes = np.concatenate(self._parts) if self._parts else np.empty(0, dtype=np.int32)
-        self._parts.clear()
-        return Texts(tuple(self._codes_of), codes)
+        """The whole column."""
+        return Texts(tuple(self._codes_of), self._codes.values)
 
 
 Builder: TypeAlias = NumbersBuilder | TextsBuilder

@@ -16,6 +16,7 @@ from p2pnet.data.readers.text_format import TextFormat
 from p2pnet.data.table import Column, Numbers, Texts
 
 _MISSING: Final = sorted({"".join(each) for word in MISSING for each in product(*({c, c.upper()} for c in word))})
+_CHUNK_BYTES: Final = 2**20
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #([0-9]+)")
 
 
@@ -39,7 +40,8 @@ class ArrowParser(BlockParser):
 
     def parse(self, content: bytes, first_line: int) -> Block:
         n_lines = content.count(b"\n") + (not content.endswith(b"\n"))
-        table = None if self._has_stray_quotes(content) else self._read(content)
+        is_odd = _has_lone_returns(content) or self._has_stray_quotes(content)
+        table = None if is_odd else self._read(content)
         if table is None or table.num_rows != n_lines:  # lines may be empty, or within quotes
             return self._plain.parse(content, first_line)
         columns = [self._column(place, table.column(place)) for place in range(self._n_columns)]
@@ -47,9 +49,20 @@ class ArrowParser(BlockParser):
             return self._plain.parse(content, first_line)
         return Block(columns, np.arange(first_line, first_line + n_lines, dtype=np.int64), n_lines)
 
+    def close(self) -> None:
+        """Give back memory that pyarrow keeps for later."""
+        pa.default_memory_pool().release_unused()
+
     def _has_stray_quotes(self, content: bytes) -> bool:
         """Whether a quote stands where it neither opens nor closes a value."""
-        return b'"' in content and (content.count(b'"') % 2 == 1 or self._stray_quote.search(content) is not None)
+        n_quotes = content.count(b'"')
+        delimiter = self._format.delimiter.encode()
+        opening = content.count(delimiter + b'"') + content.count(b'\n"') + content.startswith(b'"')
+        closing = sum(content.count(b'"' + end) for end in (delimiter, b"\r", b"\n")) + content.endswith(b'"')
+        if opening == closing and opening + closing == n_quotes:
+            return False
+        # Quotes within values are two each; to tell them takes longer.
+        return n_quotes % 2 == 1 or self._stray_quote.search(content) is not None
 
     def _read(self, content: bytes) -> Any:
         """The table, with columns that are not all plain numbers as text; None where that cannot be."""
@@ -69,7 +82,7 @@ class ArrowParser(BlockParser):
         kinds = {name: pa.string() if text else pa.float64() for name, text in zip(names, is_text, strict=True)}
         return csv.read_csv(
             pa.BufferReader(content),
-            read_options=csv.ReadOptions(column_names=names, block_size=max(len(content) // 4, 2**20)),
+            read_options=csv.ReadOptions(column_names=names, block_size=_CHUNK_BYTES),
             parse_options=csv.ParseOptions(
                 delimiter=self._format.delimiter, newlines_in_values=b'"' in content, ignore_empty_lines=True
             ),
@@ -96,3 +109,8 @@ class ArrowParser(BlockParser):
         if not len(parsed.text_rows):
             return Numbers(parsed.values[codes])
         return self._plain.numbers([levels[code] for code in codes])
+
+
+def _has_lone_returns(content: bytes) -> bool:
+    """Whether lines end as they did on computers of long ago."""
+    return b"\r" in content and content.count(b"\r") != content.count(b"\r\n")

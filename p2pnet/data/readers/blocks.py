@@ -45,6 +45,9 @@ class BlockParser(ABC):
         UnicodeDecodeError where a cell is not UTF-8.
         """
 
+    def close(self) -> None:  # noqa: B027  (not every parser has something to give back)
+        """Give back what was needed for parsing."""
+
 
 @final
 class PlainParser(BlockParser):

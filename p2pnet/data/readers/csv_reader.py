@@ -62,6 +62,7 @@ def _read(source: Path, request: TableRequest, file_format: TextFormat) -> Table
             lines.append(block.lines)
             flaws += block.flaws
             line += block.n_lines
+        parser.close()
     all_lines = np.concatenate(lines)
     notes = [] if file_format == TextFormat("utf-8", ",", ".") else [f"read with {file_format}"]
     columns = [whole.column() for whole in builders]

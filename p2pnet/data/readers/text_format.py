@@ -20,7 +20,7 @@ SAMPLE_BYTES: Final = 2**18
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
-BLOCK_BYTES: Final = 2**24
+BLOCK_BYTES: Final = 2**23
 
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -111,7 +111,7 @@ def open_bytes(source: Path) -> BinaryIO:
 
 
 def blocks(stream: BinaryIO, encoding: str, size_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Whole lines as UTF-8, some 16 MB at a time; a line end within quotes ends no block.
+    """Whole lines as UTF-8, some 8 MB at a time; a line end within quotes ends no block.
 
     UnicodeDecodeError where the content is not of the encoding.
     """
