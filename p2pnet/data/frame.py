@@ -124,6 +124,8 @@ def is_gap(value: object) -> bool:
     """Whether a value stands for none: None, not a number, pandas' own, or a text that says so."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
     return value != value if isinstance(value, float | np.floating) else isinstance(value, str) and is_missing(value)
 
 

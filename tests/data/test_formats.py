@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnet.data.flaws import Flaw
-from p2pnet.data.reading import read_samples, read_table
 from p2pnet.data.readers import csv_reader
 from p2pnet.data.readers.arrow_blocks import ArrowParser
 from p2pnet.data.readers.blocks import Block, PlainParser
 from p2pnet.data.readers.text_format import TextFormat, blocks
+from p2pnet.data.reading import read_samples, read_table
 from p2pnet.data.roles import Roles
 from p2pnet.data.table import Numbers, Table, TableRequest, Texts
 from p2pnet.errors import DataError
@@ -53,7 +53,7 @@ WRITTEN: dict[str, bytes] = {
     "UTF-16 without a mark": "a,b,y\n1.5,2,x\n-3,40,ü\n".encode("utf-16-le"),
     "Windows": "a,b,y\n1.5,2,x\n-3,40,ü\n".encode("cp1252"),
     "no end of line": "a,b,y\n1.5,2,x\n-3,40,ü".encode(),
-    "columns in quotes with line ends": b"\"a\",\"b\",\"y\"\n1.5,2,\"x\n\"\n-3,40,\xc3\xbc\n",
+    "columns in quotes with line ends": b'"a","b","y"\n1.5,2,"x\n"\n-3,40,\xc3\xbc\n',
 }
 
 
@@ -96,8 +96,8 @@ def test_what_is_set_is_not_found_out(tmp_path: Path) -> None:
     path.write_text("a!b!y\n1,5!2!x\n", encoding="utf-8")
     request = TableRequest(delimiter="!", decimal=",", encoding="utf-8")
     assert cells(read_table(path, request)) == {"a": [1.5], "b": [2], "y": ["x"]}
+    path.write_bytes(b"a,y\n\xff,x\n")
     with pytest.raises(DataError, match="is not utf-8 text"):
-        path.write_bytes(b"a,y\n\xff,x\n")
         read_table(path, TableRequest(encoding="utf-8", texts=None))
     with pytest.raises(DataError, match="encoding 'klingon' is not known"):
         read_table(path, TableRequest(encoding="klingon"))
@@ -162,7 +162,9 @@ def test_lines_that_are_no_rows_are_named_all_at_once(tmp_path: Path) -> None:
 CELLS = st.one_of(
     st.floats(allow_nan=False).map(repr),
     st.integers().map(str),
-    st.sampled_from(["", " ", "NA", "n/a", "yes", "No", "+1", "1_0", "inf", "1,5", '"', '"a', "a\nb", "ü", "x", " 7 ", "0x1"]),
+    st.sampled_from(
+        ["", " ", "NA", "n/a", "yes", "No", "+1", "1_0", "inf", "1,5", '"', '"a', "a\nb", "ü", "x", " 7 ", "0x1"]
+    ),
 )
 ROWS = st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=12)
 QUOTE: list[Callable[[str], str]] = [

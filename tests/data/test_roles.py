@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from p2pnet.data.encoding import DATE_PARTS, Encoding, EncodedColumn, date_parts
+from p2pnet.data.encoding import DATE_PARTS, EncodedColumn, Encoding, date_parts
 from p2pnet.data.reading import DataOptions, load_data, read_samples
 from p2pnet.data.roles import Roles
 from p2pnet.data.samples import Samples
