@@ -70,7 +70,7 @@ def test_rows_in_memory_predict_as_files_do(table: Path) -> None:
     made = model()
     expected = made.outputs(read_frame(table, made.description.text_columns))
     assert made.columns == ("age", "seen", "ward")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"age": 40.0, "seen": "1970-01-02", "ward": "ICU"},
         {"age": 50.0, "seen": date(1970, 1, 3), "ward": "lab"},
         {"age": 60.0, "seen": "1970-01-04 00:00", "ward": "ICU"},
