@@ -26,7 +26,8 @@ def as_error(source: object, flaws: Sequence[Flaw]) -> DataError:
     """The error that tells all of them."""
     texts = list(dict.fromkeys(problem.text for problem in flaws))
     if len(texts) == 1:
-        return DataError(f"{source}, {texts[0]}")
+        is_place = texts[0].startswith(("column ", "line "))
+        return DataError(f"{source}{', ' if is_place else ': '}{texts[0]}")
     return DataProblemsError(f"{source}: {len(texts)} problems", texts)
 
 

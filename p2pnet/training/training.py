@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.problem import (
+    Problem,
     SampleShape,
     check_optimizer,
     describe_model,
@@ -73,11 +74,19 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     check_optimizer(problem, options.optimizer)
     if train.task == "regression":
         problem.loss.encode(train.Y, problem.model.n_outputs)
+    _check_inputs(problem, train)
     return Outline(
         early_fingerprint(problem, options, train),
         problem.model.n_params,
         max(make_problem(options.problem, most).model.n_params, 0 if summary is None else summary.n_sums),
     )
+
+
+def _check_inputs(problem: Problem, train: Samples) -> None:
+    """DataError where a model does not take inputs such as the samples have, with the agent's own levels."""
+    first = train.take(slice(1)).with_levels({category.name: category.levels for category in train.categories})
+    # Means and labels are for the network to agree on.
+    problem.local_objective(replace(first, X=np.zeros_like(first.X), Y=np.zeros_like(first.Y)))
 
 
 def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:

@@ -110,7 +110,7 @@ def test_labels_are_in_the_order_of_the_numbers_if_all_are_numbers() -> None:
         ("", "samples.csv: is empty; it must begin with a header line"),
         ("a,b\n", "samples.csv: has no rows"),
         ("1,2\n3,4\n", "samples.csv, line 1: holds numbers only; it must be a header that names the columns"),
-        ("a\n1\n", "samples.csv, has one column only, 'a'; set data.delimiter"),
+        ("a\n1\n", "samples.csv: has one column only, 'a'; set data.delimiter"),
         ("a,b\n1,2\n\n3\n", "samples.csv, line 4: has 1 values, the header names 2 columns"),
         ("a,b\n1,2\n3,4,5\n", "samples.csv, line 3: has 3 values, the header names 2 columns"),
         ("a,b\n1,2\n ,4\n", "samples.csv, column 'a': the value is missing in 1 row (line 3); missing = "),
@@ -175,7 +175,7 @@ def test_npz_holds_the_features_and_the_target_in_y_or_in_the_array_named(tmp_pa
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"X": X}, "samples.npz, has no column 'y', which data.target names; its columns are x1, x2"),
+        ({"X": X}, "samples.npz: has no column 'y', which data.target names; its columns are x1, x2"),
         (
             {"X": X, "y": np.array([1, 2, None, 3])},
             "samples.npz: is not an NPZ file of plain arrays; write it with numpy.savez",
