@@ -11,6 +11,7 @@ from benchmarks.feature_statistics import Statistics
 from benchmarks.hostile import Floods, Liars
 from benchmarks.kin8nm import Kin8nm
 from benchmarks.membership import Membership
+from benchmarks.reading import Reading
 from benchmarks.ring import Ring
 from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
 from benchmarks.sparsity import Sparsity
@@ -23,7 +24,7 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
         *(BlasShare, Workers, CurvatureSamples, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
-        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics),
+        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),
         *(Floods, Liars),
     )
 }

@@ -3,6 +3,7 @@
     P2pnetError
     ├── ConfigError       a setting is unknown, wrong or missing          exit code 78
     ├── DataError         samples that cannot be read or trained on       exit code 65
+    │   └── DataProblemsError      several problems of one file
     ├── ModelError        a model or model file that cannot be used       exit code 65
     ├── SecurityError     a key file that is missing, open or damaged     exit code 77
     ├── ProtocolError     a message that breaks the protocol; it is dropped and counted, never fatal
@@ -12,6 +13,8 @@
 Each message says what was wrong, where, and what to do. Errors of other libraries are translated where they enter.
 The exit codes are those of sysexits.h.
 """
+
+from collections.abc import Sequence
 
 
 class P2pnetError(Exception):
@@ -30,6 +33,15 @@ class DataError(P2pnetError):
     """Samples that cannot be read, or that cannot be trained on."""
 
     exit_code = 65
+
+
+class DataProblemsError(DataError):
+    """Several problems of one file, a line each."""
+
+    def __init__(self, headline: str, problems: Sequence[str]) -> None:
+        super().__init__("; ".join([headline, *problems]))
+        self.headline = headline
+        self.problems = tuple(problems)
 
 
 class ModelError(P2pnetError):

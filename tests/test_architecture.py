@@ -75,7 +75,11 @@ LAYERS_OF_THE_PROTOCOL = {
 READ_SETTINGS = {
     "interop/agent.py",  # writes the settings of the agent that it starts
     *("agent/options.py", "agent/assembly.py"),
-    *("agent/run.py", "agent/diagnostics/check.py"),  # where a command begins: passed on to the two above as they are
+    *(
+        "agent/run.py",
+        "agent/diagnostics/check.py",
+        "agent/diagnostics/check_data.py",
+    ),  # where a command begins: passed on to the two above as they are
 }
 """All that import the class of the settings, or of a section, outside of `config`; the others have options."""
 

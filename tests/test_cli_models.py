@@ -92,8 +92,8 @@ def test_the_target_may_be_in_the_rows_and_other_columns_are_named_or_ignored() 
         ("age,height,blood pressure,größe\n1,2,3,4\n1,2,,4\n", "line 3, column 'blood pressure': the value is missing"),
         ("age,height,blood pressure,größe\n1,2,3,4\n1,tall,3,4\n", "line 3, column 'height': text 'tall'"),
         ("age,height,blood pressure,größe\n1,2,3\n", "line 2: has 3 values, the header names 4 columns"),
-        ("age,height,blood pressure,größe\n1,2,3,inf\n", "line 2, column 'größe': inf is not a finite number"),
-        ("age,age,height,blood pressure,größe\n1,1,2,3,4\n", "more than one column 'age'"),
+        ("age,height,blood pressure,größe\n1,2,3,inf\n", "line 2, column 'größe': text 'inf' where a number is needed"),
+        ("age,age,height,blood pressure,größe\n1,1,2,3,4\n", "2 columns are called 'age'"),
         ("", "is empty"),
         ('age,"\n', "is not CSV"),
     ],
@@ -106,11 +106,11 @@ def test_what_is_wrong_with_rows_is_one_line_that_says_where(text: str, what: st
 def test_what_is_wrong_with_files_is_one_line(here: Path) -> None:
     assert_fails(p2pnet("predict", "missing.npz", "rows.csv"), "missing.npz: no such file")
     assert_fails(p2pnet("predict", "model.npz", "missing.csv"), "missing.csv: no such file")
-    assert_fails(p2pnet("predict", "model.npz", "rows.txt"), "must end in .csv or .npz")
+    assert_fails(p2pnet("predict", "model.npz", "rows.txt"), "end in .csv, .tsv, .npz or .parquet")
     assert_fails(p2pnet("predict", "rows.csv", "rows.csv"), "rows.csv: is not an NPZ archive")
     assert_fails(p2pnet("predict", "model.npz", "rows.csv", "--out", "no/out.csv"), "no/out.csv: cannot be written")
-    (here / "latin.csv").write_bytes("größe\n1\n".encode("latin-1"))
-    assert_fails(p2pnet("predict", "model.npz", "latin.csv"), "latin.csv: is not UTF-8")
+    (here / "empty.csv").write_bytes(b"")
+    assert_fails(p2pnet("predict", "model.npz", "empty.csv"), "empty.csv: is empty; it must begin with a header line")
 
 
 def test_a_regression_predicts_numbers_and_no_probabilities() -> None:

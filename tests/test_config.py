@@ -141,7 +141,10 @@ def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path: Path)
             DATA + "[[network.neighbors]]\naddress = 'tcp://a:1'",
             f'agent.toml: network.neighbors[0].public_key is missing; add public_key = "{KEY}"',
         ),
-        ("[data]\nsource = 'a.txt'", 'agent.toml: data.source = "a.txt": must end in .csv or .npz'),
+        (
+            "[data]\nsource = 'a.txt'",
+            'agent.toml: data.source = "a.txt": must end in .csv, .tsv, .npz or .parquet, or be a directory',
+        ),
         (DATA + "classes = ['a', 'a']", "agent.toml: data.classes: must name each label once"),
     ],
 )

@@ -97,7 +97,8 @@ from pathlib import Path
 from p2pnet.agent.options import data_options, training_options
 from p2pnet.config import read_settings
 from p2pnet.data.reading import load_data
-from p2pnet.training.problem import early_fingerprint, fingerprint, make_problem
+from p2pnet.training.fingerprint import early_fingerprint, fingerprint
+from p2pnet.training.problem import make_problem
 
 for flags in json.loads(sys.argv[1]):
     settings = read_settings(Path("agent.toml"), flags, {})

@@ -32,7 +32,7 @@ from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.training.options import TrainingOptions
-from p2pnet.training.training import Training, make_training, most_params, statistics_alone, summarize
+from p2pnet.training.training import Training, make_outline, make_training, summarize
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -88,9 +88,8 @@ def prepare(settings: Settings) -> Preparation:
     train, test = load_data(data_options(settings.data))
     options = training_options(settings, train.task)
     summary = summarize(options, train, test)
-    first = make_training(options, train, test, statistics_alone(summary))
+    outline = make_outline(options, train, summary)
     schedule = describe_schedule(schedule_options(settings.network, keys.public))
-    most = most_params(options, train, summary)
     return Preparation(
         name=settings.agent.name,
         keys=keys,
@@ -104,8 +103,8 @@ def prepare(settings: Settings) -> Preparation:
         train=train,
         test=test,
         summary=summary,
-        fingerprint=first.early_fingerprint | schedule,
-        limits=_limits(settings.network.max_message_bytes, first.params.size, most),
+        fingerprint=outline.fingerprint | schedule,
+        limits=_limits(settings.network.max_message_bytes, outline.least_params, outline.most_params),
     )
 
 

@@ -33,6 +33,7 @@ from p2pnet.protocol.core.notices import (
 )
 
 _WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled, TakenForPast)
+MAX_LABELS_NAMED = 10
 _REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
 """Warnings while they are news, debug lines afterwards."""
 
@@ -87,9 +88,11 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
                 f"{moment(own)}, and takes it for the past: the clock was set back, or the state directory was lost. "
                 "It is believed in a quarter of a minute; set the clock if it is wrong"
             )
-        case StatisticsFound(n_columns, n_labels, n_rounds):
-            labels = f", {n_labels} labels" if n_labels else ""
-            return f"feature statistics of {n_columns} columns{labels}, found in {n_rounds} rounds"
+        case StatisticsFound(n_columns, labels, n_levels, n_rounds):
+            shown = ", ".join(labels[:MAX_LABELS_NAMED]) + (", …" if len(labels) > MAX_LABELS_NAMED else "")
+            found = f", {len(labels)} labels ({shown})" if labels else ""
+            found += f", {n_levels} levels of categories" if n_levels else ""
+            return f"feature statistics of {n_columns} columns{found}, found in {n_rounds} rounds"
         case StatisticsUnsettled(n_rounds, column, change):
             return (
                 f"the statistics before training have not settled in {n_rounds} rounds: column {column + 1} still "

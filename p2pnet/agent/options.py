@@ -19,6 +19,7 @@ from p2pnet.config import (
     Settings,
 )
 from p2pnet.data.reading import DataOptions
+from p2pnet.data.roles import Roles
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -81,13 +82,23 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
 def data_options(data: DataSettings) -> DataOptions:
     return DataOptions(
         source=data.source,
-        target=data.target,
-        weights=data.weights,
-        task=data.task,
-        classes=data.classes,
+        roles=Roles(
+            target=data.target,
+            weights=data.weights,
+            features=data.features,
+            ignore=data.ignore,
+            categorical=data.categorical,
+            dates=data.dates,
+            missing=data.missing,
+            task=data.task,
+            classes=data.classes,
+        ),
         test_source=data.test_source,
         test_fraction=data.test_fraction,
         seed=data.seed,
+        encoding=data.encoding,
+        delimiter=data.delimiter,
+        decimal=data.decimal,
     )
 
 

@@ -33,6 +33,8 @@ def run_agent(
     raise_descriptor_limit()
     log = open_log(log_options(settings))
     preparation = prepare(settings)
+    for note in preparation.train.notes:
+        log.info("%s: %s", preparation.training_options.source, note)
     state = StateDirectory(preparation.state_dir)
     state.acquire()
     transport = wrap_transport(preparation.open_transport())

@@ -1,4 +1,4 @@
-"""Readers of samples by the suffixes of their files."""
+"""Readers of tables by the suffixes of their files."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -6,34 +6,48 @@ from typing import Final, final
 
 from p2pnet.catalogue.registry import Entry, Registry
 
+PACKED: Final = (".gz", ".zst")
+"""Suffixes of packed text files, behind the one that names the reader."""
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderEntry(Entry):
     """A reader; its name is the suffix of its files without the dot, in lower case.
 
-    Its target takes the path, the name of the target's column (None: the default) and that of the weights' column
-    (None: no weights), and gives a `data.table.Table`.
+    Its target takes the path and a `data.table.TableRequest`, and gives a `data.table.Table`.
     """
 
     contents: str
     """what its files hold, as in `with a header line`"""
+    may_be_packed: bool = False
+    """whether it reads .gz and .zst as well"""
 
+
+_CSV: Final = "p2pnet.data.readers.csv_reader:read_csv"
 
 READERS: Final = Registry(
     "reader",
     "p2pnet.readers",
     ReaderEntry,
     (
-        ReaderEntry(name="csv", target="p2pnet.data.readers.csv_reader:read_csv", contents="with a header line"),
+        ReaderEntry(name="csv", target=_CSV, contents="with a header line", may_be_packed=True),
+        ReaderEntry(name="tsv", target=_CSV, contents="with a header line", may_be_packed=True),
         ReaderEntry(name="npz", target="p2pnet.data.readers.npz_reader:read_npz", contents="with X and y"),
+        ReaderEntry(
+            name="parquet", target="p2pnet.data.readers.parquet_reader:read_parquet", contents="with named columns"
+        ),
     ),
 )
 
 
 def reader_name(path: PurePath) -> str:
     """The name of the reader for a file; None without any."""
-    return path.suffix.lower().removeprefix(".")
+    suffix = path.suffix.lower()
+    if suffix in PACKED:
+        inner = path.with_suffix("").suffix.lower().removeprefix(".")
+        return inner if inner in READERS and READERS[inner].may_be_packed else suffix.removeprefix(".")
+    return suffix.removeprefix(".")
 
 
 def has_reader(path: PurePath) -> bool:

@@ -35,7 +35,9 @@ def evaluate(
     from p2pnet.training import evaluation, evaluation_text
     from p2pnet.training.trained_model import load
 
-    found = evaluation.evaluate(load(model, loss=loss, factory=factory), read_frame(data), ignore, seed)
+    loaded = load(model, loss=loss, factory=factory)
+    rows = read_frame(data, loaded.description.text_columns)
+    found = evaluation.evaluate(loaded, rows, ignore, seed)
     click.echo(evaluation_text.evaluation_json(found) if is_json else evaluation_text.evaluation_text(found))
     if plot is not None:
         from p2pnet.training.evaluation_plot import draw_evaluation

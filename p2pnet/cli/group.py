@@ -6,18 +6,27 @@ from typing import Any
 import click
 
 from p2pnet import __version__
-from p2pnet.errors import P2pnetError
+from p2pnet.errors import DataProblemsError, P2pnetError
 
 
 class _Commands(click.Group):
-    """A group of commands that report each P2pnetError as one line on standard error and an exit code."""
+    """A group of commands that report each P2pnetError on standard error, in one line, or in a line for each problem of
+    a file, and by an exit code.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except P2pnetError as error:
-            click.echo(f"p2pnet: {' '.join(str(error).split())}", err=True)
+            lines = list(error.problems) if isinstance(error, DataProblemsError) else []
+            headline = error.headline if isinstance(error, DataProblemsError) else str(error)
+            for line in (f"p2pnet: {_one_line(headline)}", *(f"  {_one_line(line)}" for line in lines)):
+                click.echo(line, err=True)
             sys.exit(error.exit_code)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -50,8 +50,7 @@ def _shorthand(flag: str, key: str) -> Decorator:
     return click.option(flag, key.replace(".", "__"), metavar="VALUE", help=f"Short for --set {key}=VALUE.")
 
 
-settings_options = options_of(
-    click.argument("agent_toml", type=click.Path(path_type=Path)),
+settings_flags = options_of(
     click.option(
         "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="Overrule a setting; may be repeated."
     ),
@@ -60,6 +59,10 @@ settings_options = options_of(
     _shorthand("--bind", "network.bind"),
     _shorthand("--name", "agent.name"),
 )
+"""Flags that overrule an agent.toml."""
+
+
+settings_options = options_of(click.argument("agent_toml", type=click.Path(path_type=Path)), settings_flags)
 """AGENT_TOML and the flags that overrule it."""
 
 

@@ -26,13 +26,15 @@ def predict(
     out: Path | None,
     is_proba: bool,
 ) -> None:
-    """Predict with MODEL, a model.npz, for each row of DATA, a .csv or .npz with the model's columns in any order."""
+    """Predict with MODEL, a model.npz, for each row of DATA, a file with the model's columns in any order."""
     from p2pnet.data.files import write_file
     from p2pnet.data.frame_files import read_frame
     from p2pnet.training.prediction_text import predictions_csv
     from p2pnet.training.trained_model import load
 
-    text = predictions_csv(load(model, loss=loss, factory=factory), read_frame(data), ignore, is_proba=is_proba)
+    loaded = load(model, loss=loss, factory=factory)
+    rows = read_frame(data, loaded.description.text_columns)
+    text = predictions_csv(loaded, rows, ignore, is_proba=is_proba)
     if out is None:
         click.echo(text, nl=False)
     else:

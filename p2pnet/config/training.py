@@ -1,9 +1,10 @@
 """The sections [data], [model], [objective] and [algorithm]: what is trained on what, and how."""
 
+import unicodedata
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p2pnet.catalogue.losses import Task, loss_for, losses_for
 from p2pnet.catalogue.penalties import PENALTIES
@@ -22,9 +23,13 @@ from p2pnet.errors import ConfigError
 
 
 def _label_text(label: object) -> object:
-    """Labels may be written as whole numbers; they are compared as text."""
-    return str(label) if isinstance(label, int) and not isinstance(label, bool) else label
+    """Labels may be written as whole numbers or truth values; they are compared as text."""
+    if isinstance(label, str):
+        return unicodedata.normalize("NFC", label.strip())
+    return str(label).lower() if isinstance(label, int) else label
 
+
+MissingRule: TypeAlias = Literal["refuse", "drop", "mean", "indicator"]
 
 Label = Annotated[str, BeforeValidator(_label_text)]
 
@@ -33,12 +38,48 @@ class DataSettings(Section):
     """The samples of this machine; they never leave it."""
 
     source: Path = Field(
-        description="Samples: .csv with a header line, or .npz with X and y.", examples=["samples.csv"]
+        description="Samples: a .csv or .tsv with a header line (also packed: .csv.gz, .csv.zst), a .parquet, an .npz "
+        "with X and y, or a directory of such files.",
+        examples=["samples.csv"],
     )
     target: str | None = Field(
         default=None,
-        description="Column to predict; default: the last column of a .csv, y of an .npz.",
+        description="Column to predict; default: the last column, y of an .npz.",
         examples=["price"],
+    )
+    features: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Columns to learn from, in the order of the network's inputs. Default: all others, sorted by name.",
+        examples=[["age", "bmi", "ward"]],
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description="Columns that are not learned from, such as identifiers.", examples=[["patient_id"]]
+    )
+    categorical: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of text or numbers that become an input for each of their levels. All agents use the "
+        "levels that some agent has in 10 rows or more.",
+        examples=[["sex", "ward"]],
+    )
+    dates: tuple[str, ...] = Field(
+        default=(),
+        description="Columns of dates, that become days, and places in the year, the week and the day.",
+        examples=[["admitted"]],
+    )
+    missing: MissingRule = Field(
+        default="refuse",
+        description="What becomes of rows with missing values: none is trained on (refuse), they are left out (drop), "
+        "the network's mean stands in (mean), and an input says so as well (indicator).",
+    )
+    encoding: str = Field(default="auto", description="Of text files, as in utf-8, utf-16 or cp1252; auto finds out.")
+    delimiter: str = Field(
+        default="auto",
+        pattern=r"^(auto|.)$",
+        description="Between the values of a text file, one character; auto finds out which of , ; | and tab it is.",
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        default="auto", description="The decimal mark of numbers in text files; auto finds out."
     )
     weights: str | None = Field(
         default=None,
@@ -76,9 +117,23 @@ class DataSettings(Section):
     @field_validator("source", "test_source")
     @classmethod
     def _format_is_known(cls, source: Path | None) -> Path | None:
-        if source is not None and not has_reader(source):
-            raise ValueError(f"must end in {suffixes()}")
+        if source is not None and source.suffix and not has_reader(source):
+            raise ValueError(f"must end in {suffixes()}, or be a directory")
         return source
+
+    @field_validator("features", "ignore", "categorical", "dates", "target", "weights")
+    @classmethod
+    def _names_are_composed(cls, names: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        """Names are compared in their composed form."""
+        if names is None or isinstance(names, str):
+            return names if names is None else unicodedata.normalize("NFC", names.strip())
+        return tuple(unicodedata.normalize("NFC", name.strip()) for name in names)
+
+    @model_validator(mode="after")
+    def _gaps_can_be_filled(self) -> "DataSettings":
+        if self.missing in ("mean", "indicator") and self.standardize == "none":
+            raise ValueError(f'missing = "{self.missing}" needs means: standardize = "network", or "local"')
+        return self
 
     @field_validator("classes")
     @classmethod

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.catalogue.readers import has_reader, suffixes
-from p2pnet.data.reading import TaskChoice, read_samples
+from p2pnet.data.reading import Roles, TaskChoice, read_samples
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import is_target_scaled, moments, scaling_by
 from p2pnet.errors import DataError
@@ -29,7 +29,7 @@ def load_dataset(
     source = Path(data)
     if not has_reader(source):
         raise DataError(f"{data}: is neither a {suffixes()} file nor one of {', '.join(NAMED_DATASETS)}")
-    samples = read_samples(source, target, task)
+    samples = read_samples(source, Roles(target=target, task=task))
     if len(np.unique(samples.Y)) < 2:
         raise DataError(f"{data}, column {samples.target_name!r}: has one value only; there is nothing to learn")
     try:

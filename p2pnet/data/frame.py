@@ -15,12 +15,12 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from p2pnet.data.cells import is_missing
 from p2pnet.errors import DataError
 
 Column = NDArray[Any]
 
 _IN_MEMORY: Final = "the rows"
-_MISSING: Final = ("", "nan", "NaN", "NAN")
 
 
 @final
@@ -45,8 +45,8 @@ class Frame:
         Columns without names must be as many, and are taken in their order.
         """
         X = np.empty((self.n_rows, len(names)))
-        for place, (name, column) in enumerate(zip(names, self._columns(names, ignored), strict=True)):
-            X[:, place] = self._numbers(name, column)
+        for place, (name, column) in enumerate(zip(names, self.columns_of(names, ignored), strict=True)):
+            X[:, place] = self.numbers(name, column)
         return X
 
     def column(self, name: str) -> Column:
@@ -66,7 +66,8 @@ class Frame:
         """Where a row is, for messages."""
         return f"{self.source}, " + (f"row {row}" if self.lines is None else f"line {self.lines[row]}")
 
-    def _columns(self, names: Sequence[str], ignored: Collection[str]) -> Sequence[Column]:
+    def columns_of(self, names: Sequence[str], ignored: Collection[str]) -> Sequence[Column]:
+        """The columns of these names; DataError where one is missing, or there are others but the ignored."""
         if self.names is None:
             if len(self.columns) != len(names):
                 raise DataError(
@@ -89,12 +90,19 @@ class Frame:
             )
         return [self.column(name) for name in names]
 
-    def _numbers(self, name: str, values: Column) -> NDArray[np.float64]:
+    def numbers(self, name: str, values: Column, *, may_be_missing: bool = False) -> NDArray[np.float64]:
+        """The values of a column as numbers, not a number where one is missing, if that may be."""
         if values.dtype.kind in "fiub" and values.ndim == 1:
             numbers = values.astype(np.float64)
         else:
-            numbers = np.array([self._number(row, name, value) for row, value in enumerate(values)], dtype=np.float64)
-        is_finite = np.isfinite(numbers)
+            numbers = np.array(
+                [
+                    np.nan if may_be_missing and is_gap(value) else self._number(row, name, value)
+                    for row, value in enumerate(values)
+                ],
+                dtype=np.float64,
+            )
+        is_finite = ~np.isinf(numbers) if may_be_missing else np.isfinite(numbers)
         if not is_finite.all():
             row = int(np.argmin(is_finite))
             what = "the value is missing" if np.isnan(numbers[row]) else f"{numbers[row]} is not a finite number"
@@ -108,9 +116,17 @@ class Frame:
                 return float(value)
             except OverflowError:
                 return np.inf
-        is_missing = value is None or str(value) in _MISSING or type(value).__name__ in ("NAType", "NaTType")
-        what = "the value is missing" if is_missing else f"{_shown(value)} where a number is needed"
+        what = "the value is missing" if is_gap(value) else f"{_shown(value)} where a number is needed"
         raise DataError(f"{self.place(row)}, column {name!r}: {what}")
+
+
+def is_gap(value: object) -> bool:
+    """Whether a value stands for none: None, not a number, pandas' own, or a text that says so."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return value != value if isinstance(value, float | np.floating) else isinstance(value, str) and is_missing(value)
 
 
 def frame_of(rows: Any) -> Frame:

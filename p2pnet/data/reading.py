@@ -1,21 +1,18 @@
-"""Reading of samples from files, with the reader that the suffix names.
+"""Reading of samples from files, with the reader that the suffix names."""
 
-Rows are checked while they are read; the first that cannot be trained on is named by file, line and column.
-"""
+from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, final
+from typing import final
 
 import numpy as np
 
 from p2pnet.catalogue.readers import READERS, has_reader, reader_name, suffixes
+from p2pnet.data.roles import Roles, TaskChoice, samples_of
 from p2pnet.data.samples import Samples, in_order
-from p2pnet.data.table import Table
+from p2pnet.data.table import Table, TableRequest, joined
 from p2pnet.errors import DataError
-
-TaskChoice: TypeAlias = Literal["auto", "regression", "classification"]
 
 
 @final
@@ -24,18 +21,21 @@ class DataOptions:
     """Where an agent's samples are, and which column is what."""
 
     source: Path
-    target: str | None
-    """the column to predict; None: the last one, or y of an .npz"""
-    weights: str | None
-    """the column of the samples' weights; None: all alike"""
-    task: TaskChoice
-    classes: tuple[str, ...] | None
-    """all labels in order; None: those found"""
-    test_source: Path | None
-    test_fraction: float
+    roles: Roles = field(default_factory=Roles)
+    test_source: Path | None = None
+    test_fraction: float = 0.2
     """part of `source` that is kept for the test where there is no `test_source`"""
-    seed: int
+    seed: int = 0
     """of the split into training and test samples"""
+    encoding: str = "auto"
+    """of text files"""
+    delimiter: str = "auto"
+    decimal: str = "auto"
+
+
+def read_file_samples(options: DataOptions) -> Samples:
+    """All samples of `source`."""
+    return _read(options, options.source, options.roles)
 
 
 def load_data(options: DataOptions) -> tuple[Samples, Samples]:
@@ -43,58 +43,69 @@ def load_data(options: DataOptions) -> tuple[Samples, Samples]:
 
     Where no classes are given, the classes of both are the labels found in either.
     """
-    samples = read_samples(options.source, options.target, options.task, options.classes, options.weights)
+    samples = _read(options, options.source, options.roles)
     if options.test_source is None:
         try:
             return samples.split(options.test_fraction, np.random.default_rng(options.seed))
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
-    test = read_samples(options.test_source, options.target, samples.task, options.classes, options.weights)
-    if test.n_features != samples.n_features:
-        raise DataError(
-            f"{options.test_source}: has {test.n_features} feature columns, {options.source} has "
-            f"{samples.n_features}; they must have the same"
-        )
-    if options.source.suffix == options.test_source.suffix and test.feature_names != samples.feature_names:
-        pairs = zip(test.feature_names, samples.feature_names, strict=True)
-        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        raise DataError(f"{options.test_source}: has column {mine!r} where {options.source} has {theirs!r}")
+    columns = samples.feature_names if samples.encoding is None else samples.encoding.names
+    roles = replace(options.roles, target=samples.target_name, task=samples.task, features=columns)
+    test = _read(options, options.test_source, roles)
     if samples.task == "classification":
-        classes = in_order({*samples.classes, *test.classes}) if options.classes is None else options.classes
+        classes = options.roles.classes or in_order({*samples.classes, *test.classes})
         return samples.with_classes(classes), test.with_classes(classes)
     return samples, test
 
 
-def read_samples(
-    source: Path,
-    target: str | None = None,
-    task: TaskChoice = "auto",
-    classes: Sequence[str] | None = None,
-    weights: str | None = None,
-) -> Samples:
-    """Read the samples of a file.
+def _read(options: DataOptions, source: Path, roles: Roles) -> Samples:
+    request = TableRequest(
+        target=roles.target,
+        is_target_text=roles.task != "regression",
+        weights=roles.weights,
+        texts=frozenset({*roles.categorical, *roles.dates}),
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        decimal=options.decimal,
+    )
+    return samples_of(read_table(source, request), roles)
 
-    `target` is the column to predict (default: the last one; in an .npz the array y), `weights` that of the samples'
-    weights, if they have any. Task auto is classification when `classes` are given, when a target is text, and when all
-    are whole numbers of which at most 20 differ and which come twice on average; else regression. Without `classes`,
-    the classes are the labels found, in the order of the numbers or of the alphabet. DataError names the file, the line
-    and the column.
+
+def read_samples(source: Path, roles: Roles | None = None) -> Samples:
+    """The samples of a file whose format is found out.
+
+    Task auto is classification when `classes` are given, when a target is text, and when all are whole numbers of which
+    at most 20 differ and which come twice on average; else regression. Without `classes`, the classes are the labels
+    found, in the order of the numbers or of the alphabet. DataError names the file, the columns and lines.
     """
-    if not has_reader(source):
-        raise DataError(f"{source}: must end in {suffixes()}")
+    return _read(DataOptions(source=source), source, roles or Roles())
+
+
+def read_table(source: Path, request: TableRequest) -> Table:
+    """The table of a file, or of all files of a directory that can be read, in the order of their names."""
     try:
-        table: Table = READERS[reader_name(source)].load()(source, target, weights)
+        if source.is_dir():
+            return _read_directory(source, request)
+        if not has_reader(source):
+            raise DataError(f"{source}: must be a directory, or end in {suffixes()}")
+        table: Table = READERS[reader_name(source)].load()(source, request)
     except FileNotFoundError:
         raise DataError(f"{source}: no such file") from None
     except OSError as error:
         raise DataError(f"{source}: cannot be read: {error.strerror or error}") from error
-    if not len(table.X):
-        raise DataError(f"{source}: has no rows")
-    if task == "auto":
-        task = "classification" if classes or table.has_labels else "regression"
-    if task == "regression":
-        return table.with_values()
-    return table.with_labels(classes)
+    return table
+
+
+def _read_directory(source: Path, request: TableRequest) -> Table:
+    files = sorted(path for path in source.iterdir() if has_reader(path) and not path.name.startswith("."))
+    if not files:
+        raise DataError(f"{source}: is a directory without any {suffixes()} file")
+    # What the last column is called in the first file is the target of all.
+    first = read_table(files[0], request)
+    request = replace(request, target=request.target or first.target)
+    return joined(
+        str(source), [(files[0].name, first), *((file.name, read_table(file, request)) for file in files[1:])]
+    )
 
 
 def write_npz(samples: Samples, path: Path) -> None:
@@ -106,3 +117,6 @@ def write_npz(samples: Samples, path: Path) -> None:
     else:
         weights = samples.weights
         np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name, weights=weights)
+
+
+__all__ = ["DataOptions", "Roles", "TaskChoice", "load_data", "read_samples", "read_table", "write_npz"]

@@ -1,6 +1,6 @@
 """Samples to train or test on, in memory."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.catalogue.losses import Task
+from p2pnet.data.cells import plain_number
+from p2pnet.data.encoding import Category, Encoding
 from p2pnet.data.sharding import Indices, split_indices, stratified_split_indices
 from p2pnet.errors import DataError
 
@@ -19,6 +21,10 @@ class Samples:
     X (n_samples, n_features) float64. Y: for classification the class indices (n_samples,) intp into `classes`, for
     regression the values (n_samples, 1) float64, `classes` being empty. Weights (n_samples,), 0 or more, say how much
     each counts in training; None: all the same.
+
+    By `encoding` columns of dates, categories and missing values become inputs; None where X holds the columns as they
+    are. X is not a number where a value is missing. Categories are not yet among the inputs, for want of the network's
+    levels; `with_levels` puts them there.
     """
 
     X: NDArray[np.float64]
@@ -28,6 +34,15 @@ class Samples:
     feature_names: tuple[str, ...]
     target_name: str
     weights: NDArray[np.float64] | None = None
+    encoding: Encoding | None = None
+    categories: tuple[Category, ...] = ()
+    notes: tuple[str, ...] = ()
+    """what a person should know of the table"""
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether values may be missing."""
+        return self.encoding is not None and self.encoding.fills_gaps
 
     @property
     def n_samples(self) -> int:
@@ -51,10 +66,19 @@ class Samples:
         Y = np.array([index_of[label] for label in self.classes], dtype=np.intp)[self.Y]
         return replace(self, Y=Y, classes=tuple(classes))
 
+    def with_levels(self, levels: Mapping[str, Sequence[str]]) -> "Samples":
+        """Put the levels of the categories, given by the columns' names, among the inputs."""
+        if self.encoding is None or not self.categories:
+            return self
+        encoding = self.encoding.with_levels(levels)
+        X = np.hstack([self.X, encoding.levels(self.categories)])
+        return replace(self, X=X, feature_names=encoding.inputs, encoding=encoding, categories=())
+
     def take(self, rows: Indices | slice) -> "Samples":
         """Select rows, in this order; views for a slice."""
         weights = None if self.weights is None else self.weights[rows]
-        return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights)
+        categories = tuple(category.take(rows) for category in self.categories)
+        return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories)
 
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
@@ -70,13 +94,7 @@ class Samples:
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Sort labels, numerically if all are numbers, else alphabetically."""
     labels = sorted(labels)
-    return tuple(sorted(labels, key=float) if all(map(is_number, labels)) else labels)
-
-
-def is_number(text: str) -> bool:
-    """Whether the text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    numbers = [plain_number(label) for label in labels]
+    if any(number is None for number in numbers):
+        return tuple(labels)
+    return tuple(label for _, label in sorted(zip(numbers, labels, strict=True)))

@@ -25,8 +25,16 @@ class Scaling:
     target_mean: float = 0.0
     target_scale: float = 1.0
 
+    def inputs(self, X: Array, *, has_gaps: bool = False) -> Array:
+        """Scaled inputs, (n_samples, n_features); with gaps, what is not a number becomes 0, the mean."""
+        scaled = X - self.feature_mean
+        scaled /= self.feature_scale
+        if has_gaps:
+            np.copyto(scaled, 0.0, where=np.isnan(scaled))
+        return scaled
+
     def apply(self, samples: Samples) -> Samples:
-        X = (samples.X - self.feature_mean) / self.feature_scale
+        X = self.inputs(samples.X, has_gaps=samples.has_gaps)
         Y = samples.Y
         if samples.task == "regression":
             Y = (Y - self.target_mean) / self.target_scale
@@ -38,21 +46,30 @@ def no_scaling(n_features: int) -> Scaling:
     return Scaling(np.zeros(n_features), np.ones(n_features))
 
 
-def scaling_by(mean: Array, variance: Array, n_features: int) -> Scaling:
+def scaling_by(mean: Array, variance: Array, n_features: int, n_levels: int = 0) -> Scaling:
     """The scaling by mean and deviation of the columns: features, then the target if it is scaled too.
 
-    The scale of a column that does not vary is 1.
+    The scale of a column that does not vary is 1. The last `n_levels` of the features are levels of categories, which
+    stay 0 and 1 and have no mean and variance here.
     """
     deviation = np.sqrt(variance)
     scale = np.where(deviation > LEAST_DEVIATION * np.abs(mean), deviation, 1.0)
-    return Scaling(mean[:n_features], scale[:n_features], *map(float, [*mean[n_features:], *scale[n_features:]]))
+    n_scaled = n_features - n_levels
+    return Scaling(
+        np.concatenate([mean[:n_scaled], np.zeros(n_levels)]),
+        np.concatenate([scale[:n_scaled], np.ones(n_levels)]),
+        *map(float, [*mean[n_scaled:], *scale[n_scaled:]]),
+    )
 
 
 def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
     """Compute (mean, variance) of the columns: features, and the target if it is scaled too.
 
-    A sample of weight 2 counts as two samples.
+    A sample of weight 2 counts as two samples; where values may be missing, those that are there count.
     """
+    if samples.has_gaps:
+        mean, variance, _ = moments_with_gaps(samples, is_target_scaled)
+        return mean, variance
     columns = [samples.X, samples.Y] if is_target_scaled else [samples.X]
     if samples.weights is None:
         mean = np.concatenate([values.mean(axis=0) for values in columns])
@@ -63,6 +80,25 @@ def moments(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array]:
         for values, mean in zip(columns, means, strict=True)
     ]
     return np.concatenate(means), np.concatenate(variances)
+
+
+def moments_with_gaps(samples: Samples, is_target_scaled: bool) -> tuple[Array, Array, Array]:
+    """(mean, variance, counts) of the columns over the values that are there, each with its sample's weight.
+
+    Mean and variance of a column without any value are 0.
+    """
+    columns = [*samples.X.T, *(samples.Y.T if is_target_scaled else ())]
+    moments_of = np.zeros((3, len(columns)))
+    for place, values in enumerate(columns):
+        is_there = ~np.isnan(values)
+        weights = is_there.astype(np.float64) if samples.weights is None else samples.weights * is_there
+        count = weights.sum()
+        if count > 0:
+            known = np.where(is_there, values, 0.0)
+            mean = weights @ known / count
+            moments_of[:, place] = mean, weights @ np.square(known - mean) / count, count
+    mean, variance, counts = moments_of
+    return mean, variance, counts
 
 
 def is_target_scaled(samples: Samples, loss: str) -> bool:

@@ -1,98 +1,254 @@
-"""The table that a reader returns: checked features and a target, which becomes values or labels."""
+"""Tables: named columns of numbers or of text, as a reader takes them from a file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.samples import Samples, is_number
+from p2pnet.data.cells import is_missing
+from p2pnet.data.flaws import MAX_LINES_NAMED, Flaw
 from p2pnet.errors import DataError
 
-MAX_CLASSES_FROM_NUMBERS = 20
+MAX_TEXTS_KEPT: Final = 1000
+"""Of the cells of a column of numbers that are none."""
+
+_FIRST_ROOM: Final = 2**15
+_NO_ROWS: Final = np.empty(0, dtype=np.intp)
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRequest:
+    """What a reader is asked for."""
+
+    target: str | None = None
+    """the column to predict; None: the one that the format has for it, such as the last one"""
+    is_target_text: bool = True
+    """whether the target is read as text, as labels are"""
+    weights: str | None = None
+    """the column of weights, which is no target"""
+    texts: frozenset[str] | None = frozenset()
+    """columns to be read as text; None: all"""
+    encoding: str = "auto"
+    """of a text file, as Python calls it"""
+    delimiter: str = "auto"
+    decimal: str = "auto"
+
+    def is_text(self, name: str, target: str | None) -> bool:
+        """Whether the column of this name is read as text."""
+        return self.texts is None or name in self.texts or (self.is_target_text and name == target)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """A column of numbers."""
+
+    values: NDArray[np.float64] = field(repr=False)
+    """not a number where there is none"""
+    text_rows: NDArray[np.intp] = field(default_factory=lambda: _NO_ROWS, repr=False)
+    """the rows of cells that are neither numbers nor missing"""
+    texts: Sequence[str] = field(default=(), repr=False)
+    """what stands in the first of them"""
+
+    def missing_rows(self) -> NDArray[np.intp]:
+        """The rows without a value."""
+        is_gap = np.isnan(self.values)
+        is_gap[self.text_rows] = False
+        return np.flatnonzero(is_gap)
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """A column of text: its distinct texts, trimmed, and the place of each row's among them."""
+
+    levels: tuple[str, ...] = field(repr=False)
+    codes: NDArray[np.int32] = field(repr=False)
+
+    def missing_rows(self) -> NDArray[np.intp]:
+        """The rows without a value."""
+        is_gap = np.array([is_missing(level) for level in self.levels], dtype=bool)
+        return np.flatnonzero(is_gap[self.codes]) if is_gap.any() else np.empty(0, dtype=np.intp)
+
+
+Column: TypeAlias = Numbers | Texts
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Checked features, and a target not yet interpreted: float64 where all are numbers, else text."""
+    """Columns of equal length."""
 
-    source: Path
-    X: NDArray[np.float64]
-    target: NDArray[Any]
-    feature_names: tuple[str, ...]
-    target_name: str
-    lines: Sequence[int] | None
-    """Line of each row in a .csv; None for an .npz, whose rows are counted from 0."""
-    weights: NDArray[np.float64] | None
+    source: str
+    """for messages"""
+    names: tuple[str, ...]
+    columns: list[Column] = field(repr=False)
+    n_rows: int
+    target: str | None = None
+    """the name of the column that is the target where none is asked for"""
+    files: Sequence[tuple[str, int]] = ()
+    """name and first row of each file of a directory"""
+    lines: NDArray[np.int64] | None = field(default=None, repr=False)
+    """the line of each row in its file; None where rows are counted from 0"""
+    flaws: Sequence[Flaw] = ()
+    """rows that could not be read"""
+    notes: Sequence[str] = ()
+    """what was found out about the format"""
+    are_names_given: bool = True
+    """whether columns are told by name, not by their place"""
+    decimal: str = "."
+    """the decimal mark of numbers that are text"""
+
+    def column(self, name: str) -> Column:
+        """The column of this name; DataError where there is none, or more than one."""
+        count = self.names.count(name)
+        if count != 1:
+            what = "more than one column" if count else "no column"
+            raise DataError(f"{self.source}: has {what} {name!r}; its columns are {', '.join(self.names)}")
+        return self.columns[self.names.index(name)]
+
+    def place(self, row: int) -> str:
+        """Where a row is, as in `line 7`, or `b.csv line 7` in a directory."""
+        file, first = "", 0
+        for file_name, first_row in self.files:
+            if first_row <= row:
+                file, first = f"{file_name} ", first_row
+        return f"{file}row {row - first}" if self.lines is None else f"{file}line {self.lines[row]}"
+
+    def places(self, rows: Sequence[int] | NDArray[np.intp]) -> list[str]:
+        """Where the first few rows are."""
+        return [self.place(int(row)) for row in rows[:MAX_LINES_NAMED]]
+
+
+def from_arrays(
+    source: str, columns: Mapping[str, NDArray[np.generic]], *, target: str | None, are_names_given: bool = True
+) -> Table:
+    """The table of arrays by name, (n_rows,) each, of numbers, truth values or text."""
+    made = [_column(values) for values in columns.values()]
+    n_rows = len(next(iter(columns.values()), ()))
+    return Table(source, tuple(columns), made, n_rows, target, are_names_given=are_names_given)
+
+
+def _column(values: NDArray[np.generic]) -> Column:
+    if values.dtype.kind in "fb":
+        return Numbers(values.astype(np.float64, copy=False))
+    if values.dtype.kind in "iu":
+        numbers = values.astype(np.float64)
+        if np.array_equal(numbers.astype(values.dtype), values):
+            return Numbers(numbers)
+    levels, codes = np.unique(values.astype(str), return_inverse=True)
+    return Texts(tuple(level.strip() for level in levels.tolist()), codes.astype(np.int32))
+
+
+# Columns that come in parts.
+
+
+class _Growing:
+    """An array to which parts are appended, in room for twice as many each time; memory without values costs none."""
+
+    def __init__(self, dtype: type[np.generic]) -> None:
+        self._room: NDArray[Any] = np.empty(_FIRST_ROOM, dtype)
+        self.n = 0
+
+    def append(self, part: NDArray[Any]) -> None:
+        needed = self.n + len(part)
+        if needed > len(self._room):
+            room = np.empty(max(2 * len(self._room), needed), self._room.dtype)
+            room[: self.n] = self._room[: self.n]
+            self._room = room
+        self._room[self.n : needed] = part
+        self.n = needed
 
     @property
-    def has_labels(self) -> bool:
-        """Whether the target looks like labels: text, or few whole numbers that come twice on average."""
-        if self.target.dtype.kind != "f":
-            return True
-        found = np.unique(self.target)
-        n_found = len(found)
-        is_few = n_found <= MAX_CLASSES_FROM_NUMBERS and 2 * n_found <= len(self.target)
-        return is_few and bool(np.all(found == np.floor(found)))
-
-    def with_values(self) -> Samples:
-        """Interpret the target as values (regression); DataError where it is text."""
-        if self.target.dtype.kind != "f":
-            row = next(row for row, text in enumerate(self.target) if not is_number(text))
-            raise self.error(row, f"text {str(self.target[row])!r} where task regression needs a number")
-        Y = self.target.reshape(-1, 1)
-        return Samples(self.X, Y, "regression", (), self.feature_names, self.target_name, self.weights)
-
-    def with_labels(self, classes: Sequence[str] | None) -> Samples:
-        """Interpret the target as labels, in `classes` if given; DataError for a label that is none of them."""
-        found, codes = np.unique(self.target, return_inverse=True)
-        labels = [label_text(label) for label in found]
-        if classes is None:
-            classes = labels
-        is_numeric = self.target.dtype.kind == "f"
-        index_of = {
-            label_text(float(label)) if is_numeric and is_number(label) else label: index
-            for index, label in enumerate(classes)
-        }
-        for code, label in enumerate(labels):
-            if label not in index_of:
-                row = int(np.argmax(codes == code))
-                raise self.error(row, f"label {label!r} is none of the classes {', '.join(classes)}")
-        Y = np.array([index_of[label] for label in labels], dtype=np.intp)[codes]
-        return Samples(self.X, Y, "classification", tuple(classes), self.feature_names, self.target_name, self.weights)
-
-    def error(self, row: int, what: str, column: str | None = None) -> DataError:
-        """The DataError for a row's target, or for its value in another column."""
-        place = f"row {row}" if self.lines is None else f"line {self.lines[row]}"
-        return DataError(f"{self.source}, {place}, column {column or self.target_name!r}: {what}")
+    def values(self) -> NDArray[Any]:
+        return self._room[: self.n]
 
 
-def checked(table: Table, weights: str | None) -> Table:
-    """Check a table: no target missing, numeric targets converted, weights valid."""
-    target = table.target
-    if table.weights is not None and len(table.weights):
-        is_wrong = ~(np.isfinite(table.weights) & (table.weights >= 0.0))
-        if is_wrong.any():
-            row = int(np.argmax(is_wrong))
-            raise table.error(row, f"weight {table.weights[row]:g} must be a number of 0 or more", weights)
-        if not table.weights.any():
-            raise DataError(f"{table.source}: all weights in {weights!r} are 0; at least one must be more")
-    if target.dtype.kind == "U":
-        is_missing = np.isin(target, ["", "nan", "NaN", "NAN"])
-        if is_missing.any():
-            raise table.error(int(np.argmax(is_missing)), "the value is missing; remove the row or fill it in")
-        try:
-            target = target.astype(np.float64)
-        except ValueError:
-            return table
-    if not np.isfinite(target).all():
-        row = int(np.argmin(np.isfinite(target)))
-        raise table.error(row, f"{target[row]} is not a finite number")
-    return replace(table, target=target)
+@final
+class NumbersBuilder:
+    """Puts a column of numbers together."""
+
+    def __init__(self) -> None:
+        self._values = _Growing(np.float64)
+        self._text_rows: list[NDArray[np.intp]] = []
+        self._texts: list[str] = []
+
+    def add(self, part: Column) -> None:
+        """Append the rows of a part."""
+        if not isinstance(part, Numbers):
+            raise TypeError("a column of numbers has a part of text")
+        self._texts += part.texts[: MAX_TEXTS_KEPT - len(self._texts)]
+        self._text_rows.append(self._values.n + part.text_rows)
+        self._values.append(part.values)
+
+    def column(self) -> Numbers:
+        """The whole column."""
+        return Numbers(self._values.values, np.concatenate([_NO_ROWS, *self._text_rows]), self._texts)
 
 
-def label_text(label: object) -> str:
-    """Labels as text: 3 and 3.0 are both "3"."""
-    return f"{label:.0f}" if isinstance(label, float) and label.is_integer() else str(label)
+@final
+class TextsBuilder:
+    """Puts a column of text together."""
+
+    def __init__(self) -> None:
+        self._codes_of: dict[str, int] = {}
+        self._codes = _Growing(np.int32)
+
+    def add(self, part: Column) -> None:
+        """Append the rows of a part."""
+        if not isinstance(part, Texts):
+            raise TypeError("a column of text has a part of numbers")
+        codes_of = self._codes_of
+        codes = [codes_of.setdefault(level, len(codes_of)) for level in part.levels]
+        self._codes.append(np.array(codes, dtype=np.int32)[part.codes])
+
+    def column(self) -> Texts:
+        """The whole column."""
+        return Texts(tuple(self._codes_of), self._codes.values)
+
+
+Builder: TypeAlias = NumbersBuilder | TextsBuilder
+
+
+def builder(kind: Literal["numbers", "texts"]) -> Builder:
+    """An empty builder of this kind."""
+    return NumbersBuilder() if kind == "numbers" else TextsBuilder()
+
+
+def joined(source: str, tables: Sequence[tuple[str, Table]]) -> Table:
+    """One table of the rows of several files, with the columns of the first, by name in whatever order.
+
+    DataError names a column that a file lacks, or has more.
+    """
+    (first_name, first), *others = tables
+    for name, table in others:
+        if sorted(table.names) != sorted(first.names):
+            odd = sorted({*table.names} ^ {*first.names}) or ["twice in one of them"]
+            raise DataError(f"{source}: {first_name} and {name} differ in their columns: {', '.join(odd)}")
+    columns: list[Column] = []
+    for name in first.names:
+        parts = [table.column(name) for _, table in tables]
+        whole = builder("numbers" if isinstance(parts[0], Numbers) else "texts")
+        for part in parts:
+            whole.add(part)
+        columns.append(whole.column())
+    starts = np.cumsum([0, *(table.n_rows for _, table in tables)])
+    lines = [table.lines for _, table in tables if table.lines is not None]
+    return Table(
+        source,
+        first.names,
+        columns,
+        int(starts[-1]),
+        first.target,
+        [(name, int(start)) for (name, _), start in zip(tables, starts, strict=False)],
+        np.concatenate(lines) if len(lines) == len(tables) else None,
+        [replace(each, text=f"{name}, {each.text}") for name, table in tables for each in table.flaws],
+        [f"{name}: {note}" for name, table in tables for note in table.notes],
+        first.are_names_given,
+        first.decimal,
+    )

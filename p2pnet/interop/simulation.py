@@ -13,7 +13,7 @@ from p2pnet import __version__
 from p2pnet.catalogue.losses import loss_for
 from p2pnet.catalogue.readers import has_reader
 from p2pnet.data.datasets import TEST_FRACTION
-from p2pnet.data.reading import read_samples
+from p2pnet.data.reading import Roles, read_samples
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
 from p2pnet.experiments.simulate.options import SimulateOptions
@@ -59,7 +59,7 @@ def simulate(
     """
     asked = SimulateOptions(data=str(data), **({"is_compared": False} | options))
     if has_reader(Path(asked.data)):
-        whole = read_samples(Path(asked.data), asked.target, asked.task)
+        whole = read_samples(Path(asked.data), Roles(target=asked.target, task=asked.task))
         train, test = whole.split(TEST_FRACTION, np.random.default_rng(asked.seed))
         return simulate_samples(asked, train, test, progress)
     return _simulation(asked, None, None, progress)

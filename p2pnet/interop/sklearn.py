@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_random_state, validate_data
 
 from p2pnet.data.samples import Samples
+from p2pnet.errors import ModelError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.interop.simulation import GIVEN, simulate_samples
 from p2pnet.training.trained_model import TrainedModel
@@ -51,7 +52,12 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
 
     @classmethod
     def from_model(cls, model: TrainedModel) -> Self:
-        """A fitted estimator that predicts with a trained model, such as one that a network of agents has left."""
+        """A fitted estimator that predicts with a trained model, such as one that a network of agents has left.
+
+        ModelError where its columns are not all numbers.
+        """
+        if model.description.encoding is not None:
+            raise ModelError("its columns are not all numbers, as scikit-learn wants them; predict with p2pnet.load")
         estimator = cls()
         estimator._adopt(model)
         estimator.n_features_in_ = len(model.columns)

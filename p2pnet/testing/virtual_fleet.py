@@ -19,7 +19,7 @@ from p2pnet.simulation.whole_nodes import WholeAgent, WholeNodes
 from p2pnet.testing.lies import Liar, parse_lie, tell
 from p2pnet.testing.problems import Shard
 from p2pnet.training.learner import Learner
-from p2pnet.training.training import make_training, statistics_alone, summarize
+from p2pnet.training.training import make_outline, make_training, summarize
 
 REAL_NETWORK = Conditions(latency_s=0.05, is_encoding=True)
 """50 ms from agent to agent; messages are bytes on their way."""
@@ -122,7 +122,7 @@ def _make_agent(name: PeerId, shard: Shard, changes: Mapping[str, Any]) -> Whole
         prepare=prepare,
         options=round_options(settings, name),
         statistics=summary,
-        fingerprint=make_training(training, samples, samples, statistics_alone(summary)).early_fingerprint,
+        fingerprint=make_outline(training, samples, summary).fingerprint,
         max_neighbors=settings.network.max_neighbors,
         membership=PRESETS[settings.network.preset],
     )

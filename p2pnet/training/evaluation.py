@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.frame import Frame
-from p2pnet.data.samples import Samples
-from p2pnet.data.table import Table, checked
+from p2pnet.data.cells import label_text, plain_number
+from p2pnet.data.frame import Column, Frame, is_gap
+from p2pnet.data.frame_columns import text_of
 from p2pnet.errors import DataError
 from p2pnet.optim.arrays import Array as Floats
 from p2pnet.optim.metrics import (
@@ -93,34 +92,52 @@ class Evaluation:
 
 def evaluate(model: TrainedModel, frame: Frame, ignore: Sequence[str] = (), seed: int = 0) -> Evaluation:
     """The metrics of the model on rows that have its target; `seed` is that of resampling."""
-    samples = _samples(model, frame, ignore)
-    outputs = model.outputs(frame, ignore)
-    if not model.is_classifier:
-        return _of_regression(model.description.target_name, model.values(outputs), samples.Y[:, 0])
-    predicted = model.class_indices(outputs)
-    probabilities = model.probabilities(outputs) if model.has_probabilities else None
-    return _of_classification(samples, predicted, probabilities, np.random.default_rng(seed))
-
-
-def _samples(model: TrainedModel, frame: Frame, ignore: Sequence[str]) -> Samples:
-    description = model.description
-    target = frame.column(description.target_name)
-    if target.dtype.kind in "biu":
-        target = target.astype(np.float64)
-    elif target.dtype.kind == "O":
-        target = target.astype(str)
-    X = frame.features(description.feature_names, {*ignore, description.target_name})
+    target_name = model.description.target_name
+    targets = frame.column(target_name)
     if not frame.n_rows:
         raise DataError(f"{frame.source}: has no rows")
-    names, source = description.feature_names, Path(frame.source)
-    table = checked(Table(source, X, target, names, description.target_name, frame.lines, None), None)
-    return table.with_labels(description.classes) if model.is_classifier else table.with_values()
+    if not model.is_classifier:
+        values = frame.numbers(target_name, _read(targets) if targets.dtype.kind in "UO" else targets)
+        return _of_regression(target_name, model.values(model.outputs(frame, ignore)), values)
+    labels = _class_indices(frame, target_name, targets, model.classes)
+    outputs = model.outputs(frame, ignore)
+    predicted = model.class_indices(outputs)
+    probabilities = model.probabilities(outputs) if model.has_probabilities else None
+    rng = np.random.default_rng(seed)
+    return _of_classification(target_name, model.classes, labels, predicted, probabilities, rng)
+
+
+def _read(texts: Column) -> Column:
+    """Numbers that are written as text, and all else as it is."""
+    values = texts.tolist()
+    numbers = [plain_number(value) if isinstance(value, str) else None for value in values]
+    read = np.empty(len(values), dtype=object)
+    read[:] = [value if number is None else number for number, value in zip(numbers, values, strict=True)]
+    return read
+
+
+def _class_indices(frame: Frame, name: str, targets: Column, classes: Sequence[str]) -> NDArray[np.intp]:
+    """The places of the labels among the classes; DataError names the first row whose label is none of them."""
+    place_of = {label: place for place, label in enumerate(classes)}
+    indices = np.empty(frame.n_rows, dtype=np.intp)
+    for row, value in enumerate(targets):
+        label = "" if is_gap(value) and text_of(value) not in place_of else label_text(text_of(value))
+        if label not in place_of:
+            what = f"label {label!r} is none of the classes {', '.join(classes)}" if label else "the value is missing"
+            raise DataError(f"{frame.place(row)}, column {name!r}: {what}")
+        indices[row] = place_of[label]
+    return indices
 
 
 def _of_classification(
-    samples: Samples, predicted: NDArray[np.intp], probabilities: Array | None, rng: np.random.Generator
+    target_name: str,
+    classes: Sequence[str],
+    labels: NDArray[np.intp],
+    predicted: NDArray[np.intp],
+    probabilities: Array | None,
+    rng: np.random.Generator,
 ) -> Evaluation:
-    classes, n_samples, labels = samples.classes, samples.n_samples, samples.Y
+    n_samples = len(labels)
     confusion = confusion_matrix(predicted, labels, len(classes))
     hits, support, n_predicted = np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     resamples = _resamples(confusion, rng)
@@ -140,7 +157,7 @@ def _of_classification(
         bins = _bins(np.minimum((own * N_BINS).astype(int), N_BINS - 1), own, (predicted == labels).astype(np.float64))
     return Evaluation(
         task="classification",
-        target_name=samples.target_name,
+        target_name=target_name,
         n_samples=n_samples,
         metrics=metrics,
         per_class=tuple(

@@ -7,7 +7,7 @@ which have no others.
     model°             the network as text, such as "mlp 4-8-3 tanh"
     task°              classification or regression
     classes°           labels (n_classes,) in the order of the outputs; empty for a regression
-    feature_names°     columns (n_features,) in the order of the inputs
+    feature_names°     inputs (n_features,) in their order; where there is no encoding, they are the columns
     target_name°       what is predicted
     feature_mean°, feature_scale°    (n_features,): inputs are (x − mean) / scale
     target_mean°, target_scale°      predictions of a regression are scale · y + mean
@@ -16,7 +16,7 @@ which have no others.
     layer_activations  (n_layers,): identity for the last layer
     precision          float64 or float32: of parameters, inputs and outputs while predicting
     factory            package.module:function of a model of one's own, else empty
-    encoding           how columns become inputs: "none", each is one number
+    encoding           how columns become inputs: "none", each is one number; else JSON, as `data/encoding.py` reads it
     loss               name of the loss, which says what the outputs estimate
     metrics            JSON: name -> value, on the agent's own test samples
     p2pnet_version, agent, rounds, objective, saved_at    who trained it, how long, with which objective, when (UTC)
@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.catalogue.losses import Task
+from p2pnet.data.encoding import Encoding
 from p2pnet.data.files import read_file, write_file
 from p2pnet.data.npz_archive import archive_bytes, read_archive
 from p2pnet.data.scaling import Scaling
@@ -76,7 +77,20 @@ class ModelDescription:
     scaling: Scaling
     loss: str
     """a name in the catalogue; empty where a file of release 0.1 does not say it"""
-    encoding: str = _NO_ENCODING
+    encoding: Encoding | None = None
+    """how columns become inputs; None where each is one"""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that a prediction is made from."""
+        return self.feature_names if self.encoding is None else self.encoding.names
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The names of the columns that are text in a file: labels, categories and dates."""
+        columns = () if self.encoding is None else self.encoding.columns
+        texts = tuple(column.name for column in columns if column.kind != "number")
+        return texts if self.task == "regression" else (*texts, self.target_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +177,7 @@ class ModelFile:
             "layer_activations": np.array(network.activations, dtype=str),
             "precision": np.array(network.precision),
             "factory": np.array(network.factory),
-            "encoding": np.array(description.encoding),
+            "encoding": np.array(_NO_ENCODING if description.encoding is None else description.encoding.to_json()),
             "loss": np.array(description.loss),
             "metrics": np.array(json.dumps(dict(self.metrics))),
             "p2pnet_version": np.array(provenance.p2pnet_version),
@@ -247,9 +261,10 @@ def _model_file(entries: _Entries) -> ModelFile:
         raise ModelError("feature_names, feature_mean and feature_scale have not the same length")
     if not (scaling.feature_scale.all() and scaling.target_scale and math.isfinite(scaling.target_mean)):
         raise ModelError("a scale is 0, or a mean is not finite")
-    encoding = _NO_ENCODING if is_old else entries.text("encoding")
-    if encoding != _NO_ENCODING:
-        raise ModelError(f"encoding {encoding!r} is not known to this p2pnet; install the release that has written it")
+    told = _NO_ENCODING if is_old else entries.text("encoding")
+    encoding = None if told == _NO_ENCODING else Encoding.from_json(told)
+    if encoding is not None and encoding.inputs != names:
+        raise ModelError("its encoding has other inputs than feature_names")
     description = ModelDescription(
         network=_old_network(entries) if is_old else _network(entries),
         task=task,
@@ -258,6 +273,7 @@ def _model_file(entries: _Entries) -> ModelFile:
         target_name=entries.text("target_name"),
         scaling=scaling,
         loss="" if is_old else entries.text("loss"),
+        encoding=encoding,
     )
     return ModelFile(
         params=entries.vector("params"),

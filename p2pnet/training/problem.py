@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from typing import Protocol, final
 
 import numpy as np
 
-from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.catalogue.losses import LOSSES, Task
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
@@ -32,7 +31,7 @@ from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
 from p2pnet.training.model_file import ModelDescription, Network
-from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
+from p2pnet.training.options import OptimizerOptions, ProblemOptions
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
@@ -74,7 +73,28 @@ class Problem:
         return lambda params: measure(self.model.predict(params, X), samples.Y)
 
 
-def make_problem(options: ProblemOptions, samples: Samples) -> Problem:
+class KindOfSamples(Protocol):
+    """What of the samples a problem depends on; `Samples` has it."""
+
+    @property
+    def task(self) -> Task: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_outputs(self) -> int: ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SampleShape:
+    """A kind of samples that nobody has."""
+
+    task: Task
+    n_features: int
+    n_outputs: int
+
+
+def make_problem(options: ProblemOptions, samples: KindOfSamples) -> Problem:
     """The problem that the options and the kind of the samples define."""
     loss = loss_by_name(options.loss, asdict(options))
     n_outputs = 1 if LOSSES[options.loss].has_one_output else samples.n_outputs
@@ -93,11 +113,16 @@ def worker_map(n_workers: int) -> Map:
     return ThreadPoolExecutor(n_workers, thread_name_prefix="worker").map if n_workers > 1 else serial_map
 
 
+def check_optimizer(problem: Problem, options: OptimizerOptions) -> None:
+    """ConfigError where the solver is not for the penalty or the surrogate."""
+    check_solver(options.solver, problem.penalty, options.surrogate)
+
+
 def make_optimizer(
     problem: Problem, options: OptimizerOptions, samples: Samples, pool_map: Map = serial_map
 ) -> LocalOptimizer:
     """One agent's local optimiser over its own samples; `pool_map` is that of a pool of `options.workers` threads."""
-    check_solver(options.solver, problem.penalty, options.surrogate)
+    check_optimizer(problem, options)
     rule = make_step_rule(STEP_RULES.parse(options.step_rule), options.proximal_weight)
     is_in_blocks = options.blocks > 1
     blocks = partition(problem.model, options.blocks) if is_in_blocks else ()
@@ -125,6 +150,7 @@ def describe_model(problem: Problem, options: ProblemOptions, samples: Samples, 
         target_name=samples.target_name,
         scaling=scaling,
         loss=options.loss,
+        encoding=samples.encoding,
     )
 
 
@@ -133,46 +159,3 @@ def _shape(model: Model, options: ProblemOptions) -> Network:
         return Network(text=model.describe(), precision=model.dtype.name, factory=options.factory or "")
     activations = (*(options.activation for _ in options.hidden), "identity")
     return Network(text=model.describe(), sizes=model.sizes, activations=activations, precision=model.dtype.name)
-
-
-def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
-    """The fingerprint as text, field by field: what must be equal for two agents to train together.
-
-    Where the loss, the penalty or the activation is another package's, its field names package and version.
-    """
-    loss = LOSSES[options.problem.loss]
-    penalty = PENALTIES[PENALTIES.parse(options.problem.penalty).name]
-    fields = {
-        "data": f"{samples.task}, {samples.n_features} features ({_digest(samples.feature_names)})",
-        "loss": loss.named_in(problem.loss.describe()),
-        "model": f"{_model_text(problem.model.describe(), options.problem)}, seed {problem.seed}",
-        "penalty": penalty.named_in(problem.penalty.describe()),
-        **options.agreed,
-    }
-    fields = {name: fields[name] for name in sorted(fields)}
-    if samples.classes:
-        fields["classes"] = f"{len(samples.classes)} ({_digest(samples.classes)})"
-    return fields
-
-
-def early_fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
-    """The fingerprint without the fields that depend on labels still to be found in the statistics stage."""
-    fields = fingerprint(problem, options, samples)
-    if samples.task == "regression" or options.has_given_classes:
-        return fields
-    model = options.problem
-    fields["classes"] = "as found"
-    if not model.factory:
-        layers = "-".join(map(str, model.hidden)) or "no"
-        text = f"{layers} hidden {model.activation} {model.precision}"
-        fields["model"] = f"{_model_text(text, model)}, seed {problem.seed}"
-    return fields
-
-
-def _model_text(description: str, options: ProblemOptions) -> str:
-    has_activation = options.hidden and not options.factory
-    return ACTIVATIONS[options.activation].named_in(description) if has_activation else description
-
-
-def _digest(names: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:8]

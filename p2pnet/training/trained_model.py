@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.catalogue.losses import LOSSES
-from p2pnet.data.frame import frame_of
+from p2pnet.data.frame import Frame, frame_of
+from p2pnet.data.frame_columns import FrameColumns
 from p2pnet.errors import ConfigError, ModelError
 from p2pnet.optim.arrays import Array as Floats
 from p2pnet.optim.losses.base import Loss
@@ -49,8 +50,8 @@ class TrainedModel:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the features, in the order of the network's inputs."""
-        return self.description.feature_names
+        """The names of the columns that are predicted from, in the model's order."""
+        return self.description.columns
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -97,10 +98,21 @@ class TrainedModel:
         frame = frame_of(rows)
         if not frame.n_rows and not frame.columns:
             return np.empty((0, self.network.n_outputs))
-        X = frame.features(self.columns, {*ignore, self.description.target_name})
-        scaling = self.description.scaling
-        inputs = (X - scaling.feature_mean) / scaling.feature_scale
+        inputs = self.description.scaling.inputs(self._raw_inputs(frame, ignore), has_gaps=self._fills_gaps)
         return self.network.predict(self._params, inputs.astype(self.network.dtype, copy=False))
+
+    @property
+    def _fills_gaps(self) -> bool:
+        return self.description.encoding is not None and self.description.encoding.fills_gaps
+
+    def _raw_inputs(self, frame: Frame, ignore: Collection[str]) -> Array:
+        """The inputs before scaling, (n_rows, n_inputs)."""
+        ignored, encoding = {*ignore, self.description.target_name}, self.description.encoding
+        if encoding is None:
+            return frame.features(self.columns, ignored)
+        values = FrameColumns(frame, encoding, ignored)
+        categories = [values.category(column.name) for column in encoding.categories]
+        return np.hstack([encoding.numeric(values), encoding.levels(categories)])
 
     def class_indices(self, outputs: Floats) -> NDArray[np.intp]:
         """The class of the largest output; of a single output, class 1 where it is above 0."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from p2pnet.data.samples import Samples, in_order
-from p2pnet.data.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
-from p2pnet.errors import DataError, ProtocolError
+from p2pnet.data.samples import Samples
+from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
+from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import Array, FeatureStatistics
-from p2pnet.protocol.messages.training import MAX_LABELS, check_labels
+from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
+from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
+from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.problem import (
+    Problem,
+    SampleShape,
+    check_optimizer,
     describe_model,
-    early_fingerprint,
-    fingerprint,
     make_optimizer,
     make_problem,
     worker_map,
@@ -27,6 +30,9 @@ from p2pnet.training.problem import (
 
 LARGEST_VALUE = 1e150
 """The largest magnitude of values that are squared and summed."""
+
+LEAST_DEVIATION_SQUARED = 1e-290
+"""Variances below it have lost digits, as squares have below 1e-308."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +43,84 @@ class Training:
     params: Array = field(repr=False)
     """the initial parameters"""
     fingerprint: dict[str, str]
-    early_fingerprint: dict[str, str]
-    """its fields known before the statistics stage"""
     description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
     metric_name: str
     """of the test metric that the learner observes"""
 
 
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is known of the training before the statistics stage."""
+
+    fingerprint: dict[str, str]
+    least_params: int
+    """the number of parameters, were there no labels and levels but the agent's own"""
+    most_params: int
+    """the size of the largest vector exchanged: parameters for the most labels and levels possible, or statistics"""
+
+
+def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> Outline:
+    """Outline the training of raw samples; raises the error of the first part that is not fit for it."""
+    n_levels = sum(len(category.levels) for category in train.categories)
+    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), max(train.n_outputs, 1))
+    n_found = MAX_LABELS if train.categories or (summary is not None and summary.labels) else 0
+    most = SampleShape(
+        train.task,
+        train.n_features + (n_found if train.categories else 0),
+        n_found if n_found and train.task == "classification" and not options.has_given_classes else least.n_outputs,
+    )
+    problem = make_problem(options.problem, least)
+    check_optimizer(problem, options.optimizer)
+    if train.task == "regression":
+        problem.loss.encode(train.Y, problem.model.n_outputs)
+    _check_inputs(problem, train)
+    return Outline(
+        early_fingerprint(problem, options, train),
+        problem.model.n_params,
+        max(make_problem(options.problem, most).model.n_params, 0 if summary is None else summary.n_sums),
+    )
+
+
+def _check_inputs(problem: Problem, train: Samples) -> None:
+    """DataError where a model does not take inputs such as the samples have, with the agent's own levels."""
+    first = train.take(slice(1)).with_levels({category.name: category.levels for category in train.categories})
+    # Means and labels are for the network to agree on.
+    problem.local_objective(replace(first, X=np.zeros_like(first.X), Y=np.zeros_like(first.Y)))
+
+
 def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:
     """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
     is_scaling = options.scaling == "network"
-    labels = () if options.has_given_classes else test.classes
-    if not is_scaling and not labels:
+    labels = united(() if options.has_given_classes else test.classes, own_levels(train, test))
+    if not is_scaling and not labels and not train.categories:
         return None
-    try:
-        check_labels(labels)
-    except ProtocolError as error:
-        raise DataError(f"{options.source}, column {train.target_name!r}: {error}") from error
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
-    if not is_scaling:
-        return LocalStatistics(
-            n_samples, np.zeros(1), np.zeros(1), labels
-        )  # only its labels are the network's business
-    return LocalStatistics(n_samples, *_moments(options, train), labels)
+    n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
+    if not is_scaling or not n_columns:
+        # Only its labels are the network's business.
+        return LocalStatistics(n_samples, np.zeros(1), np.zeros(1), labels)
+    mean, variance = _moments(options, train)
+    if not train.has_gaps:
+        return LocalStatistics(n_samples, mean, variance, labels)
+    _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
+    return LocalStatistics(n_samples, mean, variance, labels, counts)
 
 
 def make_training(
     options: TrainingOptions, train: Samples, test: Samples, statistics: FeatureStatistics | None
 ) -> Training:
     """Build the training of raw samples; DataError where they do not fit the feature statistics."""
-    if statistics is not None and statistics.labels:
-        train, test = (_with_labels(options, samples, statistics.labels) for samples in (train, test))
-    scaling = _scaling(options, train, statistics)
+    n_levels = 0
+    scaling_of = train
+    if statistics is not None:
+        check_network(options, train, statistics)
+        labels, levels = labels_and_levels(statistics.labels, train)
+        n_levels = sum(map(len, levels.values()))
+        if labels:
+            train, test = (_with_labels(options, samples, labels) for samples in (train, test))
+        train, test = train.with_levels(levels), test.with_levels(levels)
+    scaling = _scaling(options, scaling_of, statistics, n_levels)
     if options.scaling != "none":
         train, test = scaling.apply(train), scaling.apply(test)
     problem = make_problem(options.problem, train)
@@ -86,56 +137,54 @@ def make_training(
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
-        early_fingerprint=early_fingerprint(problem, options, train),
         description=describe_model(problem, options.problem, train, scaling),
         metric_name=problem.metric_name,
     )
 
 
-def statistics_alone(summary: LocalStatistics | None) -> FeatureStatistics | None:
+def statistics_alone(summary: LocalStatistics | None, samples: Samples) -> FeatureStatistics | None:
     """The feature statistics of this agent alone, with at least two labels for classification."""
     if summary is None:
         return None
-    labels = summary.labels if len(summary.labels) != 1 else (*summary.labels, f"not {summary.labels[0]}")
-    return FeatureStatistics("alone", labels, summary.mean, summary.variance)
-
-
-def most_params(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> int:
-    """The size of the largest vector exchanged: parameters for the most labels possible, or feature statistics."""
-    n_in_survey = 0 if summary is None else 2 * summary.mean.size
-    if summary is not None and summary.labels:
-        more = (f"{number} more" for number in range(MAX_LABELS - len(summary.labels)))
-        train = train.with_classes((*summary.labels, *more))
-    return max(make_problem(options.problem, train).model.n_params, n_in_survey)
+    labels, _ = labels_and_levels(summary.labels, samples)
+    others = (f"not {labels[0]}",) if len(labels) == 1 else ()
+    return FeatureStatistics("alone", (*summary.labels, *others), summary.mean, summary.variance)
 
 
 def _with_labels(options: TrainingOptions, samples: Samples, labels: tuple[str, ...]) -> Samples:
-    where = f"{options.source}, column {samples.target_name!r}"
-    classes = in_order(labels)
-    if len(classes) < 2:
-        raise DataError(f"{where}: has the one class {classes[0]!r} only, and so have all agents; nothing to learn")
     try:
-        return samples.with_classes(classes)
+        return samples.with_classes(labels)
     except DataError as error:
         raise DataError(
-            f"{where}: {error} that the network trains already; an agent that joins late can bring no new label: "
-            "leave those rows out, or begin anew with all agents, or with all labels in data.classes"
+            f"{options.source}, column {samples.target_name!r}: {error} that the network trains already; an agent that "
+            "joins late can bring no new label: leave those rows out, or begin anew with all agents, or with all "
+            "labels in data.classes"
         ) from error
 
 
 def _moments(options: TrainingOptions, train: Samples) -> tuple[Array, Array]:
+    """Mean and variance of the inputs, and of a target that is scaled; DataError where they are no numbers."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance = moments(train, is_target_scaled(train, options.problem.loss))
+    names = (*train.feature_names, train.target_name)
     too_large = ~((np.abs(mean) < LARGEST_VALUE) & (variance < LARGEST_VALUE**2))
     if too_large.any():
-        name = (*train.feature_names, train.target_name)[int(np.argmax(too_large))]
+        name = names[int(np.argmax(too_large))]
         raise DataError(f"{options.source}, column {name!r}: values beyond {LARGEST_VALUE:g} are not scaled")
+    for place in np.flatnonzero(variance < LEAST_DEVIATION_SQUARED):
+        values = train.X[:, place] if place < train.n_features else train.Y[:, 0]
+        if np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=-np.inf) and not (mean[place] ** 2):
+            raise DataError(
+                f"{options.source}, column {names[place]!r}: its values, up to {np.nanmax(np.abs(values)):g}, are too "
+                "small to be scaled; give them in another unit"
+            )
     return mean, variance
 
 
-def _scaling(options: TrainingOptions, train: Samples, statistics: FeatureStatistics | None) -> Scaling:
+def _scaling(options: TrainingOptions, train: Samples, statistics: FeatureStatistics | None, n_levels: int) -> Scaling:
+    n_features = train.n_features + n_levels
     if options.scaling == "none":
-        return no_scaling(train.n_features)
+        return no_scaling(n_features)
     if options.scaling == "network" and statistics is not None:
-        return scaling_by(statistics.mean, statistics.variance, train.n_features)
-    return scaling_by(*_moments(options, train), train.n_features)
+        return scaling_by(statistics.mean, statistics.variance, n_features, n_levels)
+    return scaling_by(*_moments(options, train), n_features, n_levels)

@@ -14,7 +14,7 @@ from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import moments, no_scaling, scaling_by
 from p2pnet.errors import DataError
 from p2pnet.protocol.core.types import FeatureStatistics
-from p2pnet.protocol.messages.training import MAX_LABELS
+from p2pnet.protocol.messages.training import MAX_LABELS, TOO_MANY
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_training, statistics_alone, summarize
 
@@ -40,7 +40,7 @@ def options(task: Task, loss: str = "auto", **data: Any) -> TrainingOptions:
 
 
 def train(told: TrainingOptions, samples: Samples, survey: FeatureStatistics | None = None) -> Training:
-    return make_training(told, samples, samples, survey or statistics_alone(summarize(told, samples, samples)))
+    return make_training(told, samples, samples, survey or statistics_alone(summarize(told, samples, samples), samples))
 
 
 def test_scaled_columns_have_mean_zero_and_deviation_one_but_for_those_that_do_not_vary() -> None:
@@ -132,7 +132,7 @@ def test_who_found_the_labels_is_nothing_to_agree_on_where_no_scales_were_found(
     ("labels", "what"),
     [
         (("ant", "cat"), "x.csv, column 'label': label 'bee' is none of the classes ant, cat that the network trains"),
-        (("ant",), "x.csv, column 'label': has the one class 'ant' only, and so have all agents"),
+        (("ant",), "column 'label': has the one class 'ant' only, and so have all agents"),
     ],
 )
 def test_labels_that_cannot_be_trained_are_one_line(labels: tuple[str, ...], what: str) -> None:
@@ -147,8 +147,26 @@ def test_values_too_large_to_square_are_named_by_column() -> None:
         summarize(options("regression"), samples, samples)
 
 
-def test_too_many_labels_are_to_be_named_in_the_settings() -> None:
+def test_too_many_labels_end_all_agents_alike() -> None:
     labels = tuple(f"label {number}" for number in range(MAX_LABELS + 1))
     samples = classification(*labels)
-    with pytest.raises(DataError, match=r"x\.csv, column 'label': more than .* name them in data\.classes"):
-        summarize(options("classification"), samples, samples)
+    summary = summarize(options("classification"), samples, samples)
+    assert summary is not None
+    assert summary.labels == TOO_MANY
+    for _ in range(2):  # whoever has few labels of its own has the same from the network
+        with pytest.raises(DataError, match=r"the network has more than 1024 labels .*name labels in data\.classes"):
+            train(options("classification"), samples, FeatureStatistics("ann 1", TOO_MANY, np.zeros(3), np.ones(3)))
+        samples = classification("ant", "bee")
+
+
+def test_a_loss_for_two_labels_is_refused_by_what_the_network_has() -> None:
+    found = FeatureStatistics("ann 1", ("ant", "bee", "cat"), np.zeros(3), np.ones(3))
+    for own in (("ant", "bee"), ("bee", "cat"), ("ant", "bee", "cat")):
+        with pytest.raises(DataError, match="the network has the labels ant, bee, cat, and objective"):
+            train(options("classification", "logistic"), classification(*own), found)
+
+
+def test_values_too_small_to_square_are_named_by_column() -> None:
+    samples = regression(X=X * [1.0, 1e-200, 1.0])
+    with pytest.raises(DataError, match=r"column 'b': its values, up to .*e-203, are too small to be scaled"):
+        summarize(options("regression"), samples, samples)

@@ -1,5 +1,8 @@
 """The check of an agent's settings, data and state before a run: `p2pnet check`."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
 from p2pnet.agent.assembly import Preparation, prepare
@@ -12,8 +15,19 @@ from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.training.training import statistics_alone
 
 
-def check_agent(settings: Settings) -> str:
-    """Check all that a run starts with; return one line that describes the agent. Raises the P2pnetError that a run
+@final
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check has found that is no error."""
+
+    text: str
+    """one line"""
+    notes: tuple[str, ...] = ()
+    """what a person should look at"""
+
+
+def check_agent(settings: Settings) -> Report:
+    """Check all that a run starts with; one line that describes the agent. Raises the P2pnetError that a run
     would raise at its start.
 
     The check covers all parts up to the first local step, and leaves nothing behind.
@@ -27,12 +41,13 @@ def check_agent(settings: Settings) -> str:
     # Other agents may have labels that this one has not.
     least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
     task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
-    return (
+    text = (
         f"fit to run: agent {preparation.name} ({preparation.keys.public}), "
         f"{counted(len(preparation.network.named), 'peer')} named, {train.n_samples} training and "
         f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
         f"{task} with loss {preparation.training_options.problem.loss}"
     )
+    return Report(text, train.notes)
 
 
 def counted(number: int, what: str) -> str:
@@ -44,7 +59,7 @@ def _try_a_local_step(preparation: Preparation) -> None:
     """Compute a gradient and a local step at the initial parameters, without other agents; exposes faults of user
     models.
     """
-    training = preparation.training(statistics_alone(preparation.summary))
+    training = preparation.training(statistics_alone(preparation.summary, preparation.train))
     learner, params = training.learner, training.params
     evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
     learner.observe()

@@ -1,112 +1,124 @@
 """CSV files with a header line."""
 
+from __future__ import annotations
+
 import csv
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+import io
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from p2pnet.data.samples import is_number
-from p2pnet.data.table import Table, checked
+from p2pnet.data.cells import number_of
+from p2pnet.data.flaws import Flaw
+from p2pnet.data.readers.blocks import BlockParser, PlainParser
+from p2pnet.data.readers.text_format import (
+    SAMPLE_BYTES,
+    TextFormat,
+    blocks,
+    open_bytes,
+    possible_encodings,
+    text_format,
+)
+from p2pnet.data.table import Table, TableRequest, builder
 from p2pnet.errors import DataError
 
-_ROWS_AT_A_TIME = 4096  # text of that many rows is held at once, not of the whole file
 
-
-class _CsvReader(Protocol):
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-
-
-def read_csv(source: Path, target: str | None, weights: str | None) -> Table:
+def read_csv(source: Path, request: TableRequest) -> Table:
+    """The table of a CSV file, packed or not, with whatever parser is the fastest here."""
     try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            weighing = None if weights is None else _column(source, header, weights)
-            column = _target_column(source, header, target, weighing)
-            # All that are no features.
-            apart = sorted({column} if weighing is None else {column, weighing}, reverse=True)
-            names = tuple(name for index, name in enumerate(header) if index not in apart)
-            blocks: list[NDArray[np.float64]] = [np.empty((0, len(names)))]
-            weight_blocks: list[NDArray[np.float64]] = [np.empty((0, 1))]
-            texts: list[str] = []
-            lines: list[int] = []
-            while rows := list(islice(_numbered_rows(reader), _ROWS_AT_A_TIME)):
-                _check_lengths(source, rows, len(header))
-                lines += [line for line, _ in rows]
-                texts += [row[column].strip() for _, row in rows]
-                if weighing is not None:
-                    weight_blocks.append(
-                        _numeric_block(source, [(line, [row[weighing]]) for line, row in rows], [header[weighing]])
-                    )
-                for index in apart:
-                    for _, row in rows:
-                        del row[index]
-                blocks.append(_numeric_block(source, rows, names))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{source}, line {reader.line_num}: is not CSV: {error}") from error
-    weight_of = None if weighing is None else np.concatenate(weight_blocks)[:, 0]
-    X, texts_of = np.concatenate(blocks), np.array(texts, dtype=str)
-    return checked(Table(source, X, texts_of, names, header[column], lines, weight_of), weights)
-
-
-def _target_column(source: Path, header: Sequence[str], target: str | None, weighing: int | None) -> int:
-    """Where the target stands; without a name the last column that is not the weights'."""
-    if not header:
-        raise DataError(f"{source}: is empty; it must begin with a header line")
-    if all(is_number(name) for name in header):
-        raise DataError(f"{source}, line 1: holds numbers only; it must be a header that names the columns")
-    if len(header) < 2:
-        hint = "; values must be separated by commas" if ";" in header[0] or "\t" in header[0] else ""
-        raise DataError(f"{source}, line 1: names one column only, features and a target are needed{hint}")
-    if target is None:
-        return len(header) - (2 if weighing == len(header) - 1 else 1)
-    return _column(source, header, target)
-
-
-def _column(source: Path, header: Sequence[str], name: str) -> int:
-    if header.count(name) != 1:
-        count = "no column" if name not in header else "more than one column"
-        raise DataError(f"{source}: has {count} {name!r}; its columns are {', '.join(header)}")
-    return header.index(name)
-
-
-def _numbered_rows(reader: _CsvReader) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the number of their last line; blank lines are left out."""
-    return ((reader.line_num, row) for row in reader if row)
-
-
-def _check_lengths(source: Path, rows: Iterable[tuple[int, list[str]]], n_columns: int) -> None:
-    for line, row in rows:
-        if len(row) != n_columns:
-            raise DataError(f"{source}, line {line}: has {len(row)} values, the header names {n_columns} columns")
-
-
-def _numeric_block(source: Path, rows: Sequence[tuple[int, list[str]]], names: Sequence[str]) -> NDArray[np.float64]:
-    """The rows as numbers; where one is none, a slower second pass finds which."""
-    try:
-        block = np.array([row for _, row in rows], dtype=np.float64)
-        if np.isfinite(block).all():
-            return block
-    except ValueError:
-        pass
-    for line, row in rows:
-        for name, text in zip(names, row, strict=True):
-            if not text.strip():
-                what = "the value is missing; remove the row or fill it in"
-            elif not is_number(text):
-                what = f"text {text.strip()!r} where a feature must be a number"
-            elif not math.isfinite(float(text)):
-                what = f"{text.strip()} is not a finite number"
-            else:
+        with open_bytes(source) as stream:
+            sample = stream.read(SAMPLE_BYTES)
+        for encoding in possible_encodings(request.encoding, sample):
+            try:
+                return _read(source, request, text_format(request, encoding, sample))
+            except UnicodeDecodeError:
                 continue
-            raise DataError(f"{source}, line {line}, column {name!r}: {what}")
-    return np.array([[float(text) for text in row] for _, row in rows])
+    except EOFError as error:
+        raise DataError(f"{source}: ends too early; it is not whole") from error
+    raise DataError(f"{source}: is not {request.encoding} text; set encoding in [data], or leave it to be found out")
+
+
+def _read(source: Path, request: TableRequest, file_format: TextFormat) -> Table:
+    with open_bytes(source) as stream:
+        contents = blocks(stream, file_format.encoding)
+        first = next(contents, b"")
+        try:
+            header, n_header_lines, rest = _header(first, file_format)
+        except csv.Error as error:
+            raise DataError(f"{source}, in its header: is not CSV: {error}") from error
+        names, flaws = _names(source, header, n_header_lines)
+        target = _target(names, request)
+        kinds = ["texts" if request.is_text(name, target) else "numbers" for name in names]
+        parser = _parser(file_format, len(names), frozenset(k for k, kind in enumerate(kinds) if kind == "texts"))
+        builders = [builder("texts" if kind == "texts" else "numbers") for kind in kinds]
+        lines, line = [np.empty(0, dtype=np.int64)], n_header_lines + 1
+        for content in filter(None, chain([rest], contents)):
+            block = parser.parse(content, line)
+            for whole, part in zip(builders, block.columns, strict=True):
+                whole.add(part)
+            lines.append(block.lines)
+            flaws += block.flaws
+            line += block.n_lines
+        parser.close()
+    all_lines = np.concatenate(lines)
+    notes = [] if file_format == TextFormat("utf-8", ",", ".") else [f"read with {file_format}"]
+    columns = [whole.column() for whole in builders]
+    return Table(
+        str(source), names, columns, len(all_lines), target, (), all_lines, flaws, notes, decimal=file_format.decimal
+    )
+
+
+def _header(first: bytes, file_format: TextFormat) -> tuple[list[str], int, bytes]:
+    """(cells of the header, its lines, what follows); lines before it that are empty count as its lines."""
+    text = io.StringIO(first.decode(), newline="")
+    reader = csv.reader(text, delimiter=file_format.delimiter, strict=True)
+    for cells in reader:
+        if cells:
+            break
+    else:
+        return [], 0, b""
+    n_lines = reader.line_num
+    end = 0
+    for _ in range(n_lines):
+        end = (first.find(b"\n", end) + 1) or len(first)
+    return cells, n_lines, first[end:]
+
+
+def _names(source: Path, header: Sequence[str], line: int) -> tuple[tuple[str, ...], list[Flaw]]:
+    """The names of the columns, and what is wrong with them; DataError where that is all that can be said."""
+    names = tuple(unicodedata.normalize("NFC", name.strip()) for name in header)
+    if not names:
+        raise DataError(f"{source}: is empty; it must begin with a header line")
+    if all(number_of(name) is not None for name in names):
+        raise DataError(f"{source}, line {line}: holds numbers only; it must be a header that names the columns")
+    flaws = [
+        Flaw(f"line {line}: {names.count(name)} columns are called {name!r}; give each its own name", column=name)
+        for name in sorted(set(names))
+        if name and names.count(name) > 1
+    ]
+    named = list(names)
+    for place, name in enumerate(names):
+        if not name:
+            named[place] = called = f"column {place + 1}"
+            text = f"line {line}: {called} has no name, as an index has none; give it one, or ignore = [{called!r}]"
+            flaws.append(Flaw(text.replace("'", '"'), {"ignore": [called]}, called))
+    return tuple(named), flaws
+
+
+def _target(names: Sequence[str], request: TableRequest) -> str:
+    """The target that is asked for, or the last column that is not the weights'."""
+    if request.target is not None:
+        return request.target
+    *_, last = [name for name in names if name != request.weights]
+    return last
+
+
+def _parser(file_format: TextFormat, n_columns: int, texts: frozenset[int]) -> BlockParser:
+    try:
+        from p2pnet.data.readers.arrow_blocks import ArrowParser
+    except ImportError:
+        return PlainParser(file_format, n_columns, texts)
+    return ArrowParser(file_format, n_columns, texts)

@@ -1,68 +1,80 @@
-"""NPZ files with arrays X and y."""
+"""NPZ files with an array X, and the target beside it; shapes are checked before an array is unpacked."""
 
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.data.npz_archive import ArrayHeader, array_headers, is_single_array
-from p2pnet.data.table import Table, checked
+from p2pnet.data.table import Table, TableRequest, from_arrays
 from p2pnet.errors import DataError
 
 
-def read_npz(source: Path, target: str | None, weights: str | None) -> Table:
-    target = target or "y"
+def read_npz(source: Path, request: TableRequest) -> Table:
+    """The columns of X (n_rows, n_columns), called by feature_names or x1, x2, …, and the target beside them."""
     try:
         headers = array_headers(source)
-        _check(headers, target, weights)
+        names_given, n_columns = "feature_names" in headers, _n_columns(headers)
         with np.load(source, allow_pickle=False) as arrays:
-            X, y = arrays["X"], arrays[target]
-            names, target_name = arrays.get("feature_names"), str(arrays.get("target_name", target))
-            weight_of = None if weights is None else arrays[weights]
+            name_of_y = str(arrays["target_name"]) if "target_name" in headers else "y"
+            target_name = request.target or name_of_y
+            target = "y" if target_name == name_of_y else target_name
+            beside = {target_name: target}
+            if request.weights is not None:
+                beside[request.weights] = request.weights
+            for array in beside.values():
+                _check_beside(headers, array, is_needed=array == request.weights)
+            called = [str(name) for name in arrays["feature_names"]] if names_given else _default_names(n_columns)
+            X = arrays["X"]
+            columns = {unicodedata.normalize("NFC", name): X[:, place] for place, name in enumerate(called)}
+            if len(columns) < len(called):
+                raise DataError("two columns of X have one name in feature_names")
+            for name, array in beside.items():
+                if array in headers and (name not in columns or name == request.weights):
+                    columns[name] = _column(arrays[array])
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         if is_single_array(source):
             raise DataError(f"{source}: is a single array; write X and y with numpy.savez") from None
         raise DataError(f"{source}: is not an NPZ file of plain arrays; write it with numpy.savez") from error
-    if y.ndim == 2:
-        y = y[:, 0]
-    feature_names = tuple(str(name) for name in names) if names is not None else _default_names(X.shape[1])
-    if len(feature_names) != X.shape[1]:
-        raise DataError(f"{source}: has {len(feature_names)} feature_names for {X.shape[1]} columns of X")
-    X = np.ascontiguousarray(X, dtype=np.float64)
-    if not np.isfinite(X).all():
-        row, column = (int(index) for index in np.argwhere(~np.isfinite(X))[0])
-        what = f"{X[row, column]} is not a finite number"
-        raise DataError(f"{source}, row {row}, column {feature_names[column]!r}: {what}")
-    y = y if y.dtype.kind == "U" else y.astype(np.float64)
-    weight_of = None if weight_of is None else weight_of.astype(np.float64)
-    return checked(Table(source, X, y, feature_names, target_name, None, weight_of), weights)
+    return from_arrays(str(source), columns, target=target_name, are_names_given=names_given)
 
 
-def _check(headers: Mapping[str, ArrayHeader], target: str, weights: str | None) -> None:
-    """DataError where the arrays are not those of samples, before any of them is unpacked."""
-    for name in ("X", target, weights):
-        if name is not None and name not in headers:
-            raise DataError(f"has no array {name!r}; it has {', '.join(headers) or 'none'}")
-    X, y = headers["X"], headers[target]
+def _n_columns(headers: Mapping[str, ArrayHeader]) -> int:
+    """How many columns X has; DataError where it cannot be samples."""
+    if "X" not in headers:
+        raise DataError(f"has no array 'X'; it has {', '.join(headers) or 'none'}")
+    X, names = headers["X"], headers.get("feature_names")
     if len(X.shape) != 2 or X.dtype.kind not in "fiub":
         raise DataError(f"X must be numbers of shape (samples, features), not {X.dtype} of shape {X.shape}")
-    shape = y.shape[:1] if y.shape[1:] == (1,) else y.shape
-    n_rows = X.shape[0]
-    if shape != (n_rows,) or y.dtype.kind not in "fiubU":
+    if names is not None and names.shape != X.shape[1:]:
+        raise DataError(f"has {sum(names.shape)} feature_names for {X.shape[1]} columns of X")
+    return X.shape[1]
+
+
+def _check_beside(headers: Mapping[str, ArrayHeader], name: str, *, is_needed: bool) -> None:
+    """DataError where the array of that name is not one value a row of X."""
+    if name not in headers:
+        if is_needed:
+            raise DataError(f"has no array {name!r}; it has {', '.join(headers)}")
+        return
+    values, n_rows = headers[name], headers["X"].shape[0]
+    shape = values.shape[:1] if values.shape[1:] == (1,) else values.shape
+    if shape != (n_rows,) or values.dtype.kind not in "fiubU":
         raise DataError(
-            f"{target} must be numbers or text of shape ({n_rows},) as X has {n_rows} rows, "
-            f"not {y.dtype} of shape {y.shape}"
-        )
-    weight_of = None if weights is None else headers[weights]
-    if weight_of is not None and (weight_of.shape != (n_rows,) or weight_of.dtype.kind not in "fiub"):
-        raise DataError(
-            f"{weights} must be numbers of shape ({n_rows},) as X has {n_rows} rows, "
-            f"not {weight_of.dtype} of shape {weight_of.shape}"
+            f"{name} must be numbers or text of shape ({n_rows},) as X has {n_rows} rows, "
+            f"not {values.dtype} of shape {values.shape}"
         )
 
 
-def _default_names(n_features: int) -> tuple[str, ...]:
-    return tuple(f"x{index + 1}" for index in range(n_features))
+def _column(values: NDArray[Any]) -> NDArray[Any]:
+    return values[:, 0] if values.ndim == 2 else values
+
+
+def _default_names(n_columns: int) -> list[str]:
+    return [f"x{place + 1}" for place in range(n_columns)]

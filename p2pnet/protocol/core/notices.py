@@ -107,7 +107,9 @@ class TakenForPast:
 @dataclass(frozen=True, slots=True)
 class StatisticsFound:
     n_columns: int
-    n_labels: int
+    labels: tuple[str, ...]
+    n_levels: int
+    """of all categories"""
     n_rounds: int
 
 

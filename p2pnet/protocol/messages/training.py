@@ -51,6 +51,11 @@ MAX_FIELDS = 64
 MAX_TEXT_LENGTH = 512
 MAX_LABELS = 1024
 MAX_BYTES_OF_LABELS = 12_288
+LEVEL_MARK = "\x1f"
+"""Levels of categories begin with it, then the place of the column and the mark again; labels never do."""
+
+TOO_MANY = ("\0",)
+"""The set that stands for all that are too large: its union with any other is itself, so all agents learn of it."""
 
 
 def _nothing() -> Array:
@@ -181,7 +186,7 @@ class LabelSet(Message):
     """The id of the averaging run: the least (id, incarnation, epoch) among the agents that named a run in this epoch.
     """
     labels: tuple[str, ...]
-    """Class labels without repetition, sorted as text."""
+    """Class labels and levels of categories without repetition, sorted as text."""
     is_confirmed: bool
     """Whether the sender has heard the same from the receiver; if not, the sender waits for an answer."""
     revision: int = 0
@@ -228,6 +233,17 @@ def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
             f"more than {MAX_LABELS} labels or {MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes"
         )
     return labels
+
+
+def united(*label_sets: tuple[str, ...]) -> tuple[str, ...]:
+    """The union, sorted as text; TOO_MANY where it does not fit into one message, or one of the sets is that."""
+    union = tuple(sorted({label for labels in label_sets for label in labels}))
+    if TOO_MANY[0] in union:
+        return TOO_MANY
+    try:
+        return check_labels(union)
+    except ProtocolError:
+        return TOO_MANY
 
 
 def _read_text(value: object) -> str:

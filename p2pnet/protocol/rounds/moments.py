@@ -5,7 +5,8 @@ sums are
 
     x_k = n_k (m_k − u,  V_k − v + (m_k − u)²),  n_k      whose network averages, divided, are  δ, q,
 
-and the network has the mean u + δ and the variance v + q − δ².
+and the network has the mean u + δ and the variance v + q − δ². Where values are missing, n_k is another for each
+column, the number of values that are there, and these numbers are averaged beside the sums.
 
 Rounding. With ε = 2⁻⁵², after t rounds the ledger of a link holds totals of the order of t times what is averaged. So
 the error of δ is some ε t |δ|, and that of the variance ε t (|q| + δ²). Both are nothing beside the deviation where
@@ -60,6 +61,14 @@ class LocalStatistics:
     mean: Array = field(repr=False)
     variance: Array = field(repr=False)
     labels: tuple[str, ...] = ()
+    """of classes, and levels of categories"""
+    counts: Array | None = field(default=None, repr=False)
+    """the samples that have a value, by column, weighted as `n_samples`; None where all have"""
+
+    @property
+    def n_sums(self) -> int:
+        """How many sums are averaged."""
+        return (2 if self.counts is None else 3) * len(self.mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +84,12 @@ class Reference:
         return cls(np.zeros(n_columns), np.zeros(n_columns))
 
     def sums(self, own: LocalStatistics) -> Array:
-        """n_k (m_k − u, V_k − v + (m_k − u)²), (2 n_columns,)."""
+        """n_k (m_k − u, V_k − v + (m_k − u)²), (2 n_columns,), and where values are missing n_k, (3 n_columns,)."""
         offset = own.mean - self.mean
-        return own.n_samples * np.concatenate([offset, own.variance - self.variance + offset * offset])
+        moment = own.variance - self.variance + offset * offset
+        if own.counts is None:
+            return own.n_samples * np.concatenate([offset, moment])
+        return np.concatenate([own.counts * offset, own.counts * moment, own.counts])
 
     def check(self, n_columns: int) -> Reference:
         """The same, or ProtocolError: it must be of so many columns, and its squares numbers."""
@@ -107,8 +119,11 @@ class Estimate:
 
     @classmethod
     def about(cls, reference: Reference, averages: Array, age: int) -> Estimate:
-        """From the network's averages (δ, q), (2 n_columns,), after `age` rounds."""
-        offset, moment = np.split(averages, 2)
+        """From the network's averages of the sums, relative to that of the samples, after `age` rounds."""
+        offset, moment, *parts = np.split(averages, len(averages) // len(reference.mean))
+        if parts:  # of the samples that have a value; not above 0 where none is known yet
+            part = np.where(parts[0] > 0.0, parts[0], np.inf)
+            offset, moment = offset / part, moment / part
         variance = reference.variance + (moment - offset * offset)
         size = reference.variance + np.abs(moment) + offset * offset
         rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size

@@ -32,7 +32,7 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
-from p2pnet.protocol.messages.training import Hello, LabelSet
+from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
@@ -142,7 +142,9 @@ class Session(SessionMachine):
         if machine.found is None:
             return effects
         self.found, self._statistics = machine.found, None
-        found = StatisticsFound(len(self.found.mean), len(self.found.labels), machine.round)
+        labels = tuple(label for label in self.found.labels if not label.startswith(LEVEL_MARK))
+        n_levels = len(self.found.labels) - len(labels)
+        found = StatisticsFound(len(self.found.mean), labels, n_levels, machine.round)
         return [*effects, Notify(found), Prepare(self.found)]
 
     def _tell(self, peer: PeerId, hello: Hello) -> list[SessionEffect]:

