@@ -63,7 +63,8 @@ class Outline:
 def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> Outline:
     """Outline the training of raw samples; raises the error of the first part that is not fit for it."""
     n_levels = sum(len(category.levels) for category in train.categories)
-    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), max(train.n_outputs, 1))
+    n_outputs = max(train.n_outputs, 2 if train.task == "classification" else 1)
+    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs)
     n_found = MAX_LABELS if summary is not None and summary.labels else 0
     most = SampleShape(
         train.task,
