@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
+from p2pnet.training.own_metrics import own_metrics
 from p2pnet.training.problem import (
     Problem,
     SampleShape,
@@ -45,8 +47,8 @@ class Training:
     fingerprint: dict[str, str]
     description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
-    metric_name: str
-    """of the test metric that the learner observes"""
+    metrics: Callable[[Array], Mapping[str, float]]
+    """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def make_training(
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
-        metric_name=problem.metric_name,
+        metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
     )
 
 
