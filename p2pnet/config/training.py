@@ -1,5 +1,6 @@
 """The sections [data], [model], [objective] and [algorithm]: what is trained on what, and how."""
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -75,7 +76,6 @@ class DataSettings(Section):
     encoding: str = Field(default="auto", description="Of text files, as in utf-8, utf-16 or cp1252; auto finds out.")
     delimiter: str = Field(
         default="auto",
-        pattern=r"^(auto|.)$",
         description="Between the values of a text file, one character; auto finds out which of , ; | and tab it is.",
     )
     decimal: Literal["auto", ".", ","] = Field(
@@ -128,6 +128,13 @@ class DataSettings(Section):
         if names is None or isinstance(names, str):
             return names if names is None else unicodedata.normalize("NFC", names.strip())
         return tuple(unicodedata.normalize("NFC", name.strip()) for name in names)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_is_no_part_of_a_value(cls, delimiter: str) -> str:
+        if delimiter != "auto" and re.fullmatch(r"\t| |[^\w\s\"'.+-]", delimiter) is None:
+            raise ValueError("must be auto, or one sign that stands in no number and is no letter and no quote")
+        return delimiter
 
     @model_validator(mode="after")
     def _gaps_can_be_filled(self) -> "DataSettings":

@@ -96,7 +96,8 @@ def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalS
     """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
     is_scaling = options.scaling == "network"
     labels = united(() if options.has_given_classes else test.classes, own_levels(train, test))
-    if not is_scaling and not labels:
+    # Whoever has no level to tell still waits for those of others.
+    if not is_scaling and not labels and not train.categories:
         return None
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
     n_columns = train.n_features + is_target_scaled(train, options.problem.loss)

@@ -94,6 +94,14 @@ def test_labels_of_one_site_are_no_reason_to_refuse_before_the_network_has_them(
         assert make_outline(told, samples, summarize(told, samples, samples)).least_params > 0
 
 
+def test_a_site_whose_levels_are_all_rare_still_waits_for_those_of_others() -> None:
+    samples = patients(tuple(f"ward {k}" for k in range(30)), missing="refuse")
+    values = {"data.classes": ("died", "well"), "data.standardize": "none", "data.missing": "refuse"}
+    summary = summarize(options(**values), samples, samples)
+    assert summary is not None
+    assert summary.labels == ()
+
+
 @pytest.mark.parametrize("n_labels", [700, 100_000])
 def test_too_many_labels_or_levels_are_one_line_the_same_for_all(n_labels: int) -> None:
     sets = [tuple(f"{site}{k}" for k in range(n_labels)) for site in "ab"]
