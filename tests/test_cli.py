@@ -1,3 +1,4 @@
+import gc
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.catalogue.topologies import topology_forms
 from p2pnet.cli import main
+from p2pnet.cli.imports import importing
 from p2pnet.config import Settings, read_settings
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.options import DemoOptions
@@ -238,3 +240,14 @@ def test_hidden_layers_are_read_from_text() -> None:
     assert parse_hidden("none") == ()
     with pytest.raises(ConfigError):
         parse_hidden("")
+
+
+def test_what_is_imported_for_a_command_is_never_collected() -> None:
+    was_frozen = gc.get_freeze_count()
+    try:
+        with importing():
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > was_frozen
+    finally:
+        gc.unfreeze()

@@ -15,6 +15,8 @@ class TopologyEntry(TermEntry):
 
     is_changing: bool = False
     """whether the target gives a list of graphs, which rounds take in turn"""
+    is_one_peer: bool = False
+    """whether an agent gives to one agent and takes from another in each round, with weight ½ each"""
     is_found: bool = False
     """whether agents find each other and choose neighbors themselves: the target gives one graph without edges"""
 
@@ -41,7 +43,12 @@ TOPOLOGIES: Final = TermRegistry(
             parameters=(Parameter("P", above=0, most=1, is_optional=True),),
         ),
         TopologyEntry(name="regular", target=f"{_RANDOM}:regular", parameters=(Parameter("D", is_whole=True),)),
-        TopologyEntry(name="one-peer-exponential", target=f"{_CHANGING}:one_peer_exponential", is_changing=True),
+        TopologyEntry(
+            name="one-peer-exponential",
+            target=f"{_CHANGING}:one_peer_exponential",
+            is_changing=True,
+            is_one_peer=True,
+        ),
         TopologyEntry(name="matching", target=f"{_CHANGING}:matchings", is_changing=True),
         TopologyEntry(name="overlay", target=f"{_CHANGING}:overlay", is_changing=True, is_found=True),
     ),

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from p2pnet.catalogue.topologies import topology_forms
+from p2pnet.cli.imports import importing
 from p2pnet.cli.options import DATA_FILES, network_options, report_options, training_options
 
 
@@ -30,6 +31,6 @@ def demo(hidden: str, **options: Any) -> None:
     from p2pnet.experiments.options import parse_hidden
 
     demo_options = DemoOptions(hidden=parse_hidden(hidden), **options)
-    from p2pnet.experiments.demo.run import run_demo
-
+    with importing():
+        from p2pnet.experiments.demo.run import run_demo
     sys.exit(run_demo(demo_options))

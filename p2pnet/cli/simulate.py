@@ -12,6 +12,7 @@ from p2pnet.catalogue.solvers import SOLVERS
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.catalogue.topologies import topology_forms
+from p2pnet.cli.imports import importing
 from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_options, training_options
 
 
@@ -102,6 +103,6 @@ def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:
 
     partition, cut = parse_partitions(partitions)
     simulate_options = SimulateOptions(hidden=parse_hidden(hidden), partition=partition, cut=cut, **options)
-    from p2pnet.experiments.simulate.run import run_simulation
-
+    with importing():
+        from p2pnet.experiments.simulate.run import run_simulation
     sys.exit(run_simulation(simulate_options))

@@ -49,9 +49,10 @@ DEADLINE_S = 1e7
 class Graphs:
     """The communication graphs that the rounds use in turn; a single graph where the topology is fixed."""
 
-    name: str
     n_agents: int
     in_turn: Sequence[Sequence[Edge]]
+    is_one_peer: bool = False
+    """whether the rounds follow `OnePeerExponential`, whose graphs are directed"""
 
     @property
     def edges(self) -> list[Edge]:
@@ -69,10 +70,10 @@ class Graphs:
         return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
 
     def mixings(self, names: Sequence[str]) -> list[Mixing]:
-        """The mixing rule of each agent; one-peer exponential graphs are directed, with weight ½."""
+        """The mixing rule of each agent."""
         if not self.is_changing:
             return [MetropolisMixing()] * self.n_agents
-        if self.name == "one-peer-exponential":
+        if self.is_one_peer:
             members = tuple(names)
             return [OnePeerExponential(name, members) for name in names]
         neighbors_in = [neighbors_of(graph, self.n_agents) for graph in self.in_turn]

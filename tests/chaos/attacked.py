@@ -5,32 +5,44 @@ log, and whether the model is the one of an undisturbed run. The attacker has no
 allowed, and then one that is.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from p2pnet.agent.history import read_history
-from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
-from p2pnet.config import AgentSettings, LogSettings, NeighborSettings, Settings, write_config
-from p2pnet.experiments.demo.fleet import free_ports
 from p2pnet.optim.arrays import Array
+from p2pnet.testing.files import AgentFiles
+from p2pnet.testing.fleet import Fleet
+from p2pnet.testing.introductions import by_full_graph
+from p2pnet.testing.local_agent import LocalAgent
+from p2pnet.testing.ports import free_ports
+from p2pnet.testing.problems import LINEAR_REGRESSION, linear_shard
+from p2pnet.testing.waiting import HarnessError, wait_until
 from p2pnet.training.records import Result
 from tests.chaos.attacks import FORGED_LINE, LOG_PATIENCE_S, Attack, Target
-from tests.chaos.processes import AgentProcess
 from tests.chaos.table import Row
 
 N_AGENTS = 3
-N_FEATURES = 4
+WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 N_ROUNDS = 250
 PACE_S = 0.02
 PACE_AT_ONCE_S = 0.06
+ATTACK_IN_ROUND = 5
 PATIENCE_S = 120.0
+SETTINGS: Mapping[str, Any] = {
+    **LINEAR_REGRESSION,
+    "data.test_source": None,
+    "objective.penalty": None,
+    "algorithm.rounds": N_ROUNDS,
+    "algorithm.tolerance": 0.0,
+    "log.format": "text",
+    "log.level": "debug",
+}
 
 
 # -------------------------------------------------------------------------------------------------- the network
@@ -40,62 +52,46 @@ class Network:
     """Three agents on this machine, all neighbors of each other, with the same data in every run."""
 
     def __init__(self, directory: Path, keys: Sequence[KeyPair], insider: KeyPair, pace_s: float) -> None:
-        names = [f"agent-{k + 1}" for k in range(N_AGENTS)]
         ports = free_ports(N_AGENTS)
         addresses = [f"tcp://127.0.0.1:{port}" for port in ports]
-        self.directories = [directory / name for name in names]
-        self.target = Target(ports[0], keys[0].public, insider, N_FEATURES + 1)
-        for k, (name, home) in enumerate(zip(names, self.directories, strict=True)):
-            home.mkdir(parents=True)
-            write_keys(home / "agent.key", keys[k])
-            rng = np.random.default_rng(k)
-            X = rng.standard_normal((50, N_FEATURES))
-            np.savez(home / "samples.npz", X=X, y=X.sum(axis=1) + 0.3 * rng.standard_normal(50))
-            others = [j for j in range(N_AGENTS) if j != k]
-            settings = Settings.model_validate(
-                {
-                    "agent": AgentSettings(name=name, state_dir=Path()),
-                    "network": {
-                        "bind": addresses[k],
-                        "neighbors": [
-                            NeighborSettings(address=addresses[j], public_key=keys[j].public) for j in others
-                        ],
-                        "round_pace_s": pace_s,
-                    },
-                    "security": {"allowed_peers": (insider.public,)},
-                    "data": {"source": Path("samples.npz"), "task": "regression", "standardize": "none"},
-                    "model": {"hidden": ()},
-                    "algorithm": {"rounds": N_ROUNDS, "tolerance": 0.0},
-                    "log": LogSettings(level="debug"),
-                }
-            )
-            write_config(settings, home / "agent.toml")
+        self.target = Target(ports[0], keys[0].public, insider, len(WEIGHTS) + 1)
+        agents = []
+        for k, pair in enumerate(keys):
+            files = AgentFiles(f"agent-{k + 1}", directory / f"agent-{k + 1}")
+            files.directory.mkdir(parents=True)
+            write_keys(files.key, pair)
+            files.write_samples(linear_shard(k, n_samples=50, weights=WEIGHTS, noise=0.3))
+            agents.append(LocalAgent(files, addresses[k]))
+        known = by_full_graph()([agent.contact for agent in agents], lambda _, k: addresses[k])
+        for agent, neighbors in zip(agents, known, strict=True):
+            own = {"security.allowed_peers": (insider.public,), "network.round_pace_s": pace_s}
+            agent.configure({**SETTINGS, **neighbors, **own})
+        self.fleet = Fleet(agents)
 
     def train(self, attack: Callable[[], None]) -> bool:
         """Whether all agents trained to the end, while one was attacked from some round on."""
-        with ExitStack() as at_exit:
-            processes = []
-            for home in self.directories:
-                processes.append(AgentProcess(home / "agent.toml", home / "agent.log"))
-                at_exit.callback(processes[-1].kill)
-            wait_until(lambda: len(read_history(self.directories[0] / "history.csv")) > 5, PATIENCE_S)
-            attack()
-            wait_until(lambda: all(process.exit_code() is not None for process in processes), PATIENCE_S)
-            codes = [process.exit_code() for process in processes]
-        return codes == [0] * N_AGENTS and all(result.rounds == N_ROUNDS for result in self.results())
+        with self.fleet as fleet:
+            fleet.start()
+            try:
+                fleet.until_round(ATTACK_IN_ROUND, [0], PATIENCE_S)
+                attack()
+                fleet.until_all_end(PATIENCE_S)
+            except HarnessError:
+                return False
+        return all(result.rounds == N_ROUNDS for result in self.results())
 
     @property
     def log(self) -> str:
-        return (self.directories[0] / "agent.log").read_text()
+        return self.fleet[0].log
 
     def has_logged(self, text: str) -> bool:
         return text in self.log
 
     def results(self) -> list[Result]:
-        return [StateDirectory(home).load_result() for home in self.directories]
+        return [agent.files.result() for agent in self.fleet.agents]
 
     def models(self) -> list[Array]:
-        return [StateDirectory(home).load_params() for home in self.directories]
+        return [agent.files.params() for agent in self.fleet.agents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +149,8 @@ class Siege:
 
 
 def one_after_the_other(attacks: Sequence[Attack], network: Network) -> None:
+    """Each attack when the one before is in the log; what never gets there is told by the table."""
     for attack in attacks:
         attack.carry_out(network.target)
-        wait_until(partial(network.has_logged, attack.logged), LOG_PATIENCE_S)
-
-
-def wait_until(is_so: Callable[[], bool], patience_s: float) -> bool:
-    give_up_at = time.monotonic() + patience_s
-    while not is_so():
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(0.01)
-    return True
+        with suppress(HarnessError):
+            wait_until(partial(network.has_logged, attack.logged), partial(str, attack.name), LOG_PATIENCE_S)

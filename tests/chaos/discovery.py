@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.chaos.machine import Machine, errors_to_central
+from p2pnet.testing.local_agent import LocalAgent
+from p2pnet.testing.problems import LINEAR_REGRESSION, Shard, least_squares, linear_shard, relative_errors
 from tests.chaos.namespaces import Namespaces
 from tests.chaos.table import Row
 
 MAX_TIME_TO_FIND_S = 2.0
 MAX_ERROR = 1e-6
 N_TRIES = 5
+SHARDS = [linear_shard(k, noise=0.3) for k in range(3)]
+SETTINGS: Mapping[str, Any] = {**LINEAR_REGRESSION, "data.standardize": "network", "algorithm.tolerance": 0.0}
 
 ONE_WAY = """
 table inet one_way {
@@ -28,25 +31,43 @@ table inet one_way {
     }
 }
 """
-"""What a router without port forwarding does: no machine outside can open a connection to the inside."""
+"""What a router without port forwarding does: no agent outside can open a connection to the inside."""
 
 
 @contextmanager
-def machines_on(lan: Namespaces, n_machines: int) -> Iterator[list[Machine]]:
-    """Machines with samples of their own that allow each other."""
+def agents_on(lan: Namespaces, n_agents: int) -> Iterator[list[LocalAgent]]:
+    """Agents with samples of their own, in a network namespace each."""
     with tempfile.TemporaryDirectory() as directory, ExitStack() as at_exit:
-        yield [
-            at_exit.enter_context(Machine(Path(directory) / f"agent-{k}", k, partial(lan.command, k)))
-            for k in range(n_machines)
+        agents = [
+            at_exit.enter_context(
+                LocalAgent.create(Path(directory) / f"agent-{k}", "tcp://0.0.0.0:7070", wrap=partial(lan.command, k))
+            )
+            for k in range(n_agents)
         ]
+        for agent, shard in zip(agents, SHARDS, strict=False):
+            agent.files.write_samples(shard)
+        yield agents
 
 
-def configure(machines: Sequence[Machine], network: Sequence[dict[str, Any]], n_rounds: int = 150) -> None:
-    for machine, settings in zip(machines, network, strict=True):
-        others = [peer.keys.public for peer in machines if peer is not machine]
-        machine.configure(
-            {"round_pace_s": 0.02, **settings}, security={"allowed_peers": others}, algorithm={"rounds": n_rounds}
+def configure(agents: Sequence[LocalAgent], network: Sequence[dict[str, Any]], n_rounds: int = 150) -> None:
+    """Agents that allow each other, each with settings of its own."""
+    for agent, settings in zip(agents, network, strict=True):
+        others = [peer.keys.public for peer in agents if peer is not agent]
+        agent.configure(
+            {
+                **SETTINGS,
+                "security.allowed_peers": others,
+                "algorithm.rounds": n_rounds,
+                "network.round_pace_s": 0.02,
+                **settings,
+            }
         )
+
+
+def errors_to_central(agents: Sequence[LocalAgent], standardized_by: Sequence[Shard]) -> list[float]:
+    """Of each agent's model, to the least-squares solution over the samples of all."""
+    solution = least_squares(SHARDS[: len(agents)], standardized_by)
+    return relative_errors([agent.files.params() for agent in agents], solution)
 
 
 def found(lan: Namespaces) -> Row:
@@ -54,15 +75,15 @@ def found(lan: Namespaces) -> Row:
     times = []
     worst = 0.0
     for _ in range(N_TRIES):
-        with machines_on(lan, 2) as machines:
-            configure(machines, [{"discovery": "mdns"}] * 2)
-            for machine in machines:
-                machine.start()
-            for machine in machines:
-                machine.wait()
-            begun = max(machine.said_at("listening on") for machine in machines)
-            times.append(max(machine.said_at("linked with") for machine in machines) - begun)
-            worst = max(worst, *errors_to_central(machines))
+        with agents_on(lan, 2) as agents:
+            configure(agents, [{"network.discovery": "mdns"}] * 2)
+            for agent in agents:
+                agent.start()
+            for agent in agents:
+                agent.finish()
+            begun = max(agent.said_at("listening on") for agent in agents)
+            times.append(max(agent.said_at("linked with") for agent in agents) - begun)
+            worst = max(worst, *errors_to_central(agents, SHARDS[:2]))
     figures = (
         f"linked {median(times):.2f} s after both listen, at most {max(times):.2f} s in {N_TRIES} tries; error to the "
         f"central solution {worst:.0e}"
@@ -74,18 +95,18 @@ def found(lan: Namespaces) -> Row:
 
 def found_later(lan: Namespaces) -> Row:
     """A third agent, started when two of them train."""
-    with machines_on(lan, 3) as machines:
-        configure(machines, [{"discovery": "mdns", "round_pace_s": 0.05}] * 3, n_rounds=400)
-        *early, late = machines
-        for machine in early:
-            machine.start()
-        early[0].until(lambda machine: machine.round > 5)
+    with agents_on(lan, 3) as agents:
+        configure(agents, [{"network.discovery": "mdns", "network.round_pace_s": 0.05}] * 3, n_rounds=400)
+        *early, late = agents
+        for agent in early:
+            agent.start()
+        early[0].until(lambda agent: agent.round > 5)
         late.start()
-        for machine in machines:
-            machine.wait()
+        for agent in agents:
+            agent.finish()
         begun = late.said_at("listening on")
-        seconds = max(late.said_at(f"linked with {machine.name}") for machine in early) - begun
-        worst = max(errors_to_central(machines, surveyed=early))
+        seconds = max(late.said_at(f"linked with {agent.name}") for agent in early) - begun
+        worst = max(errors_to_central(agents, SHARDS[:2]))
     figures = f"linked with both {seconds:.2f} s after it listens; error to the central solution {worst:.0e}"
     return Row("a third one joins the training", figures, seconds <= MAX_TIME_TO_FIND_S and worst <= MAX_ERROR)
 
@@ -93,32 +114,32 @@ def found_later(lan: Namespaces) -> Row:
 def behind_a_router(lan: Namespaces) -> Row:
     """Three agents, one of which can only dial out: a firewall drops whatever would open a connection to it."""
     subprocess.run(lan.command(2, ["nft", "-f", "-"]), input=ONE_WAY, text=True, check=True)
-    with machines_on(lan, 3) as machines:
-        inside = machines[2]
+    with agents_on(lan, 3) as agents:
+        inside = agents[2]
         configure(
-            machines,
+            agents,
             [
                 {
-                    "bind": "none" if machine is inside else "tcp://0.0.0.0:7070",
-                    "neighbors": [
+                    "network.bind": "none" if agent is inside else "tcp://0.0.0.0:7070",
+                    "network.neighbors": [
                         {
                             "name": peer.name,
                             "public_key": peer.keys.public,
                             "address": None if peer is inside else lan.address(k),
                         }
-                        for k, peer in enumerate(machines)
-                        if peer is not machine
+                        for k, peer in enumerate(agents)
+                        if peer is not agent
                     ],
                 }
-                for machine in machines
+                for agent in agents
             ],
         )
-        for machine in machines:
-            machine.start()
-        for machine in machines:
-            machine.wait()
-        worst = max(errors_to_central(machines))
-        n_links = [len(machine.state.load_ledger().links) for machine in machines]
+        for agent in agents:
+            agent.start()
+        for agent in agents:
+            agent.finish()
+        worst = max(errors_to_central(agents, SHARDS))
+        n_links = [len(agent.files.ledger().links) for agent in agents]
     subprocess.run(lan.command(2, ["nft", "delete", "table", "inet", "one_way"]), check=True)
     figures = f"{', '.join(map(str, n_links))} links; error to the central solution {worst:.0e}"
     return Row("one only dials out, behind a firewall; three train", figures, n_links == [2] * 3 and worst <= MAX_ERROR)

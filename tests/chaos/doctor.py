@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from p2pnet.agent.transport.keys import generate_keys
-from tests.chaos.machine import Machine
+from p2pnet.testing.local_agent import LocalAgent
+from p2pnet.testing.problems import LINEAR_REGRESSION, linear_shard
 from tests.chaos.namespaces import Namespaces
 from tests.chaos.table import Row
 
@@ -38,8 +39,8 @@ class Case:
     name: str
     words: str
     """the beginning of one of the lines said of it"""
-    sections: dict[str, Any] = field(default_factory=dict)
-    program: Sequence[str] = ("-m", "p2pnet")
+    settings: dict[str, Any] = field(default_factory=dict)
+    program: Sequence[str] | None = None
     is_started: bool = True
     is_allowing: bool = True
     address: str | None = None
@@ -62,9 +63,9 @@ CASES = (
     Case("key not allowed", "wrong: {address}: it does not allow our key: put it into", is_allowing=False),
     Case("another's key", "wrong: {address}: another agent answers there, or this one has a new key", has_new_key=True),
     Case("stopped", "wrong: {address}: it takes the connection and then says nothing: that program has been stopped"),
-    Case("version", "wrong: speaks version 2 of the protocol", program=("-c", OTHER_VERSION)),
-    Case("model", "wrong: trains something else: model: theirs is", sections={"model": {"hidden": (5,)}}),
-    Case("penalty", "wrong: trains something else: penalty: theirs is", sections={"objective": {"penalty": "l1:0.1"}}),
+    Case("version", "wrong: speaks version 9 of the protocol", program=("-c", OTHER_VERSION)),
+    Case("model", "wrong: trains something else: model: theirs is", settings={"model.hidden": (5,)}),
+    Case("penalty", "wrong: trains something else: penalty: theirs is", settings={"objective.penalty": "l1:0.1"}),
     Case("clock", "doubtful: its clock is 2 hours ahead of this machine's", program=("-c", CLOCK_AHEAD)),
 )
 
@@ -72,46 +73,49 @@ CASES = (
 def rows(lan: Namespaces, directory: Path) -> Iterator[Row]:
     """A row a case, and one for those that are examined."""
     with ExitStack() as at_exit:
-        machines = [
-            at_exit.enter_context(Machine(directory / name, k, partial(lan.command, k)))
-            for k, name in enumerate(["agent", *(case.name for case in CASES)])
-        ]
-        yield from examine(lan, machines)
+        agents = []
+        for k, name in enumerate(["agent", *(case.name for case in CASES)]):
+            agent = LocalAgent.create(directory / name, lan.address(k), wrap=partial(lan.command, k))
+            agent.files.write_samples(linear_shard(k))
+            agents.append(at_exit.enter_context(agent))
+        yield from examine(lan, agents)
 
 
-def examine(lan: Namespaces, machines: Sequence[Machine]) -> Iterator[Row]:
+def examine(lan: Namespaces, agents: Sequence[LocalAgent]) -> Iterator[Row]:
     """Start an agent and its neighbors, each with its own ailment, and ask the doctor about all of them at once."""
-    agent, *neighbors = machines
+    agent, *neighbors = agents
+    settings = {**LINEAR_REGRESSION, "algorithm.rounds": 60, "algorithm.tolerance": 0.0, "network.round_pace_s": 1.0}
     named = []
-    for k, (machine, case) in enumerate(zip(neighbors, CASES, strict=True), 1):
+    for neighbor, case in zip(neighbors, CASES, strict=True):
         allowed = [agent.keys.public] if case.is_allowing else []
-        machine.configure(
-            {"bind": lan.address(k), "round_pace_s": 1.0}, security={"allowed_peers": allowed}, **case.sections
-        )
-        key = generate_keys().public if case.has_new_key else machine.keys.public
-        named.append({"name": machine.name, "address": case.address or lan.address(k), "public_key": key})
-    agent.configure({"bind": lan.address(0), "neighbors": named, "start_timeout_s": 1.0, "round_pace_s": 1.0})
-    by_name = {machine.name: machine for machine in neighbors}
-    for machine, case in zip(neighbors, CASES, strict=True):
+        neighbor.configure({**settings, "security.allowed_peers": allowed, **case.settings})
+        entry = neighbor.as_neighbor()
+        entry["address"] = case.address or neighbor.address
+        if case.has_new_key:
+            entry["public_key"] = generate_keys().public
+        named.append(entry)
+    agent.configure({**settings, "network.neighbors": named, "network.start_timeout_s": 1.0})
+    by_name = {neighbor.name: neighbor for neighbor in neighbors}
+    for neighbor, case in zip(neighbors, CASES, strict=True):
         if case.is_started:
-            machine.start(case.program)
-    for machine, case in zip(neighbors, CASES, strict=True):
+            neighbor.start(program=case.program)
+    for neighbor, case in zip(neighbors, CASES, strict=True):
         if case.is_started:
-            machine.until(lambda machine: machine.has_said("listening on"))
+            neighbor.until(lambda neighbor: neighbor.has_said("listening on"))
     agent.start()
     agent.until(lambda agent: agent.round > 0)
     subprocess.run(
-        lan.command(machines.index(by_name["firewall"]), ["nft", "-f", "-"]), input=FILTER, text=True, check=True
+        lan.command(agents.index(by_name["firewall"]), ["nft", "-f", "-"]), input=FILTER, text=True, check=True
     )
-    by_name["stopped"].stop()
+    by_name["stopped"].freeze()
     said = agent.doctor()
     for k, case in enumerate(CASES, 1):
         words = case.words.format(name=case.name, address=lan.address(k))
         lines = said.get(case.name, [])
         fitting = [line for line in lines if line.startswith(words)]
         yield Row(f"doctor: {case.name}", (fitting or lines[::-1] or ["nothing"])[0], bool(fitting))
-    well = next(machine for machine, case in zip(neighbors, CASES, strict=True) if case.name == "all is well")
-    n_links = [machine.count("^linked with (agent|all is well)") for machine in (agent, well)]
+    well = next(neighbor for neighbor, case in zip(neighbors, CASES, strict=True) if case.name == "all is well")
+    n_links = [one.count("^linked with (agent|all is well)") for one in (agent, well)]
     yield Row(
         "doctor: who runs is not disturbed", f"in round {agent.round}; links opened: {n_links}", n_links == [1, 1]
     )

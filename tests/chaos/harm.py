@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from typing import Self
+from typing import Self, final
 
 import numpy as np
 
-from tests.chaos.fleet import Fleet
+from p2pnet.testing.fleet import Fleet
 from tests.chaos.wiring import Wiring
 
 PERIOD_S = 0.2
+
+COMPUTE_UNTIL_THE_END_OF_INPUT = """\
+import os, threading
+threading.Thread(target=lambda: os._exit(len(os.read(0, 1)))).start()
+while True: 0
+"""
 
 
 class Slowness:
@@ -35,9 +43,9 @@ class Slowness:
 
     def _run(self) -> None:
         while not self._is_over.is_set():
-            self._fleet.stop([self._agent])
+            self._fleet.freeze([self._agent])
             self._is_over.wait((1.0 - self._part) * PERIOD_S)
-            self._fleet.resume([self._agent])
+            self._fleet.thaw([self._agent])
             self._is_over.wait(self._part * PERIOD_S)
 
 
@@ -65,7 +73,7 @@ class Mischief:
         return ", ".join(f"{n} times {what}" for what, n in sorted(self._n_done.items()))
 
     def _do_something(self, now: float) -> None:
-        agent = int(self._rng.integers(self._fleet.workload.n_agents))
+        agent = int(self._rng.integers(len(self._fleet)))
         what = str(self._rng.choice(list(self._over_at)))
         is_cut = what == "cut off" and bool(self._over_at[what])  # one at a time
         if is_cut or any(agent in ailing for ailing in self._over_at.values()) or self._fleet.has_ended(agent):
@@ -75,9 +83,9 @@ class Mischief:
         if what == "killed":
             self._fleet.kill([agent])
         elif what == "stopped":
-            self._fleet.stop([agent])
+            self._fleet.freeze([agent])
         else:
-            self._wiring.cut([agent], [k for k in range(self._fleet.workload.n_agents) if k != agent])
+            self._wiring.cut([agent], [k for k in range(len(self._fleet)) if k != agent])
 
     def _undo(self, now: float) -> None:
         for what, ailing in self._over_at.items():
@@ -86,6 +94,27 @@ class Mischief:
                 if what == "killed":
                     self._fleet.start([agent])
                 elif what == "stopped":
-                    self._fleet.resume([agent])
+                    self._fleet.thaw([agent])
                 else:
                     self._wiring.heal()
+
+
+@final
+class BusyCores:
+    """While the context lasts, so many processes compute without a pause."""
+
+    def __init__(self, n_cores: int) -> None:
+        self._n_cores = n_cores
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        for _ in range(self._n_cores):
+            self._processes.append(
+                subprocess.Popen([sys.executable, "-c", COMPUTE_UNTIL_THE_END_OF_INPUT], stdin=subprocess.PIPE)
+            )
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()

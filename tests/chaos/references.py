@@ -13,7 +13,7 @@ from p2pnet.data.samples import Samples
 from p2pnet.experiments.report.baselines import train_centrally
 from p2pnet.experiments.workload import Workload
 from p2pnet.optim.arrays import Array
-from tests.chaos.fleet import Fleet
+from tests.chaos.fleet import make_fleet
 from tests.chaos.wiring import Loopback
 
 PATIENCE_S = 300.0
@@ -42,12 +42,11 @@ class References:
             part = part_of(self.workload, agents)
             with (
                 Loopback(part.n_agents) as wiring,
-                Fleet(self._directory / name, part, wiring, self._sections) as fleet,
+                make_fleet(self._directory / name, part, wiring, self._sections) as fleet,
             ):
-                everyone = range(part.n_agents)
-                fleet.start(everyone)
+                fleet.start()
                 fleet.until_all_end(PATIENCE_S)
-                self._undisturbed[agents] = max(self.objective(fleet.params(k), agents) for k in everyone)
+                self._undisturbed[agents] = max(self.objective(agent.files.params(), agents) for agent in fleet.agents)
         return self._undisturbed[agents]
 
     def central(self, data_of: Collection[int]) -> float:

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from p2pnet.experiments.demo.fleet import free_ports
+from p2pnet.testing.ports import free_ports
 from tests.chaos.wiring import Wiring
 
 CHUNK_BYTES = 1400

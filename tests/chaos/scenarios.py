@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from p2pnet.agent.state_directory import StateDirectory
-from p2pnet.agent.transport.keys import generate_keys, load_keys
+from p2pnet.agent.transport.keys import generate_keys
 from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.protocol.core.address import Address
-from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.graphs import neighbors_of
+from p2pnet.testing.fleet import Fleet
+from p2pnet.testing.waiting import HarnessError
 from p2pnet.training.problem import make_problem
 from tests.chaos.attacks import ATTACKS, Target
-from tests.chaos.fleet import Fleet, FleetError
-from tests.chaos.harm import Mischief, Slowness
+from tests.chaos.fleet import make_fleet
+from tests.chaos.harm import BusyCores, Mischief, Slowness
 from tests.chaos.measuring import (
     first_round_after,
     longest_deadline,
@@ -31,7 +32,6 @@ from tests.chaos.measuring import (
     time_to_notice,
 )
 from tests.chaos.namespaces import Namespaces, NoNamespacesError
-from tests.chaos.processes import BusyCores
 from tests.chaos.references import References
 from tests.chaos.relays import Relays
 from tests.chaos.table import Row
@@ -40,6 +40,7 @@ from tests.chaos.wiring import Loopback, Wiring
 N_AGENTS = 8
 EVERYONE = range(N_AGENTS)
 RING_WITH_CHORDS = [(k, (k + 1) % N_AGENTS) for k in EVERYONE] + [(0, 4), (1, 3), (5, 7)]
+NEIGHBORS = neighbors_of(RING_WITH_CHORDS, N_AGENTS)
 HALVES = (range(4), range(4, 8))
 VICTIM = 2
 HALF_OF_ALL = (2, 3, 6, 7)
@@ -83,105 +84,120 @@ class Damage:
     is_kept: bool = True
 
 
-Harm = Callable[[Fleet, Wiring], Damage]
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where harm is done."""
+
+    fleet: Fleet
+    wiring: Wiring
+    workload: Workload
 
 
-def leave_in_peace(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+Harm = Callable[[Scene], Damage]
+
+
+def leave_in_peace(scene: Scene) -> Damage:  # noqa: ARG001
     """Paced as all the others, for comparison."""
     return Damage([EVERYONE])
 
 
-def kill_one(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def kill_one(scene: Scene) -> Damage:
     """SIGKILL for one agent, for good."""
-    return kill_some([VICTIM], [[k for k in EVERYONE if k != VICTIM]], fleet)
+    return kill_some([VICTIM], [[k for k in EVERYONE if k != VICTIM]], scene.fleet)
 
 
-def kill_half(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def kill_half(scene: Scene) -> Damage:
     """SIGKILL for half of the agents at once."""
-    return kill_some(HALF_OF_ALL, [(0, 1, 4, 5)], fleet)
+    return kill_some(HALF_OF_ALL, [(0, 1, 4, 5)], scene.fleet)
 
 
-def kill_every_other(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def kill_every_other(scene: Scene) -> Damage:
     """SIGKILL for half of the agents at once, without whom the others cannot all reach each other."""
-    return kill_some(EVERY_OTHER, [(1, 3), (5, 7)], fleet)
+    return kill_some(EVERY_OTHER, [(1, 3), (5, 7)], scene.fleet)
 
 
 def kill_some(victims: Sequence[int], parts: Sequence[Sequence[int]], fleet: Fleet) -> Damage:
     """SIGKILL for some; the others are left in these parts."""
     killed_at = time.time()
     fleet.kill(victims)
-    noticed_s = max(time_to_notice(fleet, victim, killed_at) for victim in victims)
+    noticed_s = max(time_to_notice(fleet, victim, NEIGHBORS[victim], killed_at) for victim in victims)
     delay, is_kept = delay_of(fleet, [k for part in parts for k in part], killed_at, OUTAGE_S)
     return Damage(parts, [f"noticed after {noticed_s:.1f} s", delay], is_kept and noticed_s <= MAX_NOTICE_S)
 
 
-def kill_and_restart(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def kill_and_restart(scene: Scene) -> Damage:
     """SIGKILL for one agent, which starts again some seconds later with nothing but its data."""
-    fleet.kill([VICTIM])
+    scene.fleet.kill([VICTIM])
     time.sleep(AWAY_S)
     started_at = time.time()
-    fleet.start([VICTIM])
-    fleet.until(lambda: first_round_after(fleet, VICTIM, started_at) is not None, PATIENCE_S)
-    back_s = (first_round_after(fleet, VICTIM, started_at) or started_at) - started_at
+    scene.fleet.start([VICTIM])
+    scene.fleet.until(lambda: first_round_after(scene.fleet, VICTIM, started_at) is not None, PATIENCE_S)
+    back_s = (first_round_after(scene.fleet, VICTIM, started_at) or started_at) - started_at
     return Damage([EVERYONE], [f"back in the rounds after {back_s:.1f} s"], back_s <= MAX_RETURN_S)
 
 
-def stop_and_continue(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def stop_and_continue(scene: Scene) -> Damage:
     """SIGSTOP for one agent, SIGCONT after some seconds."""
     others = [k for k in EVERYONE if k != VICTIM]
     stopped_at = time.time()
-    fleet.stop([VICTIM])
+    scene.fleet.freeze([VICTIM])
     time.sleep(OUTAGE_S)
-    fleet.resume([VICTIM])
-    delay, is_kept = delay_of(fleet, others, stopped_at, OUTAGE_S + AWAY_S)
-    return Damage([EVERYONE], [rounds_meanwhile(fleet, others, stopped_at), delay], is_kept)
+    scene.fleet.thaw([VICTIM])
+    delay, is_kept = delay_of(scene.fleet, others, stopped_at, OUTAGE_S + AWAY_S)
+    return Damage([EVERYONE], [rounds_meanwhile(scene.fleet, others, stopped_at), delay], is_kept)
 
 
-def cut_in_halves(fleet: Fleet, wiring: Wiring) -> Damage:
+def cut_in_halves(scene: Scene) -> Damage:
     """Nothing passes between two halves for some seconds."""
     cut_at = time.time()
-    wiring.cut(*HALVES)
+    scene.wiring.cut(*HALVES)
     time.sleep(OUTAGE_S)
-    wiring.heal()
+    scene.wiring.heal()
     healed_at = time.time()
-    delay, is_kept = delay_of(fleet, EVERYONE, cut_at, OUTAGE_S + AWAY_S)
-    one_s = time_to_be_one(fleet, EVERYONE, healed_at)
-    figures = [wiring.name, rounds_meanwhile(fleet, EVERYONE, cut_at), delay, f"one again after {one_s:.1f} s"]
+    delay, is_kept = delay_of(scene.fleet, EVERYONE, cut_at, OUTAGE_S + AWAY_S)
+    one_s = time_to_be_one(scene.fleet, EVERYONE, healed_at)
+    figures = [
+        scene.wiring.name,
+        rounds_meanwhile(scene.fleet, EVERYONE, cut_at),
+        delay,
+        f"one again after {one_s:.1f} s",
+    ]
     return Damage([EVERYONE], figures, is_kept)
 
 
-def slow_one_down(fleet: Fleet, wiring: Wiring) -> Damage:  # noqa: ARG001
+def slow_one_down(scene: Scene) -> Damage:
     """One agent runs a tenth of the time, until the others have ended."""
+    fleet = scene.fleet
     others = [k for k in EVERYONE if k != VICTIM]
     slowed_at = time.time()
     with Slowness(fleet, VICTIM, SLOW_PART):
         fleet.until(lambda: all(fleet.has_ended(k) for k in others), PATIENCE_S)
-    delay, is_kept = delay_of(fleet, others, slowed_at, max(fleet.history(k)[-1].time_s for k in others) - slowed_at)
-    usual_s = max(float(np.median(np.diff([r.time_s for r in fleet.history(k)]))) for k in others)
+    times = [[record.time_s for record in fleet[k].files.records()] for k in others]
+    delay, is_kept = delay_of(fleet, others, slowed_at, max(ends for *_, ends in times) - slowed_at)
+    usual_s = max(float(np.median(np.diff(of_agent))) for of_agent in times)
     return Damage([EVERYONE], [f"a round takes {usual_s:.2f} s instead of {PACE_S:.2f}", delay], is_kept)
 
 
-def attack_one(fleet: Fleet, wiring: Wiring) -> Damage:
+def attack_one(scene: Scene) -> Damage:
     """All that strangers and bad members may send to an agent, one after the other."""
-    address = Address.parse(wiring.address(VICTIM))
-    public_key = load_keys(fleet.files(VICTIM).directory / "agent.key").public
-    target = Target(address.port, public_key, INSIDER, fleet.workload.problem.model.n_params)
+    address = Address.parse(scene.wiring.address(VICTIM))
+    target = Target(address.port, scene.fleet[VICTIM].keys.public, INSIDER, scene.workload.problem.model.n_params)
     attacked_at = time.time()
     for attack in ATTACKS:
         attack.carry_out(target)
-    delay, is_kept = delay_of(fleet, EVERYONE, attacked_at, time.time() - attacked_at)
-    fleet.until_all_end(PATIENCE_S)
-    result = StateDirectory(fleet.files(VICTIM).directory).load_result()
+    delay, is_kept = delay_of(scene.fleet, EVERYONE, attacked_at, time.time() - attacked_at)
+    scene.fleet.until_all_end(PATIENCE_S)
+    result = scene.fleet[VICTIM].files.result()
     n_refused = result.n_messages_dropped + result.n_messages_refused + sum(result.n_rejected.values())
     figures = [f"{len(ATTACKS)} attacks, {n_refused} messages and connections refused", delay]
     return Damage([EVERYONE], figures, is_kept and n_refused >= len(ATTACKS))
 
 
-def do_anything(fleet: Fleet, wiring: Wiring) -> Damage:
+def do_anything(scene: Scene) -> Damage:
     """For half a minute agents picked at random are killed, stopped, or cut off from all others, for some seconds."""
-    mischief = Mischief(fleet, wiring, np.random.default_rng(0))
+    mischief = Mischief(scene.fleet, scene.wiring, np.random.default_rng(0))
     mischief.run(MISCHIEF_S)
-    return Damage([EVERYONE], [wiring.name, mischief.as_text()])
+    return Damage([EVERYONE], [scene.wiring.name, mischief.as_text()])
 
 
 def delay_of(fleet: Fleet, agents: Collection[int], since_s: float, duration_s: float) -> tuple[str, bool]:
@@ -247,17 +263,17 @@ def digits(partition: PartitionName) -> Workload:
 
 
 def play(name: str, harm: Harm, kind: type[Wiring], workload: Workload, references: References, directory: Path) -> Row:
-    """Train, do harm in the middle, wait for the end, and judge; FleetError for agents that fail or never end."""
+    """Train, do harm in the middle, wait for the end, and judge; HarnessError for agents that fail or never end."""
     settings = {**SETTINGS, "network": {**SETTINGS["network"], "round_pace_s": PACE_S}}
-    with make_wiring(kind) as wiring, Fleet(directory, workload, wiring, settings) as fleet:
-        fleet.start(EVERYONE)
-        fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) >= HARM_IN_ROUND, PATIENCE_S)
-        damage = harm(fleet, wiring)
+    with make_wiring(kind) as wiring, make_fleet(directory, workload, wiring, settings) as fleet:
+        fleet.start()
+        fleet.until_round(HARM_IN_ROUND, patience_s=PATIENCE_S)
+        damage = harm(Scene(fleet, wiring, workload))
         fleet.until_all_end(PATIENCE_S)
-        parts = [(part, [fleet.params(k) for k in part]) for part in damage.parts]
+        parts = [(part, [fleet[k].files.params() for k in part]) for part in damage.parts]
         survivors = [k for part in damage.parts for k in part]
-        rounds = sorted({fleet.round(k) for k in survivors})
-        leak = conservation_error([StateDirectory(fleet.files(k).directory).load_ledger() for k in survivors])
+        rounds = sorted({fleet[k].round for k in survivors})
+        leak = fleet.conservation_error(survivors)
     reached = [(part, max(references.objective(params, part) for params in models)) for part, models in parts]
     ratio = max(objective / references.undisturbed(part) for part, objective in reached)
     to_central = max(objective / references.central(part) for part, objective in reached)
@@ -280,22 +296,22 @@ def stay_alive(minutes: float, directory: Path) -> Row:
     name = f"{100 * LOSS_RATE:.0f} % packet loss, {n_cores} cores busy, {minutes:g} minutes"
     with (
         make_wiring(Namespaces) as wiring,
-        Fleet(directory, digits("iid"), wiring, settings) as fleet,
+        make_fleet(directory, digits("iid"), wiring, settings) as fleet,
         BusyCores(n_cores),
     ):
         wiring.lose(LOSS_RATE)
         try:
-            fleet.start(EVERYONE)
-            fleet.until(lambda: min(fleet.round(k) for k in EVERYONE) > 0, PATIENCE_S)
+            fleet.start()
+            fleet.until_round(1, patience_s=PATIENCE_S)
             began_at = time.time()
             time.sleep(60 * minutes)
             fleet.until(lambda: True, PATIENCE_S)
-        except FleetError as error:
+        except HarnessError as error:
             return Row(name, f"{wiring.name}; {error}", is_kept=False)
         ended_at = time.time()
-        n_rounds = min(fleet.round(k) for k in EVERYONE)
-        n_deaths = sum("closed the link" in line.text for k in EVERYONE for line in fleet.log(k))
-        gaps = [np.diff([began_at, *(r.time_s for r in fleet.history(k)), ended_at]) for k in EVERYONE]
+        n_rounds = min(agent.round for agent in fleet.agents)
+        n_deaths = sum(agent.count("closed the link") for agent in fleet.agents)
+        gaps = [np.diff([began_at, *(r.time_s for r in fleet[k].files.records()), ended_at]) for k in EVERYONE]
     longest_s = max(float(np.max(gap)) for gap in gaps)
     figures = f"{wiring.name}; {n_rounds} rounds, longest gap {longest_s:.1f} s; {n_deaths} links closed"
     return Row(name, figures, n_deaths == 0 and longest_s <= MAX_GAP_S)
@@ -307,5 +323,5 @@ def rows(partition: PartitionName, what: str, references: References, directory:
     harm, kind = HARMS[what]
     try:
         yield play(name, harm, kind, references.workload, references, directory)
-    except FleetError as error:
+    except HarnessError as error:
         yield Row(name, str(error), is_kept=False)

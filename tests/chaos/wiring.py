@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Self
 
-from p2pnet.experiments.demo.fleet import free_ports
+from p2pnet.testing.ports import free_ports
 
 
 class Wiring(ABC):

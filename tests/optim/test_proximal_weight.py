@@ -76,6 +76,18 @@ def test_from_any_first_weight_it_comes_to_one_and_a_half_times_a_constant_curva
     assert rule.weight == pytest.approx(1.5 * curvature)
 
 
+def test_a_weight_that_is_just_enough_is_no_violation() -> None:
+    rule = SecantWeight(1.5)
+    rule.observe(1.0, is_blind=False)
+    assert rule.weight == 1.5
+    rule.observe(0.0, is_blind=False)
+    assert rule.weight == pytest.approx(1.5 * 0.8)
+
+
+def test_the_first_weight_is_a_tenth() -> None:
+    assert SecantWeight().weight == 0.1
+
+
 def test_each_violation_slows_the_fading_by_a_tenth() -> None:
     rule = SecantWeight(1.0)
     for n_violations in range(40):

@@ -40,3 +40,16 @@ def test_across_a_parallel_way_there_is_nothing_to_tell() -> None:
     D, displacement = np.diag([0.5, 2.0]), np.array([3.0, -4.0])
     assert secant(displacement, D).is_longer_than_rounding(displacement)
     assert not secant(displacement, D).across(secant(-2.0 * displacement, D)).is_longer_than_rounding(displacement)
+
+
+@given(st.floats(0.0, 1e6))
+def test_rounding_is_in_proportion_to_the_parameters(size: float) -> None:
+    """Displacements of 1e-10 √(1 + ‖w‖²) are what rounding makes of the parameters w."""
+    D, params = np.eye(2), np.array([0.0, size])
+    rounding = 1e-10 * np.hypot(1.0, size)
+    assert secant(np.array([1.01 * rounding, 0.0]), D).is_longer_than_rounding(params)
+    assert not secant(np.array([0.99 * rounding, 0.0]), D).is_longer_than_rounding(params)
+
+
+def test_the_length_is_that_of_the_displacement() -> None:
+    assert secant(np.array([3.0, -4.0]), np.eye(2)).length() == 5.0

@@ -28,7 +28,7 @@ from p2pnet.experiments.simulate.summary import (
     summarize_simulation,
 )
 from p2pnet.experiments.simulate.workload import make_simulated_workload
-from p2pnet.experiments.topologies.by_name import make_graphs
+from p2pnet.experiments.topologies.by_name import is_one_peer, make_graphs
 from p2pnet.experiments.workload import Workload
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.moments import LocalStatistics
@@ -90,7 +90,7 @@ def simulate(
     """
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
-    graphs = Graphs(options.topology, options.agents, make_graphs(options.topology, options.agents, rng))
+    graphs = Graphs(options.agents, make_graphs(options.topology, options.agents, rng), is_one_peer(options.topology))
     workload = make_simulated_workload(options, graphs.edges, samples)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         trained = _train(options, workload, graphs, rounds_kept, on_record)

@@ -48,6 +48,12 @@ def is_fixed(name: str) -> bool:
     return kind in TOPOLOGIES and not TOPOLOGIES[kind].is_changing
 
 
+def is_one_peer(name: str) -> bool:
+    """Whether an agent gives to one agent, and takes from another, in each round."""
+    kind = name.partition(":")[0]
+    return kind in TOPOLOGIES and TOPOLOGIES[kind].is_one_peer
+
+
 def is_found(name: str) -> bool:
     """Whether the agents find each other, and choose their neighbors themselves."""
     kind = name.partition(":")[0]
