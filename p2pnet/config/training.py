@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p2pnet.catalogue.losses import Task, loss_for, losses_for
 from p2pnet.catalogue.penalties import PENALTIES
-from p2pnet.catalogue.readers import has_reader, suffixes
+from p2pnet.catalogue.readers import has_reader, is_function, suffixes
 from p2pnet.config.choices import (
     ActivationName,
     LossChoice,
@@ -40,7 +40,7 @@ class DataSettings(Section):
 
     source: Path = Field(
         description="Samples: a .csv or .tsv with a header line (also packed: .csv.gz, .csv.zst), a .parquet, an .npz "
-        "with X and y, or a directory of such files.",
+        "with X and y, a directory of such files, or a function of your own, as package.module:function.",
         examples=["samples.csv"],
     )
     target: str | None = Field(
@@ -117,7 +117,7 @@ class DataSettings(Section):
     @field_validator("source", "test_source")
     @classmethod
     def _format_is_known(cls, source: Path | None) -> Path | None:
-        if source is not None and source.suffix and not has_reader(source):
+        if source is not None and source.suffix and not has_reader(source) and not is_function(source):
             raise ValueError(f"must end in {suffixes()}, or be a directory")
         return source
 
