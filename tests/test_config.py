@@ -142,6 +142,15 @@ def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path: Path)
             f'agent.toml: network.neighbors[0].public_key is missing; add public_key = "{KEY}"',
         ),
         (
+            f'{DATA}delimiter = "ab"',
+            'agent.toml: data.delimiter = "ab": must be auto, or one sign that stands in no number and is no letter '
+            "and no quote",
+        ),
+        (
+            f'{DATA}missing = "mean"\nstandardize = "none"',
+            'agent.toml: data: missing = "mean" needs means: standardize = "network", or "local"',
+        ),
+        (
             "[data]\nsource = 'a.txt'",
             'agent.toml: data.source = "a.txt": must end in .csv, .tsv, .npz or .parquet, or be a directory',
         ),

@@ -61,6 +61,9 @@ class RunRecorder:
         if self._has_begun and not self._is_model_saved:
             self._state.save_model(model)
             self._is_model_saved = True
+            told = ", ".join(f"{name} {value:.4f}" for name, value in model.metrics.items())
+            on_test = f"; on this agent's test samples {told}" if told else ""
+            self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
 
     def save_end(
         self,

@@ -20,6 +20,7 @@ def model_file_of(
     """The model with these parameters, made feasible, after so many rounds; `latest` is the last row of history, and
     `time_s` the seconds since the epoch.
     """
+    feasible = training.learner.feasible(params).astype(np.float64, copy=False)
     provenance = Provenance(
         p2pnet_version=__version__,
         agent=agent,
@@ -29,8 +30,8 @@ def model_file_of(
         fingerprint=training.fingerprint,
     )
     return ModelFile(
-        params=training.learner.feasible(params).astype(np.float64, copy=False),
+        params=feasible,
         description=training.description,
-        metrics={} if latest is None else {training.metric_name: latest.test_metric},
+        metrics={} if latest is None else training.metrics(feasible),
         provenance=provenance,
     )

@@ -1,5 +1,6 @@
 """Readers of tables by the suffixes of their files."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, final
@@ -39,6 +40,15 @@ READERS: Final = Registry(
         ),
     ),
 )
+
+
+FUNCTION: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""What names a function of one's own that returns rows, instead of a file."""
+
+
+def is_function(path: PurePath) -> bool:
+    """Whether a source is `package.module:function`."""
+    return FUNCTION.fullmatch(path.name) is not None
 
 
 def reader_name(path: PurePath) -> str:

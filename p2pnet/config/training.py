@@ -1,5 +1,6 @@
 """The sections [data], [model], [objective] and [algorithm]: what is trained on what, and how."""
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -8,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from p2pnet.catalogue.losses import Task, loss_for, losses_for
 from p2pnet.catalogue.penalties import PENALTIES
-from p2pnet.catalogue.readers import has_reader, suffixes
+from p2pnet.catalogue.readers import has_reader, is_function, suffixes
 from p2pnet.config.choices import (
     ActivationName,
     LossChoice,
@@ -39,7 +40,7 @@ class DataSettings(Section):
 
     source: Path = Field(
         description="Samples: a .csv or .tsv with a header line (also packed: .csv.gz, .csv.zst), a .parquet, an .npz "
-        "with X and y, or a directory of such files.",
+        "with X and y, a directory of such files, or a function of your own, as package.module:function.",
         examples=["samples.csv"],
     )
     target: str | None = Field(
@@ -75,7 +76,6 @@ class DataSettings(Section):
     encoding: str = Field(default="auto", description="Of text files, as in utf-8, utf-16 or cp1252; auto finds out.")
     delimiter: str = Field(
         default="auto",
-        pattern=r"^(auto|.)$",
         description="Between the values of a text file, one character; auto finds out which of , ; | and tab it is.",
     )
     decimal: Literal["auto", ".", ","] = Field(
@@ -117,7 +117,7 @@ class DataSettings(Section):
     @field_validator("source", "test_source")
     @classmethod
     def _format_is_known(cls, source: Path | None) -> Path | None:
-        if source is not None and source.suffix and not has_reader(source):
+        if source is not None and source.suffix and not has_reader(source) and not is_function(source):
             raise ValueError(f"must end in {suffixes()}, or be a directory")
         return source
 
@@ -128,6 +128,13 @@ class DataSettings(Section):
         if names is None or isinstance(names, str):
             return names if names is None else unicodedata.normalize("NFC", names.strip())
         return tuple(unicodedata.normalize("NFC", name.strip()) for name in names)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_is_no_part_of_a_value(cls, delimiter: str) -> str:
+        if delimiter != "auto" and re.fullmatch(r"\t| |[^\w\s\"'.+-]", delimiter) is None:
+            raise ValueError("must be auto, or one sign that stands in no number and is no letter and no quote")
+        return delimiter
 
     @model_validator(mode="after")
     def _gaps_can_be_filled(self) -> "DataSettings":

@@ -8,7 +8,8 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.catalogue.readers import READERS, has_reader, reader_name, suffixes
+from p2pnet.catalogue.readers import READERS, has_reader, is_function, reader_name, suffixes
+from p2pnet.data.readers.function_reader import read_function
 from p2pnet.data.roles import Roles, TaskChoice, samples_of
 from p2pnet.data.samples import Samples, in_order
 from p2pnet.data.table import Table, TableRequest, joined
@@ -86,6 +87,8 @@ def read_table(source: Path, request: TableRequest) -> Table:
     try:
         if source.is_dir():
             return _read_directory(source, request)
+        if is_function(source):
+            return read_function(source, request)
         if not has_reader(source):
             raise DataError(f"{source}: must be a directory, or end in {suffixes()}")
         table: Table = READERS[reader_name(source)].load()(source, request)

@@ -40,8 +40,9 @@ def stratified_split_indices(labels: ArrayLike, test_fraction: float, rng: Shuff
     n_test_of = _likeliest_counts(counts - n_train_of, n_test, rng)
     train: list[Indices] = []
     test: list[Indices] = []
+    rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     for code, (n_rows, n_train) in enumerate(zip(counts, n_train_of, strict=True)):
-        rows = np.flatnonzero(codes == code)[rng.permutation(n_rows)]
+        rows = rows_of[code][rng.permutation(n_rows)]
         train.append(rows[:n_train])
         test.append(rows[n_train : n_train + n_test_of[code]])
     return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))

@@ -233,7 +233,13 @@ def joined(source: str, tables: Sequence[tuple[str, Table]]) -> Table:
     columns: list[Column] = []
     for name in first.names:
         parts = [table.column(name) for _, table in tables]
-        whole = builder("numbers" if isinstance(parts[0], Numbers) else "texts")
+        is_number = [isinstance(part, Numbers) for part in parts]
+        if len(set(is_number)) > 1:
+            other = tables[is_number.index(not is_number[0])][0]
+            raise DataError(
+                f"{source}, column {name!r}: is text in one of {first_name} and {other}, numbers in the other"
+            )
+        whole = builder("numbers" if is_number[0] else "texts")
         for part in parts:
             whole.add(part)
         columns.append(whole.column())

@@ -22,6 +22,7 @@ from p2pnet.experiments.simulate.run import simulate as run
 from p2pnet.experiments.simulate.summary import SimulationSummary
 from p2pnet.interop.progress import OnRound, follow
 from p2pnet.training.model_file import ModelFile, Provenance
+from p2pnet.training.own_metrics import own_metrics
 from p2pnet.training.problem import describe_model
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.trained_model import TrainedModel, trained_model
@@ -108,7 +109,7 @@ def _model(simulated: Simulated, scaling: Scaling, *, is_tested: bool) -> Traine
         objective=first.history[-1].objective_local if first.history else float("nan"),
     )
     # What was trained on is no test.
-    metrics = {problem.metric_name: problem.metric(workload.test)(first.params)} if is_tested else {}
+    metrics = own_metrics(problem, first.params, workload.test, scaling.target_scale) if is_tested else {}
     file = ModelFile(
         params=first.params,
         description=description,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
+from p2pnet.training.own_metrics import own_metrics
 from p2pnet.training.problem import (
     Problem,
     SampleShape,
@@ -45,8 +47,8 @@ class Training:
     fingerprint: dict[str, str]
     description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
-    metric_name: str
-    """of the test metric that the learner observes"""
+    metrics: Callable[[Array], Mapping[str, float]]
+    """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Outline:
 def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> Outline:
     """Outline the training of raw samples; raises the error of the first part that is not fit for it."""
     n_levels = sum(len(category.levels) for category in train.categories)
-    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), max(train.n_outputs, 1))
+    n_outputs = max(train.n_outputs, 2 if train.task == "classification" else 1)
+    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs)
     n_found = MAX_LABELS if train.categories or (summary is not None and summary.labels) else 0
     most = SampleShape(
         train.task,
@@ -93,6 +96,7 @@ def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalS
     """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
     is_scaling = options.scaling == "network"
     labels = united(() if options.has_given_classes else test.classes, own_levels(train, test))
+    # Whoever has no level to tell still waits for those of others.
     if not is_scaling and not labels and not train.categories:
         return None
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
@@ -138,7 +142,7 @@ def make_training(
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
-        metric_name=problem.metric_name,
+        metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
     )
 
 

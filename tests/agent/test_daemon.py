@@ -301,7 +301,7 @@ def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_
         (["network.bind=none", "network.neighbors=[]"], 78, "no peer can dial this agent"),
         (["network.max_message_bytes=4096"], 78, "network.max_message_bytes = 4096: a share of this model"),
         (["data.source=nothing.csv"], 65, "nothing.csv: no such file"),
-        (["data.target=z"], 65, "has no array 'z'"),
+        (["data.target=z"], 65, "has no column 'z', which data.target names"),
         (["objective.loss=logistic"], 78, "objective.loss = logistic is not for regression"),
         (["objective.loss=poisson-deviance"], 65, "poisson"),
         (["model.factory=nowhere:build"], 65, "importing nowhere failed"),

@@ -115,6 +115,18 @@ def test_a_directory_is_its_files_in_the_order_of_their_names(tmp_path: Path) ->
         read_table(tmp_path, TableRequest())
 
 
+def test_a_column_that_is_text_in_one_file_only_is_named(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"a": [1.0], "y": ["x"]}), tmp_path / "1.parquet")
+    parquet.write_table(pa.table({"a": ["one"], "y": ["x"]}), tmp_path / "2.parquet")
+    with pytest.raises(
+        DataError, match=r"column 'a': is text in one of 1\.parquet and 2\.parquet, numbers in the other"
+    ):
+        read_table(tmp_path, TableRequest())
+
+
 def test_parquet_has_columns_of_every_kind(tmp_path: Path) -> None:
     from datetime import date
 

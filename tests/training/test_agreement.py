@@ -86,6 +86,22 @@ def test_the_outline_knows_what_will_be_sent_at_most() -> None:
     assert outline.most_params == 3 * (MAX_LABELS + 2) + MAX_LABELS * 4
 
 
+@pytest.mark.parametrize("outcomes", [("well",), ("died", "moved", "well")])
+def test_labels_of_one_site_are_no_reason_to_refuse_before_the_network_has_them(outcomes: tuple[str, ...]) -> None:
+    samples = patients(("ICU",), outcomes)
+    for loss in ("auto", "logistic"):
+        told = options(**{"objective.loss": loss})
+        assert make_outline(told, samples, summarize(told, samples, samples)).least_params > 0
+
+
+def test_a_site_whose_levels_are_all_rare_still_waits_for_those_of_others() -> None:
+    samples = patients(tuple(f"ward {k}" for k in range(30)), missing="refuse")
+    values = {"data.classes": ("died", "well"), "data.standardize": "none", "data.missing": "refuse"}
+    summary = summarize(options(**values), samples, samples)
+    assert summary is not None
+    assert summary.labels == ()
+
+
 @pytest.mark.parametrize("n_labels", [700, 100_000])
 def test_too_many_labels_or_levels_are_one_line_the_same_for_all(n_labels: int) -> None:
     sets = [tuple(f"{site}{k}" for k in range(n_labels)) for site in "ab"]

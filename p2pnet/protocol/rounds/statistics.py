@@ -304,7 +304,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def _label_set_received(self, peer: PeerId, label_set: LabelSet, now: float) -> list[RoundEffect]:
         try:
-            labels, reference = self._read(label_set)
+            labels, reference = self._read(peer, label_set)
         except ProtocolError as error:
             # Without what it says there is no end, and with it no truth: the stage goes on without the peer.
             self._barred.add(peer)
@@ -322,12 +322,12 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._heard[peer] = label_set
         return [] if label_set.is_confirmed else [self._label_set(peer)]
 
-    def _read(self, label_set: LabelSet) -> tuple[tuple[str, ...], Reference]:
+    def _read(self, peer: PeerId, label_set: LabelSet) -> tuple[tuple[str, ...], Reference]:
         """All labels, and the reference of the set; ProtocolError where they cannot be."""
         if label_set.epoch > self._epoch + MAX_AHEAD or label_set.revision > self._revision + MAX_AHEAD:
             raise ProtocolError("LabelSet.epoch: far ahead of any in this network")
         labels = united(self._labels, label_set.labels)
-        if labels == TOO_MANY and len(self._labels) <= MAX_LABELS // 2 and self._labels != TOO_MANY:
+        if labels == TOO_MANY and not self._is_excess_likely(peer):
             raise ProtocolError(
                 f"LabelSet.labels: with those of this neighbor there are more than {MAX_LABELS} labels and levels, or "
                 f"{MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes; training goes on without it"
@@ -336,6 +336,11 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
         reference.check(n_columns)
         return labels, reference
+
+    def _is_excess_likely(self, peer: PeerId) -> bool:
+        """Whether too many labels are believed of one neighbor: where there is no other, or many are known already."""
+        is_only_one = all(neighbor.peer == peer for neighbor, _ in self._rounds.neighborhood.open())
+        return is_only_one or self._labels == TOO_MANY or len(self._labels) > MAX_LABELS // 2
 
 
 def _round_options(options: RoundOptions) -> RoundOptions:

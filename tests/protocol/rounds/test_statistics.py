@@ -420,7 +420,7 @@ def test_parts_that_end_their_surveys_apart_do_not_train_together(round_: int, i
 # Single messages.
 
 
-ANN, BOB = Identity("ann", "ann", 2, {"data": "1 column"}), "bob"
+ANN, BOB, CAROL = Identity("ann", "ann", 2, {"data": "1 column"}), "bob", "carol"
 OWN = LocalStatistics(10, np.array([1.0]), np.array([4.0]), ("x",))
 FOUND = FeatureStatistics("ann 1", ("x", "y"), np.array([0.5]), np.array([2.0]))
 
@@ -441,6 +441,15 @@ def linked() -> Session:
     machine = averaging()
     theirs = replace(hello("survey"), echo=Nonce(1, 1), is_confirmed=True)
     machine.handle(MessageReceived(BOB, theirs), 0.5)
+    return machine
+
+
+def linked_with_two() -> Session:
+    """In the statistics stage, over two open links."""
+    machine = linked()
+    machine.handle(PeerConnected(CAROL), 0.6)
+    theirs = replace(hello("survey"), echo=Nonce(1, 2), name="carol", is_confirmed=True)
+    machine.handle(MessageReceived(CAROL, theirs), 0.7)
     return machine
 
 
@@ -539,7 +548,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(message: TrainingMessage,
     ],
 )
 def test_without_a_neighbor_whose_label_set_cannot_be_the_stage_goes_on(labels: LabelSet, what: str) -> None:
-    machine = linked()
+    machine = linked_with_two()
     effects = machine.handle(MessageReceived(BOB, labels), 1.0)
     (dropped,) = [
         effect.notice.notice
@@ -553,12 +562,12 @@ def test_without_a_neighbor_whose_label_set_cannot_be_the_stage_goes_on(labels: 
     assert machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", (), False)), 1.0) == []
 
 
-def test_more_labels_than_a_message_holds_become_the_set_that_stands_for_them_at_all_agents() -> None:
-    """Where more than half as many are known: else the neighbor that brings them is taken for a liar."""
-    machine = linked()
-    some = LabelSet(0, "bob 1.0", tuple(f"a{k}" for k in range(MAX_LABELS // 2)), False)
-    assert told(machine.handle(MessageReceived(BOB, some), 1.0))
-    many = LabelSet(0, "bob 1.0", tuple(f"b{k}" for k in range(MAX_LABELS // 2)), False)
+@pytest.mark.parametrize("n_known", [0, MAX_LABELS // 2])
+def test_more_labels_than_a_message_holds_become_the_set_that_stands_for_them_at_all_agents(n_known: int) -> None:
+    """Where the neighbor that brings them is the only one, or many are known before: else it is taken for a liar."""
+    machine = linked_with_two() if n_known else linked()
+    machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", tuple(f"a{k}" for k in range(n_known)), False)), 1.0)
+    many = LabelSet(0, "bob 1.0", tuple(f"b{k}" for k in range(MAX_LABELS)), False)
     (answer,) = told(machine.handle(MessageReceived(BOB, many), 1.0))
     assert answer == LabelSet(0, "ann 1.0", TOO_MANY, is_confirmed=False)
     (again,) = told(machine.handle(MessageReceived(BOB, LabelSet(0, "bob 1.0", ("y",), False)), 1.0))
