@@ -19,6 +19,8 @@ N_DESCRIPTORS = 1_024
 PACE_S = 0.05
 FLOOD_S = 15.0
 QUIET_S = 4.0
+SETTLING_S = 20.0
+"""Twice as long as the handshake of a stranger may take."""
 FIRST_ROUND = 20
 """An agent that has got to it is in the rounds of the others."""
 DOWN_S = 2.0
@@ -83,21 +85,18 @@ def under(kind: str, directory: Path, flood_s: float) -> Iterator[Figure]:
             neighbor.kill()
             time.sleep(DOWN_S)
             fleet.start([1])
-            restarted_at, back_s = time.monotonic(), math.inf
-            while flood.poll() is None:
-                time.sleep(0.1)
-                if back_s == math.inf and neighbor.round > FIRST_ROUND:
-                    back_s = time.monotonic() - restarted_at
+            flood.wait()
             rounds_per_s = flooded.per_s()
             n_opened = int(flood.communicate()[0])
-        time.sleep(2.0)
-        n_lost = n_descriptors(victim) - n_before
+        give_up_at = time.monotonic() + SETTLING_S
+        while (n_lost := n_descriptors(victim) - n_before) > 0 and time.monotonic() < give_up_at:
+            time.sleep(0.2)
         fleet.stop()
         code = victim.exit_code()
         has_model = (victim.directory / "model.npz").exists()
         yield Figure(f"{kind}: connections opened", float(n_opened))
         yield Figure(f"{kind}: rounds a second, to undisturbed", rounds_per_s / quiet_rounds_per_s, at_least=0.5)
-        yield Figure(f"{kind}: killed neighbor trains again after", back_s, "s", at_most=5.0)
+        yield Figure(f"{kind}: killed neighbor trains again after", back_s(neighbor), "s", at_most=5.0)
         yield Figure(f"{kind}: descriptors lost", float(n_lost), at_most=0.0)
         yield Figure(f"{kind}: tracebacks", float(victim.log.count("Traceback")), at_most=0.0)
         yield Figure(f"{kind}: ended well, with a model", float(code == 0 and has_model), at_least=1.0)
@@ -117,6 +116,13 @@ class RoundRate:
 
     def per_s(self) -> float:
         return (self.agent.round - self.round) / (time.monotonic() - self.at)
+
+
+def back_s(agent: LocalAgent) -> float:
+    """From the time at which the agent's second process listens until it is in the rounds; infinite if it is not."""
+    listens_at = [entry.time_s for entry in agent.files.matching("listening on")][-1]
+    joins_at = [entry.time_s for entry in agent.files.matching("joins the training")]
+    return joins_at[-1] - listens_at if joins_at else math.inf
 
 
 def n_descriptors(agent: LocalAgent) -> int:

@@ -14,6 +14,7 @@ from p2pnet.data.samples import Samples
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics, PeerId
 from p2pnet.protocol.membership.timing import PRESETS
+from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.simulation.whole_nodes import WholeAgent, WholeNodes
 from p2pnet.testing.lies import Liar, parse_lie, tell
@@ -59,8 +60,9 @@ class VirtualFleet:
         lies: Mapping[PeerId, Sequence[str]] | None = None,
         conditions: Conditions = REAL_NETWORK,
         seed: int = 0,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        self.nodes = WholeNodes(conditions, seed)
+        self.nodes = WholeNodes(conditions, seed, observers)
         self.shards = {f"agent-{k + 1}": shard for k, shard in enumerate(shards)}
         seeds = list(self.shards)[:2]
         self.agents: dict[PeerId, WholeAgent] = {}

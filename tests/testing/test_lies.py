@@ -12,7 +12,7 @@ from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Nonce, WireArray
 from p2pnet.protocol.messages import wire
 from p2pnet.protocol.messages.membership import Gossip, MemberState, Record
-from p2pnet.protocol.messages.training import Ack, LabelSet, Left, Share, StateReply
+from p2pnet.protocol.messages.training import Ack, Hello, LabelSet, Left, Share, StateReply
 from p2pnet.testing.lies import LIES, AnyMessage, Liar, parse_lie, tell
 
 LIAR = Liar("liar", seed=3)
@@ -51,6 +51,8 @@ MESSAGES: list[AnyMessage] = [
     StateReply(LINK, 7, -1, np.ones(N_PARAMS)),
     LabelSet(0, "survey", ("ant", "bee"), False),
     Gossip((Record("liar", MemberState.ALIVE, 10), Record("other", MemberState.ALIVE, 20))),
+    LabelSet(1, "survey", ("ant", "bee"), False, 1, np.ones(2), np.ones(2)),
+    Hello(Nonce(1, 2), None, {"model": "linear"}, "liar", "", -1, False),
 ]
 
 

@@ -42,6 +42,7 @@ LANGUAGES = (
             "9": rounds.StateRequest,
             "10": rounds.StateReply,
             "12": rounds.Away,
+            "13": rounds.Witness,
             "20": rounds.LabelSet,
             "21": FeatureStatistics,
         },

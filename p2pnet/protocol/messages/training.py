@@ -12,6 +12,7 @@ kind  message            says
 9     StateRequest       where are you, and with which parameters?
 10    StateReply         the answer: round and parameters
 12    Away               I go, and expect to be back soon
+13    Witness            I have heard that this agent trains already, on this path
 20    LabelSet           the labels that I have heard of, and which run of averaging this is
 21    FeatureStatistics  the result of the averaging before training
 """
@@ -41,13 +42,25 @@ from p2pnet.protocol.core.codec import (
     read_version_range,
     read_weight,
 )
-from p2pnet.protocol.core.types import Array, FeatureStatistics, LinkId, Message, Nonce, VersionRange, WireArray
+from p2pnet.protocol.core.types import (
+    Array,
+    FeatureStatistics,
+    LinkId,
+    Message,
+    Nonce,
+    PeerId,
+    VersionRange,
+    WireArray,
+)
 
-CAPABILITIES: tuple[str, ...] = ()
+WITNESSES = "witnesses"
+"""The capability of reading Witness."""
+CAPABILITIES: tuple[str, ...] = (WITNESSES,)
 """The capabilities of this program beyond its protocol version."""
 
 MAX_CAPABILITIES = 64
 MAX_FIELDS = 64
+MAX_PATH = 16
 MAX_TEXT_LENGTH = 512
 MAX_LABELS = 1024
 MAX_BYTES_OF_LABELS = 12_288
@@ -177,6 +190,17 @@ class StateReply(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Witness(Message):
+    """What an agent that has not begun has heard of one that trains: its round, and the last round if it is named."""
+
+    link_id: LinkId
+    round: int
+    stop_round: int
+    path: tuple[PeerId, ...]
+    """The agent that trains, and those that have passed it on before the sender."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSet(Message):
     """The labels and the averaging run that the sender knows of; both converge by union and by order."""
 
@@ -198,7 +222,7 @@ class LabelSet(Message):
 
 
 TrainingMessage: TypeAlias = (
-    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | StateReply | Away
+    Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | StateReply | Away | Witness
     | LabelSet | FeatureStatistics
 )  # fmt: skip
 
@@ -214,6 +238,7 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
     9: StateRequest,
     10: StateReply,
     12: Away,
+    13: Witness,
     20: LabelSet,
     21: FeatureStatistics,
 }
@@ -262,6 +287,12 @@ def _read_capabilities(value: object) -> tuple[str, ...]:
     return tuple(_read_text(name) for name in value)
 
 
+def _read_path(value: object) -> tuple[PeerId, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_PATH:
+        raise ProtocolError(f"not a list of 1 to {MAX_PATH} texts")
+    return tuple(_read_text(peer) for peer in value)
+
+
 def _read_labels(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MAX_LABELS:
         raise ProtocolError(f"not a list of at most {MAX_LABELS} texts")
@@ -297,6 +328,7 @@ _READERS: Mapping[str, Reader] = {
     "labels": _read_labels,
     "versions": read_version_range,
     "capabilities": _read_capabilities,
+    "path": _read_path,
 }
 
 TRAINING_MESSAGES = MessageSet(

@@ -25,9 +25,11 @@ class Budget:
     at_once: float
 
 
-ROUNDS = Budget(2_000.0, 4_000.0)
-"""Shares and what goes with each, where rounds take a millisecond and copies arrive twice."""
-LABELS = Budget(500.0, 1_000.0)
+ROUNDS = Budget(20_000.0, 60_000.0)
+"""Shares, and what goes with each: where messages take no time, rounds take some ten microseconds. The window of a link
+and the queue of the transport hold back one that sends more than is read.
+"""
+LABELS = Budget(600.0, 3_000.0)
 """With each round of the statistics stage, which takes four milliseconds at least, and an answer to each."""
 GREETINGS = Budget(2.0, 40.0)
 """A link takes six Hellos at most, and closes now and then."""

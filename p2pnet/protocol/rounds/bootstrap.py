@@ -12,13 +12,14 @@ from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.link import Link, norm
-from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
+from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest, Witness
 from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two, reached_by_two
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.protocol.rounds.witnesses import Witnesses
 
 BootstrapEffect: TypeAlias = Send | Notify
 
@@ -62,6 +63,7 @@ class Bootstrap:
         self._n_asked: Counter[PeerId] = Counter()
         self._running_since: float | None = None
         """Since when a neighbor has been known to be in its rounds."""
+        self._witnesses = Witnesses(neighborhood.identity.peer)
         self._states: Corroboration[StateReply] = Corroboration()
         """The answers of neighbors that were asked."""
         self.state: StateReply | None = None
@@ -80,11 +82,12 @@ class Bootstrap:
         neighbors = self._neighborhood.open()
         running = [(neighbor, link) for neighbor, link in neighbors if neighbor.round >= 0]
         if any(not self._is_mute(neighbor.peer) for neighbor, _ in running) or (running and len(neighbors) == 1):
-            return self._join(running, len(neighbors), now), False
+            effects = self._join(running, len(neighbors), now)
+            return [*effects, *self._pass_on()], False
         self._running_since = None
         self.deadline = self._start_by
         is_late = now >= self._start_by
-        effects: list[BootstrapEffect] = []
+        effects = self._pass_on()
         if not self.has_announced and (len(neighbors) >= self._expected_neighbors or (is_late and neighbors)):
             effects += self.announce(now)
         if self.has_announced and neighbors and (is_late or all(neighbor.is_ready for neighbor, _ in neighbors)):
@@ -112,8 +115,14 @@ class Bootstrap:
         waited_until = self._running_since + self._timing.state_timeout_s
         n_answering = sum(not self._is_mute(neighbor.peer) for neighbor, _ in running)
         is_only_one = n_linked == 1 and self._expected_neighbors <= 1
+        witness = None
+        if len(states) == 1:
+            ((peer, _),) = self._states.words.items()
+            witness = self._witnesses.of_another(peer)
         if len(states) > 1:
             self.state = self._seconded(states)
+        elif witness is not None:
+            self.state = self._witnessed(states[0], witness)
         elif states and n_answering < N_STATES and (is_only_one or now >= waited_until):
             self.state = states[0] if n_linked == len(running) else self._halfway(states[0])
         else:
@@ -149,6 +158,25 @@ class Bootstrap:
         stop_round = left_by_two(state.stop_round for state in states if state.stop_round >= 0)
         round_ = reached_by_two(state.round for state in states)
         return replace(nearest, round=round_ or 0, stop_round=-1 if stop_round is None else stop_round)
+
+    @staticmethod
+    def _witnessed(state: StateReply, witness: Witness) -> StateReply:
+        """The state of one neighbor, as far as a witness confirms it."""
+        is_named = state.stop_round >= 0 and witness.stop_round >= 0
+        stop_round = max(state.stop_round, witness.stop_round) if is_named else -1
+        return replace(state, round=min(state.round, max(witness.round, 0)), stop_round=stop_round)
+
+    def _pass_on(self) -> list[BootstrapEffect]:
+        """Tell neighbors that have not begun either of those that have, as far as this agent has heard."""
+        neighbors = self._neighborhood.open()
+        listeners = [(neighbor, link) for neighbor, link in neighbors if neighbor.round < 0]
+        words = list(self._states.words.items())
+        peer, state = words[0] if len(words) == 1 else ("", None)
+        return [*self._witnesses.pass_on(peer, state, listeners)]
+
+    def witness_received(self, peer: PeerId, witness: Witness) -> None:
+        """Keep what another agent that has not begun has heard."""
+        self._witnesses.hear(peer, witness)
 
     def _halfway(self, state: StateReply) -> StateReply:
         """What is believed of a neighbor that trains alone, as it says, among others that have not begun."""

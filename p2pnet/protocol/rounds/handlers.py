@@ -28,6 +28,7 @@ from p2pnet.protocol.messages.training import (
     StateReply,
     StateRequest,
     TrainingMessage,
+    Witness,
 )
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.exchange import Exchange
@@ -114,7 +115,7 @@ class MessageHandlers:
         self,
         neighbor: Neighbor,
         link: Link,
-        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | StateReply,
+        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | StateReply | Witness,
         now: float,
     ) -> list[HandlerEffect]:
         match message:
@@ -138,6 +139,10 @@ class MessageHandlers:
                 return [self._neighborhood.miss(neighbor.peer, until, CloseReason.AWAY, now)]
             case StateRequest():
                 return self._state_requested(neighbor, link, now)
+            case Witness():
+                if self._at.phase is Phase.BOOTSTRAPPING:
+                    self._bootstrap.witness_received(neighbor.peer, message)
+                return []
             case StateReply():
                 self._check_size("StateReply.params", message.params.size)
                 if self._at.phase is Phase.BOOTSTRAPPING:

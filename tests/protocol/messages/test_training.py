@@ -42,6 +42,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "Mapping[str, str]": maps,
     "str": texts,
     "tuple[str, ...]": st.lists(texts, max_size=5, unique=True).map(tuple),
+    "tuple[PeerId, ...]": st.lists(texts, min_size=1, max_size=5).map(tuple),
     "VersionRange": st.tuples(counts, counts).map(lambda pair: VersionRange(*sorted(pair))),
     "bool": st.booleans(),
     "int": counts,
