@@ -93,6 +93,8 @@ class ReportedStatistics:
             raise ProtocolError("FeatureStatistics.variance: a variance is negative, or too large")
         if (np.abs(found.mean) > LARGEST_MEAN).any():
             raise ProtocolError(f"FeatureStatistics.mean: a mean is beyond {LARGEST_MEAN:g}")
+        if found.labels and not self._own.has_labels:
+            raise ProtocolError("FeatureStatistics.labels: there are none in this network")
         check_labels(found.labels)
 
     def _is_possible(self, found: FeatureStatistics) -> bool:
