@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import final
@@ -68,6 +68,13 @@ class Learner(ABC):
 
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
         """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
+
+    def state(self) -> dict[str, float]:
+        """The numbers that the learner of a later run goes on with; to be asked for between calls of other methods."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  (not every learner remembers something)
+        """Go on from the numbers of an earlier run."""
 
     def feasible(self, params: Array) -> Array:
         """Project onto the domain of the penalty (the limit of prox_{t r} for t → 0), since mixing may round out of a
@@ -137,6 +144,12 @@ class NextLearner(Learner):
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_
+
+    def state(self) -> dict[str, float]:
+        return self.optimizer.state()
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self.optimizer.restore(state)
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

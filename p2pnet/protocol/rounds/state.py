@@ -31,6 +31,15 @@ class RoundState:
     round: int = 0
     phase: Phase = Phase.BOOTSTRAPPING
     announced_round: int = -1
-    """The round announced in Hello and Ready; -1 before training has begun."""
+    """The round announced in Hello; -1 before training has begun."""
+    has_trained: bool = False
+    """Whether the parameters are those of a round: one that this process has begun, or that it goes on from."""
+    is_converged: bool = False
+    """Whether training has ended because all agents were stationary."""
     account: int = 0
     """The number of the account that the ledgers of all links belong to."""
+
+    @property
+    def trained_round(self) -> int:
+        """The round of the parameters; -1 while they are those that training begins with."""
+        return self.round if self.has_trained else -1

@@ -36,7 +36,8 @@ from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import InStatistics, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Share, check_labels
-from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
+from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import (
     TOLERANCE,
     Estimate,
