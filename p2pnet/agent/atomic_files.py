@@ -16,16 +16,44 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(draft, content)
         draft.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()  # it takes up room
         raise not_written(path, error) from error
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """A new file with this content, on disk, in place of one that may be there; no symbolic link is followed.
+
+    OSError where it cannot be written; then no part of it is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        with open(path, "xb", opener=_open_exclusively) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()  # it takes up room
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """All renames in the directory so far are on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_exclusively(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def not_written(path: Path, error: OSError) -> TrainingError:

@@ -36,6 +36,9 @@ from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOp
 
 METRIC_NAMES: Mapping[Task, str] = {"classification": "accuracy", "regression": "R²"}
 
+FOUND_FIELDS = ("classes", "model")
+"""The fields of the fingerprint that may depend on labels still to be found in the statistics stage."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
