@@ -26,6 +26,9 @@ class ProximalWeightRule(ABC):
         curvature across s. Then δ is the larger of this one and of that across the earlier displacement (`secant`).
         """
 
+    def forget(self) -> None:  # noqa: B027  (not every rule remembers something)
+        """Begin anew, since agents have come or gone: τ was measured on the data of others."""
+
     @abstractmethod
     def follow(self, neighbor_weight: float) -> None:
         """Update τ from the largest weight that a neighbor uses."""
@@ -69,6 +72,9 @@ class SecantWeight(ProximalWeightRule):
     (1.5 δ > τ), so that an agent whose weight was often too small lowers it ever more slowly, and converges. Growth is
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
     blind: along a displacement that momentum has made long, δ does not show all that grows across it.
+
+    Where agents come or go the directions of all others change, by what they bring or take along, which δ takes for
+    curvature. So τ and its fading begin anew at each such change nearby; neighbors with the same links tell theirs.
     """
 
     CAUTION = 1.5
@@ -77,7 +83,7 @@ class SecantWeight(ProximalWeightRule):
     SLOWING = 0.9
 
     def __init__(self, weight: float = 0.1) -> None:
-        self.weight = weight
+        self.weight = self._first_weight = weight
         self._fading = self.FIRST_FADING
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
@@ -87,6 +93,10 @@ class SecantWeight(ProximalWeightRule):
             self._fading *= self.SLOWING
         elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
+
+    def forget(self) -> None:
+        self.weight = min(self.weight, self._first_weight)
+        self._fading = self.FIRST_FADING
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, neighbor_weight)

@@ -25,6 +25,9 @@ CALM_ROUNDS = 2 * ROUNDS_DOWN
 """The rounds before the end in which no agent crashes: no agent is to be absent when the others end."""
 CALM_ROUNDS_FOUND = 250
 """The same for agents that must find each other again: a lost attempt to dial alone costs them 50 rounds' time."""
+MAX_CHURN = 10
+"""Agents crash for at most so many times the duration of all rounds undisturbed: a network that loses all that it has
+trained again and again would never end."""
 CHECKPOINT_ROUNDS = 10
 """The time between two checkpoints of an agent, in rounds."""
 MAX_LOSS_RATE = 0.95
@@ -183,7 +186,11 @@ class FaultInjector:
 
     def _crash_and_return(self) -> None:
         machines = self._simulation.machines
-        is_ending = any(machine.last_round - machine.round < self._calm_rounds for machine in machines.values())
+        last_round = max((machine.last_round for machine in machines.values()), default=0)
+        is_over = self._simulation.now > MAX_CHURN * last_round * ROUND_S
+        is_ending = is_over or any(
+            machine.last_round - machine.round < self._calm_rounds for machine in machines.values()
+        )
         for name in self._names:
             if name in self._back_at:
                 if self._simulation.now >= self._back_at[name] or is_ending:

@@ -233,7 +233,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Join running training: take over a neighbor's parameters and round."""
         self._termination.trust(state.stop_round)
         self._termination.is_held = state.stop_round >= 0
-        self._at.params, self._at.round, self._at.has_trained = state.params, state.round, True
+        self._at.enter(state.round, state.params)
         self._at.announced_round = state.round
         self._at.phase = Phase.EVALUATING
         return [*self._parts.bootstrap.announce(now), self._evaluate()]
@@ -264,11 +264,13 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             self._termination.trust(self._at.round)
         if self._at.round >= self.last_round:
             return self._finish(now)
-        if self._termination.is_held or not is_step_round(self._at.round, self._options.exchanges):
+        is_mixing_only = self._termination.is_held or self._at.n_listening_rounds > 0
+        if is_mixing_only or not is_step_round(self._at.round, self._options.exchanges):
             return self._propose(self._at.params, now)
         effects = self._notify_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
-        is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
+        is_same_graph = self._exchange.compare_links()
+        is_complete, self._is_complete = is_same_graph and self._is_complete, True
         tracker = self._tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         step = RunLocalStep(
@@ -279,15 +281,14 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             neighbor_weight,
             is_complete,
             tracker.network_size,
+            not is_same_graph,
         )
         return [*effects, step]
 
     def _notify_of_loneliness(self) -> list[RoundEffect]:
         """Report once that no neighbor is left: from then on the agent trains on its own samples alone."""
         was_alone, self._is_alone = self._is_alone, self._barrier.is_alone
-        if was_alone or not self._is_alone:
-            return []
-        return [Notify(NoNeighborLeft())]
+        return [Notify(NoNeighborLeft())] if self._is_alone and not was_alone else []
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[RoundEffect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
@@ -353,7 +354,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             for neighbor in mixture.given_up
             if not self._timing.is_asynchronous
         ]
-        self._at.params = mixture.params
+        self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete
         # In asynchronous mode no round is ever complete, and steps are judged by the shares that have come.

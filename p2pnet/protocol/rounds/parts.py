@@ -75,11 +75,12 @@ def assemble(
     or those of the snapshot.
     """
     timing = options.timing
-    state = RoundState(params) if resumed is None else RoundState(resumed.params, resumed.round, has_trained=True)
+    state = RoundState(params)
     tracker = Tracker(n_sums, signs_of(identity.peer, options.n_signs))
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
     if resumed is not None:
+        state.enter(resumed.round, resumed.params)
         stationarity.hear(resumed.first_residual)
         if resumed.is_converged:
             termination.trust(resumed.round)
