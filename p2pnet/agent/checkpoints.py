@@ -30,6 +30,7 @@ class Checkpoints:
         resumed: Checkpoint | None = None,
     ) -> None:
         """`clock` shows seconds that never go back; `resumed` is what this run goes on from."""
+        self.is_resumed = resumed is not None
         self._files = files
         self._interval_s = interval_s
         self._tolerance = tolerance

@@ -105,7 +105,7 @@ class Daemon:
         self._transport = transport
         self._discovery = discovery
         self._rejections = Rejections(node.identity.peer, names, log)
-        self._recorder = RunRecorder(state, log, time.time)
+        self._recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
         self._checkpoints = checkpoints
         self._learner_numbers: Mapping[str, float] = {}
         self._names = names

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from p2pnet.agent.atomic_files import not_written
 from p2pnet.training.records import RoundRecord
@@ -23,21 +24,28 @@ _COLUMNS = [field.name for field in fields(RoundRecord)]
 _HEADER = _csv_line(_COLUMNS)
 _INTEGERS = {"round", "bytes_sent"}
 
+MAX_HISTORY_BYTES: Final = 100_000_000
+
 
 @final
 class History:
-    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written.
+    """history.csv, a row at a time; each row is on its way to disk as soon as it is written.
 
-    The file is opened anew for each row, so that one that was removed meanwhile, with its directory or without, is
-    there again.
+    The file is opened anew for each row, so that one that was renamed or removed meanwhile, with its directory or
+    without, is there again. One that has grown too large loses every second row.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_HISTORY_BYTES) -> None:
         self._path = path
+        self._max_bytes = max_bytes
+
+    def begin(self) -> None:
+        """Begin the file, unless there are rows to go on from; TrainingError where it cannot be written."""
         try:
-            path.write_bytes(_HEADER)
+            if not has_rows(self._path):
+                self._path.write_bytes(_HEADER)
         except OSError as error:
-            raise not_written(path, error) from error
+            raise not_written(self._path, error) from error
 
     def append(self, record: RoundRecord) -> None:
         """TrainingError where the row cannot be written; then no part of it is."""
@@ -54,6 +62,8 @@ class History:
                     raise
             finally:
                 os.close(descriptor)
+            if size_bytes > self._max_bytes:
+                _thin(self._path)
         except OSError as error:
             raise not_written(self._path, error) from error
 
@@ -90,6 +100,19 @@ def has_rows(history: Path) -> bool:
             return len(list(itertools.islice(file, 2))) == 2
     except FileNotFoundError:
         return False
+
+
+def _thin(path: Path) -> None:
+    """Keep the header and every second row. OSError where there is no room; the file is then as before."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with path.open("rb") as rows, draft.open("wb") as kept:
+            kept.writelines(row for number, row in enumerate(rows) if number == 0 or number % 2)
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()  # it takes up room
+        raise
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

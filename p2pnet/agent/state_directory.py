@@ -2,7 +2,9 @@
 
 - `lock`: held while the agent runs, so that no two agents share a directory;
 - `incarnation`: a number that grows with every start;
-- `history.csv`: one row for each round; `history.previous.csv`: that of the last run before in which there were rounds;
+- `history.csv`: one row for each round, also of the runs that this one goes on from;
+- `history.previous.csv`: that of the last training before in which there were rounds;
+- `checkpoint`, `checkpoint.previous`: what a later run goes on from (`checkpoint_files.py`);
 - `model.npz`: the parameters, and what is needed to use them; untouched by a run without rounds;
 - `result.json`: how the run ended;
 - `books.npz`: the ledger of each link, for auditing conservation over the network.
@@ -10,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -23,7 +26,7 @@ import numpy as np
 from p2pnet.agent.atomic_files import not_written, write_atomically
 from p2pnet.agent.history import History, has_rows
 from p2pnet.data.npz_archive import archive_bytes
-from p2pnet.errors import ConfigError
+from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
 from p2pnet.training.model_file import ModelFile
@@ -43,7 +46,7 @@ class StateDirectory:
         """Create and lock the directory; ConfigError if another agent holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
+            self._lock = self._open_lock()
         except OSError as error:
             raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {error.strerror}") from error
         try:
@@ -53,6 +56,13 @@ class StateDirectory:
             raise ConfigError(
                 f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
             ) from None
+
+    def _open_lock(self) -> TextIO:
+        lock = self.path / "lock"
+        try:
+            return lock.open("w")
+        except OSError:
+            return lock.open()  # a read-only disk, on which there is one
 
     def check(self) -> None:
         """Check that the directory can be acquired; ConfigError where `acquire` would raise it. Creates nothing."""
@@ -95,22 +105,30 @@ class StateDirectory:
     def next_incarnation(self) -> int:
         """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
 
-        It is on disk before it is returned; the clock makes up for a lost file.
+        It is on disk before it is returned; the clock makes up for a file that is lost, or that a disk does not take.
         """
         incarnation = max(self.incarnation + 2, int(time.time()))
-        write_atomically(self.path / "incarnation", f"{incarnation}\n".encode())
+        with contextlib.suppress(TrainingError):
+            write_atomically(self.path / "incarnation", f"{incarnation}\n".encode())
         return incarnation
 
-    def open_history(self) -> History:
-        """Start the history of this run, keep that of the previous run beside it, and remove the previous result."""
+    @property
+    def history(self) -> History:
+        return History(self.path / "history.csv")
+
+    def begin_history(self, *, is_resumed: bool = False) -> None:
+        """Begin the history of this run, keep that of the previous run beside it, and remove the previous result.
+
+        The history of a run that is resumed goes on. TrainingError where the directory cannot be written to.
+        """
         history = self.path / "history.csv"
         try:
             (self.path / "result.json").unlink(missing_ok=True)
-            if has_rows(history):
+            if not is_resumed and has_rows(history):
                 history.replace(self.path / "history.previous.csv")
         except OSError as error:
             raise not_written(self.path, error) from error
-        return History(history)
+        self.history.begin()
 
     def save_model(self, model: ModelFile) -> None:
         """Write model.npz: the parameters, and everything that a prediction needs."""

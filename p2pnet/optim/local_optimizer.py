@@ -110,7 +110,6 @@ class LocalOptimizer:
         *,
         neighbor_weight: float,
         is_direction_exact: bool,
-        has_graph_changed: bool = False,
         disagreement: float = 0.0,
         scale: float = 1.0,
         should_stop: Callable[[], bool] = lambda: False,
@@ -118,14 +117,11 @@ class LocalOptimizer:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
         The secant test is left out where the direction moved for other reasons than the step (`is_direction_exact`
-        false: a share was missing, a link closed), and the weight's memory where agents have come or gone
-        (`has_graph_changed`). The weight is doubled until the agent's true objective shows the
+        false: a share was missing, a link closed). The weight is doubled until the agent's true objective shows the
         predicted reduction; where time runs out before that, the agent stays at `params`. `disagreement` is the
         distance to the farthest neighbor, `scale` the factor of the agent's own objective (see `surrogates.problem`).
         """
         local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
-        if has_graph_changed:
-            self.rule.forget()
         self.rule.follow(neighbor_weight)
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         secant = None

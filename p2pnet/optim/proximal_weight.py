@@ -26,9 +26,6 @@ class ProximalWeightRule(ABC):
         curvature across s. Then δ is the larger of this one and of that across the earlier displacement (`secant`).
         """
 
-    def forget(self) -> None:  # noqa: B027  (not every rule remembers something)
-        """Begin anew, since agents have come or gone: τ was measured on the data of others."""
-
     @abstractmethod
     def follow(self, neighbor_weight: float) -> None:
         """Update τ from the largest weight that a neighbor uses."""
@@ -73,8 +70,7 @@ class SecantWeight(ProximalWeightRule):
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
     blind: along a displacement that momentum has made long, δ does not show all that grows across it.
 
-    Where agents come or go the directions of all others change, by what they bring or take along, which δ takes for
-    curvature. So τ and its fading begin anew at each such change nearby; neighbors with the same links tell theirs.
+    The τ of an earlier run gives way to that of neighbors that have gone on meanwhile: it would spread among them.
     """
 
     CAUTION = 1.5
@@ -85,6 +81,7 @@ class SecantWeight(ProximalWeightRule):
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = self._first_weight = weight
         self._fading = self.FIRST_FADING
+        self._is_of_earlier_run = False
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         needed = self.CAUTION * unmodelled_curvature
@@ -94,11 +91,10 @@ class SecantWeight(ProximalWeightRule):
         elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
 
-    def forget(self) -> None:
-        self.weight = min(self.weight, self._first_weight)
-        self._fading = self.FIRST_FADING
-
     def follow(self, neighbor_weight: float) -> None:
+        if self._is_of_earlier_run and neighbor_weight > 0.0:
+            self.weight, self._fading = min(self.weight, self._first_weight), self.FIRST_FADING
+        self._is_of_earlier_run = False
         self.weight = max(self.weight, neighbor_weight)
 
     def reject(self) -> None:
@@ -110,3 +106,4 @@ class SecantWeight(ProximalWeightRule):
     def restore(self, state: Mapping[str, float]) -> None:
         self.weight = state.get("proximal_weight", self.weight)
         self._fading = state.get("fading", self._fading)
+        self._is_of_earlier_run = True

@@ -134,7 +134,6 @@ class NextLearner(Learner):
             self._in_model_precision(effect.direction),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
-            has_graph_changed=effect.has_graph_changed,
             disagreement=self._disagreement,
             scale=self._weighting.scale(self.optimizer.objective.n_samples, effect),
             should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,

@@ -117,3 +117,14 @@ def test_with_the_weight_that_the_rule_finds_gradient_steps_on_a_quadratic_conve
             rule.observe(float(s @ H @ s) / float(s @ s) if s.any() else 0.0, is_blind=False)
         assert np.linalg.norm(H @ w) < 1e-6
         assert rule.weight <= 1.5 * 40.0 * (1 + 1e-12)
+
+
+def test_a_weight_of_an_earlier_run_is_gone_on_with_unless_neighbors_have_gone_on_meanwhile() -> None:
+    earlier = SecantWeight(0.1)
+    earlier.weight = 20.0
+    alone, among_others = SecantWeight(0.1), SecantWeight(0.1)
+    for rule, neighbor_weight in ((alone, 0.0), (among_others, 0.5)):
+        rule.restore(earlier.state())
+        rule.follow(neighbor_weight)
+    assert alone.weight == 20.0
+    assert among_others.weight == 0.5

@@ -66,8 +66,6 @@ class RunLocalStep:
     """Whether every neighbor was there in each round since the last local step, and no link opened or closed."""
     network_size: float = 1.0
     """The estimated number of agents, where the estimate is configured; else 1."""
-    has_graph_changed: bool = False
-    """Whether a link has opened or closed since the last local step: agents have come or gone, and their data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,8 +269,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             return self._propose(self._at.params, now)
         effects = self._notify_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
-        is_same_graph = self._exchange.compare_links()
-        is_complete, self._is_complete = is_same_graph and self._is_complete, True
+        is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
         tracker = self._tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         step = RunLocalStep(
@@ -281,7 +280,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             neighbor_weight,
             is_complete,
             tracker.network_size,
-            not is_same_graph,
         )
         return [*effects, step]
 

@@ -1,6 +1,7 @@
 """When training begins: with all neighbors that are expected, with those that came, or where the others are already."""
 
 import numpy as np
+import pytest
 
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
@@ -78,13 +79,15 @@ def test_neighbors_in_their_rounds_are_asked_one_after_the_other_and_all_again()
     parts = parts_with("ann", "bob", "cy", expected=3)
     for peer in ("ann", "bob", "cy"):
         parts.neighbor(peer).round = 7
-    order = []
-    for turn in range(6):
-        now = turn * STATE_S
+    order, pauses, now = [], [], 0.0
+    for _ in range(6):
         (peer,) = asked(parts.bootstrap.advance(now)[0])
         order.append(peer)
-        assert parts.bootstrap.deadline == now + STATE_S
-        assert parts.bootstrap.advance(now + STATE_S / 2) == ([], False)  # it may still answer
+        assert parts.bootstrap.deadline is not None
+        pauses.append(parts.bootstrap.deadline - now)
+        assert parts.bootstrap.advance(now + pauses[-1] / 2) == ([], False)  # it may still answer
+        now = parts.bootstrap.deadline
+    assert pauses == pytest.approx([0.4, 0.8, 1.6, STATE_S, STATE_S, STATE_S])
     assert sorted(order[:3]) == ["ann", "bob", "cy"]
     assert order[3:] == order[:3]
 
@@ -99,7 +102,37 @@ def test_when_the_link_closes_over_which_a_neighbor_was_asked_another_is_asked_a
     assert {first, second} == {"ann", "bob"}
 
 
-def test_only_the_answer_of_the_neighbor_asked_last_is_kept() -> None:
+def test_an_agent_with_parameters_of_its_own_asks_for_none_and_begins_where_a_neighbor_is_in_its_rounds() -> None:
+    parts = parts_with("ann", expected=3)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    parts.neighbor("ann").round = 7
+    assert parts.bootstrap.advance(0.0) == ([], False)
+    parts.neighbor("ann").has_begun = True
+    effects, is_beginning = parts.bootstrap.advance(0.0)
+    assert said_ready(effects)["ann"].round == 5
+    assert is_beginning
+
+
+def test_an_agent_whose_neighbors_have_all_ended_asks_for_their_result() -> None:
+    parts = parts_with("ann", "bob", expected=2)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    for peer in ("ann", "bob"):
+        assert asked(parts.bootstrap.advance(0.0)[0]) == []
+        parts.neighbor(peer).round, parts.neighbor(peer).finished_sequence = 7, 1
+    assert len(asked(parts.bootstrap.advance(0.0)[0])) == 1
+
+
+def test_training_does_not_begin_while_a_connected_peers_link_is_about_to_open() -> None:
+    parts = parts_with("ann", expected=1)
+    parts.neighbor("ann").is_ready = True
+    limit_s = parts.timing.suspect_limit_s
+    parts.neighborhood.connected("bob", 1.0)
+    assert parts.bootstrap.advance(1.0)[1] is False
+    assert parts.bootstrap.advance(0.5 + limit_s)[1] is False
+    assert parts.bootstrap.advance(1.0 + limit_s)[1] is True
+
+
+def test_only_the_answers_of_neighbors_that_were_asked_are_kept() -> None:
     parts = parts_with("ann", "bob", expected=2)
     parts.neighbor("ann").round = 7
     reply = StateReply(parts.link("ann").link_id, 7, -1, np.ones(N_PARAMS))
