@@ -69,8 +69,6 @@ class SecantWeight(ProximalWeightRule):
     (1.5 δ > τ), so that an agent whose weight was often too small lowers it ever more slowly, and converges. Growth is
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
     blind: along a displacement that momentum has made long, δ does not show all that grows across it.
-
-    The τ of an earlier run gives way to that of neighbors that have gone on meanwhile: it would spread among them.
     """
 
     CAUTION = 1.5
@@ -79,9 +77,8 @@ class SecantWeight(ProximalWeightRule):
     SLOWING = 0.9
 
     def __init__(self, weight: float = 0.1) -> None:
-        self.weight = self._first_weight = weight
+        self.weight = weight
         self._fading = self.FIRST_FADING
-        self._is_of_earlier_run = False
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         needed = self.CAUTION * unmodelled_curvature
@@ -92,9 +89,6 @@ class SecantWeight(ProximalWeightRule):
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
 
     def follow(self, neighbor_weight: float) -> None:
-        if self._is_of_earlier_run and neighbor_weight > 0.0:
-            self.weight, self._fading = min(self.weight, self._first_weight), self.FIRST_FADING
-        self._is_of_earlier_run = False
         self.weight = max(self.weight, neighbor_weight)
 
     def reject(self) -> None:
@@ -106,4 +100,3 @@ class SecantWeight(ProximalWeightRule):
     def restore(self, state: Mapping[str, float]) -> None:
         self.weight = state.get("proximal_weight", self.weight)
         self._fading = state.get("fading", self._fading)
-        self._is_of_earlier_run = True

@@ -17,6 +17,13 @@ from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 
+ROUND = "round"
+"""The name of the round among a learner's numbers."""
+
+MAX_ROUNDS_AWAY = 20
+"""The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
+agent that enters it begin after eight."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -106,10 +113,13 @@ class NextLearner(Learner):
         self._loss = np.nan
         self._disagreement = 0.0
         self._cut_short_in = -1
+        self._round = 0
+        self._earlier: Mapping[str, float] = {}
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
+        self._round = effect.round
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
         n_samples = self.optimizer.objective.n_samples
@@ -124,6 +134,9 @@ class NextLearner(Learner):
         return Observation(objective, self._test_metric(self._params), weight)
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        earlier, self._earlier = self._earlier, {}
+        if effect.round <= earlier.get(ROUND, -math.inf) + MAX_ROUNDS_AWAY:
+            self.optimizer.restore(earlier)
         if self._params is not None and effect.params is self._given:
             params = self._params
         else:
@@ -146,10 +159,13 @@ class NextLearner(Learner):
         self._cut_short_in = round_
 
     def state(self) -> dict[str, float]:
-        return self.optimizer.state()
+        return {**self.optimizer.state(), ROUND: self._round}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        self.optimizer.restore(state)
+        """Go on from the numbers of an earlier run, unless the first step comes many rounds later: measured on what
+        others had then, a proximal weight would spread among them.
+        """
+        self._earlier = state
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

@@ -119,12 +119,12 @@ def test_with_the_weight_that_the_rule_finds_gradient_steps_on_a_quadratic_conve
         assert rule.weight <= 1.5 * 40.0 * (1 + 1e-12)
 
 
-def test_a_weight_of_an_earlier_run_is_gone_on_with_unless_neighbors_have_gone_on_meanwhile() -> None:
-    earlier = SecantWeight(0.1)
-    earlier.weight = 20.0
-    alone, among_others = SecantWeight(0.1), SecantWeight(0.1)
-    for rule, neighbor_weight in ((alone, 0.0), (among_others, 0.5)):
-        rule.restore(earlier.state())
-        rule.follow(neighbor_weight)
-    assert alone.weight == 20.0
-    assert among_others.weight == 0.5
+def test_a_later_run_goes_on_with_the_numbers_of_an_earlier_one() -> None:
+    earlier, later = SecantWeight(0.1), SecantWeight(0.1)
+    for curvature in (3.0, 7.0, 0.1):
+        earlier.observe(curvature, is_blind=False)
+    later.restore(earlier.state())
+    for rule in (earlier, later):
+        rule.observe(0.0, is_blind=False)
+    assert later.weight == earlier.weight
+    assert later.state() == earlier.state()
