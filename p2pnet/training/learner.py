@@ -115,6 +115,7 @@ class NextLearner(Learner):
         self._cut_short_in = -1
         self._round = 0
         self._earlier: Mapping[str, float] = {}
+        """The numbers of an earlier run, until the first step."""
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         params = self.feasible(self._in_model_precision(effect.params))
@@ -159,7 +160,7 @@ class NextLearner(Learner):
         self._cut_short_in = round_
 
     def state(self) -> dict[str, float]:
-        return {**self.optimizer.state(), ROUND: self._round}
+        return {**self.optimizer.state(), ROUND: self._round, **self._earlier}
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Go on from the numbers of an earlier run, unless the first step comes many rounds later: measured on what

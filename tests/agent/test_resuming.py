@@ -1,17 +1,22 @@
 """Real agents that are killed go on from their checkpoints; under the marker chaos very often."""
 
 import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from p2pnet.agent.checkpoint_files import LATEST, CheckpointFiles, DirectoryFiles
+from p2pnet.agent.checkpoint_files import DRAFT, LATEST, CheckpointFiles, DirectoryFiles
 from p2pnet.testing.fleet import Fleet
 from p2pnet.testing.introductions import by_graph
 from p2pnet.testing.local_agent import LocalAgent
 from p2pnet.testing.problems import least_squares, linear_shards
+from p2pnet.testing.waiting import wait_until
 
+SAVING = Path(__file__).parent / "saving.py"
 N_AGENTS = 8
 RING = [(k, (k + 1) % N_AGENTS) for k in range(N_AGENTS)]
 N_ROUNDS = 250
@@ -100,6 +105,25 @@ def test_single_agents_are_killed_200_times_and_no_checkpoint_is_unreadable(tmp_
             fleet.start([k])
             fleet.until(lambda k=k: fleet[k].round >= 0)  # type: ignore[misc]
         fleet.look_for_failures()
+
+
+@pytest.mark.parametrize("n_times", [10, pytest.param(200, marks=[pytest.mark.chaos, pytest.mark.timeout(900)])])
+def test_a_process_that_is_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Path, n_times: int) -> None:
+    rng = random.Random(n_times)  # noqa: S311
+    files = CheckpointFiles(DirectoryFiles(tmp_path), MAX_BYTES)
+    n_cut_off = 0
+    for _ in range(n_times):
+        (tmp_path / LATEST).unlink(missing_ok=True)
+        with subprocess.Popen([sys.executable, str(SAVING), str(tmp_path)]) as process:
+            wait_until((tmp_path / LATEST).exists, lambda: "a first checkpoint")
+            time.sleep(rng.uniform(0.0, 0.05))
+            process.kill()
+        n_cut_off += (tmp_path / DRAFT).exists()
+        found, problems = files.load()
+        assert problems == []
+        assert found is not None
+        assert set(found.rounds.params) == {float(found.rounds.round)}
+    assert n_cut_off > n_times / 10
 
 
 @pytest.fixture
