@@ -103,12 +103,12 @@ def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalS
     n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
     if not is_scaling or not n_columns:
         # Only its labels are the network's business.
-        return LocalStatistics(n_samples, np.zeros(1), np.zeros(1), labels)
+        return LocalStatistics(n_samples, np.zeros(1), np.zeros(1), labels, bool(train.categories))
     mean, variance = _moments(options, train)
     if not train.has_gaps:
-        return LocalStatistics(n_samples, mean, variance, labels)
+        return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories))
     _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
-    return LocalStatistics(n_samples, mean, variance, labels, counts)
+    return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories), counts)
 
 
 def make_training(

@@ -142,9 +142,10 @@ class PeerPutOff:
 
 @dataclass(frozen=True, slots=True)
 class NeighborRejected:
-    """The session has rejected this member as a neighbor for a while."""
+    """One side has refused the link with this member, which is no neighbor before the time `until`."""
 
     peer: PeerId
+    until: float
 
 
 @dataclass(frozen=True, slots=True)

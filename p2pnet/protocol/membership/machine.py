@@ -145,8 +145,8 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
             case PeerFound(peer, addresses):
                 self._overlay.add_seed(peer, addresses[0])
                 effects = []
-            case NeighborRejected(peer):
-                effects = [*self._overlay.reject(peer, now)]
+            case NeighborRejected(peer, until):
+                effects = [*self._overlay.reject(peer, until, now)]
             case GuestsChanged(n_guests):
                 self.view.n_guests = n_guests
                 effects = []

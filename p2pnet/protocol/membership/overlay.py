@@ -45,8 +45,6 @@ ASK_AGAIN_S = 1.0
 """The time after which an unanswered request is repeated."""
 SEED_RETRY_S = 1.0
 """The interval at which an agent without neighbors redials a seed."""
-REJECTED_S = 600.0
-"""How long a member that trains something else is not asked again."""
 N_DECLINED_BEFORE_URGENT = 2
 MIN_HINTS = 2
 MAX_HINTS = 8
@@ -189,10 +187,10 @@ class Overlay:
         farewell: list[OverlayEffect] = [Send(peer, Disconnect())] if is_told and peer in self._connected else []
         return [*farewell, CloseLink(peer, is_gone), HangUp(peer)]
 
-    def reject(self, peer: PeerId, now: float) -> list[OverlayEffect]:
-        """Exclude a member that trains something else, for a while."""
+    def reject(self, peer: PeerId, until: float, now: float) -> list[OverlayEffect]:
+        """Exclude a member with which one side has refused to train, until that time: it may be mended by then."""
         effects = self.dismiss(peer, now, is_told=True) if peer in self._view else []
-        self._avoided_until[peer] = self._rejected_until[peer] = now + REJECTED_S
+        self._avoided_until[peer] = self._rejected_until[peer] = until
         return effects
 
     def is_contact(self, peer: PeerId) -> bool:

@@ -72,7 +72,7 @@ class OverlayPeering(Peering):
                 if peer in self._guests:
                     self._put_off_until[peer] = until
                     return [HangUp(peer)]
-                return self._feed(events.NeighborRejected(peer), now)
+                return self._feed(events.NeighborRejected(peer, until), now)
             case events.DialFailed() | events.MessageReceived() | events.DeadlineReached() | events.LeaveRequested():
                 return self._feed(event, now)
             case _:

@@ -62,8 +62,15 @@ class LocalStatistics:
     variance: Array = field(repr=False)
     labels: tuple[str, ...] = ()
     """of classes, and levels of categories"""
+    may_be_labelled: bool = False
+    """whether other agents may have labels where this one has none, as where its levels are too rare to be told"""
     counts: Array | None = field(default=None, repr=False)
     """the samples that have a value, by column, weighted as `n_samples`; None where all have"""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there are labels in this network, as far as this agent knows."""
+        return bool(self.labels) or self.may_be_labelled
 
     @property
     def n_sums(self) -> int:

@@ -24,6 +24,9 @@ LIKELY_MEANS, LIKELY_RATIO = 1.0, 4.0
 far: in deviations; ratio of variances. Scaled by that a training comes to the same.
 """
 
+ROUNDING = 1e-13
+"""Of a mean: what is smaller beside it is rounding, also where a column does not vary at all."""
+
 POSSIBLE_RATIO = 1e12
 """Of what the only neighbor reports to what this agent's own samples show."""
 
@@ -90,35 +93,45 @@ class ReportedStatistics:
             raise ProtocolError("FeatureStatistics.variance: a variance is negative, or too large")
         if (np.abs(found.mean) > LARGEST_MEAN).any():
             raise ProtocolError(f"FeatureStatistics.mean: a mean is beyond {LARGEST_MEAN:g}")
+        if found.labels and not self._own.has_labels:
+            raise ProtocolError("FeatureStatistics.labels: there are none in this network")
         check_labels(found.labels)
 
     def _is_possible(self, found: FeatureStatistics) -> bool:
-        """Whether the own samples may be among those of the report, or beside them."""
+        """Whether the own samples may be among those of the report, or beside them. A column that does not vary in them
+        tells nothing.
+        """
         own = self._own
+        is_telling = own.variance > np.square(ROUNDING * own.mean)
         spread = own.variance + np.square(own.mean - found.mean)
         is_small = found.variance <= POSSIBLE_RATIO * spread
         is_large = own.variance <= POSSIBLE_RATIO * found.variance
-        return bool(is_small[spread > 0].all() and is_large.all())
+        return bool((is_small & is_large)[is_telling].all())
 
 
 def _are_same(one: FeatureStatistics, other: FeatureStatistics) -> bool:
-    deviation = np.sqrt(np.maximum(one.variance, other.variance))
+    distance = SAME * np.sqrt(np.maximum(one.variance, other.variance)) + _rounding(one, other)
     return (
         one.labels == other.labels
-        and _is_near(one.mean - other.mean, SAME * deviation)
-        and _is_near(np.sqrt(one.variance) - np.sqrt(other.variance), SAME * deviation)
+        and _is_near(one.mean - other.mean, distance)
+        and _is_near(np.sqrt(one.variance) - np.sqrt(other.variance), distance)
     )
 
 
 def _is_likely(report: FeatureStatistics, known: FeatureStatistics) -> bool:
     """Whether a result may be that of more samples than have been averaged here so far."""
-    deviation = np.sqrt(np.maximum(report.variance, known.variance))
+    deviation, rounding = np.sqrt(np.maximum(report.variance, known.variance)), _rounding(report, known)
+    least = np.square(rounding)
     return (
         {*known.labels} <= {*report.labels}
-        and _is_near(report.mean - known.mean, LIKELY_MEANS * deviation)
-        and bool((report.variance <= LIKELY_RATIO * known.variance).all())
-        and bool((known.variance <= LIKELY_RATIO * report.variance).all())
+        and _is_near(report.mean - known.mean, LIKELY_MEANS * deviation + rounding)
+        and bool((report.variance <= LIKELY_RATIO * known.variance + least).all())
+        and bool((known.variance <= LIKELY_RATIO * report.variance + least).all())
     )
+
+
+def _rounding(one: FeatureStatistics, other: FeatureStatistics) -> Array:
+    return np.asarray(ROUNDING * np.maximum(np.abs(one.mean), np.abs(other.mean)))
 
 
 def _is_near(difference: Array, distance: Array) -> bool:

@@ -327,6 +327,8 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """All labels, and the reference of the set; ProtocolError where they cannot be."""
         if label_set.epoch > self._epoch + MAX_AHEAD or label_set.revision > self._revision + MAX_AHEAD:
             raise ProtocolError("LabelSet.epoch: far ahead of any in this network")
+        if label_set.labels and not self._own.has_labels:
+            raise ProtocolError("LabelSet.labels: there are none in this network")
         labels = united(self._labels, label_set.labels)
         if labels == TOO_MANY and not self._is_excess_likely(peer):
             raise ProtocolError(

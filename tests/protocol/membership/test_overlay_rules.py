@@ -9,7 +9,6 @@ from p2pnet.protocol.membership.overlay import (
     ASK_AGAIN_S,
     MAX_HINTS,
     MIN_HINTS,
-    REJECTED_S,
     SEED_RETRY_S,
     OverlayEffect,
 )
@@ -65,16 +64,25 @@ def test_one_in_need_takes_the_place_of_another_that_is_told() -> None:
 def test_one_with_which_there_is_nothing_to_train_is_left_alone_until_it_begins_anew() -> None:
     parts = Parts("ann")
     parts.join("ann")
-    assert CloseLink("ann", is_gone=False) in parts.overlay.reject("ann", 0.0)
+    assert CloseLink("ann", is_gone=False) in parts.overlay.reject("ann", 5.0, 0.0)
 
     def is_welcome(now: float) -> bool:
         (reply,) = said(parts.overlay.request_received("ann", request("ann", is_urgent=True), now), "ann")
         assert isinstance(reply, NeighborReply)
         return reply.is_accepted
 
-    assert not is_welcome(REJECTED_S - 1.0)
+    assert not is_welcome(4.0)
     parts.overlay.forgive("ann")
-    assert is_welcome(REJECTED_S - 1.0)
+    assert is_welcome(4.0)
+
+
+def test_a_refusal_is_over_when_its_time_is() -> None:
+    """It may have been for want of a place, by a peer that did not know yet who asked."""
+    parts = Parts("ann")
+    parts.join("ann")
+    parts.overlay.reject("ann", 5.0, 0.0)
+    (reply,) = said(parts.overlay.request_received("ann", request("ann"), 5.0), "ann")
+    assert reply == NeighborReply(parts.members.me, True)
 
 
 def test_as_many_are_asked_as_are_missing_and_each_is_asked_again_without_an_answer() -> None:

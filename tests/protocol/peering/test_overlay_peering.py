@@ -83,7 +83,7 @@ def test_whoever_has_named_this_agent_and_does_not_gossip_is_a_guest(shell: Shel
 def test_one_that_trains_something_else_is_hung_up_on(shell: Shell) -> None:
     shell.connected("bob")
     shell.received("bob", request_of("bob"))
-    assert shell.put_off("bob", 0.0) == [PeerParted("bob")]
+    assert shell.put_off("bob", 5.0) == [PeerParted("bob")]
     assert shell.hung_up == ["bob"]
     shell.connected("bob")
     assert shell.received("bob", request_of("bob")) == ([], False)

@@ -40,6 +40,22 @@ def test_what_two_report_is_believed_at_once() -> None:
     assert reports.believed([], {"ann"}, 0.1, is_only_one=False) is SHIFTED
 
 
+def test_results_that_differ_by_rounding_are_one_also_where_a_column_does_not_vary() -> None:
+    """Each agent rounds in its own way: the variance of a constant 10⁶ is 10⁻³³ here, and 10⁻³² there."""
+    one = replace(TRUE, mean=np.array([1.5, 1e6]), variance=np.array([5.0, 1e-33]))
+    other = replace(TRUE, mean=np.array([1.5, 1e6 + 1e-10]), variance=np.array([5.0, 1e-32]))
+    assert reported(bob=one, cy=other).believed([], {"ann"}, 0.0, is_only_one=False) is one
+    assert reported(bob=one).believed([other], {"ann"}, PATIENCE_S, is_only_one=False) is one
+
+
+def test_own_samples_that_do_not_vary_rule_nothing_out() -> None:
+    constant = ReportedStatistics(replace(OWN, mean=np.array([1.0, 0.1]), variance=np.array([4.0, 1e-34])))
+    for column in (np.array([0.1 + 1e-17, 3.0]), np.array([0.1, 0.0])):
+        report = replace(TRUE, mean=np.array([1.5, column[0]]), variance=np.array([5.0, column[1]]))
+        constant.hear("bob", report, 0.0)
+        assert constant.believed([], set(), PATIENCE_S, is_only_one=True) is report
+
+
 def test_the_only_neighbor_is_believed_at_once_unless_the_own_samples_rule_it_out() -> None:
     assert reported(bob=TRUE).believed([], set(), 0.0, is_only_one=True) is TRUE
     assert reported(bob=WIDE).believed([], set(), PATIENCE_S, is_only_one=True) is None
