@@ -197,7 +197,7 @@ class Bootstrap:
 
         The first request is most likely lost, the later ones late: parameters may be large.
         """
-        patience_s = FIRST_PATIENCE * self._timing.resend_floor_s * 2.0 ** (self._n_asked[peer] - 1)
+        patience_s = FIRST_PATIENCE * self._timing.resend_floor_s * 2.0 ** min(self._n_asked[peer] - 1, MAX_ASKED)
         return self._asked_at[peer] + min(patience_s, self._timing.state_timeout_s)
 
     def _seconded(self, states: Sequence[StateReply]) -> StateReply:

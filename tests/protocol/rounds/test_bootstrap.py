@@ -130,6 +130,12 @@ def test_a_neighbor_that_is_asked_again_is_given_more_time() -> None:
     assert np.diff(asked_at) == pytest.approx([0.4, 0.8, 1.6, STATE_S, STATE_S])
 
 
+def test_the_only_neighbor_is_asked_for_ever() -> None:
+    parts = parts_with("ann", expected=1)
+    train(parts, "ann")
+    assert all(asked(parts.bootstrap.advance(turn * STATE_S)[0]) == ["ann"] for turn in range(2000))
+
+
 def test_an_agent_with_parameters_of_its_own_asks_for_none_and_begins_where_a_neighbor_is_in_its_rounds() -> None:
     parts = parts_with("ann", expected=3)
     parts.state.enter(5, np.ones(N_PARAMS))
