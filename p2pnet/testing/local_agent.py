@@ -112,10 +112,14 @@ class LocalAgent:
     # What is done to its process.
 
     def start(
-        self, *overrides: str, environment: Mapping[str, str] | None = None, program: Sequence[str] | None = None
+        self,
+        *overrides: str,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
-        """Start `p2pnet run` with settings `section.key=value` that override agent.toml; HarnessError if it runs
-        already.
+        """Start `p2pnet run` with settings `section.key=value` that override agent.toml, and with options such as
+        `--fresh`; HarnessError if it runs already.
 
         `program` are the interpreter's arguments in place of the tether and p2pnet: such a process has no tether.
         """
@@ -127,7 +131,7 @@ class LocalAgent:
         command = tethered_command(self._tether, *module)
         if program is not None:
             command = [*command[:2], *program, "run"]
-        command += [str(self.files.config), *flags, *lies]
+        command += [str(self.files.config), *flags, *options, *lies]
         self._started_at_s = time.time()
         self._process = spawn(self._wrap(command), self.files.log, environment)
 
