@@ -7,10 +7,10 @@ from typing import final
 
 from p2pnet.protocol.core.types import PeerId
 
-N_FREE, PAUSE_S, MAX_PAUSES = 6, 0.1, 12
+N_FREE, PAUSE_S, MAX_PAUSES = 16, 0.1, 12
 """So many names of a neighbor are adopted at once; the next one waits so long, and each further one twice as long."""
 
-N_RESTLESS = 8
+N_RESTLESS = 18
 """A neighbor that has brought so many is not waited for."""
 
 FORGIVEN_S = 30.0
