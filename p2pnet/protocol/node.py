@@ -196,7 +196,7 @@ class Node(Machine[NodeEvent, Effect]):
             match effect:
                 case Dismiss(peer, reason):
                     until, _ = self._backoff.refused(peer, reason, now)
-                    outward += self._put_off(peer, until, PeerDismissed(peer, reason), now)
+                    outward += self._put_off(peer, until, PeerDismissed(peer, reason), now, is_distrusted=True)
                 case PutOff(peer, name, reason, is_ours):
                     until, is_news = self._backoff.refused(peer, reason, now)
                     outward += self._put_off(peer, until, LinkRefused(peer, name, reason, is_ours, is_news), now)
@@ -223,8 +223,10 @@ class Node(Machine[NodeEvent, Effect]):
                     assert_never(effect)
         return outward
 
-    def _put_off(self, peer: PeerId, until: float, notice: Notice, now: float) -> list[Effect]:
-        return [Notify(notice), *self._to_peering(PeerPutOff(peer, until), now)]
+    def _put_off(
+        self, peer: PeerId, until: float, notice: Notice, now: float, *, is_distrusted: bool = False
+    ) -> list[Effect]:
+        return [Notify(notice), *self._to_peering(PeerPutOff(peer, until, is_distrusted), now)]
 
 
 def _is_due(deadline: float | None, now: float) -> bool:

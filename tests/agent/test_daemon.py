@@ -35,8 +35,11 @@ NOBODY_THERE = (
 )
 SLOW_MODEL = """\
 import time
+from pathlib import Path
 
 import numpy as np
+
+HELD = Path(__file__).with_name("held")
 
 
 class Linear:
@@ -46,6 +49,8 @@ class Linear:
         return np.zeros(3)
 
     def predict(self, params, X):
+        while HELD.exists():
+            time.sleep(0.01)
         return X @ params[:, None]
 
     def linearize(self, params, X):
@@ -225,9 +230,11 @@ def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_coun
 
 def test_a_second_signal_ends_the_process_at_once(pair: tuple[LocalAgent, LocalAgent]) -> None:
     agent, _ = pair
-    os.mkfifo(agent.directory / ".result.json.draft")  # saving the result takes until a reader opens it: for ever
-    agent.start()
-    agent.until(lambda agent: "listening on" in agent.log)
+    for member in pair:
+        (member.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=0))
+        start_beside_its_model(member, "model.factory=mine:build")
+    agent.until(lambda agent: agent.round > 0)
+    (agent.directory / "held").touch()  # the metrics of the model that is saved take for ever
     agent.signal(signal.SIGTERM)
     agent.until(lambda agent: "told to leave" in agent.log)
     agent.signal(signal.SIGINT)

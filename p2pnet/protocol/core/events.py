@@ -138,6 +138,8 @@ class PeerPutOff:
 
     peer: PeerId
     until: float
+    is_distrusted: bool = False
+    """whether it has sent what no honest peer sends"""
 
 
 @dataclass(frozen=True, slots=True)

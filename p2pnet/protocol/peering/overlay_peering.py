@@ -15,6 +15,9 @@ from p2pnet.protocol.membership.machine import MembershipEffect, MembershipEvent
 from p2pnet.protocol.peering.admission import AdmissionControl
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 
+DISTRUST_S = 600.0
+"""How long a member that has sent what no honest one sends is no neighbor: there are others."""
+
 
 @final
 class OverlayPeering(Peering):
@@ -68,11 +71,13 @@ class OverlayPeering(Peering):
                 return [*dials, *self._feed(event, now)]
             case events.PeerHeard(peer):
                 return self._heard(peer, now)
-            case events.PeerPutOff(peer, until):
+            case events.PeerPutOff(peer, until, is_distrusted):
                 if peer in self._guests:
                     self._put_off_until[peer] = until
                     return [HangUp(peer)]
-                return self._feed(events.NeighborRejected(peer, until), now)
+                return self._feed(
+                    events.NeighborRejected(peer, max(until, now + DISTRUST_S) if is_distrusted else until), now
+                )
             case events.DialFailed() | events.MessageReceived() | events.DeadlineReached() | events.LeaveRequested():
                 return self._feed(event, now)
             case _:
