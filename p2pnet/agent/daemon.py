@@ -178,8 +178,8 @@ class Daemon:
             self._handle(self._farewell)
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(events.DeadlineReached())
-        if self._checkpoints.is_due:
-            self._save_checkpoint()
+        if self._checkpoints.is_due and self._training is not None:
+            self._checkpoints.save_aside(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._farewell is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -169,12 +170,15 @@ def test_a_newer_versions_is_named_in_one_line_and_kept_aside(tmp_path: Path) ->
 
 @final
 class CountingFiles(FileLayer):
-    """Counts saves, each of which takes a while; they fail while the disk is full."""
+    """Counts saves, each of which takes a while; they fail while the disk is full, and wait until it answers."""
 
     def __init__(self) -> None:
         self.now, self.n_saves, self.is_full, self.takes_s = 0.0, 0, False, 0.0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def write_durably(self, name: str, content: bytes) -> None:
+        assert self.answers.wait(60.0)
         self.now += self.takes_s
         if self.is_full:
             raise OSError(28, "No space left on device")
@@ -228,4 +232,36 @@ def test_a_full_disk_is_one_warning_and_saved_on_when_there_is_room(caplog: pyte
     assert "No space left on device" in caplog.text
     files.is_full = False
     checkpoints.save(snapshot(5), {}, {})
+    assert files.n_saves == 1
+
+
+def test_what_is_saved_aside_holds_up_nothing_and_comes_one_at_a_time() -> None:
+    files = CountingFiles()
+    checkpoints = checkpoints_in(files)
+    files.now = 10.0
+    files.answers.clear()
+    for round_ in (1, 2):
+        checkpoints.save_aside(snapshot(round_), {}, {})
+        assert checkpoints.is_saving
+        assert not checkpoints.is_due
+    assert files.n_saves == 0
+    files.answers.set()
+    checkpoints.save(snapshot(1), {}, {})
+    assert files.n_saves == 1
+    checkpoints.save(snapshot(3), {}, {})
+    assert files.n_saves == 2
+
+
+def test_the_end_does_not_wait_for_ever_for_a_disk_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("p2pnet.agent.checkpoints.END_PATIENCE_S", 0.01)
+    files = CountingFiles()
+    checkpoints = checkpoints_in(files)
+    files.answers.clear()
+    checkpoints.save_aside(snapshot(1), {}, {})
+    checkpoints.save(snapshot(2), {}, {})
+    assert "the disk has not taken the last checkpoint" in caplog.text
+    files.answers.set()
+    checkpoints.save(None, {}, {})
     assert files.n_saves == 1
