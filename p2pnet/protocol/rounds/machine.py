@@ -268,7 +268,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             return self._propose(self._at.params, now)
         effects = self._notify_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
-        is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
+        is_complete, self._is_complete = self._exchange.is_undisturbed() and self._is_complete, True
         tracker = self._tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         step = RunLocalStep(
