@@ -58,8 +58,13 @@ class Bootstrap:
         timing: Timing,
         expected_neighbors: int,
         max_rounds: int,
+        settling_s: float = 0.0,
     ) -> None:
+        """`settling_s` is how long no link must have opened before agents begin together."""
         self._max_rounds = max_rounds
+        self._settling_s = settling_s
+        self._links: list[Link] = []
+        self._linked_at = 0.0
         self._at = state
         self._neighborhood = neighborhood
         self._exchange = exchange
@@ -95,16 +100,28 @@ class Bootstrap:
             return [*self._join(now), *self._pass_on()], False
         self._running_since = None
         self.deadline = self._start_by
+        settled_at = self._settled_at([link for _, link in neighbors], now)
+        if now < settled_at < self._start_by:
+            self.deadline = settled_at
         is_late = now >= self._start_by or (self._at.has_trained and any(n.has_begun for n, _ in neighbors))
         effects = self._pass_on()
         if not self.has_announced and (len(neighbors) >= self._expected_neighbors or (is_late and neighbors)):
             effects += self.announce(now)
-        if self.has_announced and neighbors and (is_late or self._are_all_ready(now)):
+        if self.has_announced and neighbors and (is_late or (now >= settled_at and self._are_all_ready(now))):
+            return effects, True
+        if is_late and self._at.announced_round >= 0:
+            # Those that have left this agent behind are gone: it goes on as any whose neighbors are.
             return effects, True
         if is_late:
             self.deadline = self._start_by = now + self._timing.start_timeout_s
             effects += self._notify_once()
         return effects, False
+
+    def _settled_at(self, links: list[Link], now: float) -> float:
+        """When no link will have opened for as long as it takes to know that no other is about to."""
+        if links != self._links:
+            self._links, self._linked_at = links, now
+        return self._linked_at + self._settling_s
 
     def _are_all_ready(self, now: float) -> bool:
         return all(

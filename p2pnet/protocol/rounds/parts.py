@@ -105,7 +105,15 @@ def assemble(
         max_ratio=options.max_ratio,
         is_asynchronous=timing.is_asynchronous,
     )
-    bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors, options.max_rounds)
+    bootstrap = Bootstrap(
+        state,
+        neighborhood,
+        exchange,
+        timing,
+        options.expected_neighbors,
+        options.max_rounds,
+        options.settling_s,
+    )
     handlers = MessageHandlers(
         state,
         neighborhood,

@@ -90,6 +90,7 @@ class Session(SessionMachine):
         self._identity = identity
         self._options = options
         self._resumed = resumed
+        self._settling_s = settling_s
         self._statistics: StatisticsMachine | None = None
         if own is not None and resumed is None:
             averaging = replace(
@@ -174,11 +175,11 @@ class Session(SessionMachine):
 
     def _begin_training(self, prepared: Prepared, now: float) -> list[SessionEffect]:
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
-        options = self._options
+        options = replace(self._options, settling_s=self._settling_s)
         if self.found is not None and self._resumed is None:
-            # Absent neighbors were awaited in the statistics stage already.
+            # Absent neighbors were awaited in the statistics stage already, and links have settled there.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
-            options = replace(options, expected_neighbors=n_expected)
+            options = replace(options, expected_neighbors=n_expected, settling_s=0.0)
         self._rounds = RoundMachine(identity, options, prepared.params, resumed=self._resumed)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):

@@ -64,6 +64,37 @@ def test_at_the_end_of_patience_training_begins_with_those_that_are_there() -> N
     assert is_beginning
 
 
+def test_where_no_number_is_expected_training_begins_once_no_link_has_opened_for_a_while() -> None:
+    parts = Parts("ann", timing=TIMING, settling_s=3.0)
+    parts.bootstrap.begin(0.0)
+    assert list(said_ready(parts.bootstrap.advance(1.0)[0])) == ["ann"]
+    assert parts.bootstrap.deadline == 4.0
+    parts.join("bob")
+    assert parts.bootstrap.advance(3.9) == ([], False)
+    assert parts.bootstrap.advance(4.0) == ([], False)
+    assert parts.bootstrap.deadline == 6.9
+    assert parts.bootstrap.advance(6.9) == ([], True)
+
+
+def test_one_that_goes_on_waits_for_no_other_link_where_a_neighbor_is_in_its_rounds() -> None:
+    parts = Parts("ann", timing=TIMING, settling_s=3.0)
+    parts.state.enter(7, np.ones(N_PARAMS))
+    parts.bootstrap.begin(0.0)
+    assert parts.bootstrap.advance(0.0)[1] is False
+    parts.neighbor("ann").has_begun = True
+    assert parts.bootstrap.advance(0.1)[1] is True
+
+
+def test_one_left_behind_by_neighbors_that_have_gone_meanwhile_goes_on_alone_after_a_while() -> None:
+    parts = Parts(timing=TIMING)
+    parts.state.enter(7, np.ones(N_PARAMS))
+    parts.state.announced_round = 7
+    parts.bootstrap.has_announced = True
+    parts.bootstrap.begin(0.0)
+    assert parts.bootstrap.advance(START_S - 1.0) == ([], False)
+    assert parts.bootstrap.advance(START_S) == ([], True)
+
+
 def test_without_any_neighbor_it_is_said_once_and_waited_on() -> None:
     parts = parts_with(expected=1)
     assert parts.bootstrap.advance(START_S) == ([Notify(NoNeighborAnswered(START_S))], False)
