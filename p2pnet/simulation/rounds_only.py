@@ -15,7 +15,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerPutOff,
     Prepared,
 )
@@ -50,8 +49,6 @@ class WiredPeering(Peering):
 
     def handle(self, event: PeeringEvent, now: float) -> list[PeeringEffect]:
         match event:
-            case PeerHeard():
-                return []
             case PeerConnected() | PeerDisconnected():
                 return [event]
             case PeerPutOff(peer):

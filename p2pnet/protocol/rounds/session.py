@@ -32,7 +32,7 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
-from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet
+from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
@@ -128,6 +128,8 @@ class Session(SessionMachine):
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
         """
         match event:
+            case MessageReceived(_, Share() | Ack()) if self._rounds is not None:
+                return [*self._rounds.handle(event, now)]  # nearly all messages
             case Prepared():
                 return self._begin_training(event, now)
             case PeerConnected(peer):
