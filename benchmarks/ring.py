@@ -6,6 +6,7 @@ and wait for theirs.
 """
 
 import logging
+import math
 import multiprocessing
 import tempfile
 import time
@@ -21,6 +22,8 @@ import numpy as np
 import zmq
 
 from benchmarks.base import Benchmark, Figure
+from p2pnet.agent.checkpoint_files import CheckpointFiles, DirectoryFiles
+from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.history import read_history
 from p2pnet.agent.memory import keep_freed_memory
@@ -114,7 +117,11 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     identity = Identity(place.keys.public, place.directory.name, state.next_incarnation(time.time()), {})
     named = {peer: addresses[peer] for peer in place.neighbors}
     node = Node(Session(identity, settings, None), StaticPeering(named, len(named)), SystemRandom())
-    Daemon(node, still, transport, NoDiscovery(), state, PeerNames({}), logging.getLogger("ring")).run()
+    log = logging.getLogger("ring")
+    checkpoints = Checkpoints(
+        CheckpointFiles(DirectoryFiles(place.directory), 1 << 20), math.inf, settings.tolerance, log, time.monotonic
+    )
+    Daemon(node, still, transport, NoDiscovery(), state, PeerNames({}), log, checkpoints).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -6,6 +6,7 @@
     │   └── DataProblemsError      several problems of one file
     ├── ModelError        a model or model file that cannot be used       exit code 65
     ├── SecurityError     a key file that is missing, open or damaged     exit code 77
+    ├── CheckpointError   a checkpoint that is damaged, or of another training; it is passed over, never fatal
     ├── ProtocolError     a message that breaks the protocol; it is dropped and counted, never fatal
     ├── TransportError    an address that cannot be bound or dialed       exit code 69
     └── TrainingError     a run that could not be brought to its end      exit code 1
@@ -54,6 +55,10 @@ class SecurityError(P2pnetError):
     """A key file that is missing, readable by others, or damaged."""
 
     exit_code = 77
+
+
+class CheckpointError(P2pnetError):
+    """A checkpoint that is damaged, of another training, or of a newer version; the agent begins anew."""
 
 
 class ProtocolError(P2pnetError):

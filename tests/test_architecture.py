@@ -43,6 +43,7 @@ LAYERS = {
         *("errors", "catalogue", "optim", "data", "protocol.core", "protocol.messages"),
         "protocol.links.conservation",  # the ledger in an outcome
         *("protocol.rounds.moments", "protocol.rounds.fingerprints"),  # what goes into the statistics, and its name
+        "protocol.rounds.snapshot",  # what a checkpoint holds of the rounds
     ),
     "simulation": ("errors", "protocol", "training"),
     "agent": ("errors", "catalogue", "config", "data", "protocol", "training"),

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from p2pnet import __version__
+from p2pnet.agent.resuming import Beginning
 from p2pnet.agent.transport.keys import load_keys
 from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.catalogue.losses import LOSSES
@@ -148,8 +149,9 @@ def test_run_hands_the_settings_to_the_agent_and_ends_with_its_exit_code(
 ) -> None:
     ran: list[Settings] = []
 
-    def run_agent(settings: Settings) -> int:
+    def run_agent(settings: Settings, beginning: Beginning) -> int:
         ran.append(settings)
+        assert beginning == Beginning()
         return 3
 
     monkeypatch.setitem(sys.modules, "p2pnet.agent.run", SimpleNamespace(run_agent=run_agent))

@@ -31,6 +31,7 @@ from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_outline, make_training, summarize
 
@@ -48,6 +49,7 @@ class Preparation:
     name: str
     keys: KeyPair
     state_dir: Path
+    checkpoint_interval_s: float
     network: NetworkOptions
     max_neighbors: int
     membership: MembershipTiming
@@ -94,6 +96,7 @@ def prepare(settings: Settings) -> Preparation:
         name=settings.agent.name,
         keys=keys,
         state_dir=settings.agent.state_dir,
+        checkpoint_interval_s=settings.agent.checkpoint_interval_s,
         network=network,
         max_neighbors=settings.network.max_neighbors,
         membership=PRESETS[settings.network.preset],
@@ -108,8 +111,10 @@ def prepare(settings: Settings) -> Preparation:
     )
 
 
-def make_node(preparation: Preparation, incarnation: int) -> Node:
-    """Build the node: its session, and static or overlay peering, depending on whether neighbors are named."""
+def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot | None = None) -> Node:
+    """Build the node: its session, anew or from where an earlier process stood, and static or overlay peering,
+    depending on whether neighbors are named.
+    """
     identity = Identity(
         peer=preparation.keys.public,
         name=preparation.name,
@@ -117,7 +122,7 @@ def make_node(preparation: Preparation, incarnation: int) -> Node:
         fingerprint=preparation.fingerprint,
         address=preparation.network.advertised_address or "",
     )
-    session = Session(identity, preparation.rounds, preparation.summary, preparation.settling_s)
+    session = Session(identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed)
     rng = SystemRandom()
     return Node(session, _make_peering(preparation, identity, rng), rng)
 

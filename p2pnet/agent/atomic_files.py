@@ -18,16 +18,39 @@ def write_atomically(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> No
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
-        make_private_directory(path.parent)
-        with os.fdopen(create_anew(draft, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(draft, content, mode)
         draft.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()  # it takes up room
         raise not_written(path, error) from error
+
+
+def write_durably(path: Path, content: bytes, mode: int = PRIVATE_MODE) -> None:
+    """A new file with this content, on disk, in place of what stood there; its directory is made where it is missing.
+
+    OSError where it cannot be written; then no part of it is left.
+    """
+    make_private_directory(path.parent)
+    try:
+        with os.fdopen(create_anew(path, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()  # it takes up room
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """All renames in the directory so far are on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def not_written(path: Path, error: OSError) -> TrainingError:

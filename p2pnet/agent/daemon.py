@@ -18,6 +18,7 @@ from typing import assert_never, final
 import numpy as np
 
 from p2pnet import __version__
+from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.names import PeerNames
@@ -70,6 +71,8 @@ class _Answer:
 
     event: events.Evaluated | events.LocalStepDone | events.Prepared
     record: RoundRecord | None
+    learner: Mapping[str, float] | None = None
+    """the numbers that the learner of a later run goes on with, where a gradient was computed"""
 
 
 def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
@@ -94,6 +97,7 @@ class Daemon:
         state: StateDirectory,
         names: PeerNames,
         log: logging.Logger,
+        checkpoints: Checkpoints,
     ) -> None:
         self._node = node
         self._make_training = make_training
@@ -101,7 +105,9 @@ class Daemon:
         self._transport = transport
         self._discovery = discovery
         self._rejections = Rejections(node.identity.peer, names, log)
-        self._recorder = RunRecorder(state, log, time.time)
+        self._recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
+        self._checkpoints = checkpoints
+        self._learner_numbers: Mapping[str, float] = {}
         self._names = names
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
@@ -141,6 +147,7 @@ class Daemon:
                 self._n_refused,
             )
         finally:
+            self._save_checkpoint()
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
             self._transport.close(CLOSE_LINGER_S)
@@ -161,6 +168,8 @@ class Daemon:
             answer = self._worker.take()
             if answer.record is not None:
                 self._recorder.keep(answer.record)
+            if answer.learner is not None:
+                self._learner_numbers = answer.learner
             self._handle(answer.event)
         if self._farewell is not None:
             what = "go away for a while" if isinstance(self._farewell, events.AwayRequested) else "leave"
@@ -169,9 +178,12 @@ class Daemon:
             self._handle(self._farewell)
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(events.DeadlineReached())
+        if self._checkpoints.is_due and self._training is not None:
+            self._checkpoints.save_aside(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._farewell is not None:
+            self._save_checkpoint()
             os._exit(128 + number)
         self._farewell = FAREWELLS[signal.Signals(number)]
         self._transport.wake()
@@ -253,6 +265,7 @@ class Daemon:
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
                     self._try_to_save_model()
+                    self._save_checkpoint()
                 case Close():
                     self._is_closed = True
                 case Notify(StatisticsUnsettled() as notice):
@@ -301,7 +314,11 @@ class Daemon:
             seen.proximal_weight,
             self._transport.bytes_sent,
         )
-        return _Answer(evaluated, record)
+        return _Answer(evaluated, record, learner.state())
+
+    def _save_checkpoint(self) -> None:
+        if self._training is not None:
+            self._checkpoints.save(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
 
     def _save_model(self) -> None:
         if self._training is not None and self._node.rounds is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from typing import final
 
@@ -24,10 +25,12 @@ def raise_descriptor_limit() -> None:
 
 @final
 class DescriptorReserve:
-    """Holds descriptors of no use, which are given up while something is done that needs some."""
+    """Holds descriptors of no use, which are given up while something is done that needs some, on any thread."""
 
     def __init__(self) -> None:
         self._held: list[int] = []
+        # A signal's handler may come in between on the same thread.
+        self._lock = threading.RLock()
         self._fill()
 
     @contextlib.contextmanager
@@ -41,10 +44,11 @@ class DescriptorReserve:
 
     def close(self) -> None:
         """Free the descriptors."""
-        while self._held:
-            os.close(self._held.pop())
+        with self._lock:
+            while self._held:
+                os.close(self._held.pop())
 
     def _fill(self) -> None:
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             while len(self._held) < N_IN_RESERVE:
                 self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))

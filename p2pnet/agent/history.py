@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import itertools
@@ -9,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from p2pnet.agent.atomic_files import not_written
 from p2pnet.agent.private_files import create_anew, make_private_directory, open_private
@@ -27,22 +28,29 @@ _INTEGERS = {"round", "bytes_sent"}
 _NO_HISTORY = {errno.ENOENT, errno.ELOOP, errno.EINVAL}
 """Nothing stands there, or a link, or no regular file."""
 
+MAX_HISTORY_BYTES: Final = 100_000_000
+
 
 @final
 class History:
-    """history.csv of this run, a row at a time; each row is on its way to disk as soon as it is written.
+    """history.csv, a row at a time; each row is on its way to disk as soon as it is written.
 
-    The file is opened anew for each row, so that one that was removed meanwhile, with its directory or without, is
-    there again.
+    The file is opened anew for each row, so that one that was renamed or removed meanwhile, with its directory or
+    without, is there again. One that has grown too large loses every second row.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_HISTORY_BYTES) -> None:
         self._path = path
+        self._max_bytes = max_bytes
+
+    def begin(self) -> None:
+        """Begin the file, unless there are rows to go on from; TrainingError where it cannot be written."""
         try:
-            with os.fdopen(create_anew(path), "wb") as file:
-                file.write(_HEADER)
+            if not has_rows(self._path):
+                with os.fdopen(create_anew(self._path), "wb") as file:
+                    file.write(_HEADER)
         except OSError as error:
-            raise not_written(path, error) from error
+            raise not_written(self._path, error) from error
 
     def append(self, record: RoundRecord) -> None:
         """TrainingError where the row cannot be written; then no part of it is."""
@@ -59,6 +67,8 @@ class History:
                     raise
             finally:
                 os.close(descriptor)
+            if size_bytes > self._max_bytes:
+                _thin(self._path)
         except OSError as error:
             raise not_written(self._path, error) from error
 
@@ -97,6 +107,20 @@ def has_rows(history: Path) -> bool:
         if error.errno not in _NO_HISTORY:
             raise
         return False
+
+
+def _thin(path: Path) -> None:
+    """Keep the header and every second row. OSError where there is no room; the file is then as before."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        rows = os.fdopen(open_private(path, os.O_RDONLY), "rb")
+        with rows, os.fdopen(create_anew(draft), "wb") as kept:
+            kept.writelines(row for number, row in enumerate(rows) if number == 0 or number % 2)
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()  # it takes up room
+        raise
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

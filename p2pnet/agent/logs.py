@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.handlers
 import sys
 import time
 from dataclasses import dataclass
@@ -88,10 +89,18 @@ class LineBudget:
 
 
 @final
-class _LogFile(logging.FileHandler):
-    """A log file that drops lines while it cannot be written, and reports that once."""
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """A log file that drops lines while it cannot be written, and reports that once. A file that was renamed, as by
+    logrotate, or removed is opened anew.
+    """
 
     _is_told = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            super().emit(record)
+        except OSError:  # it cannot be opened anew
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
         error = sys.exception()

@@ -11,19 +11,25 @@ from contextlib import ExitStack
 from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.assembly import make_discovery, make_node, prepare
+from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.descriptors import raise_descriptor_limit
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.options import log_options
+from p2pnet.agent.resuming import Beginning, checkpoint_files, find_start
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.config import Settings
 
+FROM_CHECKPOINT = Beginning()
+
 
 def run_agent(
-    settings: Settings, wrap_transport: Callable[[Transport], Transport] = lambda transport: transport
+    settings: Settings,
+    wrap_transport: Callable[[Transport], Transport] = lambda transport: transport,
+    beginning: Beginning = FROM_CHECKPOINT,
 ) -> int:
     """Run one agent until its network has trained the model, or until it is told to leave; the exit code.
 
@@ -37,15 +43,26 @@ def run_agent(
         log.info("%s: %s", preparation.training_options.source, note)
     state = StateDirectory(preparation.state_dir)
     state.acquire()
+    files = checkpoint_files(preparation, state)
+    start = find_start(preparation, beginning, files, log)
+    checkpoints = Checkpoints(
+        files,
+        preparation.checkpoint_interval_s,
+        preparation.rounds.tolerance,
+        log,
+        time.monotonic,
+        start.resumed,
+    )
     transport = wrap_transport(preparation.open_transport())
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
         if (damage := state.damage(time.time())) is not None:
             log.warning("%s", damage)
-        node = make_node(preparation, state.next_incarnation(time.time()))
+        resumed = None if start.resumed is None else start.resumed.rounds
+        node = make_node(preparation, state.next_incarnation(time.time()), resumed)
         discovery = make_discovery(preparation, transport, log)
         names = PeerNames.of(preparation.network)
-        daemon = Daemon(node, preparation.training, transport, discovery, state, names, log)
+        daemon = Daemon(node, start.make_training, transport, discovery, state, names, log, checkpoints)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
     if daemon.is_computing or discovery.is_busy:

@@ -21,18 +21,24 @@ from p2pnet.training.records import Result, RoundRecord
 class RunRecorder:
     """Writes history, model, ledger and result while the run goes on, so that little is lost when power fails."""
 
-    def __init__(self, state: StateDirectory, log: logging.Logger, clock: Callable[[], float]) -> None:
-        """`clock` shows the seconds since the epoch."""
+    def __init__(
+        self, state: StateDirectory, log: logging.Logger, clock: Callable[[], float], *, is_resumed: bool = False
+    ) -> None:
+        """`clock` shows the seconds since the epoch; the history of a run that is resumed goes on."""
         self._state = state
         self._log = log
         self._clock = clock
-        self._history = state.open_history()
+        self._history = state.history
         self._first: RoundRecord | None = None
         self.latest: RoundRecord | None = None
         """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
         self._is_model_saved = False
+        try:
+            state.begin_history(is_resumed=is_resumed)
+        except TrainingError as error:
+            self._tell_of_missing_rows(error)
 
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
@@ -97,6 +103,9 @@ class RunRecorder:
         try:
             self._history.append(record)
         except TrainingError as error:
-            if not self._is_told_of_missing_rows:
-                self._log.warning("%s; training goes on, without a row for each round", error)
-            self._is_told_of_missing_rows = True
+            self._tell_of_missing_rows(error)
+
+    def _tell_of_missing_rows(self, error: TrainingError) -> None:
+        if not self._is_told_of_missing_rows:
+            self._log.warning("%s; training goes on, without a row for each round", error)
+        self._is_told_of_missing_rows = True

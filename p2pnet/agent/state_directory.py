@@ -2,7 +2,9 @@
 
 - `lock`: held while the agent runs, so that no two agents share a directory;
 - `incarnation`: a number that grows with every start;
-- `history.csv`: one row for each round; `history.previous.csv`: that of the last run before in which there were rounds;
+- `history.csv`: one row for each round, also of the runs that this one goes on from;
+- `history.previous.csv`: that of the last training before in which there were rounds;
+- `checkpoint`, `checkpoint.previous`: what a later run goes on from (`checkpoint_files.py`);
 - `model.npz`: the parameters, and what is needed to use them; untouched by a run without rounds;
 - `result.json`: how the run ended;
 - `books.npz`: the ledger of each link, for auditing conservation over the network.
@@ -12,10 +14,12 @@ The directory is made with mode 0700, its files with 0600, and no link in it is 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,7 @@ from p2pnet.agent.descriptors import DescriptorReserve
 from p2pnet.agent.history import History, has_rows
 from p2pnet.agent.private_files import make_private_directory, open_private, read_private
 from p2pnet.data.npz_archive import archive_bytes
-from p2pnet.errors import ConfigError
+from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.protocol.core.counts import latest_incarnation
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
@@ -35,6 +39,8 @@ from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import Result
 
 _MAX_INCARNATION_BYTES = 64
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+"""Of a disk that takes nothing, though there may be files on it."""
 
 
 class StateDirectory:
@@ -52,7 +58,7 @@ class StateDirectory:
         """Create and lock the directory; ConfigError if another agent holds it."""
         try:
             make_private_directory(self.path)
-            self._lock = open_private(self.path / "lock", os.O_RDWR | os.O_CREAT)
+            self._lock = self._open_lock()
         except OSError as error:
             raise ConfigError(f"agent.state_dir {self.path}: cannot be used: {error.strerror}") from error
         try:
@@ -63,6 +69,15 @@ class StateDirectory:
                 f"agent.state_dir {self.path}: another agent is running there; stop it, or choose another directory"
             ) from None
         self._reserve = DescriptorReserve()
+
+    def _open_lock(self) -> int:
+        lock = self.path / "lock"
+        try:
+            return open_private(lock, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno not in _READ_ONLY or not lock.exists():
+                raise
+            return open_private(lock, os.O_RDONLY)
 
     def check(self) -> None:
         """Check that the directory can be acquired; ConfigError where `acquire` would raise it. Creates nothing."""
@@ -124,23 +139,32 @@ class StateDirectory:
     def next_incarnation(self, clock_s: float) -> int:
         """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
 
-        It is on disk before it is returned; the clock makes up for a lost or damaged file.
+        It is on disk before it is returned; the clock makes up for a file that is lost or damaged, or that a disk does
+        not take.
         """
         last = self.incarnation if self.damage(clock_s) is None else 0
         incarnation = max(last + 2, int(clock_s))
-        self._write("incarnation", f"{incarnation}\n".encode())
+        with contextlib.suppress(TrainingError):
+            self._write("incarnation", f"{incarnation}\n".encode())
         return incarnation
 
-    def open_history(self) -> History:
-        """Start the history of this run, keep that of the previous run beside it, and remove the previous result."""
+    @property
+    def history(self) -> History:
+        return History(self.path / "history.csv")
+
+    def begin_history(self, *, is_resumed: bool = False) -> None:
+        """Begin the history of this run, keep that of the previous run beside it, and remove the previous result.
+
+        The history of a run that is resumed goes on. TrainingError where the directory cannot be written to.
+        """
         history = self.path / "history.csv"
         try:
             (self.path / "result.json").unlink(missing_ok=True)
-            if has_rows(history):
+            if not is_resumed and has_rows(history):
                 history.replace(self.path / "history.previous.csv")
         except OSError as error:
             raise not_written(self.path, error) from error
-        return History(history)
+        self.history.begin()
 
     def save_model(self, model: ModelFile) -> None:
         """Write model.npz: the parameters, and everything that a prediction needs."""
@@ -149,8 +173,12 @@ class StateDirectory:
     def save_result(self, result: Result) -> None:
         self._write("result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
 
+    def lent_descriptors(self) -> AbstractContextManager[None]:
+        """Free the descriptors in reserve meanwhile."""
+        return nullcontext() if self._reserve is None else self._reserve.lent()
+
     def _write(self, name: str, content: bytes) -> None:
-        with nullcontext() if self._reserve is None else self._reserve.lent():
+        with self.lent_descriptors():
             write_atomically(self.path / name, content)
 
     def save_ledger(self, ledger: AgentLedger) -> None:

@@ -11,12 +11,24 @@ from p2pnet.cli.options import all_flags, settings_options
 
 @click.command()
 @settings_options
-def run(agent_toml: Path, flags: tuple[str, ...], **shorthands: str | None) -> None:
-    """Run the agent that AGENT_TOML describes, until the network has trained its model."""
+@click.option("--fresh", "is_fresh", is_flag=True, help="Begin anew: pass over the checkpoint of an earlier run.")
+@click.option(
+    "--start-from",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="MODEL",
+    help="Begin anew with the parameters of this model file.",
+)
+def run(
+    agent_toml: Path, flags: tuple[str, ...], is_fresh: bool, start_from: Path | None, **shorthands: str | None
+) -> None:
+    """Run the agent that AGENT_TOML describes, until the network has trained its model. An interrupted run goes on from
+    its checkpoint.
+    """
     with importing():
         from p2pnet.config import read_settings
     settings = read_settings(agent_toml, all_flags(flags, shorthands))
     with importing():
+        from p2pnet.agent.resuming import Beginning
         from p2pnet.agent.run import run_agent
 
-    sys.exit(run_agent(settings))
+    sys.exit(run_agent(settings, beginning=Beginning(is_fresh, start_from)))

@@ -84,9 +84,11 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
     "--churn",
     default=0.0,
     metavar="P",
-    help="Chance of each agent to crash in a round; it returns empty. Two agents always stay, and in the last 50 "
-    "rounds no agent crashes (overlay: 250).",
+    help="Chance of each agent to crash in a round; it returns empty, unless with --checkpoints. Two agents always "
+    "stay; no agent crashes in the last 50 rounds (overlay: 250), nor after ten times the time of all rounds "
+    "undisturbed.",
 )
+@click.option("--checkpoints", is_flag=True, help="A crashed agent goes on from a checkpoint, up to 10 rounds old.")
 @click.option(
     "--speeds",
     type=click.Path(path_type=Path, dir_okay=False),

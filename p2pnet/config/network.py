@@ -28,6 +28,11 @@ class AgentSettings(Section):
     state_dir: Path = Field(
         default=Path("state"), description="Directory for the model and all that outlives a restart."
     )
+    checkpoint_interval_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Least time between two checkpoints; saving takes at most a hundredth of the time.",
+    )
 
 
 class SeedSettings(Section):

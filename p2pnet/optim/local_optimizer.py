@@ -1,6 +1,6 @@
 """One agent's local steps: from its parameters and the tracked direction to its best response."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import final
 
@@ -82,6 +82,20 @@ class LocalOptimizer:
         self._params: Array | None = None
         self._past: _Past | None = None
         self._first_residual: float | None = None
+
+    def state(self) -> dict[str, float]:
+        """The numbers that a later run goes on with: those of the rules, and the residual of the first step.
+
+        The last surrogate is not among them: the first step after `restore` has no secant test, and no momentum.
+        """
+        first = {} if self._first_residual is None else {"first_step_residual": self._first_residual}
+        return {**self.rule.state(), **self._step_sizes.state(), **first}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Go on from the numbers of an earlier run with the same settings."""
+        self.rule.restore(state)
+        self._step_sizes.restore(state)
+        self._first_residual = state.get("first_step_residual", self._first_residual)
 
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""

@@ -6,6 +6,7 @@ with too large a τ they converge slowly.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import final
 
 
@@ -32,6 +33,14 @@ class ProximalWeightRule(ABC):
     @abstractmethod
     def reject(self) -> None:
         """Raise τ: the true objective decreased by less than predicted."""
+
+    def state(self) -> dict[str, float]:
+        """The numbers that a later run goes on with."""
+        return {"proximal_weight": self.weight}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Go on from the numbers of an earlier run; those that are missing stay as they are."""
+        self.weight = state.get("proximal_weight", self.weight)
 
 
 @final
@@ -84,3 +93,10 @@ class SecantWeight(ProximalWeightRule):
 
     def reject(self) -> None:
         self.weight *= 2.0
+
+    def state(self) -> dict[str, float]:
+        return {"proximal_weight": self.weight, "fading": self._fading}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self.weight = state.get("proximal_weight", self.weight)
+        self._fading = state.get("fading", self._fading)

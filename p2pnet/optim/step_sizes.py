@@ -1,6 +1,7 @@
 """Step sizes and momentum: from the best response v to the proposal z."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import final
 
 import numpy as np
@@ -18,6 +19,13 @@ class StepSizeRule(ABC):
         `previous` is w at the last local step, if there was one, and `disagreement` the distance to the neighbor that
         was farthest away in the last exchange.
         """
+
+    def state(self) -> dict[str, float]:
+        """The numbers that a later run goes on with; none where the rule remembers nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  (not every rule remembers something)
+        """Go on from the numbers of an earlier run; those that are missing stay as they are."""
 
 
 @final
@@ -42,6 +50,12 @@ class DiminishingStep(StepSizeRule):
         step_size = self._step_size
         self._step_size *= 1.0 - self._decay * step_size
         return best_response if step_size == 1.0 else params + step_size * (best_response - params)
+
+    def state(self) -> dict[str, float]:
+        return {"step_size": self._step_size}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self._step_size = state.get("step_size", self._step_size)
 
 
 @final
@@ -82,3 +96,10 @@ class MomentumStep(StepSizeRule):
         return np.where(best_response == 0.0, 0.0, best_response + momentum * displacement).astype(
             best_response.dtype, copy=False
         )
+
+    def state(self) -> dict[str, float]:
+        return {"n_steps": self._n_steps, "n_forward": self._n_forward}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self._n_steps = int(state.get("n_steps", self._n_steps))
+        self._n_forward = int(state.get("n_forward", self._n_forward))

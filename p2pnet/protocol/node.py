@@ -62,6 +62,7 @@ from p2pnet.protocol.peering.unreachable import UnreachablePeers
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 
 NodeEvent: TypeAlias = (
     PeerConnected
@@ -102,6 +103,10 @@ class Node(Machine[NodeEvent, Effect]):
     def rounds(self) -> RoundMachine | None:
         """The round machine of the training; None until training is prepared."""
         return self._session.rounds
+
+    def snapshot(self) -> RoundSnapshot | None:
+        """Where training stands, for a later process to go on from; None while no round has begun."""
+        return self._session.snapshot()
 
     def version_with(self, peer: PeerId) -> int:
         """The protocol version in which messages for the peer are to be encoded."""

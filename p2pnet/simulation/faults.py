@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import final
@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.errors import ConfigError
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.simulator import Simulator
@@ -24,6 +25,11 @@ CALM_ROUNDS = 2 * ROUNDS_DOWN
 """The rounds before the end in which no agent crashes: no agent is to be absent when the others end."""
 CALM_ROUNDS_FOUND = 250
 """The same for agents that must find each other again: a lost attempt to dial alone costs them 50 rounds' time."""
+MAX_CHURN = 10
+"""Agents crash for at most so many times the duration of all rounds undisturbed: a network that loses all that it has
+trained again and again would never end."""
+CHECKPOINT_ROUNDS = 10
+"""The time between two checkpoints of an agent, in rounds."""
 MAX_LOSS_RATE = 0.95
 """The largest loss rate: with more, agents count each other as gone before a message arrives."""
 MAX_DELAY_ROUNDS = 1000.0
@@ -43,7 +49,9 @@ class Faults:
     delay_rounds: float = 0.0
     """each message is delayed by up to so many rounds, uniformly"""
     churn: float = 0.0
-    """probability of each agent to crash in a round; it returns without state after `ROUNDS_DOWN`"""
+    """probability of each agent to crash in a round; it returns after `ROUNDS_DOWN`, with a checkpoint or nothing"""
+    has_checkpoints: bool = False
+    """whether a crashed agent goes on from its last checkpoint, up to `CHECKPOINT_ROUNDS` old"""
     cut: tuple[int, int] | None = None
     """the agents' rounds between which the network is cut in halves"""
     speeds: tuple[float, ...] = ()
@@ -64,6 +72,8 @@ class Faults:
             words.append("--partition {}:{}".format(*self.cut))
         if self.speeds:
             words.append("--speeds")
+        if self.has_checkpoints:
+            words.append("--checkpoints")
         if self.is_asynchronous:
             words.append("--asynchronous")
         return ", ".join(words)
@@ -106,6 +116,14 @@ class NetworkSnapshot:
     conservation_error: float
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The checkpoint of a simulated agent."""
+
+    rounds: RoundSnapshot
+    learner: Mapping[str, float]
+
+
 @final
 class FaultInjector:
     """Runs a simulation with a conservation oracle to its end, and injects crashes and partitions."""
@@ -114,14 +132,14 @@ class FaultInjector:
         self,
         faults: Faults,
         simulation: Simulator,
-        start: Callable[[str, int], None],
+        start: Callable[[str, int, Saved | None], None],
         names: Sequence[str],
         edges: Iterable[Edge],
         rng: np.random.Generator,
         calm_rounds: int = CALM_ROUNDS,
     ) -> None:
-        """`start` adds an agent by name and life, counted from 1, to the simulation. `edges` are the pairs that have
-        links from the beginning; agents that find each other have none.
+        """`start` adds an agent by name and life, counted from 1, to the simulation, with its checkpoint if any.
+        `edges` are the pairs that have links from the beginning; agents that find each other have none.
         """
         self._faults = faults
         self._simulation = simulation
@@ -133,6 +151,8 @@ class FaultInjector:
         self._calm_rounds = calm_rounds
         self._lives = dict.fromkeys(names, 1)
         self._back_at: dict[str, float] = {}
+        self._saved: dict[str, Saved] = {}
+        self._save_at = 0.0
         self._is_cut = False
         self._has_begun = False
         """Whether all have been in their rounds at one time; before, no agent crashes, for crashes are by rounds."""
@@ -150,6 +170,7 @@ class FaultInjector:
         while not self._is_over and simulation.now < min(begun_at + patience_s, deadline):
             simulation.run(until=lambda: simulation.is_over, deadline=simulation.now + ROUND_S)
             self._has_begun = self._has_begun or len(simulation.machines) == simulation.n_alive
+            self._save()
             self._crash_and_return()
             self._cut_and_heal()
             record.append(self._snapshot())
@@ -165,13 +186,17 @@ class FaultInjector:
 
     def _crash_and_return(self) -> None:
         machines = self._simulation.machines
-        is_ending = any(machine.last_round - machine.round < self._calm_rounds for machine in machines.values())
+        last_round = max((machine.last_round for machine in machines.values()), default=0)
+        is_over = self._simulation.now > MAX_CHURN * last_round * ROUND_S
+        is_ending = is_over or any(
+            machine.last_round - machine.round < self._calm_rounds for machine in machines.values()
+        )
         for name in self._names:
             if name in self._back_at:
                 if self._simulation.now >= self._back_at[name] or is_ending:
                     del self._back_at[name]
                     self._lives[name] += 1
-                    self._start(name, self._lives[name])
+                    self._start(name, self._lives[name], self._saved.get(name))
             elif (
                 self._has_begun
                 and not is_ending
@@ -183,6 +208,15 @@ class FaultInjector:
                     self._links_opened_before += machine.neighborhood.n_opened
                 self._simulation.crash(name)
                 self._back_at[name] = self._simulation.now + ROUNDS_DOWN * ROUND_S
+
+    def _save(self) -> None:
+        """Save the checkpoints of all agents alive, where that is due."""
+        if not self._faults.has_checkpoints or self._simulation.now < self._save_at:
+            return
+        self._save_at = self._simulation.now + CHECKPOINT_ROUNDS * ROUND_S
+        for name, node in self._simulation.nodes.items():
+            if (snapshot := node.snapshot()) is not None:
+                self._saved[name] = Saved(snapshot, self._simulation.learner(name).state())
 
     def _cut_and_heal(self) -> None:
         if self._faults.cut is None:

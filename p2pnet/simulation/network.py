@@ -25,10 +25,11 @@ from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExpon
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.conservation_oracle import ConservationOracle
-from p2pnet.simulation.faults import CALM_ROUNDS, CALM_ROUNDS_FOUND, FaultInjector, Faults, NetworkSnapshot
+from p2pnet.simulation.faults import CALM_ROUNDS, CALM_ROUNDS_FOUND, FaultInjector, Faults, NetworkSnapshot, Saved
 from p2pnet.simulation.graphs import Edge, diameter_bound, neighbors_of, union
 from p2pnet.simulation.processes import Meet, in_processes, run_with_others
 from p2pnet.simulation.recording import ParameterTrace, Recorder, WorkCounters
@@ -203,8 +204,8 @@ class _Part:
         edges = [(j, k) for j, k in plan.graphs.edges if j in places or k in places]
         self.simulation.connect((names[j], names[k]) for j, k in edges)
 
-    def start(self, name: str, life: int) -> None:
-        """Start an agent; after a crash, without any of its earlier state."""
+    def start(self, name: str, life: int, saved: Saved | None = None) -> None:
+        """Start an agent; after a crash, with nothing of its earlier state but what it has saved."""
         k, protocol, faults = self._place[name], self._plan.protocol, self._plan.faults_met
         options = RoundOptions(
             max_rounds=protocol.rounds,
@@ -222,14 +223,23 @@ class _Part:
         recorder = self._recorders[name]
         if life > 1:
             recorder.begin_again(self._plan.make_learner(k))
+        if saved is not None:
+            recorder.restore(saved.learner)
+        resumed = None if saved is None else saved.rounds
         if self._plan.statistics is None:
             identity = Identity(name, name, life, {})
-            self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder))
+            self.simulation.add(name, *wired_agent(identity, options, self._plan.params, recorder, resumed))
         else:
-            self._start_whole_node(name, life, options, self._plan.statistics(k), recorder)
+            self._start_whole_node(name, life, options, self._plan.statistics(k), recorder, resumed)
 
     def _start_whole_node(
-        self, name: str, life: int, options: RoundOptions, statistics: LocalStatistics, recorder: Recorder
+        self,
+        name: str,
+        life: int,
+        options: RoundOptions,
+        statistics: LocalStatistics,
+        recorder: Recorder,
+        resumed: RoundSnapshot | None,
     ) -> None:
         """Start an agent that knows seeds only. The samples are scaled already: what is found decides who trains with
         whom, and changes nothing of the samples.
@@ -244,7 +254,7 @@ class _Part:
         agent = WholeAgent(name=name, prepare=prepare, options=options, statistics=statistics, seeds=seeds)
         rng = Random(f"{self._plan.seed} {name} {life}")  # noqa: S311  (a simulation's)
         # Each life takes two incarnations: one for the statistics stage, one for training.
-        node, _ = make_whole_node(agent, 2 * life, rng)
+        node, _ = make_whole_node(agent, 2 * life, rng, resumed)
         self.simulation.add(name, node, prepare)
 
     def trained(self) -> list[TrainedAgent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -87,6 +87,12 @@ class Recorder(Learner):
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         self._n_steps += 1
         return self.learner.run_local_step(effect)
+
+    def state(self) -> dict[str, float]:
+        return self.learner.state()
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self.learner.restore(state)
 
     def work(self) -> WorkCounters:
         """The work counters over all restarts of the agent."""

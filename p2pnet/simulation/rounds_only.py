@@ -25,6 +25,7 @@ from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionEffect, SessionEvent, SessionMachine
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 from p2pnet.simulation.simulator import Preparation
 from p2pnet.training.learner import Learner
@@ -94,11 +95,19 @@ def nothing_to_train(statistics: FeatureStatistics | None) -> tuple[Prepared, Le
     raise AssertionError(f"nothing is trained, whatever was found: {statistics}")
 
 
-def wired_agent(identity: Identity, options: RoundOptions, params: Array, learner: Learner) -> tuple[Node, Preparation]:
-    """Build a node that trains with connected agents from these initial parameters, and its preparation."""
+def wired_agent(
+    identity: Identity,
+    options: RoundOptions,
+    params: Array,
+    learner: Learner,
+    resumed: RoundSnapshot | None = None,
+) -> tuple[Node, Preparation]:
+    """Build a node that trains with connected agents from these initial parameters, or goes on from the snapshot, and
+    its preparation.
+    """
 
     def prepare(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:  # noqa: ARG001
         return Prepared({}, params), learner
 
     # Chance has nothing to decide where no neighbor is dialed.
-    return Node(Session(identity, options, own=None), WiredPeering(), Random(0)), prepare  # noqa: S311
+    return Node(Session(identity, options, own=None, resumed=resumed), WiredPeering(), Random(0)), prepare  # noqa: S311

@@ -125,6 +125,10 @@ class Simulator(Processes):
         rounds = ((peer, process.node.rounds) for peer, process in self._processes.items())
         return {peer: machine for peer, machine in rounds if machine is not None}
 
+    def learner(self, peer: PeerId) -> Learner:
+        """The learner of an agent alive whose training has been prepared."""
+        return _learner(self._processes[peer])
+
     # Control.
 
     def add(

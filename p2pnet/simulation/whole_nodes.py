@@ -25,6 +25,7 @@ from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.graphs import components
@@ -69,12 +70,16 @@ class WholeAgent:
         return self.allowed is None or peer in self.allowed or peer in self.seeds or peer in self.neighbors
 
 
-def make_whole_node(agent: WholeAgent, incarnation: int, rng: Random) -> tuple[Node, Session]:
-    """The node of one life of the agent, and its session, which the node drives."""
+def make_whole_node(
+    agent: WholeAgent, incarnation: int, rng: Random, resumed: RoundSnapshot | None = None
+) -> tuple[Node, Session]:
+    """The node of one life of the agent, and its session, which the node drives; `resumed` is where an earlier life
+    stood.
+    """
     address = address_of(agent.name) if agent.is_dialable else ""
     identity = Identity(agent.name, agent.name, incarnation, agent.fingerprint, address)
     settling_s = 0.0 if agent.neighbors else agent.settling_s
-    session = Session(identity, agent.options, agent.statistics, settling_s)
+    session = Session(identity, agent.options, agent.statistics, settling_s, resumed)
     return Node(session, _make_peering(agent, identity, rng), rng), session
 
 

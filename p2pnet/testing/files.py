@@ -25,6 +25,7 @@ TOLD = "told to "
 
 STATE_FILES = (
     *("lock", "incarnation", "history.csv", "history.previous.csv", "model.npz", "result.json", "books.npz"),
+    *("checkpoint", "checkpoint.previous", "checkpoint.refused"),
 )
 
 

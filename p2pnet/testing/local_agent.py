@@ -117,10 +117,14 @@ class LocalAgent:
     # What is done to its process.
 
     def start(
-        self, *overrides: str, environment: Mapping[str, str] | None = None, program: Sequence[str] | None = None
+        self,
+        *overrides: str,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
-        """Start `p2pnet run` with settings `section.key=value` that override agent.toml; HarnessError if it runs
-        already.
+        """Start `p2pnet run` with settings `section.key=value` that override agent.toml, and with options such as
+        `--fresh`; HarnessError if it runs already.
 
         `program` are the interpreter's arguments in place of the tether and p2pnet: such a process has no tether.
         """
@@ -129,7 +133,7 @@ class LocalAgent:
         flags = [part for override in overrides for part in ("--set", override)]
         self._started_at_s = time.time()
         if self._server is not None and environment is None and program is None and not self._lies:
-            arguments = ("run", str(self.files.config), *flags)
+            arguments = ("run", str(self.files.config), *flags, *options)
             self._process = self._server.run(arguments, self.files.log, self.name, self._tether)
             return
         module = ("p2pnet.testing.lying_agent",) if self._lies else ("p2pnet", "run")
@@ -137,7 +141,7 @@ class LocalAgent:
         command = tethered_command(self._tether, *module)
         if program is not None:
             command = [*command[:2], *program, "run"]
-        command += [str(self.files.config), *flags, *lies]
+        command += [str(self.files.config), *flags, *options, *lies]
         self._process = spawn(self._wrap(command), self.files.log, environment)
 
     def stop(self) -> None:

@@ -13,6 +13,9 @@ from p2pnet.protocol.rounds.fingerprints import column_fields
 from p2pnet.training.options import ProblemOptions, TrainingOptions
 from p2pnet.training.problem import Problem
 
+FOUND_FIELDS = ("classes", "levels", "model")
+"""The fields that may depend on labels and levels still to be found in the statistics stage."""
+
 
 def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) -> dict[str, str]:
     """The fingerprint as text, field by field: what must be equal for two agents to train together.

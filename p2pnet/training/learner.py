@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import final
@@ -16,6 +16,13 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+
+ROUND = "round"
+"""The name of the round among a learner's numbers."""
+
+MAX_ROUNDS_AWAY = 20
+"""The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
+agent that enters it begin after eight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,13 @@ class Learner(ABC):
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
         """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
 
+    def state(self) -> dict[str, float]:
+        """The numbers that the learner of a later run goes on with; to be asked for between calls of other methods."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  (not every learner remembers something)
+        """Go on from the numbers of an earlier run."""
+
     def feasible(self, params: Array) -> Array:
         """Project onto the domain of the penalty (the limit of prox_{t r} for t → 0), since mixing may round out of a
         box; the identity for finite penalties.
@@ -99,10 +113,14 @@ class NextLearner(Learner):
         self._loss = np.nan
         self._disagreement = 0.0
         self._cut_short_in = -1
+        self._round = 0
+        self._earlier: Mapping[str, float] = {}
+        """The numbers of an earlier run, until the first step."""
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
+        self._round = effect.round
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
         n_samples = self.optimizer.objective.n_samples
@@ -117,6 +135,9 @@ class NextLearner(Learner):
         return Observation(objective, self._test_metric(self._params), weight)
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
+        earlier, self._earlier = self._earlier, {}
+        if effect.round <= earlier.get(ROUND, -math.inf) + MAX_ROUNDS_AWAY:
+            self.optimizer.restore(earlier)
         if self._params is not None and effect.params is self._given:
             params = self._params
         else:
@@ -137,6 +158,15 @@ class NextLearner(Learner):
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_
+
+    def state(self) -> dict[str, float]:
+        return {**self.optimizer.state(), ROUND: self._round, **self._earlier}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Go on from the numbers of an earlier run, unless the first step comes many rounds later: measured on what
+        others had then, a proximal weight would spread among them.
+        """
+        self._earlier = state
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

@@ -145,9 +145,9 @@ def test_two_agents_train_to_the_end_and_begin_anew_with_a_later_incarnation(
     pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     incarnations = []
-    for _ in range(2):
+    for options in ([], ["--fresh"]):
         for agent in pair:
-            agent.start("algorithm.rounds=30", "network.round_pace_s=0", "log.format=json")
+            agent.start("algorithm.rounds=30", "network.round_pace_s=0", "log.format=json", options=options)
         assert [agent.exit_code() for agent in pair] == [0, 0]
         incarnations.append([incarnation(agent) for agent in pair])
     assert all(later > earlier for earlier, later in zip(*incarnations, strict=True))
@@ -277,7 +277,21 @@ def test_a_model_that_cannot_be_saved_is_tried_again_at_the_end_and_the_neighbor
     assert "may come back" not in other.log
 
 
-def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_that_it_had(
+def test_an_agent_that_returns_when_all_have_finished_ends_and_keeps_the_model_that_it_had(
+    pair: tuple[LocalAgent, LocalAgent],
+) -> None:
+    for agent in pair:
+        agent.start("algorithm.rounds=30", "network.round_pace_s=0")
+    assert [agent.exit_code() for agent in pair] == [0, 0]
+    agent, _ = pair
+    model = agent.files.params()
+    for _ in range(2):
+        agent.start("network.finish_timeout_s=0.1", "algorithm.rounds=30")
+        assert agent.exit_code() == 0
+    np.testing.assert_array_equal(agent.files.params(), model)
+
+
+def test_an_agent_without_checkpoint_that_returns_when_all_have_finished_waits_and_keeps_the_model_that_it_had(
     pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     for agent in pair:
@@ -288,7 +302,7 @@ def test_an_agent_that_returns_when_all_have_finished_waits_and_keeps_the_model_
     history = agent.files.records()
     for _ in range(2):
         (agent.directory / "agent.log").unlink()
-        agent.start("network.start_timeout_s=0.1")
+        agent.start("network.start_timeout_s=0.1", options=["--fresh"])
         agent.until(lambda agent: NOBODY_THERE in agent.log)
         agent.signal(signal.SIGTERM)
         assert agent.exit_code() == 0

@@ -36,8 +36,8 @@ def suggested(directory: Path) -> dict[str, Any]:
     return {f"data.{name}": value for name, value in tomllib.loads(out.read_text(encoding="utf-8"))["data"].items()}
 
 
-@pytest.mark.parametrize("discovery", ["seeds", "mdns"])
-def test_three_hospitals_train_and_predict_without_a_script(sites: Fleet, discovery: str) -> None:
+def configure(sites: Fleet, discovery: str) -> None:
+    """Write tables and settings."""
     first, *_ = sites.agents
     for agent, (site, form) in zip(sites.agents, SITES.items(), strict=True):
         write_patients(agent.directory / "table.csv", site, **form)
@@ -53,6 +53,11 @@ def test_three_hospitals_train_and_predict_without_a_script(sites: Fleet, discov
                 **suggested(agent.directory),
             }
         )
+
+
+@pytest.mark.parametrize("discovery", ["seeds", "mdns"])
+def test_three_hospitals_train_and_predict_without_a_script(sites: Fleet, discovery: str) -> None:
+    configure(sites, discovery)
     sites.run(PATIENCE_S)
 
     models = [p2pnet.load(agent.directory / "model.npz") for agent in sites.agents]
@@ -71,6 +76,20 @@ def test_three_hospitals_train_and_predict_without_a_script(sites: Fleet, discov
         )
         assert done.exit_code == 0
         assert len(done.stdout.splitlines()) == rows.n_rows + 1
+
+
+def test_hospitals_that_are_started_again_go_on_with_the_levels_that_were_found(sites: Fleet) -> None:
+    configure(sites, "seeds")
+    sites.run(PATIENCE_S)
+    n_rounds = max(agent.files.result().rounds for agent in sites.agents) + 80
+    # Ended before the last one has started, the others would leave it alone.
+    sites.start(None, f"algorithm.rounds={n_rounds}", "algorithm.tolerance=0.0", "network.round_pace_s=0.05")
+    sites.until_all_end(PATIENCE_S)
+    for agent in sites.agents:
+        assert agent.has_said("goes on from the checkpoint of round")
+        assert "of another training" not in agent.log
+        assert agent.files.result().rounds == n_rounds
+        assert len(p2pnet.load(agent.directory / "model.npz").description.feature_names) > 5
 
 
 def test_one_with_a_column_less_is_refused_with_its_name(sites: Fleet) -> None:

@@ -40,7 +40,8 @@ def test_the_directory_and_its_files_are_open_to_nobody_else(state: StateDirecto
     try:
         state.acquire()
         state.next_incarnation(CLOCK_S)
-        state.open_history().append(RoundRecord(0, 1.0, 0.5, 0.5, 0.5, 1.0, 10))
+        state.begin_history()
+        state.history.append(RoundRecord(0, 1.0, 0.5, 0.5, 0.5, 1.0, 10))
     finally:
         os.umask(old_mask)
         state.release()
@@ -70,7 +71,8 @@ def test_links_in_place_of_drafts_and_of_the_history_are_replaced_and_not_follow
         (state.path / name).symlink_to(precious)
     state.acquire()
     incarnation = state.next_incarnation(CLOCK_S)
-    state.open_history().append(RoundRecord(0, 1.0, 0.5, 0.5, 0.5, 1.0, 10))
+    state.begin_history()
+    state.history.append(RoundRecord(0, 1.0, 0.5, 0.5, 0.5, 1.0, 10))
     state.release()
     assert precious.read_text() == PRECIOUS
     assert state.incarnation == incarnation == CLOCK_S
@@ -80,6 +82,7 @@ def test_links_in_place_of_drafts_and_of_the_history_are_replaced_and_not_follow
 
 def test_a_history_that_becomes_a_link_meanwhile_is_not_followed(tmp_path: Path, precious: Path) -> None:
     history = History(tmp_path / "history.csv")
+    history.begin()
     (tmp_path / "history.csv").unlink()
     (tmp_path / "history.csv").symlink_to(precious)
     with pytest.raises(Exception, match="is a symbolic link; remove it"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from p2pnet.agent.history import read_history
+from p2pnet.agent.history import History, read_history
 from p2pnet.agent.logs import LogOptions, open_log
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.state_directory import StateDirectory
@@ -128,3 +128,56 @@ def test_a_log_on_a_full_disk_is_one_line_on_standard_error(capsys: pytest.Captu
     for handler in log.handlers:
         with contextlib.suppress(OSError):
             handler.close()
+
+
+def test_the_history_of_a_run_that_is_resumed_goes_on(state: StateDirectory, records: RunRecorder) -> None:
+    records.keep(row(1))
+    resumed = RunRecorder(state, logging.getLogger("test"), lambda: STARTED_AT_S, is_resumed=True)
+    resumed.keep(row(2))
+    assert rounds(state) == [0, 1, 2]
+    RunRecorder(state, logging.getLogger("test"), lambda: STARTED_AT_S)
+    assert rounds(state) == []
+    assert len(read_history(state.path / "history.previous.csv")) == 3
+
+
+def test_a_history_that_has_grown_too_large_loses_every_second_row(state: StateDirectory) -> None:
+    history = History(state.path / "history.csv", max_bytes=500)
+    history.begin()
+    n_rounds = 200
+    for round_ in range(n_rounds):
+        history.append(row(round_))
+    kept = rounds(state)
+    assert (state.path / "history.csv").stat().st_size < 600
+    assert kept == sorted(set(kept))
+    assert kept[-1] == n_rounds - 1
+    assert kept[0] == 0
+
+
+def test_a_log_file_that_is_renamed_is_there_again_with_the_next_line(tmp_path: Path) -> None:
+    path = tmp_path / "agent.log"
+    log = open_log(LogOptions(agent="a", level="info", file=path, format="text"))
+    log.info("before")
+    path.rename(tmp_path / "agent.log.1")
+    log.info("after")
+    assert path.read_text().endswith("after\n")
+    assert "before" not in path.read_text()
+    for handler in log.handlers:
+        handler.close()
+
+
+def test_on_a_disk_that_takes_nothing_a_run_begins_all_the_same(
+    state: StateDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.acquire()
+    before = state.next_incarnation(STARTED_AT_S)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("p2pnet.agent.atomic_files.write_durably", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert state.next_incarnation(STARTED_AT_S) > before
+    RunRecorder(state, logging.getLogger("test"), lambda: STARTED_AT_S)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "Read-only file system" in caplog.text
+    state.release()

@@ -129,3 +129,14 @@ def test_with_the_weight_that_the_rule_finds_gradient_steps_on_a_quadratic_conve
             rule.observe(float(s @ H @ s) / float(s @ s) if s.any() else 0.0, is_blind=False)
         assert np.linalg.norm(H @ w) < 1e-6
         assert rule.weight <= 1.5 * 40.0 * (1 + 1e-12)
+
+
+def test_a_later_run_goes_on_with_the_numbers_of_an_earlier_one() -> None:
+    earlier, later = SecantWeight(0.1), SecantWeight(0.1)
+    for curvature in (3.0, 7.0, 0.1):
+        earlier.observe(curvature, is_blind=False)
+    later.restore(earlier.state())
+    for rule in (earlier, later):
+        rule.observe(0.0, is_blind=False)
+    assert later.weight == earlier.weight
+    assert later.state() == earlier.state()

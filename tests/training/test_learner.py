@@ -1,5 +1,6 @@
 """What stands between the round machine and the mathematics."""
 
+import math
 from collections.abc import Callable
 from itertools import count
 
@@ -78,3 +79,15 @@ def test_without_a_limit_the_solver_takes_its_iterations() -> None:
     learner, params = learner_with(step_limit_s=np.inf)
     step_of(learner, params)
     assert learner.n_iterations >= 20
+
+
+@pytest.mark.parametrize(("n_rounds_later", "is_gone_on_with"), [(0, True), (20, True), (21, False)])
+def test_the_numbers_of_an_earlier_run_are_gone_on_with_unless_the_network_has_gone_on(
+    n_rounds_later: int, is_gone_on_with: bool
+) -> None:
+    (earlier, params), (later, _) = learner_with(math.inf), learner_with(math.inf)
+    earlier.evaluate(Evaluate(100, params, 0.0))
+    earlier.optimizer.rule.weight = 7.0
+    later.restore(earlier.state())
+    assert later.state() == earlier.state()
+    assert (step_of(later, params, 100 + n_rounds_later).proximal_weight == 7.0) == is_gone_on_with

@@ -119,7 +119,7 @@ def _second_start(directory: Path) -> list[str]:
     state.acquire()
     state.next_incarnation(time.time())
     (directory / "history.csv").write_text("names\nvalues\n", encoding="utf-8")
-    state.open_history()
+    state.begin_history()
     state.release()
     return sorted(path.name for path in directory.iterdir())
 

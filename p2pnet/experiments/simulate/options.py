@@ -81,6 +81,8 @@ class SimulateOptions(ExperimentOptions):
     """largest extra delay of a message, in rounds"""
     churn: float = 0.0
     """probability of each agent to crash in a round"""
+    checkpoints: bool = False
+    """whether a crashed agent goes on from its last checkpoint"""
     cut: tuple[int, int] | None = None
     """rounds between which the network is cut in halves"""
     speeds: Path | None = None
@@ -130,6 +132,7 @@ class SimulateOptions(ExperimentOptions):
             calm_rounds = CALM_ROUNDS_FOUND if self.is_found else CALM_ROUNDS
             reason = f"needs more rounds: in the last {calm_rounds} no agent crashes"
             require(self.rounds > calm_rounds, "--churn", self.churn, reason)
+        require(not self.checkpoints or self.churn > 0.0, "--checkpoints", self.checkpoints, "needs --churn")
         if self.cut is not None:
             first, last = self.cut
             require(0 <= first < last, "--partition", f"{first}:{last}", "must be the rounds FROM:TO, in this order")
@@ -186,6 +189,7 @@ class SimulateOptions(ExperimentOptions):
             duplicate_rate=self.duplicate_rate,
             delay_rounds=self.delay_rounds,
             churn=self.churn,
+            has_checkpoints=self.checkpoints,
             cut=self.cut,
             speeds=read_speeds(self.speeds, self.agents) if self.speeds is not None else (),
             is_asynchronous=self.is_asynchronous,

@@ -63,7 +63,9 @@ class RunLocalStep:
     neighbor_proximal_weight: float
     """The largest proximal weight that a neighbor announced since the last local step; 0 without any."""
     is_complete: bool
-    """Whether every neighbor was there in each round since the last local step, and no link opened or closed."""
+    """Whether the direction has changed since the last local step by the steps alone: every neighbor was there in each
+    round, no link opened or closed, and no disturbance elsewhere has come here.
+    """
     network_size: float = 1.0
     """The estimated number of agents, where the estimate is configured; else 1."""
 

@@ -40,6 +40,11 @@ from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 NEARLY_NOTHING = 1e-3
 """Relative to the largest parameter: a smaller parameter becomes 0 where the local step set it to 0."""
 
+STEADY_WEIGHT = 0.01
+"""By how much the tracked weight may change from one local step to the next for the direction to have changed by the
+steps alone: agents that come or go anywhere, and shares that are lost, change both.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
@@ -74,6 +79,7 @@ class Exchange:
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
+        self._is_asynchronous = is_asynchronous
         self._neighborhood = neighborhood
         self._barrier = barrier
         self._mixing = mixing
@@ -89,6 +95,7 @@ class Exchange:
         self._own_proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
         self._links_before: list[Link] | None = None
+        self._weight_before = 1.0
 
     def mass(self) -> Array:
         """y, (n_params + 2,): the mass present at this agent."""
@@ -99,10 +106,15 @@ class Exchange:
         self.tracker.replace_own(gradient_sum, n_samples)
         self.renew_estimate()
 
-    def compare_links(self) -> bool:
-        """Whether the links are those of the last call: opening or closing a link also changes the tracker."""
-        before, self._links_before = self._links_before, self._neighborhood.links()
-        return before is None or before == self._links_before
+    def is_undisturbed(self) -> bool:
+        """Whether the tracked mass has moved since the last call only as the agents' gradients have: over the same
+        links, and with a steady weight, except in asynchronous mode, where weights are never steady.
+        """
+        links, weight = self._neighborhood.links(), float(self.mass()[-1])
+        is_same = self._links_before is None or links == self._links_before
+        is_steady = self._is_asynchronous or abs(weight - self._weight_before) <= STEADY_WEIGHT
+        self._links_before, self._weight_before = links, weight
+        return is_same and is_steady
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())

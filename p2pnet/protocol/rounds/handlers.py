@@ -122,7 +122,7 @@ class MessageHandlers:
             case Ready(_, degree, round_):
                 neighbor.is_ready = True
                 neighbor.degree = degree
-                # As with a share: a neighbor past its first round has begun without this agent.
+                # As with a share: a neighbor past its first round has begun without this agent, or before.
                 neighbor.round = max(neighbor.round, round_ - 1)
                 return []
             case Share():
@@ -177,7 +177,7 @@ class MessageHandlers:
             return [*self._neighborhood.part(neighbor.peer, CloseReason.OUT_OF_RANGE, now)]
         self._stationarity.hear(share.first_residual)
         self._last_round.named(neighbor.peer, share.stop_round, self._at.round)
-        neighbor.is_ready = True
+        neighbor.is_ready = neighbor.has_begun = True
         # A neighbor that shares round n has begun without this agent.
         neighbor.round = max(neighbor.round, share.round - 1)
         is_finished = self._at.phase is Phase.FINISHED
@@ -197,8 +197,9 @@ class MessageHandlers:
 
     def _state_requested(self, neighbor: Neighbor, link: Link, now: float) -> list[HandlerEffect]:
         # An honest neighbor asks again only after the time it gives for an answer.
-        is_too_soon = now < neighbor.state_told_at + self._timing.state_timeout_s / 2
-        if self._at.phase is Phase.BOOTSTRAPPING or is_too_soon:
+        is_too_soon = now < neighbor.state_told_at + self._timing.resend_floor_s
+        has_none = self._at.phase is Phase.BOOTSTRAPPING and not self._at.has_trained
+        if has_none or is_too_soon:
             return []
         neighbor.state_told_at = now
         stop_round = self._termination.stop_round

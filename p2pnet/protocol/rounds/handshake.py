@@ -72,6 +72,7 @@ class Handshake:
             neighborhood.forget_past(neighbor)
         neighbor.past_since = None
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
+        neighbor.has_begun = hello.round >= 0
         neighbor.version = SPOKEN_VERSIONS.common(hello.versions) or LOWEST_VERSION
         neighbor.capabilities = frozenset(CAPABILITIES) & frozenset(hello.capabilities)
         neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None

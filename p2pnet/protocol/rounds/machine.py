@@ -18,18 +18,16 @@ one round ahead has been left behind, and goes on with their round instead of re
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never, final
+from typing import assert_never, final
 
 import numpy as np
 
 from p2pnet.protocol.core.effects import (
     Close,
     CutLocalStepShort,
-    Dismiss,
     Evaluate,
     Finish,
     Notify,
-    PutOff,
     RunLocalStep,
     Send,
 )
@@ -49,47 +47,35 @@ from p2pnet.protocol.core.notices import EndHeldUp, NeighborLate, NoNeighborLeft
 from p2pnet.protocol.core.timers import AdaptiveTimeout
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
-from p2pnet.protocol.messages.training import Away, Left, StateReply, TrainingMessage
+from p2pnet.protocol.messages.training import Away, Left, StateReply
 from p2pnet.protocol.rounds.exchange import with_zeros_of
+from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.parts import assemble
 from p2pnet.protocol.rounds.schedule import is_step_round
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
-
-RoundEvent: TypeAlias = (
-    PeerConnected
-    | PeerDisconnected
-    | PeerParted
-    | MessageReceived[TrainingMessage]
-    | Evaluated
-    | LocalStepDone
-    | DeadlineReached
-    | LeaveRequested
-    | AwayRequested
-)
-RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
-
-PATIENT_ROUNDS = 5
-"""The first rounds, which use the longest timeout, since links may still be opening elsewhere."""
-
-VIGIL_S = 1.0
-"""How often an agent that has ended checks whether an absent neighbor is still expected."""
-
-PATIENCE_WITH_A_STEP = 0.5
-"""The part of a round's timeout that the first neighbor to finish waits before this agent's solver is stopped."""
+from p2pnet.protocol.rounds.timing import PATIENCE_WITH_A_STEP, PATIENT_ROUNDS, VIGIL_S
 
 
 @final
 class RoundMachine(Machine[RoundEvent, RoundEffect]):
     """One agent's training rounds: local step, exchange and mixing, termination; maps events to effects."""
 
-    def __init__(self, identity: Identity, options: RoundOptions, params: Array, n_sums: int | None = None) -> None:
-        """`n_sums` is the number of sums tracked where it is not that of the parameters."""
+    def __init__(
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        params: Array,
+        n_sums: int | None = None,
+        resumed: RoundSnapshot | None = None,
+    ) -> None:
+        """`n_sums`: how many sums are tracked, where not as many as parameters; `resumed`: what to go on from."""
         self._options = options
         self._timing = timing = options.timing
-        self._parts = parts = assemble(identity, options, params, params.size if n_sums is None else n_sums)
+        self._parts = parts = assemble(identity, options, params, params.size if n_sums is None else n_sums, resumed)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
         self._tracker = parts.exchange.tracker
@@ -108,13 +94,15 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Rounds mixed without a share of every neighbor."""
         self._disagreement = 0.0
         self._is_complete = True
-        self._step = LocalStepDone(-1, params, residual=np.inf, proximal_weight=0.0)
+        self._step = LocalStepDone(-1, self._at.params, residual=np.inf, proximal_weight=0.0)
         self._shared_at = -np.inf
         self._is_alone = False
         self._is_end_held_up = False
         """Whether training goes on only because a neighbor is absent."""
         self._is_service_prolonged = False
         """Whether the agent has ended and stays only because a neighbor is absent."""
+        self._has_ended_before = resumed is not None and self._at.round >= self.last_round
+        """Whether training had ended in an earlier process: this one serves neighbors whose training has not."""
 
     # State that other parts read.
 
@@ -144,6 +132,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """The round that training ends with, as far as this agent knows."""
         stop_round = self._termination.stop_round
         return min(self._options.max_rounds, stop_round) if stop_round >= 0 else self._options.max_rounds
+
+    def snapshot(self) -> RoundSnapshot | None:
+        """Where training stands, for a later process to go on from; None while no round has begun."""
+        return self._parts.snapshot()
 
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
@@ -220,7 +212,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
-            case Phase.FINISHED if is_late or self._barrier.is_served:
+            case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
                 return self._close(now)
             case _:
                 return []
@@ -241,7 +233,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Join running training: take over a neighbor's parameters and round."""
         self._termination.trust(state.stop_round)
         self._termination.is_held = state.stop_round >= 0
-        self._at.params, self._at.round = state.params, state.round
+        self._at.enter(state.round, state.params)
         self._at.announced_round = state.round
         self._at.phase = Phase.EVALUATING
         return [*self._parts.bootstrap.announce(now), self._evaluate()]
@@ -257,21 +249,26 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             self._tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
             return self._share_when_paced(now)
         self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
-        return self._begin_round(now) if self._at.phase is Phase.EVALUATING else []
+        return self._begin_round(now) if self._at.phase is Phase.EVALUATING or self._has_ended_before else []
 
     def _begin_round(self, now: float) -> list[RoundEffect]:
         """Begin a round: with its local step, or directly with its exchange where the schedule has no step."""
         self._deadline = None
-        self._at.announced_round = self._at.round
+        self._at.announced_round, self._at.has_trained = self._at.round, True
+        if self._parts.bootstrap.is_left_behind(now):
+            self._at.phase = Phase.BOOTSTRAPPING
+            self._parts.bootstrap.begin(now)
+            return [*self._parts.bootstrap.advance(now)[0]]
         if (ended_with := self._neighborhood.ended_with(now)) is not None:
             self._termination.trust(max(ended_with, self._at.round))
         if self._at.round >= self.last_round:
             return self._finish(now)
-        if self._termination.is_held or not is_step_round(self._at.round, self._options.exchanges):
+        is_mixing_only = self._termination.is_held or self._at.n_listening_rounds > 0
+        if is_mixing_only or not is_step_round(self._at.round, self._options.exchanges):
             return self._propose(self._at.params, now)
         effects = self._notify_of_loneliness()
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
-        is_complete, self._is_complete = self._exchange.compare_links() and self._is_complete, True
+        is_complete, self._is_complete = self._exchange.is_undisturbed() and self._is_complete, True
         tracker = self._tracker
         neighbor_weight = self._exchange.largest_proximal_weight()
         step = RunLocalStep(
@@ -288,9 +285,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def _notify_of_loneliness(self) -> list[RoundEffect]:
         """Report once that no neighbor is left: from then on the agent trains on its own samples alone."""
         was_alone, self._is_alone = self._is_alone, self._barrier.is_alone
-        if was_alone or not self._is_alone:
-            return []
-        return [Notify(NoNeighborLeft())]
+        return [Notify(NoNeighborLeft())] if self._is_alone and not was_alone else []
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[RoundEffect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
@@ -356,7 +351,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             for neighbor in mixture.given_up
             if not self._timing.is_asynchronous
         ]
-        self._at.params = mixture.params
+        self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete
         # In asynchronous mode no round is ever complete, and steps are judged by the shares that have come.
@@ -376,7 +371,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._at.phase = Phase.FINISHED
         self._at.params = with_zeros_of(self._step.params, self._at.params)
         self._deadline = now + self._timing.finish_timeout_s
-        reason = "converged" if self._at.round < self._options.max_rounds else "all rounds done"
+        self._at.is_converged = self._at.round < self._options.max_rounds
+        reason = "converged" if self._at.is_converged else "all rounds done"
         effects: list[RoundEffect] = [Finish(self._at.round, self._at.params, reason)]
         for neighbor, link in self._neighborhood.open():
             link.apply(link.newest_round)

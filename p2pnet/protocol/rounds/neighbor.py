@@ -11,7 +11,7 @@ from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.types import Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 
-HELLO_RESEND_S = 1.0
+HELLO_RESEND_S = 0.25
 """The first interval between unanswered Hellos."""
 
 MAX_MISSED = 3
@@ -66,6 +66,9 @@ class Neighbor:
     is_ready: bool = False
     """Whether the peer takes part in the rounds."""
     round: int = -1
+    """The latest round that the peer is known to have behind it; -1 before its training has begun."""
+    has_begun: bool = False
+    """Whether the peer is in its rounds, and does not only wait to go on from those of an earlier process."""
     degree: int = 0
     proximal_weight: float = 0.0
     n_missed: int = 0

@@ -25,6 +25,8 @@ class RoundOptions:
     """β, the momentum of flows over links; None for the growing schedule of `schedule.py`."""
     expected_neighbors: int = 1
     """The number of open links at which training begins."""
+    settling_s: float = 0.0
+    """How long no link must have opened before agents begin together, where it is not known how many to expect."""
     max_diameter: int = 32
     """An upper bound on the diameter of the graph, used by the termination detector."""
     tolerance: float = 4e-3

@@ -20,6 +20,7 @@ from p2pnet.protocol.rounds.liveness import Liveness
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
@@ -47,6 +48,13 @@ class RoundParts:
                 neighbor.link.begin_account(account)
         self.exchange.tracker.begin_anew()
 
+    def snapshot(self) -> RoundSnapshot | None:
+        """Where training stands; None while no round has begun."""
+        at = self.state
+        if not at.has_trained:
+            return None
+        return RoundSnapshot(at.round, at.params, self.stationarity.first_residual, at.is_converged)
+
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
         return AgentLedger(
@@ -61,13 +69,22 @@ class RoundParts:
         )
 
 
-def assemble(identity: Identity, options: RoundOptions, params: Array, n_sums: int) -> RoundParts:
-    """Build the parts of one agent's round machine, with these initial parameters and number of tracked sums."""
+def assemble(
+    identity: Identity, options: RoundOptions, params: Array, n_sums: int, resumed: RoundSnapshot | None = None
+) -> RoundParts:
+    """Build the parts of one agent's round machine, with this number of tracked sums, and with these initial parameters
+    or those of the snapshot.
+    """
     timing = options.timing
     state = RoundState(params)
     tracker = Tracker(n_sums, signs_of(identity.peer, options.n_signs))
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
+    if resumed is not None:
+        state.enter(resumed.round, resumed.params)
+        stationarity.hear(resumed.first_residual)
+        if resumed.is_converged:
+            termination.trust(resumed.round)
 
     def make_link(link_id: LinkId) -> Link:
         timer = ResendTimer(timing.resend_floor_s, timing.resend_s)
@@ -88,7 +105,15 @@ def assemble(identity: Identity, options: RoundOptions, params: Array, n_sums: i
         max_ratio=options.max_ratio,
         is_asynchronous=timing.is_asynchronous,
     )
-    bootstrap = Bootstrap(state, neighborhood, exchange, timing, options.expected_neighbors, options.max_rounds)
+    bootstrap = Bootstrap(
+        state,
+        neighborhood,
+        exchange,
+        timing,
+        options.expected_neighbors,
+        options.max_rounds,
+        options.settling_s,
+    )
     handlers = MessageHandlers(
         state,
         neighborhood,

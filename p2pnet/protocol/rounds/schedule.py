@@ -13,6 +13,9 @@ from typing import Final
 
 EAGER_ROUNDS: Final = 10
 """The first rounds, each with a local step."""
+N_LISTENING_ROUNDS: Final = 8
+"""The rounds in which an agent that enters running training only mixes: at first it tracks its own gradient alone, and
+a step along that would lead all away from where they are."""
 EARLY_ROUNDS: Final = 60
 EARLY_EXCHANGES: Final = 2
 LATE_EXCHANGES: Final = 4

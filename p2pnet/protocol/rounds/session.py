@@ -34,10 +34,12 @@ from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
-from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
+from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
 SessionEvent: TypeAlias = RoundEvent | Prepared
@@ -59,6 +61,10 @@ class SessionMachine(Machine[SessionEvent, SessionEffect]):
     def rounds(self) -> RoundMachine | None:
         """The round machine of the training; None until training is prepared."""
 
+    def snapshot(self) -> RoundSnapshot | None:
+        """Where training stands, for a later process to go on from; None while no round has begun."""
+        return None
+
     @abstractmethod
     def version_with(self, peer: PeerId) -> int:
         """The protocol version agreed with the peer; the lowest until the peer's Hello has come."""
@@ -73,17 +79,25 @@ class Session(SessionMachine):
     """
 
     def __init__(
-        self, identity: Identity, options: RoundOptions, own: LocalStatistics | None, settling_s: float = 0.0
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        own: LocalStatistics | None,
+        settling_s: float = 0.0,
+        resumed: RoundSnapshot | None = None,
     ) -> None:
+        """`resumed` is where an earlier process stood; with its statistics there is no statistics stage."""
         self._identity = identity
         self._options = options
+        self._resumed = resumed
+        self._settling_s = settling_s
         self._statistics: StatisticsMachine | None = None
-        if own is not None:
+        if own is not None and resumed is None:
             averaging = replace(
                 identity, incarnation=identity.incarnation - 1, fingerprint=self._fingerprint(STATISTICS)
             )
             self._statistics = StatisticsMachine(averaging, options, own, settling_s)
-        self.found: FeatureStatistics | None = None
+        self.found: FeatureStatistics | None = None if resumed is None else resumed.statistics
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
         self._connected: set[PeerId] = set()
@@ -96,13 +110,17 @@ class Session(SessionMachine):
     def rounds(self) -> RoundMachine | None:
         return self._rounds
 
+    def snapshot(self) -> RoundSnapshot | None:
+        snapshot = None if self._rounds is None else self._rounds.snapshot()
+        return None if snapshot is None else replace(snapshot, statistics=self.found)
+
     def version_with(self, peer: PeerId) -> int:
         machine = self._rounds or self._statistics
         neighbor = None if machine is None else machine.neighborhood.find(peer)
         return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:
-        return [Prepare(None)] if self._statistics is None else [*self._statistics.start(now)]
+        return [Prepare(self.found)] if self._statistics is None else [*self._statistics.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
         """Handle one event, and return its effects.
@@ -159,12 +177,12 @@ class Session(SessionMachine):
 
     def _begin_training(self, prepared: Prepared, now: float) -> list[SessionEffect]:
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
-        options = self._options
-        if self.found is not None:
-            # Absent neighbors were awaited in the statistics stage already.
+        options = replace(self._options, settling_s=self._settling_s)
+        if self.found is not None and self._resumed is None:
+            # Absent neighbors were awaited in the statistics stage already, and links have settled there.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
-            options = replace(options, expected_neighbors=n_expected)
-        self._rounds = RoundMachine(identity, options, prepared.params)
+            options = replace(options, expected_neighbors=n_expected, settling_s=0.0)
+        self._rounds = RoundMachine(identity, options, prepared.params, resumed=self._resumed)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
             effects += self._rounds.handle(PeerConnected(peer), now)

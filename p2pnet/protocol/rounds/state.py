@@ -7,6 +7,7 @@ from enum import Enum
 from typing import final
 
 from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
 
 
 class Phase(Enum):
@@ -31,6 +32,22 @@ class RoundState:
     round: int = 0
     phase: Phase = Phase.BOOTSTRAPPING
     announced_round: int = -1
-    """The round announced in Hello and Ready; -1 before training has begun."""
+    """The round announced in Hello; -1 before training has begun."""
+    has_trained: bool = False
+    """Whether the parameters are those of a round: one that this process has begun, or that it goes on from."""
+    n_listening_rounds: int = 0
+    """The number of rounds to mix in before the first local step."""
+    is_converged: bool = False
+    """Whether training has ended because all agents were stationary."""
     account: int = 0
     """The number of the account that the ledgers of all links belong to."""
+
+    def enter(self, round_: int, params: Array) -> None:
+        """Enter training in a later round, with these parameters, and listen at first."""
+        self.round, self.params, self.has_trained = round_, params, True
+        self.n_listening_rounds = min(round_, N_LISTENING_ROUNDS)
+
+    @property
+    def trained_round(self) -> int:
+        """The round of the parameters; -1 while they are those that training begins with."""
+        return self.round if self.has_trained else -1

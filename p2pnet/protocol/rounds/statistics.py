@@ -45,7 +45,8 @@ from p2pnet.protocol.messages.training import (
     Share,
     united,
 )
-from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
+from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import (
     TOLERANCE,
     Estimate,

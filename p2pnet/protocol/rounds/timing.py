@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+PATIENT_ROUNDS = 5
+"""The first rounds, which use the longest timeout, since links may still be opening elsewhere."""
+
+VIGIL_S = 1.0
+"""How often an agent that has ended checks whether an absent neighbor is still expected."""
+
+PATIENCE_WITH_A_STEP = 0.5
+"""The part of a round's timeout that the first neighbor to finish waits before this agent's solver is stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

@@ -20,7 +20,8 @@ from p2pnet.protocol.messages.membership import MemberState, Record
 from p2pnet.protocol.messages.training import Hello, StateReply
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.static_peering import StaticPeering
-from p2pnet.protocol.rounds.machine import RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.happenings import RoundEvent
+from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions

@@ -28,6 +28,7 @@ class Parts:
         timing: Timing | None = None,
         momentum: float | None = 0.0,
         expected_neighbors: int = 1,
+        settling_s: float = 0.0,
     ) -> None:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
@@ -35,6 +36,7 @@ class Parts:
             1000,
             momentum=momentum,
             expected_neighbors=expected_neighbors,
+            settling_s=settling_s,
             max_diameter=2,
             tolerance=1e-3,
             mixing=self.mixing,

@@ -7,7 +7,7 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
-from p2pnet.protocol.rounds.bootstrap import BootstrapEffect
+from p2pnet.protocol.rounds.bootstrap import MAX_ASKED, BootstrapEffect
 from p2pnet.protocol.rounds.timing import Timing
 from tests.protocol.rounds.parts import N_PARAMS, Parts
 
@@ -64,6 +64,37 @@ def test_at_the_end_of_patience_training_begins_with_those_that_are_there() -> N
     assert is_beginning
 
 
+def test_where_no_number_is_expected_training_begins_once_no_link_has_opened_for_a_while() -> None:
+    parts = Parts("ann", timing=TIMING, settling_s=3.0)
+    parts.bootstrap.begin(0.0)
+    assert list(said_ready(parts.bootstrap.advance(1.0)[0])) == ["ann"]
+    assert parts.bootstrap.deadline == 4.0
+    parts.join("bob")
+    assert parts.bootstrap.advance(3.9) == ([], False)
+    assert parts.bootstrap.advance(4.0) == ([], False)
+    assert parts.bootstrap.deadline == 6.9
+    assert parts.bootstrap.advance(6.9) == ([], True)
+
+
+def test_one_that_goes_on_waits_for_no_other_link_where_a_neighbor_is_in_its_rounds() -> None:
+    parts = Parts("ann", timing=TIMING, settling_s=3.0)
+    parts.state.enter(7, np.ones(N_PARAMS))
+    parts.bootstrap.begin(0.0)
+    assert parts.bootstrap.advance(0.0)[1] is False
+    parts.neighbor("ann").has_begun = True
+    assert parts.bootstrap.advance(0.1)[1] is True
+
+
+def test_one_left_behind_by_neighbors_that_have_gone_meanwhile_goes_on_alone_after_a_while() -> None:
+    parts = Parts(timing=TIMING)
+    parts.state.enter(7, np.ones(N_PARAMS))
+    parts.state.announced_round = 7
+    parts.bootstrap.has_announced = True
+    parts.bootstrap.begin(0.0)
+    assert parts.bootstrap.advance(START_S - 1.0) == ([], False)
+    assert parts.bootstrap.advance(START_S) == ([], True)
+
+
 def test_without_any_neighbor_it_is_said_once_and_waited_on() -> None:
     parts = parts_with(expected=1)
     assert parts.bootstrap.advance(START_S) == ([Notify(NoNeighborAnswered(START_S))], False)
@@ -86,6 +117,12 @@ def train(parts: Parts, *peers: str, round_: int = 7) -> None:
         parts.neighbor(peer).round = round_
 
 
+def until(parts: Parts) -> float:
+    """The deadline."""
+    assert parts.bootstrap.deadline is not None
+    return parts.bootstrap.deadline
+
+
 def taken_over(parts: Parts) -> tuple[int, float, int]:
     """Round, parameters and last round of the state that is believed."""
     state = parts.bootstrap.state
@@ -96,15 +133,12 @@ def taken_over(parts: Parts) -> tuple[int, float, int]:
 def test_two_neighbors_in_their_rounds_are_asked_at_once_and_then_those_that_were_asked_longest_ago() -> None:
     parts = parts_with("ann", "bob", "cy", expected=3)
     train(parts, "ann", "bob", "cy")
-    order = []
-    for turn in range(3):
-        now = turn * STATE_S
-        two = asked(parts.bootstrap.advance(now)[0])
-        assert len(two) == 2
-        order += two
-        assert parts.bootstrap.deadline == now + STATE_S
-        assert parts.bootstrap.advance(now + STATE_S / 2) == ([], False)  # they may still answer
-    assert sorted(order[:3]) == sorted(order[3:]) == ["ann", "bob", "cy"]
+    order, now = [], 0.0
+    for _ in range(8):
+        order += asked(parts.bootstrap.advance(now)[0])
+        assert parts.bootstrap.advance((now + until(parts)) / 2) == ([], False)  # they may still answer
+        now = until(parts)
+    assert order[:6] == ["ann", "bob", "cy", "ann", "bob", "cy"]
 
 
 def test_when_the_link_closes_over_which_a_neighbor_was_asked_another_is_asked_at_once() -> None:
@@ -114,6 +148,89 @@ def test_when_the_link_closes_over_which_a_neighbor_was_asked_another_is_asked_a
     parts.neighbor(first).is_confirmed = False
     (third,) = asked(parts.bootstrap.advance(0.1)[0])
     assert {first, second, third} == {"ann", "bob", "cy"}
+
+
+def test_a_neighbor_that_is_asked_again_is_given_more_time() -> None:
+    parts = parts_with("ann", expected=1)
+    train(parts, "ann")
+    asked_at: list[float] = []
+    now = 0.0
+    while len(asked_at) < 6:
+        asked_at += [now] * len(asked(parts.bootstrap.advance(now)[0]))
+        now = until(parts)
+    assert np.diff(asked_at) == pytest.approx([0.4, 0.8, 1.6, STATE_S, STATE_S])
+
+
+def test_the_only_neighbor_is_asked_for_ever() -> None:
+    parts = parts_with("ann", expected=1)
+    train(parts, "ann")
+    assert all(asked(parts.bootstrap.advance(turn * STATE_S)[0]) == ["ann"] for turn in range(2000))
+
+
+def test_an_agent_with_parameters_of_its_own_asks_for_none_and_begins_where_a_neighbor_is_in_its_rounds() -> None:
+    parts = parts_with("ann", expected=3)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    parts.neighbor("ann").round = 7
+    assert parts.bootstrap.advance(0.0) == ([], False)
+    parts.neighbor("ann").has_begun = True
+    effects, is_beginning = parts.bootstrap.advance(0.0)
+    assert said_ready(effects)["ann"].round == 5
+    assert is_beginning
+
+
+def end(parts: Parts, round_: int, *peers: str) -> None:
+    for peer in peers:
+        parts.neighbor(peer).round, parts.neighbor(peer).finished_sequence = round_, 1
+
+
+def test_an_agent_whose_neighbors_have_all_ended_in_a_later_round_asks_for_their_result() -> None:
+    parts = parts_with("ann", "bob", expected=2)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    end(parts, 7, "ann")
+    assert asked(parts.bootstrap.advance(0.0)[0]) == []
+    end(parts, 5, "bob")
+    assert asked(parts.bootstrap.advance(0.0)[0]) == []
+    end(parts, 7, "bob")
+    assert asked(parts.bootstrap.advance(0.0)[0]) == ["ann", "bob"]
+
+
+def test_where_two_have_ended_a_state_of_an_earlier_round_does_not_begin_training_again() -> None:
+    parts = parts_with("ann", "bob", expected=2)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    end(parts, 70, "ann", "bob")
+    parts.bootstrap.advance(0.0)
+    parts.bootstrap.state_received("ann", reply(parts, "ann", 70, value=2.0))
+    parts.bootstrap.state_received("bob", reply(parts, "bob", 3, value=-9.0))
+    parts.bootstrap.advance(0.1)
+    assert taken_over(parts) == (70, 2.0, -1)
+
+
+def test_the_only_neighbor_has_ended_in_no_later_round_than_the_last() -> None:
+    parts = parts_with("ann", expected=1)
+    parts.state.enter(MAX_ROUNDS, np.ones(N_PARAMS))
+    end(parts, 10**9, "ann")
+    assert not parts.bootstrap.is_left_behind(0.0)
+
+
+def test_neighbors_that_have_ended_and_do_not_give_their_result_keep_nobody_from_going_on() -> None:
+    parts = parts_with("ann", "bob", expected=2)
+    parts.state.enter(5, np.ones(N_PARAMS))
+    end(parts, 7, "ann", "bob")
+    now = 0.0
+    while parts.bootstrap.is_left_behind(now):
+        parts.bootstrap.advance(now)
+        now = until(parts)
+    assert now < 2 * MAX_ASKED * STATE_S
+
+
+def test_training_does_not_begin_while_a_connected_peers_link_is_about_to_open() -> None:
+    parts = parts_with("ann", expected=1)
+    parts.neighbor("ann").is_ready = True
+    limit_s = parts.timing.suspect_limit_s
+    parts.neighborhood.connected("bob", 1.0)
+    assert parts.bootstrap.advance(1.0)[1] is False
+    assert parts.bootstrap.advance(0.5 + limit_s)[1] is False
+    assert parts.bootstrap.advance(1.0 + limit_s)[1] is True
 
 
 def test_a_state_that_nobody_asked_for_is_ignored() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.exchange import NEARLY_NOTHING, Exchange, Mixture, with_zeros_of
+from p2pnet.protocol.rounds.exchange import NEARLY_NOTHING, Mixture, with_zeros_of
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED
 from p2pnet.protocol.rounds.options import RoundOptions
 from tests.protocol.rounds.parts import N_MASS, N_PARAMS, Parts
@@ -176,13 +176,31 @@ def test_the_largest_proximal_weight_is_that_of_the_open_links() -> None:
     assert parts.exchange.largest_proximal_weight() == 2.0
 
 
-def test_links_are_compared_with_those_of_the_call_before() -> None:
+def test_links_that_open_disturb_the_direction_once() -> None:
     parts = Parts("ann")
-    exchange_: Exchange = parts.exchange
-    assert exchange_.compare_links()
+    parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    assert parts.exchange.is_undisturbed()
     parts.join("bob")
-    assert not exchange_.compare_links()
-    assert exchange_.compare_links()
+    assert not parts.exchange.is_undisturbed()
+    assert parts.exchange.is_undisturbed()
+
+
+def test_lost_mass_disturbs_the_direction_until_the_weight_is_steady_again() -> None:
+    agents = pair()
+    for parts in agents.values():
+        parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    params = {name: np.zeros(N_PARAMS) for name in agents}
+    exchange(agents, params, 0)
+    assert agents["bob"].exchange.is_undisturbed()
+    exchange(agents, params, 1, "bob")
+    assert not agents["bob"].exchange.is_undisturbed()
+    exchange(agents, params, 2)
+    assert not agents["bob"].exchange.is_undisturbed()
+    for round_ in range(3, 12):
+        exchange(agents, params, round_)
+    agents["bob"].exchange.is_undisturbed()
+    exchange(agents, params, 12)
+    assert agents["bob"].exchange.is_undisturbed()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(-1, 1)), min_size=1, max_size=8))

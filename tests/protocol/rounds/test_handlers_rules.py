@@ -127,7 +127,7 @@ def test_parameters_are_told_who_asks_not_before_training_and_not_too_often(part
     assert isinstance(reply, StateReply)
     assert reply.round == 5
     np.testing.assert_array_equal(reply.params, np.ones(N_PARAMS))
-    soon = 10.0 + parts.timing.state_timeout_s / 2
+    soon = 10.0 + parts.timing.resend_floor_s
     assert parts.handlers.received("ann", StateRequest(theirs(parts)), soon - 1e-3) == []
     assert len(parts.handlers.received("ann", StateRequest(theirs(parts)), soon)) == 1
     parts.state.phase = Phase.BOOTSTRAPPING

@@ -9,7 +9,7 @@ from p2pnet.protocol.core.effects import Evaluate, Notify, RunLocalStep, Send
 from p2pnet.protocol.core.events import DeadlineReached, Evaluated, LocalStepDone, MessageReceived
 from p2pnet.protocol.core.notices import CloseReason, EndHeldUp, LinkClosed, NeighborLate
 from p2pnet.protocol.messages.training import Ack
-from p2pnet.protocol.rounds.machine import RoundEffect
+from p2pnet.protocol.rounds.happenings import RoundEffect
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase

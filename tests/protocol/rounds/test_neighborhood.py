@@ -238,7 +238,7 @@ def test_both_ends_that_closed_in_silence_find_each_other_again() -> None:
 def test_unanswered_hellos_are_said_again_ever_more_seldom() -> None:
     handshake = shake(table_of("a"))
     handshake.connected("b", 0.0)
-    times = [tenth / 10 for tenth in range(1, 1000) if handshake.hellos_due(tenth / 10)]
+    times = [step / 20 for step in range(1, 2000) if handshake.hellos_due(step / 20)]
     waits = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
     assert waits[0] == pytest.approx(HELLO_RESEND_S)
     assert waits[-1] == pytest.approx(MAX_HELLO_INTERVAL_S)

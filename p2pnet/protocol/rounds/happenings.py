@@ -1,0 +1,42 @@
+"""The events and effects of the round machine."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from p2pnet.protocol.core.effects import (
+    Close,
+    CutLocalStepShort,
+    Dismiss,
+    Evaluate,
+    Finish,
+    Notify,
+    PutOff,
+    RunLocalStep,
+    Send,
+)
+from p2pnet.protocol.core.events import (
+    AwayRequested,
+    DeadlineReached,
+    Evaluated,
+    LeaveRequested,
+    LocalStepDone,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    PeerParted,
+)
+from p2pnet.protocol.messages.training import TrainingMessage
+
+RoundEvent: TypeAlias = (
+    PeerConnected
+    | PeerDisconnected
+    | PeerParted
+    | MessageReceived[TrainingMessage]
+    | Evaluated
+    | LocalStepDone
+    | DeadlineReached
+    | LeaveRequested
+    | AwayRequested
+)
+RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify

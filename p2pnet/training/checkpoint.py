@@ -1,0 +1,126 @@
+"""A checkpoint: all that an agent's training goes on from after a restart, and its bytes.
+
+    8 bytes   "p2pnetCP"
+    4 bytes   version of the format, little-endian like all numbers here
+    32 bytes  SHA-256 of everything after it
+    4 bytes   length of the header
+    header    msgpack: a map of numbers and texts, and the lengths of the arrays
+    arrays    float64: parameters, then mean and variance of the feature statistics
+
+Links and trackers are not in it: mass in flight belongs to one life of a link, and the gradient is computed anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+import msgpack
+import numpy as np
+
+from p2pnet.errors import CheckpointError
+from p2pnet.protocol.core.types import Array, FeatureStatistics
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+
+VERSION: Final = 1
+MAX_HEADER_BYTES: Final = 1 << 20
+_MAGIC: Final = b"p2pnetCP"
+_PREFIX: Final = struct.Struct("<8sI32s")
+_LENGTH: Final = struct.Struct("<I")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One agent's training at the beginning of a round."""
+
+    rounds: RoundSnapshot
+    learner: Mapping[str, float]
+    """the numbers that its learner goes on with: proximal weight, fading, momentum"""
+    fingerprint: Mapping[str, str]
+    """what is the same at all agents of the network"""
+    tolerance: float
+    """the tolerance of the stopping criterion"""
+    epoch: int = 0
+    """of the network's data; 0: the first"""
+    version: int = field(default=VERSION, kw_only=True)
+
+    def check(self, fingerprint: Mapping[str, str]) -> None:
+        """CheckpointError, with the first field that differs, where another training than this has left it."""
+        for name, ours in sorted(fingerprint.items()):
+            if (theirs := self.fingerprint.get(name, "none")) != ours:
+                raise CheckpointError(f"is of another training: its {name} is {theirs}, that of the settings {ours}")
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """The bytes of the file."""
+    rounds, statistics = checkpoint.rounds, checkpoint.rounds.statistics
+    arrays = [rounds.params] if statistics is None else [rounds.params, statistics.mean, statistics.variance]
+    header = {
+        "round": rounds.round,
+        "first_residual": rounds.first_residual,
+        "is_converged": rounds.is_converged,
+        "tolerance": checkpoint.tolerance,
+        "learner": {name: float(number) for name, number in checkpoint.learner.items()},
+        "fingerprint": dict(checkpoint.fingerprint),
+        "epoch": checkpoint.epoch,
+        "survey": None if statistics is None else statistics.survey,
+        "labels": [] if statistics is None else list(statistics.labels),
+        "sizes": [array.size for array in arrays],
+    }
+    packed = msgpack.packb(header)
+    body = b"".join([_LENGTH.pack(len(packed)), packed, *(array.astype("<f8").tobytes() for array in arrays)])
+    return _PREFIX.pack(_MAGIC, checkpoint.version, hashlib.sha256(body).digest()) + body
+
+
+def decode_checkpoint(content: bytes) -> Checkpoint:
+    """The checkpoint in the bytes of a file; CheckpointError where they are not whole, or of a newer version."""
+    if len(content) < _PREFIX.size + _LENGTH.size:
+        raise CheckpointError(f"is damaged: it ends after {len(content)} bytes")
+    magic, version, digest = _PREFIX.unpack_from(content)
+    if magic != _MAGIC:
+        raise CheckpointError("is damaged: it does not begin as a checkpoint does")
+    if version > VERSION:
+        raise CheckpointError(f"has format {version}, and this p2pnet reads up to {VERSION}")
+    body = memoryview(content)[_PREFIX.size :]
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError("is damaged: its checksum does not fit its content")
+    try:
+        return _decode_body(body)
+    except (ValueError, TypeError, KeyError, OverflowError, msgpack.UnpackException) as error:
+        raise CheckpointError(f"is damaged: its content cannot be read ({error})") from error
+
+
+def _decode_body(body: memoryview) -> Checkpoint:
+    (length,) = _LENGTH.unpack_from(body)
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"a header of {length} bytes")
+    header: Any = msgpack.unpackb(body[_LENGTH.size : _LENGTH.size + length])
+    numbers = np.frombuffer(bytes(body[_LENGTH.size + length :]), dtype="<f8").astype(np.float64)
+    sizes = [int(size) for size in header["sizes"]]
+    has_statistics = header["survey"] is not None
+    if len(sizes) != (3 if has_statistics else 1) or min(sizes) < 0 or sum(sizes) != numbers.size:
+        raise ValueError(f"arrays of {sizes} in {numbers.size} numbers")
+    if not np.all(np.isfinite(numbers)):
+        raise ValueError("a number is not finite")
+    params, *moments = np.split(numbers, np.cumsum(sizes)[:-1])
+    return Checkpoint(
+        rounds=RoundSnapshot(
+            round=int(header["round"]),
+            params=params,
+            first_residual=float(header["first_residual"]),
+            is_converged=bool(header["is_converged"]),
+            statistics=_statistics(header, moments) if has_statistics else None,
+        ),
+        learner={str(name): float(number) for name, number in header["learner"].items()},
+        fingerprint={str(name): str(text) for name, text in header["fingerprint"].items()},
+        tolerance=float(header["tolerance"]),
+        epoch=int(header["epoch"]),
+    )
+
+
+def _statistics(header: Mapping[str, Any], moments: list[Array]) -> FeatureStatistics:
+    return FeatureStatistics(str(header["survey"]), tuple(str(label) for label in header["labels"]), *moments)

@@ -1,0 +1,75 @@
+"""A checkpoint's bytes: what is written is read again to the last bit, and nothing else is."""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+
+from p2pnet.errors import CheckpointError
+from p2pnet.protocol.core.types import FeatureStatistics
+from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+from p2pnet.training.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+
+STATISTICS = FeatureStatistics("a:1", ("cat", "dög"), np.array([0.5, -1.0]), np.array([1.0, 1e-300]))
+FINGERPRINT = {"model": "2-3-1 tanh", "loss": "half-squared"}
+
+
+def checkpoint(statistics: FeatureStatistics | None = STATISTICS) -> Checkpoint:
+    rounds = RoundSnapshot(17, np.array([1.0, np.pi, -0.0]), 3.25, is_converged=False, statistics=statistics)
+    return Checkpoint(rounds, {"proximal_weight": 0.7, "n_steps": 12.0}, FINGERPRINT, 4e-3)
+
+
+@given(
+    params=arrays(np.float64, st.integers(0, 20), elements=st.floats(allow_nan=False, allow_infinity=False)),
+    round_=st.integers(1, 2**40),
+    has_statistics=st.booleans(),
+)
+def test_what_is_written_is_read_again(params: np.ndarray, round_: int, has_statistics: bool) -> None:
+    written = checkpoint(STATISTICS if has_statistics else None)
+    written = replace(written, rounds=replace(written.rounds, params=params, round=round_))
+    read = decode_checkpoint(encode_checkpoint(written))
+    assert encode_checkpoint(read) == encode_checkpoint(written)
+    np.testing.assert_array_equal(read.rounds.params, params)
+    assert (read.rounds.round, read.learner, read.fingerprint) == (round_, written.learner, FINGERPRINT)
+    if has_statistics:
+        assert read.rounds.statistics is not None
+        assert read.rounds.statistics.labels == STATISTICS.labels
+        np.testing.assert_array_equal(read.rounds.statistics.variance, STATISTICS.variance)
+
+
+def test_a_file_that_was_cut_off_anywhere_is_damaged() -> None:
+    content = encode_checkpoint(checkpoint())
+    for n_bytes in range(len(content)):
+        with pytest.raises(CheckpointError, match="is damaged"):
+            decode_checkpoint(content[:n_bytes])
+
+
+def test_a_bit_that_was_turned_anywhere_is_found() -> None:
+    content = encode_checkpoint(checkpoint())
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x10
+        with pytest.raises(CheckpointError):
+            decode_checkpoint(bytes(damaged))
+
+
+def test_a_newer_version_is_refused_and_not_taken_for_damage() -> None:
+    with pytest.raises(CheckpointError, match=r"^has format 2, and this p2pnet reads up to 1$"):
+        decode_checkpoint(encode_checkpoint(replace(checkpoint(), version=2)))
+
+
+def test_parameters_that_are_not_finite_are_not_gone_on_from() -> None:
+    spoilt = replace(checkpoint(), rounds=replace(checkpoint().rounds, params=np.array([np.nan])))
+    with pytest.raises(CheckpointError, match="not finite"):
+        decode_checkpoint(encode_checkpoint(spoilt))
+
+
+def test_another_trainings_is_refused_with_the_field_that_differs() -> None:
+    checkpoint().check(FINGERPRINT)
+    with pytest.raises(CheckpointError, match=r"^is of another training: its loss is half-squared, .* settings huber$"):
+        checkpoint().check({**FINGERPRINT, "loss": "huber"})
+    with pytest.raises(CheckpointError, match="its weighting is none"):
+        checkpoint().check({**FINGERPRINT, "weighting": "own"})
