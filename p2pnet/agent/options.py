@@ -20,6 +20,8 @@ from p2pnet.config import (
 )
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
+from p2pnet.data.splitting import Split
+from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -79,7 +81,17 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
     )
 
 
+def split_of(data: DataSettings) -> Split | None:
+    split = data.split
+    if split is None:
+        return None
+    return Split(validation=split.validation, test=split.test, column=split.column, time=split.time)
+
+
 def data_options(data: DataSettings) -> DataOptions:
+    """ConfigError where two settings say what to test on."""
+    if data.split is not None and data.test_source is not None:
+        raise ConfigError("data.split and data.test_source both say what to test on; leave out one")
     return DataOptions(
         source=data.source,
         roles=Roles(
@@ -92,6 +104,7 @@ def data_options(data: DataSettings) -> DataOptions:
             missing=data.missing,
             task=data.task,
             classes=data.classes,
+            split=split_of(data),
         ),
         test_source=data.test_source,
         test_fraction=data.test_fraction,
@@ -147,6 +160,8 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "gradient order": algorithm.gradient_order,
             "scaling": data.standardize,
             "weighting": algorithm.weighting,
+            # Left out where it is not set, as by releases that have no such setting.
+            **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },
     )
 

@@ -33,7 +33,7 @@ def run_agent(
     raise_descriptor_limit()
     log = open_log(log_options(settings))
     preparation = prepare(settings)
-    for note in preparation.train.notes:
+    for note in preparation.parts.train.notes:
         log.info("%s: %s", preparation.training_options.source, note)
     state = StateDirectory(preparation.state_dir)
     state.acquire()

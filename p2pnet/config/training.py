@@ -30,6 +30,29 @@ def _label_text(label: object) -> object:
     return str(label).lower() if isinstance(label, int) else label
 
 
+class SplitSettings(Section):
+    """Which rows are trained on; the network's metrics are those of all others."""
+
+    train: float | None = Field(default=None, gt=0, lt=1, description="Fraction to train on; default: what remains.")
+    validation: float = Field(default=0.0, ge=0, lt=1, description="Fraction to choose settings and parameters by.")
+    test: float = Field(default=0.0, ge=0, lt=1, description="Fraction that nothing is chosen by.")
+    column: str | None = Field(default=None, description="Column that says train, validation or test instead.")
+    time: str | None = Field(default=None, description="Column of dates or numbers; the newest rows are the test's.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "SplitSettings":
+        held_out = self.validation + self.test
+        if self.column is not None:
+            if self.time is not None or held_out or self.train is not None:
+                raise ValueError("column says all of a split: leave out time and the fractions")
+            return self
+        if not 0 < held_out < 1:
+            raise ValueError("validation and test must be more than 0 and less than 1 together")
+        if self.train is not None and abs(self.train + held_out - 1) > 1e-9:
+            raise ValueError(f"train, validation and test must be 1 together, and are {self.train + held_out:g}")
+        return self
+
+
 MissingRule: TypeAlias = Literal["refuse", "drop", "mean", "indicator"]
 
 Label = Annotated[str, BeforeValidator(_label_text)]
@@ -111,6 +134,13 @@ class DataSettings(Section):
         gt=0,
         lt=1,
         description="Part of source kept for the test where there is no test_source, between 0 and 1.",
+    )
+    split: SplitSettings | None = Field(
+        default=None,
+        description="Fractions of source for train, validation and test, the same at all agents; of these the "
+        "network's metrics are. Drawn by what stands in a row; or { time = COLUMN, ... }, the newest last; or "
+        "{ column = COLUMN } that says train, validation or test. Instead of test_source and test_fraction.",
+        examples=[{"train": 0.7, "validation": 0.1, "test": 0.2}],
     )
     seed: int = Field(default=0, ge=0, description="Seed of the split into training and test samples.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -67,7 +68,9 @@ class Problem:
         return sum(not (neuron.is_output or np.any(params[neuron.weights])) for neuron in self.model.neurons())
 
     def metric(self, samples: Samples) -> Callable[[Array], float]:
-        """Accuracy, or R², on the samples as a function of the parameters."""
+        """Accuracy, or R², on the samples as a function of the parameters; not a number where there are none."""
+        if not samples.n_samples:
+            return lambda _: math.nan
         measure = accuracy if self.task == "classification" else r2_score
         X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
         return lambda params: measure(self.model.predict(params, X), samples.Y)

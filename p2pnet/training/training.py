@@ -92,10 +92,17 @@ def _check_inputs(problem: Problem, train: Samples) -> None:
     problem.local_objective(replace(first, X=np.zeros_like(first.X), Y=np.zeros_like(first.Y)))
 
 
-def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:
-    """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
+def summarize(
+    options: TrainingOptions, train: Samples, test: Samples, validation: Samples | None = None
+) -> LocalStatistics | None:
+    """Compute the agent's contribution to the statistics stage; None where no statistics are needed.
+
+    Labels and levels are those of all samples, since the model must know them; means and deviations are of those that
+    are trained on, or what is tested on would have been seen before.
+    """
     is_scaling = options.scaling == "network"
-    labels = united(() if options.has_given_classes else test.classes, own_levels(train, test))
+    held_out = (test,) if validation is None else (test, validation)
+    labels = united(() if options.has_given_classes else test.classes, own_levels(train, *held_out))
     # Whoever has no level to tell still waits for those of others.
     if not is_scaling and not labels and not train.categories:
         return None
