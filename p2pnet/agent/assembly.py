@@ -70,7 +70,9 @@ class Preparation:
 
     def training(self, statistics: FeatureStatistics | None) -> Training:
         """Build the training problem by the feature statistics; DataError where the two do not fit."""
-        training = make_training(self.training_options, self.parts.train, self.parts.test, statistics)
+        training = make_training(
+            self.training_options, self.parts.train, self.parts.test, statistics, self.parts.validation
+        )
         return replace(training, fingerprint=training.fingerprint | self.schedule)
 
     def open_transport(self) -> ZmqTransport:

@@ -34,12 +34,14 @@ from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
     Close,
+    Conclude,
     CutLocalStepShort,
     Dial,
     Effect,
     Evaluate,
     Finish,
     HangUp,
+    Measure,
     Notify,
     Prepare,
     RunLocalStep,
@@ -68,7 +70,7 @@ GOODBYE_TIMEOUT_S = 0.5
 class _Answer:
     """A result of the learner's thread."""
 
-    event: events.Evaluated | events.LocalStepDone | events.Prepared
+    event: events.Evaluated | events.LocalStepDone | events.Measured | events.Prepared
     record: RoundRecord | None
 
 
@@ -106,6 +108,7 @@ class Daemon:
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
         self._stopped_because = ""
+        self._conclusion: Conclude | None = None
         self._farewell: events.LeaveRequested | events.AwayRequested | None = None
         self._is_closed = False
         self._n_dropped = 0
@@ -246,12 +249,17 @@ class Daemon:
                 case RunLocalStep():
                     self._recorder.begin()
                     self._worker.do("local step", partial(_run_local_step, self._learner, effect))
+                case Measure():
+                    self._worker.do("measure", partial(_measure, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
+                    self._try_to_save_model()
+                case Conclude():
+                    self._conclusion = effect
                     self._try_to_save_model()
                 case Close():
                     self._is_closed = True
@@ -287,7 +295,7 @@ class Daemon:
 
     def _prepare(self, statistics: FeatureStatistics | None) -> _Answer:
         self._training = training = self._make_training(statistics)
-        return _Answer(events.Prepared(training.fingerprint, training.params), None)
+        return _Answer(training.prepared, None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
         evaluated = require_finite(learner.evaluate(effect))
@@ -307,7 +315,8 @@ class Daemon:
         if self._training is not None and self._node.rounds is not None:
             rounds, training = self._node.rounds, self._training
             name, latest = self._node.identity.name, self._recorder.latest
-            self._recorder.save_model(model_file_of(training, rounds.params, rounds.round, name, latest, time.time()))
+            model = model_file_of(training, rounds.params, rounds.round, name, latest, time.time(), self._conclusion)
+            self._recorder.save_model(model)
 
     def _try_to_save_model(self) -> None:
         """Try to save the model before the agent has left, in case that the process is killed meanwhile."""
@@ -315,6 +324,10 @@ class Daemon:
             self._save_model()
         except TrainingError as error:
             self._log.warning("%s; trying once more at the end", error)
+
+
+def _measure(learner: Learner, effect: Measure) -> _Answer:
+    return _Answer(learner.measure(effect), None)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

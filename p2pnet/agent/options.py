@@ -154,6 +154,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
+        is_measured=data.split is not None,
         source=str(data.source),
         agreed={
             "exchanges": str(algorithm.exchanges or "few, later more"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import final
 
@@ -32,7 +32,7 @@ class RunRecorder:
         """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
-        self._is_model_saved = False
+        self._saved: ModelFile | None = None
 
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
@@ -54,16 +54,19 @@ class RunRecorder:
             self._first = None
 
     def save_model(self, model: ModelFile) -> None:
-        """Save the model unless it is saved already; TrainingError where it cannot be written.
+        """Save the model unless it is saved already, or with metrics of the network that it had not; TrainingError
+        where it cannot be written.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
-        if self._has_begun and not self._is_model_saved:
+        if self._has_begun and (self._saved is None or model.network_metrics != self._saved.network_metrics):
             self._state.save_model(model)
-            self._is_model_saved = True
-            told = ", ".join(f"{name} {value:.4f}" for name, value in model.metrics.items())
-            on_test = f"; on this agent's test samples {told}" if told else ""
-            self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
+            is_first, self._saved = self._saved is None, model
+            if is_first:
+                on_test = f"; on this agent's test samples {_told(model.metrics)}" if model.metrics else ""
+                self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
+            for part, metrics in model.network_metrics.items():
+                self._log.info("on the rows of all agents for %s: %s", part, _told(metrics))
 
     def save_end(
         self,
@@ -100,3 +103,8 @@ class RunRecorder:
             if not self._is_told_of_missing_rows:
                 self._log.warning("%s; training goes on, without a row for each round", error)
             self._is_told_of_missing_rows = True
+
+
+def _told(metrics: Mapping[str, float]) -> str:
+    """Without those of single classes."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if " of " not in name)

@@ -11,6 +11,7 @@ from p2pnet.protocol.core.events import (
     DeadlineReached,
     DialFailed,
     LeaveRequested,
+    Measured,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -86,7 +87,7 @@ class StatisticsOnly(SessionMachine):
         return [*self.machine.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        return [] if isinstance(event, Prepared) else [*self.machine.handle(event, now)]
+        return [] if isinstance(event, Prepared | Measured) else [*self.machine.handle(event, now)]
 
     def next_deadline(self) -> float | None:
         return self.machine.next_deadline()

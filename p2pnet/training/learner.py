@@ -11,11 +11,12 @@ from enum import Enum
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+from p2pnet.protocol.core.effects import Evaluate, Measure, RunLocalStep
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,10 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def measure(self, effect: Measure) -> Measured:
+        """Compute the sums of the held-out rows; none where none are held out."""
+        return Measured(effect.round, np.zeros(0))
+
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
         """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
 
@@ -87,13 +92,18 @@ class NextLearner(Learner):
         weighting: Weighting = Weighting.PROXY,
         step_limit_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        held_out: Callable[[Array], NDArray[np.float64]] | None = None,
     ) -> None:
-        """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate."""
+        """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate.
+
+        `held_out` gives the sums of the held-out rows at parameters.
+        """
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
         self._clock = clock
         self._weighting = weighting
         self._test_metric = test_metric
+        self._held_out = held_out
         self._given: Array | None = None
         self._params: Array | None = None
         self._loss = np.nan
@@ -134,6 +144,11 @@ class NextLearner(Learner):
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def measure(self, effect: Measure) -> Measured:
+        if self._held_out is None:
+            return super().measure(effect)
+        return Measured(effect.round, self._held_out(self.feasible(self._in_model_precision(effect.params))))
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_

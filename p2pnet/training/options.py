@@ -71,6 +71,8 @@ class TrainingOptions:
     """whose mean and deviation columns are standardised by"""
     has_given_classes: bool
     """whether all labels of the network are given, so that none are to be found out"""
+    is_measured: bool
+    """whether the network's metrics are found after training, of the rows that all agents hold out"""
     source: str
     """where the samples come from, for messages"""
     agreed: Mapping[str, str]

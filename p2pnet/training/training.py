@@ -10,12 +10,14 @@ import numpy as np
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
 from p2pnet.errors import DataError
+from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
+from p2pnet.training.held_out import HeldOut, most_sums
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
@@ -49,6 +51,13 @@ class Training:
     """what is needed to use the trained parameters on raw samples"""
     metrics: Callable[[Array], Mapping[str, float]]
     """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
+    held_out: HeldOut | None = field(default=None, repr=False)
+    """what the network's metrics are of; None where no split is set"""
+
+    @property
+    def prepared(self) -> Prepared:
+        """What the node is to know of it."""
+        return Prepared(self.fingerprint, self.params, 0 if self.held_out is None else self.held_out.n_sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,11 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     return Outline(
         early_fingerprint(problem, options, train),
         problem.model.n_params,
-        max(make_problem(options.problem, most).model.n_params, 0 if summary is None else summary.n_sums),
+        max(
+            make_problem(options.problem, most).model.n_params,
+            0 if summary is None else summary.n_sums,
+            most_sums(most) if options.is_measured else 0,
+        ),
     )
 
 
@@ -119,22 +132,29 @@ def summarize(
 
 
 def make_training(
-    options: TrainingOptions, train: Samples, test: Samples, statistics: FeatureStatistics | None
+    options: TrainingOptions,
+    train: Samples,
+    test: Samples,
+    statistics: FeatureStatistics | None,
+    validation: Samples | None = None,
 ) -> Training:
     """Build the training of raw samples; DataError where they do not fit the feature statistics."""
     n_levels = 0
     scaling_of = train
+    parts = [train, test, *([] if validation is None else [validation])]
     if statistics is not None:
         check_network(options, train, statistics)
         labels, levels = labels_and_levels(statistics.labels, train)
         n_levels = sum(map(len, levels.values()))
         if labels:
-            train, test = (_with_labels(options, samples, labels) for samples in (train, test))
-        train, test = train.with_levels(levels), test.with_levels(levels)
+            parts = [_with_labels(options, samples, labels) for samples in parts]
+        parts = [samples.with_levels(levels) for samples in parts]
     scaling = _scaling(options, scaling_of, statistics, n_levels)
     if options.scaling != "none":
-        train, test = scaling.apply(train), scaling.apply(test)
+        parts = [scaling.apply(samples) for samples in parts]
+    train, test, *others = parts
     problem = make_problem(options.problem, train)
+    held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
     if statistics is not None and options.scaling == "network":  # labels are compared as classes
@@ -145,11 +165,13 @@ def make_training(
             problem.metric(test),
             options.weighting,
             step_limit_s=options.step_limit_s,
+            held_out=None if held_out is None else held_out.sums,
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
+        held_out=held_out,
     )
 
 

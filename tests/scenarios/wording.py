@@ -28,6 +28,7 @@ UNTOLD = {
 
 DEFAULTS: Mapping[str, object] = {
     "Hello.fingerprint": {STAGE_FIELD: TRAINING},
+    "Prepared.n_metric_sums": 0,
     "RunLocalStep.neighbor_proximal_weight": 0.0,
     "Share.quiet": 0,
 }

@@ -79,6 +79,8 @@ class Prepared:
 
     fingerprint: Mapping[str, str]
     params: Array = field(repr=False)
+    n_metric_sums: int = 0
+    """The sums of held-out rows that are to be averaged after training; 0: none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,14 @@ class LocalStepDone:
     params: Array = field(repr=False)
     residual: float
     proximal_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The result of Measure: the sums of the agent's held-out rows."""
+
+    round: int
+    sums: Array = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "penalty": "objective.penalty",
     "scaling": "data.standardize",
     "task": "data.task",
+    "split": "data.split and data.seed",
     "schedule": "network.schedule, and all the same neighbors",
     "weighting": "algorithm.weighting",
 }

@@ -1,11 +1,14 @@
-"""The session machine: the statistics stage where it is needed, then training.
+"""The session machine: the statistics stage where it is needed, then training, then its measurement where rows are held
+out.
 
     averaging    the feature statistics are averaged (`statistics.py`)
     preparing    the shell builds the training problem, scaled by the statistics found
     training     the training rounds run, or are over (`machine.py`)
+    measuring    the metrics of the result are averaged (`measurement.py`), while neighbors may still be served
 
-Both stages use the same connections, each with links of its own: the links of the statistics stage belong to an earlier
-incarnation, so that no message of one stage can be taken for a message of the other. A field of the fingerprint says
+All stages use the same connections, each with links of its own: the links of the statistics stage belong to the
+incarnation before that of the training, those of the measurement to the one after it, so that no message of one stage
+can be taken for a message of another. A field of the fingerprint says
 which stage a Hello is from. An agent past the statistics stage answers the Hello of an agent in that stage with the
 statistics found; an agent in the stage says Hello to a neighbor past it, to be sent the statistics. So it is enough
 that one agent knows that the averaging has converged: an agent that joins late or was restarted gets the result from
@@ -19,10 +22,13 @@ from dataclasses import replace
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION
-from p2pnet.protocol.core.effects import Close, Notify, Prepare, Send
+from p2pnet.protocol.core.effects import Close, Conclude, Finish, Measure, Notify, Prepare, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
+    Evaluated,
     LeaveRequested,
+    LocalStepDone,
+    Measured,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -32,18 +38,20 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
-from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet
+from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet, Refuse, TrainingMessage
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
+from p2pnet.protocol.rounds.measurement import MeasurementMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
-SessionEvent: TypeAlias = RoundEvent | Prepared
-SessionEffect: TypeAlias = RoundEffect | Prepare
+SessionEvent: TypeAlias = RoundEvent | Prepared | Measured
+SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Conclude
 
-STATISTICS, TRAINING = "survey", "training"
+STATISTICS, TRAINING, MEASUREMENT = "survey", "training", "measurement"
 
 
 class SessionMachine(Machine[SessionEvent, SessionEffect]):
@@ -69,7 +77,8 @@ class Session(SessionMachine):
     """Runs the statistics stage where it is needed, prepares, then trains; maps events to effects.
 
     The identity's fingerprint has the fields known before the statistics stage; the fingerprint of `Prepared` is
-    compared before training. Its incarnation is that of the training; the one before it must not have been used either.
+    compared before training. Its incarnation is that of the training; neither the one before it nor the one after it
+    may have been used.
     """
 
     def __init__(
@@ -86,6 +95,8 @@ class Session(SessionMachine):
         self.found: FeatureStatistics | None = None
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
+        self._n_metric_sums = 0
+        self._measurement: MeasurementMachine | None = None
         self._connected: set[PeerId] = set()
 
     @property
@@ -116,6 +127,8 @@ class Session(SessionMachine):
                 self._connected.add(peer)
             case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
+        if isinstance(event, Measured):
+            return [] if self._rounds is None else self._train(self._rounds, event, now)
         if self._statistics is not None:
             return self._average(self._statistics, event, now)
         match event:
@@ -125,12 +138,13 @@ class Session(SessionMachine):
                 return []  # late messages of the statistics stage
             case LeaveRequested() | AwayRequested() if self._rounds is None:
                 return [Close()]
-        return [] if self._rounds is None else [*self._rounds.handle(event, now)]
+        return [] if self._rounds is None else self._train(self._rounds, event, now)
 
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
-        machine = self._statistics or self._rounds
-        return None if machine is None else machine.next_deadline()
+        machines = [self._statistics] if self._statistics is not None else [self._rounds, self._measurement]
+        times = [machine.next_deadline() for machine in machines if machine is not None]
+        return min((time for time in times if time is not None), default=None)
 
     def _average(self, machine: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
         effects: list[SessionEffect]
@@ -163,9 +177,56 @@ class Session(SessionMachine):
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
             options = replace(options, expected_neighbors=n_expected)
         self._rounds = RoundMachine(identity, options, prepared.params)
+        self._n_metric_sums = prepared.n_metric_sums
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
             effects += self._rounds.handle(PeerConnected(peer), now)
+        return effects
+
+    def _train(self, rounds: RoundMachine, event: RoundEvent | Measured, now: float) -> list[SessionEffect]:
+        """Hand an event to the rounds of training, to the measurement, or to both, and begin that after the last round.
+
+        The agent closes once both have.
+        """
+        measurement = self._measurement
+        effects: list[SessionEffect] = []
+        is_of_both = not isinstance(event, MessageReceived | Measured | Evaluated | LocalStepDone)
+        is_measured = isinstance(event, Measured) or (
+            isinstance(event, MessageReceived) and self._is_of_measurement(event.message)
+        )
+        if measurement is not None and (is_measured or is_of_both):
+            effects += measurement.handle(event, now)
+        if not isinstance(event, Measured) and not is_measured:
+            of_rounds = rounds.handle(event, now)
+            effects += of_rounds
+            for effect in of_rounds:
+                if isinstance(effect, Finish) and self._n_metric_sums:
+                    effects += self._begin_measurement(rounds, effect, now)
+        is_closed = rounds.phase is Phase.CLOSED and (self._measurement is None or self._measurement.is_closed)
+        closing: list[SessionEffect] = [Close()] if is_closed and Close() in effects else []
+        return [*(effect for effect in effects if not isinstance(effect, Close)), *closing]
+
+    def _is_of_measurement(self, message: TrainingMessage) -> bool:
+        """Whether a message belongs to the links of the measurement; those of peers that are ahead are passed over."""
+        if isinstance(message, Hello):
+            return message.fingerprint.get(STAGE_FIELD) == MEASUREMENT
+        if isinstance(message, LabelSet | FeatureStatistics | Refuse):
+            return False
+        is_begun = self._measurement is not None
+        return is_begun and message.link_id.theirs.incarnation == self._identity.incarnation + 1
+
+    def _begin_measurement(self, rounds: RoundMachine, finished: Finish, now: float) -> list[SessionEffect]:
+        identity = replace(
+            rounds.neighborhood.identity,
+            incarnation=self._identity.incarnation + 1,
+            fingerprint={**rounds.neighborhood.identity.fingerprint, STAGE_FIELD: MEASUREMENT},
+        )
+        n_expected = min(self._options.expected_neighbors, max(len(self._connected), 1))
+        options = replace(self._options, expected_neighbors=n_expected)
+        self._measurement = MeasurementMachine(identity, options, finished.params, self._n_metric_sums)
+        effects: list[SessionEffect] = [*self._measurement.start(now)]
+        for peer in sorted(self._connected):
+            effects += self._measurement.handle(PeerConnected(peer), now)
         return effects
 
     def _fingerprint(self, stage: str) -> dict[str, str]:
