@@ -33,6 +33,7 @@ from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
+    Choose,
     Close,
     Conclude,
     CutLocalStepShort,
@@ -70,7 +71,7 @@ GOODBYE_TIMEOUT_S = 0.5
 class _Answer:
     """A result of the learner's thread."""
 
-    event: events.Evaluated | events.LocalStepDone | events.Measured | events.Prepared
+    event: events.Evaluated | events.LocalStepDone | events.Measured | events.Chosen | events.Prepared
     record: RoundRecord | None
 
 
@@ -251,6 +252,8 @@ class Daemon:
                     self._worker.do("local step", partial(_run_local_step, self._learner, effect))
                 case Measure():
                     self._worker.do("measure", partial(_measure, self._learner, effect))
+                case Choose():
+                    self._worker.do("choose", partial(_choose, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
@@ -328,6 +331,10 @@ class Daemon:
 
 def _measure(learner: Learner, effect: Measure) -> _Answer:
     return _Answer(learner.measure(effect), None)
+
+
+def _choose(learner: Learner, effect: Choose) -> _Answer:
+    return _Answer(learner.choose(effect), None)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

@@ -25,6 +25,7 @@ from p2pnet.protocol.core.notices import (
     NoNeighborAnswered,
     NoNeighborLeft,
     Notice,
+    ParametersChosen,
     PeerDismissed,
     PeerUnreachable,
     PlainNotice,
@@ -111,6 +112,8 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
                 f"changes by {change:.1g} of its deviation. Not trained: look for values in it that are far too "
                 'large, or scale samples at each agent alone (data.standardize = "local"), and start all agents again'
             )
+        case ParametersChosen(round_):
+            return f"the parameters of round {round_} are the best, by the rows of all agents for validation"
         case MetricsUnsettled(n_rounds):
             return f"the network's metrics have not settled in {n_rounds} rounds; the model is saved without them"
         case MessageDropped(peer, reason):

@@ -25,7 +25,9 @@ from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.termination import SLACK_ROUNDS
 from p2pnet.protocol.rounds.timing import PRESETS
+from p2pnet.training.early_stopping import Patience
 from p2pnet.training.learner import Weighting
 from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
 
@@ -144,6 +146,18 @@ def optimizer_options(algorithm: AlgorithmSettings) -> OptimizerOptions:
     )
 
 
+def _patience(settings: Settings) -> Patience | None:
+    """ConfigError where nothing is held out to stop by, or no end can be agreed on."""
+    algorithm, split = settings.algorithm, settings.data.split
+    if algorithm.patience is None:
+        return None
+    if split is None or not (split.validation or split.column):
+        raise ConfigError("algorithm.patience: needs rows for validation; hold some out by data.split")
+    if not algorithm.tolerance:
+        raise ConfigError("algorithm.patience: needs an algorithm.tolerance above 0, by which agents agree to end")
+    return Patience(algorithm.patience, 2 * settings.network.max_diameter + SLACK_ROUNDS)
+
+
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task."""
     data, algorithm = settings.data, settings.algorithm
@@ -155,6 +169,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
         is_measured=data.split is not None,
+        patience=_patience(settings),
         source=str(data.source),
         agreed={
             "exchanges": str(algorithm.exchanges or "few, later more"),
@@ -162,6 +177,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "scaling": data.standardize,
             "weighting": algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
+            **({} if algorithm.patience is None else {"patience": str(algorithm.patience)}),
             **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },
     )

@@ -123,12 +123,12 @@ class StateDirectory:
 
     def next_incarnation(self, clock_s: float) -> int:
         """Advance the incarnation above all earlier incarnations; the number before it is for the statistics
-        stage, the one after it for the measurement.
+        stage, the two after it for what follows on training.
 
         It is on disk before it is returned; the clock makes up for a lost or damaged file.
         """
         last = self.incarnation if self.damage(clock_s) is None else 0
-        incarnation = max(last + 3, int(clock_s))
+        incarnation = max(last + 4, int(clock_s))
         self._write("incarnation", f"{incarnation}\n".encode())
         return incarnation
 

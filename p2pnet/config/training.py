@@ -266,6 +266,13 @@ class AlgorithmSettings(Section):
         ge=0,
         description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
     )
+    patience: PositiveInt | None = Field(
+        default=None,
+        description="Early stopping: training ends when the validation loss of all agents' rows has not been less for "
+        "so many rounds, with the parameters at which it was least. Needs rows for validation, by data.split. Default: "
+        "training ends when it has converged, or after all rounds.",
+        examples=[100],
+    )
     solver: SolverChoice = Field(
         default="auto", description="Solver of the local step; auto takes the fastest for its kind."
     )

@@ -14,6 +14,7 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import (
+    Choose,
     Close,
     Conclude,
     CutLocalStepShort,
@@ -32,6 +33,7 @@ from p2pnet.protocol.core.effects import (
 )
 from p2pnet.protocol.core.events import (
     AwayRequested,
+    Chosen,
     DeadlineReached,
     DialFailed,
     Evaluated,
@@ -78,6 +80,7 @@ NodeEvent: TypeAlias = (
     | Evaluated
     | LocalStepDone
     | Measured
+    | Chosen
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
@@ -148,7 +151,7 @@ class Node(Machine[NodeEvent, Effect]):
             case DeadlineReached():
                 effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case Prepared() | Evaluated() | LocalStepDone() | Measured() | LeaveRequested():
+            case Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested():
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True
@@ -206,7 +209,7 @@ class Node(Machine[NodeEvent, Effect]):
                     outward.append(effect)
                 case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
                     outward.append(effect)
-                case Measure() | Conclude():
+                case Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

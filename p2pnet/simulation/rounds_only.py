@@ -8,6 +8,7 @@ from typing import assert_never, final
 from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import HangUp
 from p2pnet.protocol.core.events import (
+    Chosen,
     DeadlineReached,
     DialFailed,
     LeaveRequested,
@@ -87,7 +88,7 @@ class StatisticsOnly(SessionMachine):
         return [*self.machine.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        return [] if isinstance(event, Prepared | Measured) else [*self.machine.handle(event, now)]
+        return [] if isinstance(event, Prepared | Measured | Chosen) else [*self.machine.handle(event, now)]
 
     def next_deadline(self) -> float | None:
         return self.machine.next_deadline()

@@ -259,6 +259,8 @@ class Simulator(Processes):
                     self.post(duration, peer, _learner(process).run_local_step(effect))
                 case effects.Measure():
                     self.post(0.0, peer, _learner(process).measure(effect))
+                case effects.Choose():
+                    self.post(0.0, peer, _learner(process).choose(effect))
                 case effects.Prepare(statistics):
                     prepared, process.learner = process.prepare(statistics)
                     self.handle(peer, prepared)

@@ -16,6 +16,7 @@ from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
+from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.held_out import HeldOut, most_sums
 from p2pnet.training.learner import Learner, NextLearner
@@ -53,11 +54,16 @@ class Training:
     """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
     held_out: HeldOut | None = field(default=None, repr=False)
     """what the network's metrics are of; None where no split is set"""
+    stopping: EarlyStopping | None = field(default=None, repr=False)
 
     @property
     def prepared(self) -> Prepared:
         """What the node is to know of it."""
-        return Prepared(self.fingerprint, self.params, 0 if self.held_out is None else self.held_out.n_sums)
+        n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums
+        if self.stopping is None:
+            return Prepared(self.fingerprint, self.params, n_metric_sums)
+        n_candidates, n_tracked = self.stopping.n_candidates, self.stopping.n_tracked
+        return Prepared(self.fingerprint, self.params, n_metric_sums, n_candidates, n_tracked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,9 @@ def make_training(
     train, test, *others = parts
     problem = make_problem(options.problem, train)
     held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None
+    stopping = None
+    if options.patience is not None and others:
+        stopping = EarlyStopping(problem.loss_sum(others[0]), others[0].n_samples, options.patience)
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
     if statistics is not None and options.scaling == "network":  # labels are compared as classes
@@ -166,12 +175,14 @@ def make_training(
             options.weighting,
             step_limit_s=options.step_limit_s,
             held_out=None if held_out is None else held_out.sums,
+            stopping=stopping,
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
         held_out=held_out,
+        stopping=stopping,
     )
 
 

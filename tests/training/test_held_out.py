@@ -11,6 +11,7 @@ from p2pnet.config import settings_of
 from p2pnet.data.samples import Samples
 from p2pnet.errors import ModelError
 from p2pnet.protocol.core.effects import Measure
+from p2pnet.protocol.core.types import MEASUREMENT
 from p2pnet.training.held_out import most_sums
 from p2pnet.training.model_file import ModelFile
 from p2pnet.training.training import Training, make_outline, make_training, statistics_alone, summarize
@@ -40,7 +41,7 @@ def training_of(n_rows: tuple[int, int, int], task: str = "classification") -> T
 def test_metrics_of_one_agent_are_those_of_its_own_test_rows(task: str) -> None:
     training = training_of((60, 20, 40), task)
     assert training.held_out is not None
-    sums = training.learner.measure(Measure(3, training.params)).sums
+    sums = training.learner.measure(Measure(MEASUREMENT, 3, training.params)).sums
     assert sums.shape == (training.prepared.n_metric_sums,)
     metrics = training.held_out.metrics(sums / 3.0)
     own = training.metrics(training.params)

@@ -70,8 +70,12 @@ class RunLocalStep:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Compute the sums of the agent's held-out rows at these parameters, from which metrics follow."""
+    """Compute the sums of the agent's held-out rows: of the measurement at these parameters, from which metrics follow;
+    of the choice at all parameters that are to be chosen from.
+    """
 
+    stage: str
+    """`CHOICE` or `MEASUREMENT`"""
     round: int
     params: Array = field(repr=False)
 
@@ -90,6 +94,13 @@ class Finish:
     round: int
     params: Array = field(repr=False)
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Choose the best of the parameters of late by the network's mean of the sums of the choice."""
+
+    sums: Array = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +126,8 @@ class Notify:
 
 
 Effect: TypeAlias = (
-    Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Conclude | Close
-    | Notify
+    Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
+    | Conclude | Close | Notify
 )  # fmt: skip
 """The effects that a shell performs."""
 

@@ -125,6 +125,13 @@ class StatisticsUnsettled:
 
 
 @dataclass(frozen=True, slots=True)
+class ParametersChosen:
+    """The parameters of this round are the best of late, by the validation rows of all agents."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsUnsettled:
     """The metrics of the network have not become stationary; the model is saved without them."""
 
@@ -203,6 +210,7 @@ PlainNotice: TypeAlias = (
     | TakenForPast
     | StatisticsFound
     | StatisticsUnsettled
+    | ParametersChosen
     | MetricsUnsettled
     | MessageDropped
     | PeerDismissed

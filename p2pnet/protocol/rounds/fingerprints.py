@@ -39,6 +39,7 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "loss": "objective.loss",
     "missing": "data.missing",
     "model": "settings in section [model]",
+    "patience": "algorithm.patience",
     "penalty": "objective.penalty",
     "scaling": "data.standardize",
     "task": "data.task",

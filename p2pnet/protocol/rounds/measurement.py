@@ -1,7 +1,7 @@
-"""The measurement stage: what the trained model is worth on the rows that all agents have held out.
+"""The measurement: what the trained model is worth on the rows that all agents have held out.
 
-After the last round of training the agents average twice at once, by the rounds over conserving links by which they
-have trained (`machine.py`), with nothing to be minimised:
+After the last round of training (`conclusion.py`) the agents average twice at once, by the rounds over conserving links
+by which they have trained (`machine.py`), with nothing to be minimised:
 
     parameters    until all agents have the same, to rounding
     sums          counts of right predictions, errors and the like of each agent's held-out rows at these parameters
@@ -10,8 +10,7 @@ Sums are tracked as gradients are: the change of an agent's own enters when its 
 the same parameters, what is tracked settles at the mean of all agents' sums at exactly these parameters, whatever was
 lost, repeated or late; an agent that dies takes its rows with it, and no others.
 
-The links of this stage bear the incarnation after that of the training, beside which it runs: an agent that still waits
-for neighbors to end their training serves them meanwhile.
+The choice of the best parameters of late is the same without parameters: its sums are those of all candidates.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from p2pnet.protocol.links.link import norm
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
 from p2pnet.protocol.rounds.moments import Plateau
 from p2pnet.protocol.rounds.neighbor import Identity
-from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import EXACTLY, without_local_steps
@@ -49,9 +47,13 @@ MeasurementEffect: TypeAlias = RoundEffect | Measure | Conclude
 
 @final
 class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
-    """Averages parameters and sums of held-out rows after training, and concludes with both."""
+    """Averages parameters and sums of held-out rows after training, and concludes with both.
 
-    def __init__(self, identity: Identity, options: RoundOptions, params: Array, n_sums: int) -> None:
+    A round is begun no sooner than in the statistics stage, and agents that have vanished are awaited as long.
+    """
+
+    def __init__(self, stage: str, identity: Identity, options: RoundOptions, params: Array, n_sums: int) -> None:
+        self._stage = stage
         options = without_local_steps(options, MAX_ROUNDS, TOLERANCE)
         self._rounds = RoundMachine(identity, options, params, n_sums)
         self._plateau: Plateau[Array] = Plateau(_change, EXACTLY)
@@ -60,10 +62,6 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
         self._sums = np.zeros(n_sums)
         self._average: Array | None = None
         """Of all agents' sums, in the last round that was stationary."""
-
-    @property
-    def neighborhood(self) -> Neighborhood:
-        return self._rounds.neighborhood
 
     @property
     def is_closed(self) -> bool:
@@ -89,7 +87,7 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
             match effect:
                 case Evaluate(round_, params) if self._has_moved(params):
                     self._measured_at = params
-                    outward.append(Measure(round_, params))
+                    outward.append(Measure(self._stage, round_, params))
                 case Evaluate(round_):
                     effects += self._rounds.handle(Evaluated(round_, self._sums, 1.0), now)
                 case RunLocalStep():

@@ -4,10 +4,10 @@ out.
     averaging    the feature statistics are averaged (`statistics.py`)
     preparing    the shell builds the training problem, scaled by the statistics found
     training     the training rounds run, or are over (`machine.py`)
-    measuring    the metrics of the result are averaged (`measurement.py`), while neighbors may still be served
+    concluding   the best parameters are chosen, and measured (`conclusion.py`), while neighbors may still be served
 
 All stages use the same connections, each with links of its own: the links of the statistics stage belong to the
-incarnation before that of the training, those of the measurement to the one after it, so that no message of one stage
+incarnation before that of the training, those of the conclusion to the two after it, so that no message of one stage
 can be taken for a message of another. A field of the fingerprint says
 which stage a Hello is from. An agent past the statistics stage answers the Hello of an agent in that stage with the
 statistics found; an agent in the stage says Hello to a neighbor past it, to be sent the statistics. So it is enough
@@ -22,9 +22,10 @@ from dataclasses import replace
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION
-from p2pnet.protocol.core.effects import Close, Conclude, Finish, Measure, Notify, Prepare, Send
+from p2pnet.protocol.core.effects import Choose, Close, Conclude, Finish, Measure, Notify, Prepare, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
+    Chosen,
     Evaluated,
     LeaveRequested,
     LocalStepDone,
@@ -38,20 +39,20 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
-from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet, Refuse, TrainingMessage
+from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet
+from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
-from p2pnet.protocol.rounds.measurement import MeasurementMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
-SessionEvent: TypeAlias = RoundEvent | Prepared | Measured
-SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Conclude
+SessionEvent: TypeAlias = RoundEvent | Prepared | Measured | Chosen
+SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Choose | Conclude
 
-STATISTICS, TRAINING, MEASUREMENT = "survey", "training", "measurement"
+STATISTICS, TRAINING = "survey", "training"
 
 
 class SessionMachine(Machine[SessionEvent, SessionEffect]):
@@ -77,7 +78,7 @@ class Session(SessionMachine):
     """Runs the statistics stage where it is needed, prepares, then trains; maps events to effects.
 
     The identity's fingerprint has the fields known before the statistics stage; the fingerprint of `Prepared` is
-    compared before training. Its incarnation is that of the training; neither the one before it nor the one after it
+    compared before training. Its incarnation is that of the training; neither the one before it nor the two after it
     may have been used.
     """
 
@@ -95,8 +96,8 @@ class Session(SessionMachine):
         self.found: FeatureStatistics | None = None
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
-        self._n_metric_sums = 0
-        self._measurement: MeasurementMachine | None = None
+        self._conclusion = Conclusion(identity, options, 0, 0)
+        self._is_closed = False
         self._connected: set[PeerId] = set()
 
     @property
@@ -127,7 +128,7 @@ class Session(SessionMachine):
                 self._connected.add(peer)
             case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
-        if isinstance(event, Measured):
+        if isinstance(event, Measured | Chosen):
             return [] if self._rounds is None else self._train(self._rounds, event, now)
         if self._statistics is not None:
             return self._average(self._statistics, event, now)
@@ -142,7 +143,7 @@ class Session(SessionMachine):
 
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
-        machines = [self._statistics] if self._statistics is not None else [self._rounds, self._measurement]
+        machines = [self._statistics] if self._statistics is not None else [self._rounds, self._conclusion]
         times = [machine.next_deadline() for machine in machines if machine is not None]
         return min((time for time in times if time is not None), default=None)
 
@@ -176,57 +177,29 @@ class Session(SessionMachine):
             # Absent neighbors were awaited in the statistics stage already.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
             options = replace(options, expected_neighbors=n_expected)
-        self._rounds = RoundMachine(identity, options, prepared.params)
-        self._n_metric_sums = prepared.n_metric_sums
+        n_sums = prepared.params.size + prepared.n_tracked
+        self._rounds = RoundMachine(identity, options, prepared.params, n_sums)
+        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
-            effects += self._rounds.handle(PeerConnected(peer), now)
+            effects += self._train(self._rounds, PeerConnected(peer), now)
         return effects
 
-    def _train(self, rounds: RoundMachine, event: RoundEvent | Measured, now: float) -> list[SessionEffect]:
-        """Hand an event to the rounds of training, to the measurement, or to both, and begin that after the last round.
-
-        The agent closes once both have.
-        """
-        measurement = self._measurement
-        effects: list[SessionEffect] = []
-        is_of_both = not isinstance(event, MessageReceived | Measured | Evaluated | LocalStepDone)
-        is_measured = isinstance(event, Measured) or (
-            isinstance(event, MessageReceived) and self._is_of_measurement(event.message)
-        )
-        if measurement is not None and (is_measured or is_of_both):
-            effects += measurement.handle(event, now)
-        if not isinstance(event, Measured) and not is_measured:
-            of_rounds = rounds.handle(event, now)
-            effects += of_rounds
-            for effect in of_rounds:
-                if isinstance(effect, Finish) and self._n_metric_sums:
-                    effects += self._begin_measurement(rounds, effect, now)
-        is_closed = rounds.phase is Phase.CLOSED and (self._measurement is None or self._measurement.is_closed)
-        closing: list[SessionEffect] = [Close()] if is_closed and Close() in effects else []
-        return [*(effect for effect in effects if not isinstance(effect, Close)), *closing]
-
-    def _is_of_measurement(self, message: TrainingMessage) -> bool:
-        """Whether a message belongs to the links of the measurement; those of peers that are ahead are passed over."""
-        if isinstance(message, Hello):
-            return message.fingerprint.get(STAGE_FIELD) == MEASUREMENT
-        if isinstance(message, LabelSet | FeatureStatistics | Refuse):
-            return False
-        is_begun = self._measurement is not None
-        return is_begun and message.link_id.theirs.incarnation == self._identity.incarnation + 1
-
-    def _begin_measurement(self, rounds: RoundMachine, finished: Finish, now: float) -> list[SessionEffect]:
-        identity = replace(
-            rounds.neighborhood.identity,
-            incarnation=self._identity.incarnation + 1,
-            fingerprint={**rounds.neighborhood.identity.fingerprint, STAGE_FIELD: MEASUREMENT},
-        )
-        n_expected = min(self._options.expected_neighbors, max(len(self._connected), 1))
-        options = replace(self._options, expected_neighbors=n_expected)
-        self._measurement = MeasurementMachine(identity, options, finished.params, self._n_metric_sums)
-        effects: list[SessionEffect] = [*self._measurement.start(now)]
-        for peer in sorted(self._connected):
-            effects += self._measurement.handle(PeerConnected(peer), now)
+    def _train(self, rounds: RoundMachine, event: RoundEvent | Measured | Chosen, now: float) -> list[SessionEffect]:
+        """Hand an event to the rounds of training, to what follows on them, or to both; close once both have ended."""
+        conclusion, effects = self._conclusion, list[SessionEffect]()
+        if isinstance(event, Measured | Chosen) or conclusion.owns(event):
+            effects += conclusion.handle(event, now)
+        else:
+            if not isinstance(event, MessageReceived | Evaluated | LocalStepDone):
+                effects += conclusion.handle(event, now)
+            for effect in rounds.handle(event, now):
+                effects += [] if isinstance(effect, Close) else [effect]
+                if isinstance(effect, Finish):
+                    effects += conclusion.begin(effect, now)
+        if rounds.phase is Phase.CLOSED and conclusion.is_closed and not self._is_closed:
+            self._is_closed = True
+            effects.append(Close())
         return effects
 
     def _fingerprint(self, stage: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from p2pnet.protocol.core.effects import Close, Conclude, Measure, Notify, Send
 from p2pnet.protocol.core.events import DeadlineReached, Measured, MessageReceived, PeerConnected
 from p2pnet.protocol.core.notices import InMeasurement, LinkOpened, MetricsUnsettled
-from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.core.types import MEASUREMENT, Array
 from p2pnet.protocol.messages.wire import is_training_message
 from p2pnet.protocol.rounds import measurement
 from p2pnet.protocol.rounds.measurement import MeasurementEffect, MeasurementMachine
@@ -25,7 +25,9 @@ class Pair:
 
     def __init__(self, params: dict[str, Array], sums: dict[str, Sums], loss_rate: float = 0.0) -> None:
         self.machines = {
-            name: MeasurementMachine(Identity(name, name, 1, {}, ""), OPTIONS, start, len(sums[name](start)))
+            name: MeasurementMachine(
+                MEASUREMENT, Identity(name, name, 1, {}, ""), OPTIONS, start, len(sums[name](start))
+            )
             for name, start in params.items()
         }
         self.sums = sums
@@ -52,9 +54,9 @@ class Pair:
         machine = self.machines[name]
         for effect in effects:
             match effect:
-                case Measure(round_, params):
+                case Measure(stage, round_, params):
                     self.n_measured[name] += 1
-                    self.perform(name, machine.handle(Measured(round_, self.sums[name](params)), self.now))
+                    self.perform(name, machine.handle(Measured(stage, round_, self.sums[name](params)), self.now))
                 case Send(peer, message) if is_training_message(message) and self.rng.random() >= self.loss_rate:
                     self.perform(peer, self.machines[peer].handle(MessageReceived(name, message), self.now))
                 case Conclude():
