@@ -27,6 +27,7 @@ from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.termination import SLACK_ROUNDS
 from p2pnet.protocol.rounds.timing import PRESETS
+from p2pnet.training.class_weights import ClassWeights, describe
 from p2pnet.training.early_stopping import Patience
 from p2pnet.training.learner import Weighting
 from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
@@ -146,6 +147,18 @@ def optimizer_options(algorithm: AlgorithmSettings) -> OptimizerOptions:
     )
 
 
+def _class_weights(settings: Settings, task: Task) -> ClassWeights | None:
+    """ConfigError where there are no classes, or their samples cannot be counted."""
+    weights = settings.objective.class_weights
+    if weights is not None and task != "classification":
+        raise ConfigError("objective.class_weights: a regression has no classes; leave it out")
+    if weights == "balanced" and settings.data.classes is None:
+        raise ConfigError(
+            "objective.class_weights = balanced: needs all labels in data.classes, to count their samples"
+        )
+    return weights
+
+
 def _patience(settings: Settings) -> Patience | None:
     """ConfigError where nothing is held out to stop by, or no end can be agreed on."""
     algorithm, split = settings.algorithm, settings.data.split
@@ -160,7 +173,7 @@ def _patience(settings: Settings) -> Patience | None:
 
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task."""
-    data, algorithm = settings.data, settings.algorithm
+    data, algorithm, class_weights = settings.data, settings.algorithm, settings.objective.class_weights
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
         optimizer=optimizer_options(algorithm),
@@ -169,6 +182,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
         is_measured=data.split is not None,
+        class_weights=_class_weights(settings, task),
         patience=_patience(settings),
         source=str(data.source),
         agreed={
@@ -177,6 +191,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "scaling": data.standardize,
             "weighting": algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
+            **({} if class_weights is None else {"class weights": describe(class_weights)}),
             **({} if algorithm.patience is None else {"patience": str(algorithm.patience)}),
             **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },

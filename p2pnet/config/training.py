@@ -30,6 +30,9 @@ def _label_text(label: object) -> object:
     return str(label).lower() if isinstance(label, int) else label
 
 
+ClassWeight = Annotated[float, Field(gt=0)]
+
+
 class SplitSettings(Section):
     """Which rows are trained on; the network's metrics are those of all others."""
 
@@ -213,6 +216,12 @@ class ObjectiveSettings(Section):
         description="Residual from which on the huber loss grows linearly, in units of the target as trained on.",
     )
     penalty: PenaltyText = Field(default="l2:1e-4", description=f"{', '.join(PENALTIES.forms)}.")
+    class_weights: Literal["balanced"] | dict[Label, ClassWeight] | None = Field(
+        default=None,
+        description="What samples count by their label: balanced, all labels alike by how many samples of each the "
+        "network has (needs data.classes); or a weight for some labels, 1 for the others. Default: all samples alike.",
+        examples=["balanced"],
+    )
     penalize_biases: bool = Field(default=False, description="Whether the penalty counts biases as well as weights.")
 
     def loss_for(self, task: Task) -> LossName:

@@ -50,8 +50,8 @@ class Patience:
 class EarlyStopping:
     """One agent's checkpoints, and its view of those of the network."""
 
-    def __init__(self, validation_loss: Callable[[Array], float], n_rows: int, patience: Patience) -> None:
-        """`validation_loss` is the sum of the losses of the agent's `n_rows` rows for validation."""
+    def __init__(self, validation_loss: Callable[[Array], float], n_rows: float, patience: Patience) -> None:
+        """`validation_loss` is the sum of the losses of the agent's `n_rows` rows for validation, both weighted."""
         self._loss = validation_loss
         self._n_rows = n_rows
         self._patience = patience

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Protocol, final
 
 import numpy as np
@@ -67,12 +67,13 @@ class Problem:
         """Hidden neurons whose fan-in weights are all 0: they put out a constant, and could be left out."""
         return sum(not (neuron.is_output or np.any(params[neuron.weights])) for neuron in self.model.neurons())
 
-    def loss_sum(self, samples: Samples) -> Callable[[Array], float]:
-        """The sum of the losses of the samples, each counting once, as a function of the parameters."""
-        if not samples.n_samples:
-            return lambda _: 0.0
-        cost = self.local_objective(replace(samples, weights=None))
-        return lambda params: samples.n_samples * float(cost.value(params))
+    def loss_sum(self, samples: Samples) -> tuple[Callable[[Array], float], float]:
+        """(the sum of the losses of the samples as a function of the parameters, how many there are), both weighted."""
+        n_samples = float(samples.n_samples if samples.weights is None else samples.weights.sum())
+        if not n_samples:
+            return (lambda _: 0.0), 0.0
+        cost = self.local_objective(samples)
+        return (lambda params: n_samples * float(cost.value(params))), n_samples
 
     def metric(self, samples: Samples) -> Callable[[Array], float]:
         """Accuracy, or R², on the samples as a function of the parameters; not a number where there are none."""

@@ -16,6 +16,7 @@ from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
+from p2pnet.training.class_weights import balancing, class_shares, with_class_weights
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.held_out import HeldOut, most_sums
@@ -122,18 +123,26 @@ def summarize(
     is_scaling = options.scaling == "network"
     held_out = (test,) if validation is None else (test, validation)
     labels = united(() if options.has_given_classes else test.classes, own_levels(train, *held_out))
+    is_balancing = options.class_weights == "balanced"
     # Whoever has no level to tell still waits for those of others.
-    if not is_scaling and not labels and not train.categories:
+    if not is_scaling and not labels and not train.categories and not is_balancing:
         return None
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
     n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
+    counts: Array | None = None
     if not is_scaling or not n_columns:
         # Only its labels are the network's business.
-        return LocalStatistics(n_samples, np.zeros(1), np.zeros(1), labels, bool(train.categories))
-    mean, variance = _moments(options, train)
-    if not train.has_gaps:
-        return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories))
-    _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
+        mean = variance = np.zeros(0 if is_balancing else 1)
+    elif train.has_gaps:
+        mean, variance = _moments(options, train)
+        _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
+    else:
+        mean, variance = _moments(options, train)
+    if is_balancing:
+        # As columns that are 1 for the samples of a class, and 0 for others.
+        shares = class_shares(train)
+        mean, variance = np.append(mean, shares), np.append(variance, shares * (1.0 - shares))
+        counts = None if counts is None else np.append(counts, np.full(len(shares), n_samples))
     return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories), counts)
 
 
@@ -147,6 +156,7 @@ def make_training(
     """Build the training of raw samples; DataError where they do not fit the feature statistics."""
     n_levels = 0
     scaling_of = train
+    weights = options.class_weights
     parts = [train, test, *([] if validation is None else [validation])]
     if statistics is not None:
         check_network(options, train, statistics)
@@ -155,18 +165,27 @@ def make_training(
         if labels:
             parts = [_with_labels(options, samples, labels) for samples in parts]
         parts = [samples.with_levels(levels) for samples in parts]
+        if weights == "balanced":
+            n_classes = len(train.classes)
+            weights = balancing(train.classes, statistics.mean[-n_classes:])
+            statistics = replace(
+                statistics, mean=statistics.mean[:-n_classes], variance=statistics.variance[:-n_classes]
+            )
     scaling = _scaling(options, scaling_of, statistics, n_levels)
     if options.scaling != "none":
         parts = [scaling.apply(samples) for samples in parts]
+    if weights is not None and weights != "balanced":
+        parts = [with_class_weights(samples, weights) for samples in parts]
     train, test, *others = parts
     problem = make_problem(options.problem, train)
     held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None
     stopping = None
     if options.patience is not None and others:
-        stopping = EarlyStopping(problem.loss_sum(others[0]), others[0].n_samples, options.patience)
+        stopping = EarlyStopping(*problem.loss_sum(others[0]), options.patience)
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
-    if statistics is not None and options.scaling == "network":  # labels are compared as classes
+    is_by_statistics = options.scaling == "network" or options.class_weights == "balanced"
+    if statistics is not None and is_by_statistics:  # labels are compared as classes
         scales = {SURVEY_FIELD: statistics.survey}
     return Training(
         learner=NextLearner(

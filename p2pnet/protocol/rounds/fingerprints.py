@@ -31,6 +31,7 @@ _CAUSES = ("task", COLUMNS_FIELD)
 """Fields from which others follow, in the order in which they are compared."""
 
 _SAME_AT_BOTH: Mapping[str, str] = {
+    "class weights": "objective.class_weights",
     "classes": "data.classes",
     "columns": "data.features, data.categorical and data.dates",
     "exchanges": "algorithm.exchanges",
