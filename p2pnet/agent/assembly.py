@@ -62,6 +62,8 @@ class Preparation:
     fingerprint: dict[str, str]
     """the fields known before the statistics stage"""
     limits: TransportLimits
+    compare_alone_s: float | None
+    """processor time for training once more alone, after the end; None: that is not done"""
 
     @property
     def settling_s(self) -> float:
@@ -104,6 +106,7 @@ def prepare(settings: Settings) -> Preparation:
         parts=parts,
         summary=summary,
         fingerprint=outline.fingerprint | schedule,
+        compare_alone_s=settings.algorithm.compare_alone_s,
         limits=_limits(settings.network.max_message_bytes, outline.least_params, outline.most_params),
     )
 

@@ -54,6 +54,7 @@ from p2pnet.protocol.messages.training import Refuse, Reset
 from p2pnet.protocol.messages.wire import decode, encode
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.training.learner import Learner
+from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
@@ -120,6 +121,16 @@ class Daemon:
     def is_computing(self) -> bool:
         """Whether the learner's thread is computing."""
         return self._worker.is_busy
+
+    @property
+    def training(self) -> Training | None:
+        """What has been trained; None where that was not prepared."""
+        return self._training
+
+    @property
+    def saved_model(self) -> ModelFile | None:
+        """The model that was saved at the end of training; None where the agent was told to go before."""
+        return None if self._farewell is not None else self._recorder.saved_model
 
     def run(self) -> None:
         """Run the loop until the node closes. SIGTERM and SIGINT request a leave, SIGHUP a temporary leave unless nohup

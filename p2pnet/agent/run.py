@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from p2pnet.agent.assembly import make_discovery, make_node, prepare
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.descriptors import raise_descriptor_limit
+from p2pnet.agent.gain import tell_gain
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
@@ -48,6 +49,9 @@ def run_agent(
         daemon = Daemon(node, preparation.training, transport, discovery, state, names, log)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
+            trained, model = daemon.training, daemon.saved_model
+            if preparation.compare_alone_s is not None and trained is not None and model is not None:
+                tell_gain(preparation, trained, model, preparation.compare_alone_s, state, log)
     if daemon.is_computing or discovery.is_busy:
         # The interpreter would wait for these threads, or stumble over them; nothing that they do is needed any more.
         logging.shutdown()

@@ -32,7 +32,8 @@ class RunRecorder:
         """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
-        self._saved: ModelFile | None = None
+        self.saved_model: ModelFile | None = None
+        """The model as it was saved last."""
 
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
@@ -59,14 +60,14 @@ class RunRecorder:
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
-        if self._has_begun and (self._saved is None or model.network_metrics != self._saved.network_metrics):
+        if self._has_begun and (self.saved_model is None or model.network_metrics != self.saved_model.network_metrics):
             self._state.save_model(model)
-            is_first, self._saved = self._saved is None, model
+            is_first, self.saved_model = self.saved_model is None, model
             if is_first:
-                on_test = f"; on this agent's test samples {_told(model.metrics)}" if model.metrics else ""
+                on_test = f"; on this agent's test samples {metrics_text(model.metrics)}" if model.metrics else ""
                 self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
             for part, metrics in model.network_metrics.items():
-                self._log.info("on the rows of all agents for %s: %s", part, _told(metrics))
+                self._log.info("on the rows of all agents for %s: %s", part, metrics_text(metrics))
 
     def save_end(
         self,
@@ -105,6 +106,6 @@ class RunRecorder:
             self._is_told_of_missing_rows = True
 
 
-def _told(metrics: Mapping[str, float]) -> str:
-    """Without those of single classes."""
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """As people read them, without those of single classes."""
     return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if " of " not in name)

@@ -282,6 +282,13 @@ class AlgorithmSettings(Section):
         "training ends when it has converged, or after all rounds.",
         examples=[100],
     )
+    compare_alone_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="After the end, train once more on this machine's own rows alone, for so many seconds of processor "
+        "time at most, and say how good that is on its test rows beside the network's model. Default: no comparison.",
+        examples=[60.0],
+    )
     solver: SolverChoice = Field(
         default="auto", description="Solver of the local step; auto takes the fastest for its kind."
     )

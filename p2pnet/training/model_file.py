@@ -21,6 +21,8 @@ which have no others.
     metrics            JSON: name -> value, on the agent's own test samples
     network_metrics    JSON: `validation` and `test`, each name -> value, on the rows that all agents have held out for
                        it; only where they have, by data.split
+    alone_metrics      JSON: name -> value, as metrics, of a model that the agent has trained alone to compare; only
+                       where it has, by algorithm.compare_alone_s
     p2pnet_version, agent, rounds, objective, saved_at    who trained it, how long, with which objective, when (UTC)
     fingerprint        JSON: what all agents of the network had in common, field by field
     checksum           "sha256:" and the digest of all other entries
@@ -121,6 +123,8 @@ class ModelFile:
     provenance: Provenance = field(default_factory=Provenance)
     network_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """by the part that they are of"""
+    alone_metrics: Mapping[str, float] = field(default_factory=dict)
+    """as `metrics`, of a model trained on the agent's own samples alone"""
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -159,6 +163,7 @@ class ModelFile:
             "n_params_zero": int(np.sum(self.params == 0.0)),
             "metrics": dict(self.metrics),
             **({"network_metrics": _plain(self.network_metrics)} if self.network_metrics else {}),
+            **({"alone_metrics": dict(self.alone_metrics)} if self.alone_metrics else {}),
             "fingerprint": dict(self.provenance.fingerprint),
         }
 
@@ -186,6 +191,7 @@ class ModelFile:
             "loss": np.array(description.loss),
             "metrics": np.array(json.dumps(dict(self.metrics))),
             **({"network_metrics": np.array(json.dumps(_plain(self.network_metrics)))} if self.network_metrics else {}),
+            **({"alone_metrics": np.array(json.dumps(dict(self.alone_metrics)))} if self.alone_metrics else {}),
             "p2pnet_version": np.array(provenance.p2pnet_version),
             "agent": np.array(provenance.agent),
             "rounds": np.array(provenance.rounds, dtype=np.int64),
@@ -284,15 +290,16 @@ def _model_file(entries: _Entries) -> ModelFile:
     return ModelFile(
         params=entries.vector("params"),
         description=description,
-        metrics={} if is_old else _metrics(entries),
+        metrics={} if is_old else _metrics(entries, "metrics"),
+        alone_metrics=_metrics(entries, "alone_metrics") if "alone_metrics" in entries.arrays else {},
         provenance=Provenance() if is_old else _provenance(entries),
         network_metrics=_network_metrics(entries) if "network_metrics" in entries.arrays else {},
         format_version=version,
     )
 
 
-def _metrics(entries: _Entries) -> dict[str, float]:
-    return _numbers("metrics", entries.mapping("metrics"))
+def _metrics(entries: _Entries, name: str) -> dict[str, float]:
+    return _numbers(name, entries.mapping(name))
 
 
 def _network_metrics(entries: _Entries) -> dict[str, dict[str, float]]:

@@ -29,6 +29,9 @@ def model_text(file: ModelFile) -> str:
         lines.append(f"target      mean {scaling.target_mean:g}, scale {scaling.target_scale:g}")
     lines += [f"{name:<11} {value:.4f} (the agent's test samples)" for name, value in file.metrics.items()]
     lines += [
+        f"{name:<11} {value:.4f} (the same of a model trained alone)" for name, value in file.alone_metrics.items()
+    ]
+    lines += [
         f"{name:<11} {value:.4f} (rows of all agents for {part})"
         for part, metrics in file.network_metrics.items()
         for name, value in metrics.items()

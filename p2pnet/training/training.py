@@ -56,6 +56,8 @@ class Training:
     held_out: HeldOut | None = field(default=None, repr=False)
     """what the network's metrics are of; None where no split is set"""
     stopping: EarlyStopping | None = field(default=None, repr=False)
+    statistics: FeatureStatistics | None = field(default=None, repr=False)
+    """those that it was built with"""
 
     @property
     def prepared(self) -> Prepared:
@@ -155,6 +157,7 @@ def make_training(
 ) -> Training:
     """Build the training of raw samples; DataError where they do not fit the feature statistics."""
     n_levels = 0
+    found = statistics
     scaling_of = train
     weights = options.class_weights
     parts = [train, test, *([] if validation is None else [validation])]
@@ -202,6 +205,7 @@ def make_training(
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
         held_out=held_out,
         stopping=stopping,
+        statistics=found,
     )
 
 

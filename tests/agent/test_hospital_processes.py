@@ -104,6 +104,7 @@ def test_the_metrics_of_the_network_are_those_of_all_held_out_rows_in_one_place(
                 "network.neighbors": [other.as_neighbor() for other in sites.agents if other is not agent],
                 "model.hidden": (4,),
                 "data.split": {"column": "part"},
+                "algorithm.compare_alone_s": 5.0,
                 **suggested(agent.directory),
                 "data.categorical": ["sex", "ward"],
             }
@@ -129,6 +130,9 @@ def test_the_metrics_of_the_network_are_those_of_all_held_out_rows_in_one_place(
                 recall = metrics.get(f"recall of {each.label}", np.nan)  # of a label that none of these rows has
                 assert recall == pytest.approx(each.recall.value, abs=1e-9, nan_ok=True)
             assert f"on the rows of all agents for {part}: accuracy" in agent.log
+    for agent, file in zip(sites.agents, files, strict=True):
+        assert "this agent has on the same test samples accuracy" in agent.log
+        assert file.alone_metrics.keys() == file.metrics.keys()
 
 
 def test_one_with_a_column_less_is_refused_with_its_name(sites: Fleet) -> None:

@@ -14,6 +14,7 @@ from p2pnet.protocol.core.effects import Measure
 from p2pnet.protocol.core.types import MEASUREMENT
 from p2pnet.training.held_out import most_sums
 from p2pnet.training.model_file import ModelFile
+from p2pnet.training.model_text import model_text
 from p2pnet.training.training import Training, make_outline, make_training, statistics_alone, summarize
 from tests.training.models import model_of
 
@@ -70,3 +71,11 @@ def test_a_model_file_says_the_metrics_of_the_network(tmp_path: Path) -> None:
     wrong = replace(file, network_metrics={"test": {"accuracy": "high"}})  # type: ignore[dict-item]
     with pytest.raises(ModelError, match="entry 'network_metrics' holds what is no number"):
         ModelFile.from_bytes(wrong.to_bytes())
+
+
+def test_a_model_file_says_what_the_agent_would_have_alone(tmp_path: Path) -> None:
+    file = replace(model_of().file, alone_metrics={"accuracy": 0.5})
+    file.save(tmp_path / "model.npz")
+    assert ModelFile.load(tmp_path / "model.npz").alone_metrics == {"accuracy": 0.5}
+    assert "(the same of a model trained alone)" in model_text(file)
+    assert "alone_metrics" not in model_of().file.describe()
