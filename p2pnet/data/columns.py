@@ -74,6 +74,8 @@ class CheckedColumns:
         column = self._table.column(name)
         if isinstance(column, Texts):
             column = _parsed(column, self._table.decimal)
+        if not len(column.text_rows) and np.isfinite(column.values).all():
+            return column.values
         self._note_gaps(name, column.missing_rows())
         is_infinite = np.isinf(column.values)
         if is_infinite.any():

@@ -72,7 +72,7 @@ class _Reading:
         if not table.n_rows and not self.flaws:
             raise DataError(f"{table.source}: has no rows")
         for column in self.encoding.columns:
-            if table.names.count(column.name) == 1:
+            if table.count(column.name) == 1:
                 values.take(column)
         if roles.missing == "refuse":
             self._refuse_gaps()
@@ -110,7 +110,7 @@ class _Reading:
         for name, setting in singles:
             if name is not None and name not in known:
                 self._absent(name, f"data.{setting}")
-            elif name is not None and table.names.count(name) > 1:
+            elif name is not None and table.count(name) > 1:
                 self.flaws.append(Flaw(f"there is more than one column {name!r}; give each its own name"))
         apart = {self.target_name, roles.weights}
         if roles.split is not None and split_name not in {*(roles.features or ()), *roles.dates}:
@@ -162,7 +162,7 @@ class _Reading:
     def _target(self) -> tuple[Task, Texts | NDArray[np.float64]]:
         """The task, and the target as labels or numbers of all rows."""
         table, roles = self.table, self.roles
-        if self.target_name is None or table.names.count(self.target_name) != 1:
+        if self.target_name is None or table.count(self.target_name) != 1:
             return "regression", np.empty(0)
         column = table.column(self.target_name)
         numbers = _as_plain_numbers(column, table.decimal)
@@ -223,7 +223,7 @@ class _Reading:
 
     def _weights(self) -> NDArray[np.float64] | None:
         name = self.roles.weights
-        if name is None or self.table.names.count(name) != 1:
+        if name is None or self.table.count(name) != 1:
             return None
         gaps = dict(self.values.gaps)
         weights = self.values.as_numbers(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, final
@@ -103,14 +104,24 @@ class Table:
     """whether columns are told by name, not by their place"""
     decimal: str = "."
     """the decimal mark of numbers that are text"""
+    _counts: Counter[str] = field(init=False, repr=False)
+    _places: Mapping[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_counts", Counter(self.names))
+        object.__setattr__(self, "_places", {name: place for place, name in enumerate(self.names)})
+
+    def count(self, name: str) -> int:
+        """How many columns have this name."""
+        return self._counts[name]
 
     def column(self, name: str) -> Column:
         """The column of this name; DataError where there is none, or more than one."""
-        count = self.names.count(name)
+        count = self.count(name)
         if count != 1:
             what = "more than one column" if count else "no column"
             raise DataError(f"{self.source}: has {what} {name!r}; its columns are {', '.join(self.names)}")
-        return self.columns[self.names.index(name)]
+        return self.columns[self._places[name]]
 
     def place(self, row: int) -> str:
         """Where a row is, as in `line 7`, or `b.csv line 7` in a directory."""

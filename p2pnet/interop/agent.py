@@ -98,9 +98,9 @@ class Agent:
                 self._tell(on_round, n_told)
         finally:
             close()
-        if self._process.returncode:
+        if self._process.poll():
             last = " / ".join(self.log.splitlines()[-LAST_LINES:])
-            raise TrainingError(f"{self.config}: ended with exit code {self._process.returncode}: {last}")
+            raise TrainingError(f"{self.config}: ended with exit code {self._process.poll()}: {last}")
         return self.model()
 
     def run(self, timeout_s: float | None = None, progress: bool | OnRound = True) -> TrainedModel:

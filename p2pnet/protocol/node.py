@@ -45,7 +45,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerParted,
     PeerPutOff,
     Prepared,
@@ -170,7 +169,8 @@ class Node(Machine[NodeEvent, Effect]):
         try:
             if is_membership_message(message):
                 return self._to_peering(MessageReceived(peer, message), now)
-            effects = self._to_peering(PeerHeard(peer), now)
+            if heard := self.peering.heard(peer, now):
+                effects = self._of_peering(heard, now)
             if is_training_message(message) and self.peering.is_neighbor(peer):
                 effects += self._to_session(MessageReceived(peer, message), now)
         except ProtocolError as error:

@@ -17,7 +17,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerPutOff,
     Prepared,
 )
@@ -51,8 +50,6 @@ class WiredPeering(Peering):
 
     def handle(self, event: PeeringEvent, now: float) -> list[PeeringEffect]:
         match event:
-            case PeerHeard():
-                return []
             case PeerConnected() | PeerDisconnected():
                 return [event]
             case PeerPutOff(peer):

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeAlias, final
 
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
 from p2pnet.testing.files import AgentFiles
+from p2pnet.testing.fork_server import ForkServer
 from p2pnet.testing.introductions import AgentContact
 from p2pnet.testing.ports import free_ports
 from p2pnet.testing.processes import Process, child_environment, reap, spawn, tethered_command
@@ -38,13 +39,17 @@ class LocalAgent:
         lies: Sequence[str] = (),
         wrap: Wrap = list,
         tether: signal.Signals = signal.SIGKILL,
+        server: ForkServer | None = None,
     ) -> None:
-        """The agent of a directory that is there already, with its key; `address` is where it will listen."""
+        """The agent of a directory that is there already, with its key; `address` is where it will listen. It is
+        forked from the server, if there is one and nothing else is to be run.
+        """
         self.files = files
         self.address = address
         self._lies = tuple(lies)
         self._wrap = wrap
         self._tether = tether
+        self._server = server
         self._process: Process | None = None
         self._started_at_s = 0.0
 
@@ -122,13 +127,17 @@ class LocalAgent:
         if self.is_running:
             raise HarnessError(f"{self.name} runs already; stop it first, or use restart")
         flags = [part for override in overrides for part in ("--set", override)]
+        self._started_at_s = time.time()
+        if self._server is not None and environment is None and program is None and not self._lies:
+            arguments = ("run", str(self.files.config), *flags)
+            self._process = self._server.run(arguments, self.files.log, self.name, self._tether)
+            return
         module = ("p2pnet.testing.lying_agent",) if self._lies else ("p2pnet", "run")
         lies = [part for lie in self._lies for part in ("--lie", lie)]
         command = tethered_command(self._tether, *module)
         if program is not None:
             command = [*command[:2], *program, "run"]
         command += [str(self.files.config), *flags, *lies]
-        self._started_at_s = time.time()
         self._process = spawn(self._wrap(command), self.files.log, environment)
 
     def stop(self) -> None:

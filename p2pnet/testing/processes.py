@@ -9,11 +9,30 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from p2pnet.config.reading import ENVIRONMENT_PREFIX
 
-Process: TypeAlias = subprocess.Popen[bytes]
+
+class Process(Protocol):
+    """A process that this one has started, or had started; as `subprocess.Popen` has these."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None:
+        """The exit code (−n: ended by signal n), None while the process runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit code; subprocess.TimeoutExpired after so many seconds."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send the signal, unless the process has ended."""
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
 
 TETHER = Path(__file__).with_name("tether.py")
 

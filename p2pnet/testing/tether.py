@@ -12,12 +12,19 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 
 def tie_to_parent(number: signal.Signals) -> None:
     """Request this signal for when the parent is gone; no effect where the system does not support it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def name_process(name: str) -> None:
+    """Give this process a name for `ps` and `pkill`, of which 15 bytes are kept; no effect where there are none."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_those_that_listen_are_told_and_those_that_do_not_are_killed(
 ) -> None:
     processes = [ready(tmp_path, "listens", "pass"), ready(tmp_path, "does not", IGNORE_SIGTERM)]
     reap(processes, grace_s)
-    assert [process.returncode for process in processes] == codes
+    assert [process.poll() for process in processes] == codes
     reap(processes, grace_s)  # nothing happens to those that have ended
 
 

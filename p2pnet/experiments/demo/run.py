@@ -26,6 +26,7 @@ from p2pnet.experiments.report.summary import summarize, summary_json
 from p2pnet.experiments.report.text import print_summary
 from p2pnet.experiments.workload import Workload, make_workload
 from p2pnet.testing.fleet import Fleet
+from p2pnet.testing.fork_server import ForkServer
 from p2pnet.testing.local_agent import LocalAgent
 
 SECONDS_BETWEEN_LOOKS = 0.03
@@ -42,7 +43,7 @@ def run_demo(options: DemoOptions) -> int:
     """
     # The interpreter's start was all computing, so that it can be told from the time computed for so far.
     started_at = time.monotonic() - time.process_time()
-    with _signals_as_exits():
+    with _signals_as_exits(), ForkServer() as server:  # it imports what agents need while the workload is made
         workload = make_workload(
             n_agents=options.agents,
             topology=options.topology,
@@ -57,7 +58,7 @@ def run_demo(options: DemoOptions) -> int:
         with _directory(options) as directory:
             with writing_to(directory):
                 agents = write_fleet(options, workload, directory)
-            missing = _train(options, workload, agents)
+            missing = _train(options, workload, agents, server)
             seconds_total = time.monotonic() - started_at
             outcomes = tuple(outcome_of(agent) for agent in agents if agent.name not in missing)
             network = NetworkOutcome(outcomes, seconds_total, missing)
@@ -65,11 +66,12 @@ def run_demo(options: DemoOptions) -> int:
     return 0
 
 
-def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles]) -> dict[str, str]:
+def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles], server: ForkServer) -> dict[str, str]:
     """Run all agents until they have ended; return the reasons of those that did not finish, by name."""
     missing: dict[str, str] = {}
     # Told by the system that the demo is gone, the agents still take leave and save their models.
-    with Fleet([LocalAgent(agent, tether=signal.SIGTERM) for agent in agents], STOP_TIMEOUT_S) as fleet:
+    members = [LocalAgent(agent, tether=signal.SIGTERM, server=server) for agent in agents]
+    with Fleet(members, STOP_TIMEOUT_S) as fleet:
         fleet.start()
         follower = Follower([(agent.name, agent.history) for agent in agents])
         metric_name = workload.problem.metric_name

@@ -15,15 +15,15 @@ _CODEC = Codec(TRAINING_MESSAGES, MEMBERSHIP_MESSAGES)
 encode = _CODEC.encode
 decode = _CODEC.decode
 
-_MEMBERSHIP_TYPES = tuple(MEMBERSHIP_KINDS.values())
-_TRAINING_TYPES = tuple(TRAINING_KINDS.values())
+_MEMBERSHIP_TYPES = frozenset(MEMBERSHIP_KINDS.values())
+_TRAINING_TYPES = frozenset(TRAINING_KINDS.values())
 
 
 def is_membership_message(message: Message) -> TypeGuard[MembershipMessage]:
     """Whether the message is for the membership machine."""
-    return isinstance(message, _MEMBERSHIP_TYPES)
+    return type(message) in _MEMBERSHIP_TYPES
 
 
 def is_training_message(message: Message) -> TypeGuard[TrainingMessage]:
     """Whether the message is for the session."""
-    return isinstance(message, _TRAINING_TYPES)
+    return type(message) in _TRAINING_TYPES

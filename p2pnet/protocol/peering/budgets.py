@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import final
 
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
-from p2pnet.protocol.messages.membership import Gossip
+from p2pnet.protocol.messages.membership import KINDS, Gossip
 from p2pnet.protocol.messages.training import Ack, Hello, LabelSet, Share, StateRequest
-from p2pnet.protocol.messages.wire import is_membership_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ _BUDGETS: Mapping[type[Message], Budget] = {
     FeatureStatistics: GREETINGS,
     Gossip: GOSSIP,
 }
+_COUNTED_AS: Mapping[type[Message], type[Message]] = dict.fromkeys(KINDS.values(), Gossip)
 
 
 @dataclass(slots=True)
@@ -64,7 +64,8 @@ class _Spending:
         gained = (now - self.counted_at) * self.budget.per_s
         self.counted_at = now
         self.left = min(self.left + gained, self.budget.at_once)
-        self.n_dropped = max(0.0, self.n_dropped - gained)
+        if self.n_dropped:
+            self.n_dropped = max(0.0, self.n_dropped - gained)
         if self.left < 1.0:
             self.n_dropped += 1.0
             return False
@@ -81,8 +82,11 @@ class Budgets:
 
     def admits(self, peer: PeerId, message: Message, now: float) -> bool:
         """Count a message; False where it is beyond the budget, and to be dropped."""
-        kind = Gossip if is_membership_message(message) else type(message)
-        accounts = self._accounts.setdefault(peer, {})
+        accounts = self._accounts.get(peer)
+        if accounts is None:
+            accounts = self._accounts[peer] = {}
+        kind = type(message)
+        kind = _COUNTED_AS.get(kind, kind)
         account = accounts.get(kind)
         if account is None:
             budget = _BUDGETS.get(kind, OTHERS)

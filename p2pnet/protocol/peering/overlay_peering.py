@@ -69,8 +69,6 @@ class OverlayPeering(Peering):
                 self._found[peer] = addresses
                 dials = self._dial(peer, self._dialed[peer], now) if peer in self._dialed else []
                 return [*dials, *self._feed(event, now)]
-            case events.PeerHeard(peer):
-                return self._heard(peer, now)
             case events.PeerPutOff(peer, until, is_distrusted):
                 if peer in self._guests:
                     self._put_off_until[peer] = until
@@ -83,7 +81,7 @@ class OverlayPeering(Peering):
             case _:
                 assert_never(event)
 
-    def _heard(self, peer: PeerId, now: float) -> list[PeeringEffect]:
+    def heard(self, peer: PeerId, now: float) -> list[PeeringEffect]:
         """Treat the first training message of a peer that does not gossip as a request to be a neighbor (guest)."""
         if peer in self.membership.view:
             return self._feed(events.PeerHeard(peer), now)

@@ -14,7 +14,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerParted,
     PeerPutOff,
 )
@@ -28,7 +27,6 @@ PeeringEvent: TypeAlias = (
     | DialFailed
     | PeerFound
     | MessageReceived[MembershipMessage]
-    | PeerHeard
     | PeerPutOff
     | DeadlineReached
     | LeaveRequested
@@ -44,9 +42,13 @@ class Peering(Machine[PeeringEvent, PeeringEffect]):
 
     @abstractmethod
     def is_neighbor(self, peer: PeerId) -> bool:
-        """Whether the peer is a neighbor, so that its messages go to the session. `PeerHeard` comes first, and may
-        admit the peer.
+        """Whether the peer is a neighbor, so that its messages go to the session. `heard` comes first, and may admit
+        the peer.
         """
+
+    def heard(self, peer: PeerId, now: float) -> list[PeeringEffect]:
+        """Note that a message of the peer has come that is for the session; nothing by default."""
+        return []
 
     @abstractmethod
     def is_missed(self, peer: PeerId) -> bool:

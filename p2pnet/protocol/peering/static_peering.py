@@ -15,7 +15,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerPutOff,
 )
 from p2pnet.protocol.core.types import PeerId
@@ -82,7 +81,7 @@ class StaticPeering(Peering):
             case DeadlineReached():
                 due = [peer for peer, at in self._dial_at.items() if now >= at]
                 return [effect for peer in due for effect in self._dial(peer)]
-            case DialFailed() | PeerHeard() | LeaveRequested():
+            case DialFailed() | LeaveRequested():
                 return []
             case _:
                 assert_never(event)

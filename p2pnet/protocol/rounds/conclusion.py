@@ -58,6 +58,11 @@ class Conclusion:
         self._is_left = False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether any stage has begun here."""
+        return bool(self._machines)
+
+    @property
     def is_closed(self) -> bool:
         """Whether nothing is left to be done."""
         is_complete = not self._n_metric_sums or MEASUREMENT in self._machines or self._is_left

@@ -39,7 +39,7 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
-from p2pnet.protocol.messages.training import LEVEL_MARK, Hello, LabelSet
+from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
@@ -122,6 +122,8 @@ class Session(SessionMachine):
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
         """
         match event:
+            case MessageReceived(_, Share() | Ack()) if self._rounds is not None and not self._conclusion.has_begun:
+                return self._of_rounds(self._rounds, event, now)  # nearly all messages
             case Prepared():
                 return self._begin_training(event, now)
             case PeerConnected(peer):
@@ -186,18 +188,27 @@ class Session(SessionMachine):
         return effects
 
     def _train(self, rounds: RoundMachine, event: RoundEvent | Measured | Chosen, now: float) -> list[SessionEffect]:
-        """Hand an event to the rounds of training, to what follows on them, or to both; close once both have ended."""
-        conclusion, effects = self._conclusion, list[SessionEffect]()
-        if isinstance(event, Measured | Chosen) or conclusion.owns(event):
-            effects += conclusion.handle(event, now)
-        else:
-            if not isinstance(event, MessageReceived | Evaluated | LocalStepDone):
-                effects += conclusion.handle(event, now)
-            for effect in rounds.handle(event, now):
-                effects += [] if isinstance(effect, Close) else [effect]
-                if isinstance(effect, Finish):
-                    effects += conclusion.begin(effect, now)
-        if rounds.phase is Phase.CLOSED and conclusion.is_closed and not self._is_closed:
+        """Hand an event to the rounds of training, to what follows on them, or to both."""
+        if isinstance(event, Measured | Chosen) or self._conclusion.owns(event):
+            return self._until_closed([*self._conclusion.handle(event, now)], rounds)
+        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone)
+        effects: list[SessionEffect] = [] if is_of_one else [*self._conclusion.handle(event, now)]
+        return effects + self._of_rounds(rounds, event, now)
+
+    def _of_rounds(self, rounds: RoundMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
+        """Hand an event to the rounds of training; after the last one, begin what follows."""
+        effects: list[SessionEffect] = []
+        for effect in rounds.handle(event, now):
+            if isinstance(effect, Close):
+                continue
+            effects.append(effect)
+            if isinstance(effect, Finish):
+                effects += self._conclusion.begin(effect, now)
+        return self._until_closed(effects, rounds)
+
+    def _until_closed(self, effects: list[SessionEffect], rounds: RoundMachine) -> list[SessionEffect]:
+        """The effects, and Close once the rounds and what follows on them have come to their ends."""
+        if rounds.phase is Phase.CLOSED and self._conclusion.is_closed and not self._is_closed:
             self._is_closed = True
             effects.append(Close())
         return effects

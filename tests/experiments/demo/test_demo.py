@@ -46,11 +46,11 @@ def processes_of(directory: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = (process / "cmdline").read_text().split("\0")
+            place, name = (process / "cwd").readlink(), (process / "comm").read_text().strip()
         except OSError:  # it ended meanwhile
             continue
-        configs = [Path(argument) for argument in arguments if argument.startswith(f"{directory}/")]
-        found |= {config.parent.name: int(process.name) for config in configs}
+        if place == directory / name:
+            found[name] = int(process.name)
     return found
 
 

@@ -11,7 +11,6 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerFound,
-    PeerHeard,
     PeerParted,
     PeerPutOff,
 )
@@ -53,12 +52,14 @@ class Shell:
     def dial_refused(self, peer: PeerId) -> list[NeighborNews]:
         return self.feed(DialFailed(peer, f"tcp://{peer}:7070", DialProblem.REFUSED))
 
+    def heard(self, peer: PeerId) -> list[NeighborNews]:
+        return self._perform(self.peering.heard(peer, self.now))
+
     def received(self, peer: PeerId, message: Message) -> tuple[list[NeighborNews], bool]:
         """The news before the session may see the message, and whether it may."""
         if is_membership_message(message):
             return self.feed(MessageReceived(peer, message)), False
-        news = self.feed(PeerHeard(peer))
-        return news, self.peering.is_neighbor(peer)
+        return self.heard(peer), self.peering.is_neighbor(peer)
 
     def pass_time(self, seconds: float) -> list[NeighborNews]:
         news: list[NeighborNews] = []

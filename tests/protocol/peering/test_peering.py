@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.protocol.core.events import MessageReceived, PeerConnected, PeerHeard, PeerParted
+from p2pnet.protocol.core.events import MessageReceived, PeerConnected, PeerParted
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipMachine
 from p2pnet.protocol.membership.timing import LAN
@@ -75,7 +75,7 @@ class Session:
             case "dismiss" if peer in self.open and isinstance(self.shell.peering, OverlayPeering):
                 self.hear(self.shell.feed(MessageReceived(peer, Disconnect())))
             case "train" if peer in self.open:
-                self.hear(self.shell.feed(PeerHeard(peer)))
+                self.hear(self.shell.heard(peer))
             case "put off" if peer in self.neighbors:
                 self.hear(self.shell.put_off(peer, self.shell.now + 30.0))
             case "wait":
