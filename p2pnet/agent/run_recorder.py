@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import final
 
+import numpy as np
+
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.errors import TrainingError
@@ -55,12 +57,11 @@ class RunRecorder:
             self._first = None
 
     def save_model(self, model: ModelFile) -> None:
-        """Save the model unless it is saved already, or with metrics of the network that it had not; TrainingError
-        where it cannot be written.
+        """Save the model unless this one is saved already; TrainingError where it cannot be written.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
-        if self._has_begun and (self.saved_model is None or model.network_metrics != self.saved_model.network_metrics):
+        if self._has_begun and not self._is_saved(model):
             self._state.save_model(model)
             is_first, self.saved_model = self.saved_model is None, model
             if is_first:
@@ -68,6 +69,12 @@ class RunRecorder:
                 self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
             for part, metrics in model.network_metrics.items():
                 self._log.info("on the rows of all agents for %s: %s", part, metrics_text(metrics))
+
+    def _is_saved(self, model: ModelFile) -> bool:
+        saved = self.saved_model
+        if saved is None or model.network_metrics != saved.network_metrics:
+            return False
+        return np.array_equal(model.params, saved.params)
 
     def save_end(
         self,

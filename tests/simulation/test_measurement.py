@@ -10,6 +10,7 @@ from p2pnet.data.samples import Samples
 from p2pnet.data.splitting import Split
 from p2pnet.protocol.core.effects import Conclude
 from p2pnet.protocol.core.notices import MetricsUnsettled, ParametersChosen
+from p2pnet.protocol.rounds.state import Phase
 from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.testing import Shard, VirtualFleet, linear_shard, linear_shards
 
@@ -91,8 +92,17 @@ def test_an_agent_that_dies_while_it_is_measured_takes_its_rows_with_it(victim: 
     assert not concluded(fleet)
     fleet.nodes.crash([victim])
     living = [name for name in fleet.names if name != victim]
-    assert fleet.run_until(lambda: len(concluded(fleet)) == N_AGENTS - 1, 600.0)
+    assert fleet.run_until(lambda: len(concluded(fleet)) == N_AGENTS - 1, 40.0)
     check(fleet, living)
+
+
+def test_an_agent_that_dies_before_it_is_measured_is_not_waited_for_long() -> None:
+    fleet = fleet_of()
+    fleet.start()
+    assert fleet.nodes.run_until(lambda: fleet.nodes.phase("agent-5") is Phase.FINISHED, 60.0, every_s=0.01)
+    fleet.nodes.crash(["agent-5"])
+    assert fleet.run_until(lambda: len(concluded(fleet)) == N_AGENTS - 1, 40.0)
+    check(fleet, fleet.names[:4])
 
 
 def test_what_dies_in_training_is_not_measured() -> None:

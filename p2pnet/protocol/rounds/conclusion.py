@@ -35,6 +35,9 @@ from p2pnet.protocol.rounds.options import RoundOptions
 
 STAGES = (CHOICE, MEASUREMENT)
 
+START_TIMEOUT_S = 10.0
+"""How long a stage waits for links with all neighbors: these end their training at the same time, or have died."""
+
 ConclusionEvent: TypeAlias = RoundEvent | Measured | Chosen
 ConclusionEffect: TypeAlias = MeasurementEffect | Choose
 
@@ -139,7 +142,9 @@ class Conclusion:
             fingerprint={**self._identity.fingerprint, STAGE_FIELD: stage},
         )
         n_expected = min(self._options.expected_neighbors, max(len(self._connected), 1))
-        options = replace(self._options, expected_neighbors=n_expected)
+        timing = self._options.timing
+        patience = replace(timing, start_timeout_s=min(timing.start_timeout_s, START_TIMEOUT_S))
+        options = replace(self._options, expected_neighbors=n_expected, timing=patience)
         self._machines[stage] = machine = MeasurementMachine(stage, identity, options, params, n_sums)
         effects = self._of(stage, machine.start(now), now)
         for peer in sorted(self._connected):

@@ -22,7 +22,7 @@ import numpy as np
 from p2pnet.protocol.core.effects import Conclude, Evaluate, Finish, Measure, Notify, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import InMeasurement, InStatistics, MetricsUnsettled
+from p2pnet.protocol.core.notices import InMeasurement, InStatistics, MetricsUnsettled, NoNeighborLeft
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.link import norm
 from p2pnet.protocol.rounds.machine import RoundEffect, RoundEvent, RoundMachine
@@ -97,6 +97,8 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
                         outward.append(Notify(MetricsUnsettled(round_)))
                     else:
                         outward.append(Conclude(round_, params, self._average))
+                case Notify(NoNeighborLeft()):
+                    pass  # nothing is learned here, from anybody's samples
                 case Notify(notice) if not isinstance(notice, InStatistics | InMeasurement):
                     outward.append(Notify(InMeasurement(notice)))
                 case _:
