@@ -68,6 +68,10 @@ class Samples:
         Y = np.array([index_of[label] for label in self.classes], dtype=np.intp)[self.Y]
         return replace(self, Y=Y, classes=tuple(classes))
 
+    def own_levels(self) -> dict[str, tuple[str, ...]]:
+        """The levels of each category that occur here, by the column's name: those to train by where all is here."""
+        return {category.name: in_order(category.levels) for category in self.categories}
+
     def with_levels(self, levels: Mapping[str, Sequence[str]]) -> "Samples":
         """Put the levels of the categories, given by the columns' names, among the inputs."""
         if self.encoding is None or not self.categories:
