@@ -38,7 +38,7 @@ def test_suggested_settings_read_the_file_and_are_the_same_at_all_sites(here: Pa
         assert "# crp: " in text
         found.append(tomllib.loads(text)["data"])
         settings = read_settings(here / "s.toml", environment={})
-        train, _ = load_data(data_options(settings.data))
+        train, *_ = load_data(data_options(settings.data))
         assert train.encoding is not None
         assert train.encoding.names == ("admitted", "age", "crp", "sex", "ward")
         p2pnet("keygen", "--force")

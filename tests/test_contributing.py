@@ -102,7 +102,7 @@ from p2pnet.training.problem import make_problem
 
 for flags in json.loads(sys.argv[1]):
     settings = read_settings(Path("agent.toml"), flags, {})
-    train, _ = load_data(data_options(settings.data))
+    train, *_ = load_data(data_options(settings.data))
     options = training_options(settings, train.task)
     problem = make_problem(options.problem, train)
     assert fingerprint(problem, options, train) == early_fingerprint(problem, options, train)

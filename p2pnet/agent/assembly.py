@@ -16,7 +16,7 @@ from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.config import Settings
 from p2pnet.data.reading import load_data
-from p2pnet.data.samples import Samples
+from p2pnet.data.splitting import Parts
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
 from p2pnet.protocol.core.types import FeatureStatistics, Randomness
@@ -58,13 +58,14 @@ class Preparation:
     schedule: dict[str, str]
     """what of the schedule must be equal at all agents: a field of the fingerprint, or none"""
     training_options: TrainingOptions
-    train: Samples
-    test: Samples
+    parts: Parts
     summary: LocalStatistics | None
     """the contribution to the statistics stage; None without that stage"""
     fingerprint: dict[str, str]
     """the fields known before the statistics stage"""
     limits: TransportLimits
+    compare_alone_s: float | None
+    """processor time for training once more alone, after the end; None: that is not done"""
 
     @property
     def settling_s(self) -> float:
@@ -73,7 +74,9 @@ class Preparation:
 
     def training(self, statistics: FeatureStatistics | None) -> Training:
         """Build the training problem by the feature statistics; DataError where the two do not fit."""
-        training = make_training(self.training_options, self.train, self.test, statistics)
+        training = make_training(
+            self.training_options, self.parts.train, self.parts.test, statistics, self.parts.validation
+        )
         return replace(training, fingerprint=training.fingerprint | self.schedule)
 
     def open_transport(self) -> ZmqTransport:
@@ -87,10 +90,10 @@ def prepare(settings: Settings) -> Preparation:
     keys = load_keys(settings.security.secret_key)
     network = network_options(settings)
     _check_peers(network, keys)
-    train, test = load_data(data_options(settings.data))
-    options = training_options(settings, train.task)
-    summary = summarize(options, train, test)
-    outline = make_outline(options, train, summary)
+    parts = load_data(data_options(settings.data))
+    options = training_options(settings, parts.train.task)
+    summary = summarize(options, *parts)
+    outline = make_outline(options, parts.train, summary)
     schedule = describe_schedule(schedule_options(settings.network, keys.public))
     return Preparation(
         name=settings.agent.name,
@@ -103,10 +106,10 @@ def prepare(settings: Settings) -> Preparation:
         rounds=round_options(settings, keys.public),
         schedule=schedule,
         training_options=options,
-        train=train,
-        test=test,
+        parts=parts,
         summary=summary,
         fingerprint=outline.fingerprint | schedule,
+        compare_alone_s=settings.algorithm.compare_alone_s,
         limits=_limits(settings.network.max_message_bytes, outline.least_params, outline.most_params),
     )
 

@@ -34,13 +34,16 @@ from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
+    Choose,
     Close,
+    Conclude,
     CutLocalStepShort,
     Dial,
     Effect,
     Evaluate,
     Finish,
     HangUp,
+    Measure,
     Notify,
     Prepare,
     RunLocalStep,
@@ -52,6 +55,7 @@ from p2pnet.protocol.messages.training import Refuse, Reset
 from p2pnet.protocol.messages.wire import decode, encode
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.training.learner import Learner
+from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
@@ -69,7 +73,7 @@ GOODBYE_TIMEOUT_S = 0.5
 class _Answer:
     """A result of the learner's thread."""
 
-    event: events.Evaluated | events.LocalStepDone | events.Prepared
+    event: events.Evaluated | events.LocalStepDone | events.Measured | events.Chosen | events.Prepared
     record: RoundRecord | None
     learner: Mapping[str, float] | None = None
     """the numbers that the learner of a later run goes on with, where a gradient was computed"""
@@ -112,6 +116,7 @@ class Daemon:
         self._log = log
         self._worker = Worker[_Answer](transport.wake)
         self._stopped_because = ""
+        self._conclusion: Conclude | None = None
         self._farewell: events.LeaveRequested | events.AwayRequested | None = None
         self._is_closed = False
         self._n_dropped = 0
@@ -122,6 +127,16 @@ class Daemon:
     def is_computing(self) -> bool:
         """Whether the learner's thread is computing."""
         return self._worker.is_busy
+
+    @property
+    def training(self) -> Training | None:
+        """What has been trained; None where that was not prepared."""
+        return self._training
+
+    @property
+    def saved_model(self) -> ModelFile | None:
+        """The model that was saved at the end of training; None where the agent was told to go before."""
+        return None if self._farewell is not None else self._recorder.saved_model
 
     def run(self) -> None:
         """Run the loop until the node closes. SIGTERM and SIGINT request a leave, SIGHUP a temporary leave unless nohup
@@ -258,6 +273,10 @@ class Daemon:
                 case RunLocalStep():
                     self._recorder.begin()
                     self._worker.do("local step", partial(_run_local_step, self._learner, effect))
+                case Measure():
+                    self._worker.do("measure", partial(_measure, self._learner, effect))
+                case Choose():
+                    self._worker.do("choose", partial(_choose, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
@@ -266,6 +285,9 @@ class Daemon:
                     self._log.info("finished after %d rounds: %s", round_, reason)
                     self._try_to_save_model()
                     self._save_checkpoint()
+                case Conclude():
+                    self._conclusion = effect
+                    self._try_to_save_model()
                 case Close():
                     self._is_closed = True
                 case Notify(StatisticsUnsettled() as notice):
@@ -300,7 +322,7 @@ class Daemon:
 
     def _prepare(self, statistics: FeatureStatistics | None) -> _Answer:
         self._training = training = self._make_training(statistics)
-        return _Answer(events.Prepared(training.fingerprint, training.params), None)
+        return _Answer(training.prepared, None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
         evaluated = require_finite(learner.evaluate(effect))
@@ -324,7 +346,8 @@ class Daemon:
         if self._training is not None and self._node.rounds is not None:
             rounds, training = self._node.rounds, self._training
             name, latest = self._node.identity.name, self._recorder.latest
-            self._recorder.save_model(model_file_of(training, rounds.params, rounds.round, name, latest, time.time()))
+            model = model_file_of(training, rounds.params, rounds.round, name, latest, time.time(), self._conclusion)
+            self._recorder.save_model(model)
 
     def _try_to_save_model(self) -> None:
         """Try to save the model before the agent has left, in case that the process is killed meanwhile."""
@@ -332,6 +355,14 @@ class Daemon:
             self._save_model()
         except TrainingError as error:
             self._log.warning("%s; trying once more at the end", error)
+
+
+def _measure(learner: Learner, effect: Measure) -> _Answer:
+    return _Answer(learner.measure(effect), None)
+
+
+def _choose(learner: Learner, effect: Choose) -> _Answer:
+    return _Answer(learner.choose(effect), None)
 
 
 def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:

@@ -12,6 +12,7 @@ from p2pnet.protocol.core.notices import (
     AdmissionRefused,
     EndHeldUp,
     ForeignVersion,
+    InMeasurement,
     InStatistics,
     KeyInUseTwice,
     LinkClosed,
@@ -19,10 +20,12 @@ from p2pnet.protocol.core.notices import (
     LinkRefused,
     MemberChanged,
     MessageDropped,
+    MetricsUnsettled,
     NeighborLate,
     NoNeighborAnswered,
     NoNeighborLeft,
     Notice,
+    ParametersChosen,
     PeerDismissed,
     PeerUnreachable,
     PlainNotice,
@@ -32,7 +35,15 @@ from p2pnet.protocol.core.notices import (
     TakenForPast,
 )
 
-_WARNINGS = (KeyInUseTwice, MessageDropped, NoNeighborAnswered, NoNeighborLeft, StatisticsUnsettled, TakenForPast)
+_WARNINGS = (
+    KeyInUseTwice,
+    MessageDropped,
+    MetricsUnsettled,
+    NoNeighborAnswered,
+    NoNeighborLeft,
+    StatisticsUnsettled,
+    TakenForPast,
+)
 MAX_LABELS_NAMED = 10
 _REPEATED = (AdmissionRefused, ForeignVersion, LinkRefused, PeerUnreachable)
 """Warnings while they are news, debug lines afterwards."""
@@ -45,7 +56,7 @@ def moment(incarnation: int) -> str:
 
 def level_of(notice: Notice) -> int:
     """The level of `logging` for a notice."""
-    plain = notice.notice if isinstance(notice, InStatistics) else notice
+    plain = notice.notice if isinstance(notice, InStatistics | InMeasurement) else notice
     if isinstance(plain, _REPEATED):
         return logging.WARNING if plain.is_news else logging.DEBUG
     return logging.WARNING if isinstance(plain, _WARNINGS) else logging.INFO
@@ -55,6 +66,8 @@ def text_of(notice: Notice, names: PeerNames) -> str:
     """One line of text for a notice; `names` are the settings' names of peers."""
     if isinstance(notice, InStatistics):
         return f"statistics: {_text_of(notice.notice, names)}"
+    if isinstance(notice, InMeasurement):
+        return f"metrics: {_text_of(notice.notice, names)}"
     return _text_of(notice, names)
 
 
@@ -99,6 +112,10 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
                 f"changes by {change:.1g} of its deviation. Not trained: look for values in it that are far too "
                 'large, or scale samples at each agent alone (data.standardize = "local"), and start all agents again'
             )
+        case ParametersChosen(round_):
+            return f"the parameters of round {round_} are the best, by the rows of all agents for validation"
+        case MetricsUnsettled(n_rounds):
+            return f"the network's metrics have not settled in {n_rounds} rounds; the model is saved without them"
         case MessageDropped(peer, reason):
             return f"dropped a message from {names.call(peer)}: {reason}"
         case PeerDismissed(peer, reason):

@@ -20,10 +20,15 @@ from p2pnet.config import (
 )
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
+from p2pnet.data.splitting import Split
+from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.termination import SLACK_ROUNDS
 from p2pnet.protocol.rounds.timing import PRESETS
+from p2pnet.training.class_weights import ClassWeights, describe
+from p2pnet.training.early_stopping import Patience
 from p2pnet.training.learner import Weighting
 from p2pnet.training.options import OptimizerOptions, ProblemOptions, TrainingOptions
 
@@ -79,7 +84,17 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
     )
 
 
+def split_of(data: DataSettings) -> Split | None:
+    split = data.split
+    if split is None:
+        return None
+    return Split(validation=split.validation, test=split.test, column=split.column, time=split.time)
+
+
 def data_options(data: DataSettings) -> DataOptions:
+    """ConfigError where two settings say what to test on."""
+    if data.split is not None and data.test_source is not None:
+        raise ConfigError("data.split and data.test_source both say what to test on; leave out one")
     return DataOptions(
         source=data.source,
         roles=Roles(
@@ -92,6 +107,7 @@ def data_options(data: DataSettings) -> DataOptions:
             missing=data.missing,
             task=data.task,
             classes=data.classes,
+            split=split_of(data),
         ),
         test_source=data.test_source,
         test_fraction=data.test_fraction,
@@ -131,9 +147,33 @@ def optimizer_options(algorithm: AlgorithmSettings) -> OptimizerOptions:
     )
 
 
+def _class_weights(settings: Settings, task: Task) -> ClassWeights | None:
+    """ConfigError where there are no classes, or their samples cannot be counted."""
+    weights = settings.objective.class_weights
+    if weights is not None and task != "classification":
+        raise ConfigError("objective.class_weights: a regression has no classes; leave it out")
+    if weights == "balanced" and settings.data.classes is None:
+        raise ConfigError(
+            "objective.class_weights = balanced: needs all labels in data.classes, to count their samples"
+        )
+    return weights
+
+
+def _patience(settings: Settings) -> Patience | None:
+    """ConfigError where nothing is held out to stop by, or no end can be agreed on."""
+    algorithm, split = settings.algorithm, settings.data.split
+    if algorithm.patience is None:
+        return None
+    if split is None or not (split.validation or split.column):
+        raise ConfigError("algorithm.patience: needs rows for validation; hold some out by data.split")
+    if not algorithm.tolerance:
+        raise ConfigError("algorithm.patience: needs an algorithm.tolerance above 0, by which agents agree to end")
+    return Patience(algorithm.patience, 2 * settings.network.max_diameter + SLACK_ROUNDS)
+
+
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task."""
-    data, algorithm = settings.data, settings.algorithm
+    data, algorithm, class_weights = settings.data, settings.algorithm, settings.objective.class_weights
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
         optimizer=optimizer_options(algorithm),
@@ -141,12 +181,19 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
+        is_measured=data.split is not None,
+        class_weights=_class_weights(settings, task),
+        patience=_patience(settings),
         source=str(data.source),
         agreed={
             "exchanges": str(algorithm.exchanges or "few, later more"),
             "gradient order": algorithm.gradient_order,
             "scaling": data.standardize,
             "weighting": algorithm.weighting,
+            # Left out where it is not set, as by releases that have no such setting.
+            **({} if class_weights is None else {"class weights": describe(class_weights)}),
+            **({} if algorithm.patience is None else {"patience": str(algorithm.patience)}),
+            **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },
     )
 

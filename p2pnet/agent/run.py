@@ -14,6 +14,7 @@ from p2pnet.agent.assembly import make_discovery, make_node, prepare
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.descriptors import raise_descriptor_limit
+from p2pnet.agent.gain import tell_gain
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
@@ -39,7 +40,7 @@ def run_agent(
     raise_descriptor_limit()
     log = open_log(log_options(settings))
     preparation = prepare(settings)
-    for note in preparation.train.notes:
+    for note in preparation.parts.train.notes:
         log.info("%s: %s", preparation.training_options.source, note)
     state = StateDirectory(preparation.state_dir)
     state.acquire()
@@ -65,6 +66,9 @@ def run_agent(
         daemon = Daemon(node, start.make_training, transport, discovery, state, names, log, checkpoints)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
+            trained, model = daemon.training, daemon.saved_model
+            if preparation.compare_alone_s is not None and trained is not None and model is not None:
+                tell_gain(preparation, trained, model, preparation.compare_alone_s, state, log)
     if daemon.is_computing or discovery.is_busy:
         # The interpreter would wait for these threads, or stumble over them; nothing that they do is needed any more.
         logging.shutdown()

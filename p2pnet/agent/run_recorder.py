@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import final
+
+import numpy as np
 
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
@@ -34,7 +36,8 @@ class RunRecorder:
         """The row of the last round that has begun."""
         self._has_begun = False
         self._is_told_of_missing_rows = False
-        self._is_model_saved = False
+        self.saved_model: ModelFile | None = None
+        """The model as it was saved last."""
         try:
             state.begin_history(is_resumed=is_resumed)
         except TrainingError as error:
@@ -60,16 +63,24 @@ class RunRecorder:
             self._first = None
 
     def save_model(self, model: ModelFile) -> None:
-        """Save the model unless it is saved already; TrainingError where it cannot be written.
+        """Save the model unless this one is saved already; TrainingError where it cannot be written.
 
         Of a run in which nothing was trained no model is kept: there may be a better one of an earlier run.
         """
-        if self._has_begun and not self._is_model_saved:
+        if self._has_begun and not self._is_saved(model):
             self._state.save_model(model)
-            self._is_model_saved = True
-            told = ", ".join(f"{name} {value:.4f}" for name, value in model.metrics.items())
-            on_test = f"; on this agent's test samples {told}" if told else ""
-            self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
+            is_first, self.saved_model = self.saved_model is None, model
+            if is_first:
+                on_test = f"; on this agent's test samples {metrics_text(model.metrics)}" if model.metrics else ""
+                self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
+            for part, metrics in model.network_metrics.items():
+                self._log.info("on the rows of all agents for %s: %s", part, metrics_text(metrics))
+
+    def _is_saved(self, model: ModelFile) -> bool:
+        saved = self.saved_model
+        if saved is None or model.network_metrics != saved.network_metrics:
+            return False
+        return np.array_equal(model.params, saved.params)
 
     def save_end(
         self,
@@ -109,3 +120,8 @@ class RunRecorder:
         if not self._is_told_of_missing_rows:
             self._log.warning("%s; training goes on, without a row for each round", error)
         self._is_told_of_missing_rows = True
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """As people read them, without those of single classes."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if " of " not in name)

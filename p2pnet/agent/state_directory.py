@@ -137,13 +137,14 @@ class StateDirectory:
         )
 
     def next_incarnation(self, clock_s: float) -> int:
-        """Advance the incarnation above all earlier incarnations; the number before it is for the statistics stage.
+        """Advance the incarnation above all earlier incarnations; the number before it is for the statistics
+        stage, the two after it for what follows on training.
 
         It is on disk before it is returned; the clock makes up for a file that is lost or damaged, or that a disk does
         not take.
         """
         last = self.incarnation if self.damage(clock_s) is None else 0
-        incarnation = max(last + 2, int(clock_s))
+        incarnation = max(last + 4, int(clock_s))
         with contextlib.suppress(TrainingError):
             self._write("incarnation", f"{incarnation}\n".encode())
         return incarnation

@@ -81,6 +81,10 @@ rows_options = options_of(
 """Rows to predict for."""
 
 
+def _columns(flag: str, text: str) -> Decorator:
+    return click.option(flag, multiple=True, metavar="COLUMN", help=text)
+
+
 def network_options(*, agents: str, topology: str, data: str) -> Decorator:
     """Options for agents, data and graph, with the command's help texts."""
     return options_of(
@@ -88,6 +92,12 @@ def network_options(*, agents: str, topology: str, data: str) -> Decorator:
         click.option("--topology", default="ring", show_default=True, help=topology),
         click.option("--data", default="digits", show_default=True, help=data),
         click.option("--target", metavar="COLUMN", help="Column of the file to predict; default: the last one."),
+        _columns("--ignore", "Column of the file to leave out; may be repeated."),
+        _columns("--categorical", "Column of levels, an input each; may be repeated."),
+        _columns("--dates", "Column of dates; may be repeated."),
+        click.option(
+            "--missing", type=click.Choice(["refuse", "drop", "mean", "indicator"]), default="refuse", show_default=True
+        ),
         click.option(
             "--task", type=click.Choice(["auto", "regression", "classification"]), default="auto", show_default=True
         ),

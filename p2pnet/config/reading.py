@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -160,6 +161,8 @@ def _fields(key: Key) -> dict[str, FieldInfo]:
     model: Any = Settings
     for part in key:
         model = model.model_fields[part].annotation if isinstance(part, str) else model.__args__[0]
+        if isinstance(model, UnionType):  # a table or none
+            model = model.__args__[0]
     fields: dict[str, FieldInfo] = model.model_fields
     return fields
 

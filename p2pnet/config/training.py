@@ -30,6 +30,32 @@ def _label_text(label: object) -> object:
     return str(label).lower() if isinstance(label, int) else label
 
 
+ClassWeight = Annotated[float, Field(gt=0)]
+
+
+class SplitSettings(Section):
+    """Which rows are trained on; the network's metrics are those of all others."""
+
+    train: float | None = Field(default=None, gt=0, lt=1, description="Fraction to train on; default: what remains.")
+    validation: float = Field(default=0.0, ge=0, lt=1, description="Fraction to choose settings and parameters by.")
+    test: float = Field(default=0.0, ge=0, lt=1, description="Fraction that nothing is chosen by.")
+    column: str | None = Field(default=None, description="Column that says train, validation or test instead.")
+    time: str | None = Field(default=None, description="Column of dates or numbers; the newest rows are the test's.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "SplitSettings":
+        held_out = self.validation + self.test
+        if self.column is not None:
+            if self.time is not None or held_out or self.train is not None:
+                raise ValueError("column says all of a split: leave out time and the fractions")
+            return self
+        if not 0 < held_out < 1:
+            raise ValueError("validation and test must be more than 0 and less than 1 together")
+        if self.train is not None and abs(self.train + held_out - 1) > 1e-9:
+            raise ValueError(f"train, validation and test must be 1 together, and are {self.train + held_out:g}")
+        return self
+
+
 MissingRule: TypeAlias = Literal["refuse", "drop", "mean", "indicator"]
 
 Label = Annotated[str, BeforeValidator(_label_text)]
@@ -112,6 +138,13 @@ class DataSettings(Section):
         lt=1,
         description="Part of source kept for the test where there is no test_source, between 0 and 1.",
     )
+    split: SplitSettings | None = Field(
+        default=None,
+        description="Fractions of source for train, validation and test, the same at all agents; of these the "
+        "network's metrics are. Drawn by what stands in a row; or { time = COLUMN, ... }, the newest last; or "
+        "{ column = COLUMN } that says train, validation or test. Instead of test_source and test_fraction.",
+        examples=[{"train": 0.7, "validation": 0.1, "test": 0.2}],
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the split into training and test samples.")
 
     @field_validator("source", "test_source")
@@ -183,6 +216,12 @@ class ObjectiveSettings(Section):
         description="Residual from which on the huber loss grows linearly, in units of the target as trained on.",
     )
     penalty: PenaltyText = Field(default="l2:1e-4", description=f"{', '.join(PENALTIES.forms)}.")
+    class_weights: Literal["balanced"] | dict[Label, ClassWeight] | None = Field(
+        default=None,
+        description="What samples count by their label: balanced, all labels alike by how many samples of each the "
+        "network has (needs data.classes); or a weight for some labels, 1 for the others. Default: all samples alike.",
+        examples=["balanced"],
+    )
     penalize_biases: bool = Field(default=False, description="Whether the penalty counts biases as well as weights.")
 
     def loss_for(self, task: Task) -> LossName:
@@ -235,6 +274,20 @@ class AlgorithmSettings(Section):
         default=4e-3,
         ge=0,
         description="Converged: the residual has fallen to this part of the first, and disagreement is below it too.",
+    )
+    patience: PositiveInt | None = Field(
+        default=None,
+        description="Early stopping: training ends when the validation loss of all agents' rows has not been less for "
+        "so many rounds, with the parameters at which it was least. Needs rows for validation, by data.split. Default: "
+        "training ends when it has converged, or after all rounds.",
+        examples=[100],
+    )
+    compare_alone_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="After the end, train once more on this machine's own rows alone, for so many seconds of processor "
+        "time at most, and say how good that is on its test rows beside the network's model. Default: no comparison.",
+        examples=[60.0],
     )
     solver: SolverChoice = Field(
         default="auto", description="Solver of the local step; auto takes the fastest for its kind."

@@ -1,6 +1,7 @@
 """Writing of settings: an agent.toml, and the example that lists all settings."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -57,7 +58,8 @@ def toml_value(value: object) -> str:
         # A JSON string is a TOML string, but for the one control character that only JSON lets through.
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items() if item is not None) + " }"
+        items = [f"{_toml_key(str(key))} = {toml_value(item)}" for key, item in value.items() if item is not None]
+        return "{ " + ", ".join(items) + " }"
     if isinstance(value, BaseModel):
         return toml_value(dict(value))
     if isinstance(value, list | tuple):
@@ -66,6 +68,10 @@ def toml_value(value: object) -> str:
             return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
         return "[" + ", ".join(items) + "]"
     raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 
 def _choices(field: FieldInfo) -> list[str]:

@@ -6,6 +6,7 @@ hundredths.
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,18 @@ TEST_FRACTION = 0.2
 
 
 def load_dataset(
-    data: str, target: str | None, task: TaskChoice, seed: int, loss: str = "auto"
+    data: str, target: str | None, task: TaskChoice, seed: int, loss: str = "auto", roles: Roles | None = None
 ) -> tuple[Samples, Samples]:
-    """(training, test) samples of a named data set, or of a file split by `seed`, standardised for this loss."""
+    """(training, test) samples of a named data set, or of a file split by `seed`, standardised for this loss.
+
+    `roles` says what a file's other columns are for; dates, categories and gaps have become inputs.
+    """
     if data in NAMED_DATASETS:
         return load_named(data, loss)
     source = Path(data)
     if not has_reader(source):
         raise DataError(f"{data}: is neither a {suffixes()} file nor one of {', '.join(NAMED_DATASETS)}")
-    samples = read_samples(source, Roles(target=target, task=task))
+    samples = read_samples(source, replace(roles or Roles(), target=target, task=task))
     if len(np.unique(samples.Y)) < 2:
         raise DataError(f"{data}, column {samples.target_name!r}: has one value only; there is nothing to learn")
     try:
@@ -54,11 +58,18 @@ def standardize(train: Samples, test: Samples, loss: str = "auto") -> tuple[Samp
     """Both with (x − mean) / deviation for every feature, by the training samples' mean and deviation.
 
     The targets of a regression are treated alike, unless the loss needs them as they are. Columns that do not vary
-    become 0.
+    become 0; those of a category's levels stay 0 and 1.
     """
     mean, variance = moments(train, is_target_scaled(train, loss))
-    scaling = scaling_by(mean, variance, train.n_features)
-    return scaling.apply(train), scaling.apply(test)
+    levels = train.own_levels()
+    train, test = train.with_levels(levels), test.with_levels(levels)
+    scaling = scaling_by(mean, variance, train.n_features, sum(map(len, levels.values())))
+    return _plain(scaling.apply(train)), _plain(scaling.apply(test))
+
+
+def _plain(samples: Samples) -> Samples:
+    """The same with inputs for columns: what was encoded is no more to be."""
+    return replace(samples, encoding=None)
 
 
 def _digits(files: Path) -> Samples:

@@ -12,6 +12,7 @@ from p2pnet.catalogue.readers import READERS, has_reader, is_function, reader_na
 from p2pnet.data.readers.function_reader import read_function
 from p2pnet.data.roles import Roles, TaskChoice, samples_of
 from p2pnet.data.samples import Samples, in_order
+from p2pnet.data.splitting import Parts
 from p2pnet.data.table import Table, TableRequest, joined
 from p2pnet.errors import DataError
 
@@ -39,15 +40,19 @@ def read_file_samples(options: DataOptions) -> Samples:
     return _read(options, options.source, options.roles)
 
 
-def load_data(options: DataOptions) -> tuple[Samples, Samples]:
-    """(training, test) samples: those of test_source where there is one, else a part of source.
+def load_data(options: DataOptions) -> Parts:
+    """Training and test samples: those of test_source where there is one, else a part of source; with a split, also
+    those of the validation.
 
-    Where no classes are given, the classes of both are the labels found in either.
+    Where no classes are given, the classes of all are the labels found in any.
     """
     samples = _read(options, options.source, options.roles)
+    split = options.roles.split
     if options.test_source is None:
         try:
-            return samples.split(options.test_fraction, np.random.default_rng(options.seed))
+            if split is not None:
+                return split.apply(samples, options.seed)
+            return Parts(*samples.split(options.test_fraction, np.random.default_rng(options.seed)))
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
     columns = samples.feature_names if samples.encoding is None else samples.encoding.names
@@ -55,8 +60,8 @@ def load_data(options: DataOptions) -> tuple[Samples, Samples]:
     test = _read(options, options.test_source, roles)
     if samples.task == "classification":
         classes = options.roles.classes or in_order({*samples.classes, *test.classes})
-        return samples.with_classes(classes), test.with_classes(classes)
-    return samples, test
+        return Parts(samples.with_classes(classes), test.with_classes(classes))
+    return Parts(samples, test)
 
 
 def _read(options: DataOptions, source: Path, roles: Roles) -> Samples:
@@ -64,7 +69,7 @@ def _read(options: DataOptions, source: Path, roles: Roles) -> Samples:
         target=roles.target,
         is_target_text=roles.task != "regression",
         weights=roles.weights,
-        texts=frozenset({*roles.categorical, *roles.dates}),
+        texts=frozenset({*roles.categorical, *roles.dates, *(() if roles.split is None else roles.split.texts)}),
         encoding=options.encoding,
         delimiter=options.delimiter,
         decimal=options.decimal,

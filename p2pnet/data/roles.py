@@ -15,6 +15,7 @@ from p2pnet.data.columns import CheckedColumns, as_texts
 from p2pnet.data.encoding import EncodedColumn, Encoding, MissingRule
 from p2pnet.data.flaws import Flaw, as_error, named
 from p2pnet.data.samples import Samples, in_order
+from p2pnet.data.splitting import Split
 from p2pnet.data.suspicions import suspicions
 from p2pnet.data.table import Numbers, Table, Texts
 from p2pnet.errors import DataError
@@ -41,6 +42,8 @@ class Roles:
     task: TaskChoice = "auto"
     classes: tuple[str, ...] | None = None
     """all labels in order; None: those found"""
+    split: Split | None = None
+    """into rows to train on and others, which may be by a column"""
 
 
 def samples_of(table: Table, roles: Roles) -> Samples:
@@ -75,6 +78,7 @@ class _Reading:
             self._refuse_gaps()
         task, target = self._target()
         weights = self._weights()
+        split_keys = self._split_keys()
         if self.flaws:
             raise as_error(table.source, self.flaws)
         notes = [*table.notes, *self._leave_out(self._is_target_missing(target))]
@@ -92,6 +96,7 @@ class _Reading:
             None if self.encoding.is_plain else self.encoding,
             categories,
             tuple(notes),
+            None if split_keys is None else np.asarray(values.kept(split_keys), dtype=np.float64),
         )
         return _with_notes(samples, suspicions(samples))
 
@@ -100,12 +105,16 @@ class _Reading:
     def _columns(self, ignored: set[str]) -> tuple[EncodedColumn, ...]:
         table, roles = self.table, self.roles
         known = set(table.names)
-        for name, setting in ((self.target_name, "target"), (roles.weights, "weights")):
+        split_name = None if roles.split is None else roles.split.name
+        singles = ((self.target_name, "target"), (roles.weights, "weights"), (split_name, "split"))
+        for name, setting in singles:
             if name is not None and name not in known:
                 self._absent(name, f"data.{setting}")
             elif name is not None and table.count(name) > 1:
                 self.flaws.append(Flaw(f"there is more than one column {name!r}; give each its own name"))
         apart = {self.target_name, roles.weights}
+        if roles.split is not None and split_name not in {*(roles.features or ()), *roles.dates}:
+            apart.add(split_name)
         features: Sequence[str]
         if roles.features is not None:
             features = roles.features
@@ -227,6 +236,19 @@ class _Reading:
         elif len(weights) and not weights.any():
             self.flaws.append(Flaw(f"all weights in {name!r} are 0; at least one must be more"))
         return weights
+
+    def _split_keys(self) -> NDArray[np.float64] | None:
+        split = self.roles.split
+        if split is None or split.name is None or self.table.names.count(split.name) != 1:
+            return None
+        column = self.table.column(split.name)
+        texts = column if isinstance(column, Texts) else as_texts(column)
+        keys, rows = split.keys(texts, self.table.decimal)
+        if len(rows):
+            text, where = texts.levels[texts.codes[rows[0]]], named(self.table.places(rows), len(rows))
+            needed = "neither train, validation nor test" if split.column is not None else "neither date nor number"
+            self.flaws.append(Flaw(f"column {split.name!r}: {text!r} in {where} is {needed}; data.split is by it"))
+        return keys
 
     # What remains.
 

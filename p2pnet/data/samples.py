@@ -38,6 +38,8 @@ class Samples:
     categories: tuple[Category, ...] = ()
     notes: tuple[str, ...] = ()
     """what a person should know of the table"""
+    split_keys: NDArray[np.float64] | None = None
+    """(n_samples,): the part or the time by which rows are split; None where that is not by a column"""
 
     @property
     def has_gaps(self) -> bool:
@@ -66,6 +68,10 @@ class Samples:
         Y = np.array([index_of[label] for label in self.classes], dtype=np.intp)[self.Y]
         return replace(self, Y=Y, classes=tuple(classes))
 
+    def own_levels(self) -> dict[str, tuple[str, ...]]:
+        """The levels of each category that occur here, by the column's name: those to train by where all is here."""
+        return {category.name: in_order(category.levels) for category in self.categories}
+
     def with_levels(self, levels: Mapping[str, Sequence[str]]) -> "Samples":
         """Put the levels of the categories, given by the columns' names, among the inputs."""
         if self.encoding is None or not self.categories:
@@ -78,7 +84,8 @@ class Samples:
         """Select rows, in this order; views for a slice."""
         weights = None if self.weights is None else self.weights[rows]
         categories = tuple(category.take(rows) for category in self.categories)
-        return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories)
+        keys = None if self.split_keys is None else self.split_keys[rows]
+        return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories, split_keys=keys)
 
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState

@@ -11,6 +11,8 @@ from typing import Literal
 
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.readers import has_reader
+from p2pnet.data.encoding import MissingRule
+from p2pnet.data.roles import Roles
 from p2pnet.data.sharding import PartitionName
 from p2pnet.errors import ConfigError
 
@@ -25,6 +27,10 @@ class ExperimentOptions(ABC):
     """a named data set, or the path of a file that a reader takes"""
     target: str | None = None
     task: Literal["auto", "regression", "classification"] = "auto"
+    ignore: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    missing: MissingRule = "refuse"
     partition: PartitionName = "iid"
     hidden: tuple[int, ...] = (32,)
     penalty: str = "l2:1e-3"
@@ -43,11 +49,18 @@ class ExperimentOptions(ABC):
         """Whether the data is a user's file."""
         return has_reader(Path(self.data))
 
+    @property
+    def roles(self) -> Roles:
+        """What the columns of a user's file are for, but for its target."""
+        return Roles(ignore=self.ignore, categorical=self.categorical, dates=self.dates, missing=self.missing)
+
     def check_training(self) -> None:
         """Validate the options of training, except graph and data set; ConfigError for the first wrong option."""
         if not self.is_of_file:
             require(self.target is None, "--target", self.target, "is for files; other data sets have theirs")
             require(self.task == "auto", "--task", self.task, "is for files; other data sets have theirs")
+            for option, names in (("ignore", self.ignore), ("categorical", self.categorical), ("dates", self.dates)):
+                require(not names, f"--{option}", ", ".join(names), "is for files; other data sets have only numbers")
         require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
         require_term("--penalty", self.penalty, PENALTIES.parse)
         require(self.rounds >= 1, "--rounds", self.rounds, "must be at least 1")

@@ -12,6 +12,7 @@ import numpy as np
 
 from p2pnet.agent.options import default_problem
 from p2pnet.data.datasets import load_dataset
+from p2pnet.data.roles import Roles
 from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import PartitionName, shard_indices
 from p2pnet.experiments.topologies.by_name import make_topology
@@ -55,9 +56,10 @@ def make_workload(
     hidden: tuple[int, ...],
     penalty: str,
     seed: int,
+    roles: Roles | None = None,
 ) -> Workload:
     """Build the workload of the options; DataError or ConfigError where options and data do not fit."""
-    train, test = load_dataset(data, target, task, seed)
+    train, test = load_dataset(data, target, task, seed, roles=roles)
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
     options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed)
     return Workload(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from p2pnet import __version__
 from p2pnet.catalogue.losses import loss_for
 from p2pnet.catalogue.readers import has_reader
 from p2pnet.data.datasets import TEST_FRACTION
-from p2pnet.data.reading import Roles, read_samples
+from p2pnet.data.reading import read_samples
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
 from p2pnet.experiments.simulate.options import SimulateOptions
@@ -60,7 +60,7 @@ def simulate(
     """
     asked = SimulateOptions(data=str(data), **({"is_compared": False} | options))
     if has_reader(Path(asked.data)):
-        whole = read_samples(Path(asked.data), Roles(target=asked.target, task=asked.task))
+        whole = read_samples(Path(asked.data), replace(asked.roles, target=asked.target, task=asked.task))
         train, test = whole.split(TEST_FRACTION, np.random.default_rng(asked.seed))
         return simulate_samples(asked, train, test, progress)
     return _simulation(asked, None, None, progress)
@@ -71,9 +71,12 @@ def simulate_samples(
 ) -> Simulation:
     """The same on raw samples, scaled by mean and deviation over all agents' training samples unless told not to."""
     loss = loss_for(train.task, options.loss)
+    mean, variance = moments(train, is_target_scaled(train, loss)) if is_scaled else (np.zeros(0), np.zeros(0))
+    levels = train.own_levels()
+    train, test = train.with_levels(levels), test.with_levels(levels)
     scaling = no_scaling(train.n_features)
     if is_scaled:
-        scaling = scaling_by(*moments(train, is_target_scaled(train, loss)), train.n_features)
+        scaling = scaling_by(mean, variance, train.n_features, sum(map(len, levels.values())))
     return _simulation(options, (train, test), scaling, progress)
 
 

@@ -14,7 +14,9 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import (
+    Choose,
     Close,
+    Conclude,
     CutLocalStepShort,
     Dial,
     Dismiss,
@@ -22,6 +24,7 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     HangUp,
+    Measure,
     Notify,
     Prepare,
     PutOff,
@@ -30,12 +33,14 @@ from p2pnet.protocol.core.effects import (
 )
 from p2pnet.protocol.core.events import (
     AwayRequested,
+    Chosen,
     DeadlineReached,
     DialFailed,
     Evaluated,
     ForeignVersionReceived,
     LeaveRequested,
     LocalStepDone,
+    Measured,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -74,6 +79,8 @@ NodeEvent: TypeAlias = (
     | Prepared
     | Evaluated
     | LocalStepDone
+    | Measured
+    | Chosen
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
@@ -148,7 +155,7 @@ class Node(Machine[NodeEvent, Effect]):
             case DeadlineReached():
                 effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case Prepared() | Evaluated() | LocalStepDone() | LeaveRequested():
+            case Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested():
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True
@@ -206,6 +213,8 @@ class Node(Machine[NodeEvent, Effect]):
                         outward += self._to_peering(LeaveRequested(), now)
                     outward.append(effect)
                 case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
+                    outward.append(effect)
+                case Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

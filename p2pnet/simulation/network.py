@@ -253,8 +253,8 @@ class _Part:
         seeds = [self._names[place] for place in (0, len(self._names) // 2) if place != self._place[name]]
         agent = WholeAgent(name=name, prepare=prepare, options=options, statistics=statistics, seeds=seeds)
         rng = Random(f"{self._plan.seed} {name} {life}")  # noqa: S311  (a simulation's)
-        # Each life takes two incarnations: one for the statistics stage, one for training.
-        node, _ = make_whole_node(agent, 2 * life, rng, resumed)
+        # Each life takes four incarnations: for the statistics stage, for training, and two for what follows.
+        node, _ = make_whole_node(agent, 4 * life, rng, resumed)
         self.simulation.add(name, node, prepare)
 
     def trained(self) -> list[TrainedAgent]:

@@ -8,9 +8,11 @@ from typing import assert_never, final
 from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import HangUp
 from p2pnet.protocol.core.events import (
+    Chosen,
     DeadlineReached,
     DialFailed,
     LeaveRequested,
+    Measured,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -84,7 +86,7 @@ class StatisticsOnly(SessionMachine):
         return [*self.machine.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        return [] if isinstance(event, Prepared) else [*self.machine.handle(event, now)]
+        return [] if isinstance(event, Prepared | Measured | Chosen) else [*self.machine.handle(event, now)]
 
     def next_deadline(self) -> float | None:
         return self.machine.next_deadline()

@@ -89,6 +89,8 @@ class Simulator(Processes):
         self.n_lost = 0
         self.bytes_sent: dict[PeerId, int] = {}
         """Bytes sent by each agent: arrays of training messages without headers, and whole membership messages."""
+        self.conclusions: dict[PeerId, effects.Conclude] = {}
+        """What agents have come to after training, where rows are held out."""
         self.notices: list[tuple[float, PeerId, Notice]] = []
         self._oracle = oracle
         self._observers = [*observers, *([] if oracle is None else [oracle])]
@@ -259,6 +261,10 @@ class Simulator(Processes):
                 case effects.RunLocalStep():
                     duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
                     self.post(duration, peer, _learner(process).run_local_step(effect))
+                case effects.Measure():
+                    self.post(0.0, peer, _learner(process).measure(effect))
+                case effects.Choose():
+                    self.post(0.0, peer, _learner(process).choose(effect))
                 case effects.Prepare(statistics):
                     prepared, process.learner = process.prepare(statistics)
                     self.handle(peer, prepared)
@@ -275,6 +281,8 @@ class Simulator(Processes):
                     self.network.ended(peer)
                 case effects.Finish():
                     pass  # the agent goes on serving its neighbors until it closes
+                case effects.Conclude():
+                    self.conclusions[peer] = effect
                 case _:
                     assert_never(effect)
         self._unalarmed[peer] = None

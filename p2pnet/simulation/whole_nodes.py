@@ -114,7 +114,7 @@ class WholeNodes:
         self._end(agent.name)
         self._agents[agent.name] = agent
         clock = CLOCK_AT_START + int(self.simulator.now) + self._clocks_ahead_s.get(agent.name, 0)
-        incarnation = max(self._incarnations.get(agent.name, 0) + 2, clock)
+        incarnation = max(self._incarnations.get(agent.name, 0) + 4, clock)
         life = self._n_lives.get(agent.name, 0) + 1
         self._incarnations[agent.name], self._n_lives[agent.name] = incarnation, life
         rng = Random(f"{self._seed} {agent.name} {life}")  # noqa: S311  (a simulation's)

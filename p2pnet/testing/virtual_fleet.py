@@ -8,9 +8,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, final
 
-from p2pnet.agent.options import round_options, training_options
+from p2pnet.agent.options import round_options, split_of, training_options
 from p2pnet.config import settings_of
 from p2pnet.data.samples import Samples
+from p2pnet.data.splitting import Parts
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics, PeerId
 from p2pnet.protocol.membership.timing import PRESETS
@@ -113,18 +114,20 @@ def _make_agent(name: PeerId, shard: Shard, changes: Mapping[str, Any]) -> Whole
     training = training_options(settings, "regression")
     features = tuple(f"x{k}" for k in range(shard.X.shape[1]))
     samples = Samples(shard.X, shard.y[:, None], "regression", (), features, "y")
-    summary = summarize(training, samples, samples)
+    split = split_of(settings.data)
+    parts = Parts(samples, samples) if split is None else split.apply(samples, settings.data.seed)
+    summary = summarize(training, *parts)
 
     def prepare(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:
-        prepared = make_training(training, samples, samples, statistics)
-        return Prepared(prepared.fingerprint, prepared.params), prepared.learner
+        trained = make_training(training, parts.train, parts.test, statistics, parts.validation)
+        return trained.prepared, trained.learner
 
     return WholeAgent(
         name=name,
         prepare=prepare,
         options=round_options(settings, name),
         statistics=summary,
-        fingerprint=make_outline(training, samples, summary).fingerprint,
+        fingerprint=make_outline(training, parts.train, summary).fingerprint,
         max_neighbors=settings.network.max_neighbors,
         membership=PRESETS[settings.network.preset],
     )

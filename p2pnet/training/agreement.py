@@ -21,12 +21,12 @@ LEAST_ROWS: Final = 10
 """A level of fewer rows at an agent is not told to others: it may be that of one person."""
 
 
-def own_levels(train: Samples, test: Samples) -> tuple[str, ...]:
-    """What this agent tells of its categories' levels."""
+def own_levels(*parts: Samples) -> tuple[str, ...]:
+    """What this agent tells of its categories' levels, from the rows of all parts together."""
     told = []
-    for place, (first, second) in enumerate(zip(train.categories, test.categories, strict=True)):
+    for place, categories in enumerate(zip(*(part.categories for part in parts), strict=True)):
         counts: dict[str, int] = {}
-        for category in (first, second):
+        for category in categories:
             n_rows = np.bincount(category.codes[category.codes >= 0], minlength=len(category.levels))
             for level, n in zip(category.levels, n_rows.tolist(), strict=True):
                 counts[level] = counts.get(level, 0) + n

@@ -9,6 +9,7 @@ from p2pnet.catalogue.losses import LOSSES
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.data.encoding import Encoding
 from p2pnet.data.samples import Samples
+from p2pnet.protocol.messages.training import MAX_TEXT_LENGTH
 from p2pnet.protocol.rounds.fingerprints import column_fields
 from p2pnet.training.options import ProblemOptions, TrainingOptions
 from p2pnet.training.problem import Problem
@@ -28,6 +29,7 @@ def fingerprint(problem: Problem, options: TrainingOptions, samples: Samples) ->
     fields = {
         **column_fields([str(column) for column in encoding.columns]),
         "task": samples.task,
+        "target": _shown(samples.target_name),
         "loss": loss.named_in(problem.loss.describe()),
         "model": f"{_model_text(problem.model.describe(), options.problem)}, seed {problem.seed}",
         "penalty": penalty.named_in(problem.penalty.describe()),
@@ -64,6 +66,11 @@ def early_fingerprint(problem: Problem, options: TrainingOptions, samples: Sampl
 def _model_text(description: str, options: ProblemOptions) -> str:
     has_activation = options.hidden and not options.factory
     return ACTIVATIONS[options.activation].named_in(description) if has_activation else description
+
+
+def _shown(name: str) -> str:
+    """A name of any length, as a text that a message holds."""
+    return name if len(name.encode()) <= MAX_TEXT_LENGTH // 2 else f"{name[:40]}… ({_digest((name,))})"
 
 
 def _digest(names: tuple[str, ...]) -> str:

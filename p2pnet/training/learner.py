@@ -11,11 +11,14 @@ from enum import Enum
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
+from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
+from p2pnet.protocol.core.types import CHOICE
+from p2pnet.training.early_stopping import EarlyStopping
 
 ROUND = "round"
 """The name of the round among a learner's numbers."""
@@ -73,6 +76,14 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def measure(self, effect: Measure) -> Measured:
+        """Compute the sums of the held-out rows; none where none are held out."""
+        return Measured(effect.stage, effect.round, np.zeros(0))
+
+    def choose(self, effect: Choose) -> Chosen:
+        """Choose the best parameters of late; for learners that keep some."""
+        raise AssertionError(f"there is nothing to choose from, whatever {effect} says")
+
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
         """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
 
@@ -101,13 +112,20 @@ class NextLearner(Learner):
         weighting: Weighting = Weighting.PROXY,
         step_limit_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
+        held_out: Callable[[Array], NDArray[np.float64]] | None = None,
+        stopping: EarlyStopping | None = None,
     ) -> None:
-        """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate."""
+        """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate.
+
+        `held_out` gives the sums of the held-out rows at parameters.
+        """
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
         self._clock = clock
         self._weighting = weighting
         self._test_metric = test_metric
+        self._held_out = held_out
+        self._stopping = stopping
         self._given: Array | None = None
         self._params: Array | None = None
         self._loss = np.nan
@@ -125,6 +143,8 @@ class NextLearner(Learner):
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
+        if self._stopping is not None:
+            gradient_sum = np.concatenate([gradient_sum, self._stopping.observe(effect.round, params)])
         return Evaluated(effect.round, gradient_sum, n_samples)
 
     def observe(self) -> Observation:
@@ -142,10 +162,13 @@ class NextLearner(Learner):
             params = self._params
         else:
             params = self._in_model_precision(effect.params)
+        direction, tracked = np.split(effect.direction, [params.size])
+        if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
+            return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)
         deadline = self._clock() + self._step_limit_s
         step = self.optimizer.step(
             params,
-            self._in_model_precision(effect.direction),
+            self._in_model_precision(direction),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
             disagreement=self._disagreement,
@@ -155,6 +178,20 @@ class NextLearner(Learner):
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def measure(self, effect: Measure) -> Measured:
+        if effect.stage == CHOICE and self._stopping is not None:
+            return Measured(effect.stage, effect.round, self._stopping.candidates())
+        if self._held_out is None:
+            return super().measure(effect)
+        params = self.feasible(self._in_model_precision(effect.params))
+        return Measured(effect.stage, effect.round, self._held_out(params))
+
+    def choose(self, effect: Choose) -> Chosen:
+        if self._stopping is None:
+            return super().choose(effect)
+        round_, params = self._stopping.best(effect.sums)
+        return Chosen(round_, params.astype(np.float64, copy=False))
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_

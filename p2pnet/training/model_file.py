@@ -19,6 +19,10 @@ which have no others.
     encoding           how columns become inputs: "none", each is one number; else JSON, as `data/encoding.py` reads it
     loss               name of the loss, which says what the outputs estimate
     metrics            JSON: name -> value, on the agent's own test samples
+    network_metrics    JSON: `validation` and `test`, each name -> value, on the rows that all agents have held out for
+                       it; only where they have, by data.split
+    alone_metrics      JSON: name -> value, as metrics, of a model that the agent has trained alone to compare; only
+                       where it has, by algorithm.compare_alone_s
     p2pnet_version, agent, rounds, objective, saved_at    who trained it, how long, with which objective, when (UTC)
     fingerprint        JSON: what all agents of the network had in common, field by field
     checksum           "sha256:" and the digest of all other entries
@@ -117,6 +121,10 @@ class ModelFile:
     description: ModelDescription
     metrics: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+    network_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """by the part that they are of"""
+    alone_metrics: Mapping[str, float] = field(default_factory=dict)
+    """as `metrics`, of a model trained on the agent's own samples alone"""
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -154,6 +162,8 @@ class ModelFile:
             "n_params": int(self.params.size),
             "n_params_zero": int(np.sum(self.params == 0.0)),
             "metrics": dict(self.metrics),
+            **({"network_metrics": _plain(self.network_metrics)} if self.network_metrics else {}),
+            **({"alone_metrics": dict(self.alone_metrics)} if self.alone_metrics else {}),
             "fingerprint": dict(self.provenance.fingerprint),
         }
 
@@ -180,6 +190,8 @@ class ModelFile:
             "encoding": np.array(_NO_ENCODING if description.encoding is None else description.encoding.to_json()),
             "loss": np.array(description.loss),
             "metrics": np.array(json.dumps(dict(self.metrics))),
+            **({"network_metrics": np.array(json.dumps(_plain(self.network_metrics)))} if self.network_metrics else {}),
+            **({"alone_metrics": np.array(json.dumps(dict(self.alone_metrics)))} if self.alone_metrics else {}),
             "p2pnet_version": np.array(provenance.p2pnet_version),
             "agent": np.array(provenance.agent),
             "rounds": np.array(provenance.rounds, dtype=np.int64),
@@ -278,17 +290,31 @@ def _model_file(entries: _Entries) -> ModelFile:
     return ModelFile(
         params=entries.vector("params"),
         description=description,
-        metrics={} if is_old else _metrics(entries),
+        metrics={} if is_old else _metrics(entries, "metrics"),
+        alone_metrics=_metrics(entries, "alone_metrics") if "alone_metrics" in entries.arrays else {},
         provenance=Provenance() if is_old else _provenance(entries),
+        network_metrics=_network_metrics(entries) if "network_metrics" in entries.arrays else {},
         format_version=version,
     )
 
 
-def _metrics(entries: _Entries) -> dict[str, float]:
-    metrics = entries.mapping("metrics")
-    if not all(isinstance(value, int | float) for value in metrics.values()):
-        raise ModelError("entry 'metrics' holds what is no number")
+def _metrics(entries: _Entries, name: str) -> dict[str, float]:
+    return _numbers(name, entries.mapping(name))
+
+
+def _network_metrics(entries: _Entries) -> dict[str, dict[str, float]]:
+    parts = entries.mapping("network_metrics")
+    return {part: _numbers("network_metrics", metrics) for part, metrics in parts.items()}
+
+
+def _numbers(entry: str, metrics: object) -> dict[str, float]:
+    if not (isinstance(metrics, dict) and all(isinstance(value, int | float) for value in metrics.values())):
+        raise ModelError(f"entry {entry!r} holds what is no number")
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _plain(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {part: dict(values) for part, values in metrics.items()}
 
 
 def _network(entries: _Entries) -> Network:

@@ -28,6 +28,14 @@ def model_text(file: ModelFile) -> str:
     elif (scaling.target_mean, scaling.target_scale) != (0.0, 1.0):
         lines.append(f"target      mean {scaling.target_mean:g}, scale {scaling.target_scale:g}")
     lines += [f"{name:<11} {value:.4f} (the agent's test samples)" for name, value in file.metrics.items()]
+    lines += [
+        f"{name:<11} {value:.4f} (the same of a model trained alone)" for name, value in file.alone_metrics.items()
+    ]
+    lines += [
+        f"{name:<11} {value:.4f} (rows of all agents for {part})"
+        for part, metrics in file.network_metrics.items()
+        for name, value in metrics.items()
+    ]
     if not math.isnan(provenance.objective):
         lines.append(f"objective   {provenance.objective:.6g} (the agent's own samples)")
     if provenance.agent:

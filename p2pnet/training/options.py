@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, final
 
+from p2pnet.training.class_weights import ClassWeights
+from p2pnet.training.early_stopping import Patience
 from p2pnet.training.learner import Weighting
 
 
@@ -71,6 +73,12 @@ class TrainingOptions:
     """whose mean and deviation columns are standardised by"""
     has_given_classes: bool
     """whether all labels of the network are given, so that none are to be found out"""
+    is_measured: bool
+    """whether the network's metrics are found after training, of the rows that all agents hold out"""
+    class_weights: ClassWeights | None
+    """what samples count by their class; None: all alike"""
+    patience: Patience | None
+    """how long to wait for a better validation loss of the network; None: training does not stop early"""
     source: str
     """where the samples come from, for messages"""
     agreed: Mapping[str, str]

@@ -24,8 +24,10 @@ def own_metrics(problem: Problem, params: Array, samples: Samples, target_scale:
     """Metrics by name on scaled samples; those that are no number, as an AUC where all have one label, are left out.
 
     Of a classification accuracy, balanced accuracy, macro F1, and where the loss has probabilities the log loss and for
-    two classes the AUC; of a regression R², RMSE and MAE, the last two in the target's unit.
+    two classes the AUC; of a regression R², RMSE and MAE, the last two in the target's unit. None without samples.
     """
+    if not samples.n_samples:
+        return {}
     X = np.ascontiguousarray(samples.X, dtype=problem.model.dtype)
     outputs = problem.model.predict(params.astype(problem.model.dtype, copy=False), X)
     found = (

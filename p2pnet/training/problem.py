@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -66,8 +67,18 @@ class Problem:
         """Hidden neurons whose fan-in weights are all 0: they put out a constant, and could be left out."""
         return sum(not (neuron.is_output or np.any(params[neuron.weights])) for neuron in self.model.neurons())
 
+    def loss_sum(self, samples: Samples) -> tuple[Callable[[Array], float], float]:
+        """(the sum of the losses of the samples as a function of the parameters, how many there are), both weighted."""
+        n_samples = float(samples.n_samples if samples.weights is None else samples.weights.sum())
+        if not n_samples:
+            return (lambda _: 0.0), 0.0
+        cost = self.local_objective(samples)
+        return (lambda params: n_samples * float(cost.value(params))), n_samples
+
     def metric(self, samples: Samples) -> Callable[[Array], float]:
-        """Accuracy, or R², on the samples as a function of the parameters."""
+        """Accuracy, or R², on the samples as a function of the parameters; not a number where there are none."""
+        if not samples.n_samples:
+            return lambda _: math.nan
         measure = accuracy if self.task == "classification" else r2_score
         X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
         return lambda params: measure(self.model.predict(params, X), samples.Y)

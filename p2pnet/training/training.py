@@ -10,12 +10,16 @@ import numpy as np
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
 from p2pnet.errors import DataError
+from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
+from p2pnet.training.class_weights import balancing, class_shares, with_class_weights
+from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
+from p2pnet.training.held_out import HeldOut, most_sums
 from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
@@ -49,6 +53,20 @@ class Training:
     """what is needed to use the trained parameters on raw samples"""
     metrics: Callable[[Array], Mapping[str, float]]
     """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
+    held_out: HeldOut | None = field(default=None, repr=False)
+    """what the network's metrics are of; None where no split is set"""
+    stopping: EarlyStopping | None = field(default=None, repr=False)
+    statistics: FeatureStatistics | None = field(default=None, repr=False)
+    """those that it was built with"""
+
+    @property
+    def prepared(self) -> Prepared:
+        """What the node is to know of it."""
+        n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums
+        if self.stopping is None:
+            return Prepared(self.fingerprint, self.params, n_metric_sums)
+        n_candidates, n_tracked = self.stopping.n_candidates, self.stopping.n_tracked
+        return Prepared(self.fingerprint, self.params, n_metric_sums, n_candidates, n_tracked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +99,11 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     return Outline(
         early_fingerprint(problem, options, train),
         problem.model.n_params,
-        max(make_problem(options.problem, most).model.n_params, 0 if summary is None else summary.n_sums),
+        max(
+            make_problem(options.problem, most).model.n_params,
+            0 if summary is None else summary.n_sums,
+            most_sums(most) if options.is_measured else 0,
+        ),
     )
 
 
@@ -92,45 +114,81 @@ def _check_inputs(problem: Problem, train: Samples) -> None:
     problem.local_objective(replace(first, X=np.zeros_like(first.X), Y=np.zeros_like(first.Y)))
 
 
-def summarize(options: TrainingOptions, train: Samples, test: Samples) -> LocalStatistics | None:
-    """Compute the agent's contribution to the statistics stage; None where no statistics are needed."""
+def summarize(
+    options: TrainingOptions, train: Samples, test: Samples, validation: Samples | None = None
+) -> LocalStatistics | None:
+    """Compute the agent's contribution to the statistics stage; None where no statistics are needed.
+
+    Labels and levels are those of all samples, since the model must know them; means and deviations are of those that
+    are trained on, or what is tested on would have been seen before.
+    """
     is_scaling = options.scaling == "network"
-    labels = united(() if options.has_given_classes else test.classes, own_levels(train, test))
+    held_out = (test,) if validation is None else (test, validation)
+    labels = united(() if options.has_given_classes else test.classes, own_levels(train, *held_out))
+    is_balancing = options.class_weights == "balanced"
     # Whoever has no level to tell still waits for those of others.
-    if not is_scaling and not labels and not train.categories:
+    if not is_scaling and not labels and not train.categories and not is_balancing:
         return None
     n_samples = float(train.n_samples if train.weights is None else train.weights.sum())
     n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
+    counts: Array | None = None
     if not is_scaling or not n_columns:
         # Only its labels are the network's business.
-        return LocalStatistics(n_samples, np.zeros(1), np.zeros(1), labels, bool(train.categories))
-    mean, variance = _moments(options, train)
-    if not train.has_gaps:
-        return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories))
-    _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
+        mean = variance = np.zeros(0 if is_balancing else 1)
+    elif train.has_gaps:
+        mean, variance = _moments(options, train)
+        _, _, counts = moments_with_gaps(train, is_target_scaled(train, options.problem.loss))
+    else:
+        mean, variance = _moments(options, train)
+    if is_balancing:
+        # As columns that are 1 for the samples of a class, and 0 for others.
+        shares = class_shares(train)
+        mean, variance = np.append(mean, shares), np.append(variance, shares * (1.0 - shares))
+        counts = None if counts is None else np.append(counts, np.full(len(shares), n_samples))
     return LocalStatistics(n_samples, mean, variance, labels, bool(train.categories), counts)
 
 
 def make_training(
-    options: TrainingOptions, train: Samples, test: Samples, statistics: FeatureStatistics | None
+    options: TrainingOptions,
+    train: Samples,
+    test: Samples,
+    statistics: FeatureStatistics | None,
+    validation: Samples | None = None,
 ) -> Training:
     """Build the training of raw samples; DataError where they do not fit the feature statistics."""
     n_levels = 0
+    found = statistics
     scaling_of = train
+    weights = options.class_weights
+    parts = [train, test, *([] if validation is None else [validation])]
     if statistics is not None:
         check_network(options, train, statistics)
         labels, levels = labels_and_levels(statistics.labels, train)
         n_levels = sum(map(len, levels.values()))
         if labels:
-            train, test = (_with_labels(options, samples, labels) for samples in (train, test))
-        train, test = train.with_levels(levels), test.with_levels(levels)
+            parts = [_with_labels(options, samples, labels) for samples in parts]
+        parts = [samples.with_levels(levels) for samples in parts]
+        if weights == "balanced":
+            n_classes = len(train.classes)
+            weights = balancing(train.classes, statistics.mean[-n_classes:])
+            statistics = replace(
+                statistics, mean=statistics.mean[:-n_classes], variance=statistics.variance[:-n_classes]
+            )
     scaling = _scaling(options, scaling_of, statistics, n_levels)
     if options.scaling != "none":
-        train, test = scaling.apply(train), scaling.apply(test)
+        parts = [scaling.apply(samples) for samples in parts]
+    if weights is not None and weights != "balanced":
+        parts = [with_class_weights(samples, weights) for samples in parts]
+    train, test, *others = parts
     problem = make_problem(options.problem, train)
+    held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None
+    stopping = None
+    if options.patience is not None and others:
+        stopping = EarlyStopping(*problem.loss_sum(others[0]), options.patience)
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
-    if statistics is not None and options.scaling == "network":  # labels are compared as classes
+    is_by_statistics = options.scaling == "network" or options.class_weights == "balanced"
+    if statistics is not None and is_by_statistics:  # labels are compared as classes
         scales = {SURVEY_FIELD: statistics.survey}
     return Training(
         learner=NextLearner(
@@ -138,11 +196,16 @@ def make_training(
             problem.metric(test),
             options.weighting,
             step_limit_s=options.step_limit_s,
+            held_out=None if held_out is None else held_out.sums,
+            stopping=stopping,
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
+        held_out=held_out,
+        stopping=stopping,
+        statistics=found,
     )
 
 

@@ -5,6 +5,7 @@ import logging
 import resource
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_a_model_that_there_is_no_room_for_can_be_tried_again_and_leaves_nothing
     assert sorted(state.path.iterdir()) == before
     records.save_model(MODEL)
     np.testing.assert_array_equal(state.load_params(), PARAMS)
+
+
+def test_a_model_is_saved_anew_with_the_metrics_and_parameters_of_the_network(
+    state: StateDirectory, records: RunRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = {"test": {"accuracy": 0.75, "recall of ant": 0.5}}
+    with caplog.at_level(logging.INFO, "test"):
+        for model in (MODEL, MODEL, replace(MODEL, params=PARAMS + 1.0, network_metrics=found)):
+            records.save_model(model)
+    assert [line for line in caplog.messages if "model is in" in line] == caplog.messages[:1]
+    assert caplog.messages[1:] == ["on the rows of all agents for test: accuracy 0.7500"]
+    np.testing.assert_array_equal(state.load_params(), PARAMS + 1.0)
+    records.save_model(replace(MODEL, params=PARAMS + 2.0, network_metrics=found))
+    np.testing.assert_array_equal(state.load_params(), PARAMS + 2.0)
 
 
 def test_a_state_directory_that_is_removed_is_made_again(state: StateDirectory, records: RunRecorder) -> None:

@@ -47,7 +47,7 @@ def test_its_settings_key_and_samples_make_an_agent(directory: Path) -> None:
     preparation = prepare(read_settings(directory / "agent.toml"))
     assert preparation.keys == load_keys(directory / "agent.key")
     assert len(preparation.network.neighbors) == 2
-    assert preparation.train.n_samples == 40
+    assert preparation.parts.train.n_samples == 40
 
 
 def test_its_model_is_that_of_the_network_that_would_be_trained_today(directory: Path) -> None:

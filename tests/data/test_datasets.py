@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from p2pnet.catalogue.losses import LOSSES, losses_for
 from p2pnet.data.datasets import load_dataset, load_named
+from p2pnet.data.roles import Roles
 from p2pnet.errors import DataError
 
 
@@ -103,3 +104,22 @@ def test_a_target_that_never_changes_is_refused(tmp_path: Path, text: str, task:
     (tmp_path / "data.csv").write_text(text)
     with pytest.raises(DataError, match=message):
         load_dataset(str(tmp_path / "data.csv"), None, task, seed=0)  # type: ignore[arg-type]
+
+
+def test_tables_with_dates_categories_and_gaps_become_plain_inputs(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ages = ["" if k % 7 == 0 else f"{rng.normal(60, 9):.1f}" for k in range(90)]
+    rows = [
+        f"p{k},{age},2025-01-{k % 28 + 1:02},{'uvw'[k % 3]},{'no' if k % 2 else 'yes'}" for k, age in enumerate(ages)
+    ]
+    (tmp_path / "table.csv").write_text("id,age,day,ward,y\n" + "\n".join(rows))
+    roles = Roles(ignore=("id",), categorical=("ward",), dates=("day",), missing="indicator")
+    train, test = load_dataset(str(tmp_path / "table.csv"), None, "auto", seed=0, roles=roles)
+    assert train.encoding is None
+    assert not train.categories
+    assert train.feature_names[-3:] == test.feature_names[-3:] == ("ward = u", "ward = v", "ward = w")
+    assert np.isfinite(train.X).all()
+    assert np.isfinite(test.X).all()
+    np.testing.assert_array_equal(train.X[:, -3:].sum(axis=1), 1.0)
+    place = train.feature_names.index("age")
+    assert abs(train.X[:, place].mean()) < 1e-12

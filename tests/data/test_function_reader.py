@@ -57,7 +57,7 @@ def test_dicts_and_arrays_are_tables_too(tmp_path: Path, module: str) -> None:
 def test_it_is_named_in_the_settings(tmp_path: Path, module: str) -> None:
     (tmp_path / "agent.toml").write_text(f'[data]\nsource = "{module}:dicts"\n')
     settings = read_settings(tmp_path / "agent.toml", environment={})
-    train, test = load_data(data_options(settings.data))
+    train, test, _ = load_data(data_options(settings.data))
     assert (train.n_samples, test.n_samples) == (8, 2)
 
 

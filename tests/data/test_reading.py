@@ -245,7 +245,7 @@ def data(directory: Path, text: str, **more: Any) -> DataOptions:
 
 def test_without_a_test_file_a_part_is_kept_for_the_test_by_the_seed(tmp_path: Path) -> None:
     text = "x,y\n" + "".join(f"{row},{row + 0.5}\n" for row in range(20))
-    train, test = load_data(data(tmp_path, text, test_fraction=0.25, seed=1))
+    train, test, _ = load_data(data(tmp_path, text, test_fraction=0.25, seed=1))
 
     assert (train.n_samples, test.n_samples) == (15, 5)
     np.testing.assert_array_equal(load_data(data(tmp_path, text, test_fraction=0.25, seed=1))[1].X, test.X)
@@ -255,7 +255,7 @@ def test_without_a_test_file_a_part_is_kept_for_the_test_by_the_seed(tmp_path: P
 def test_a_test_file_is_read_with_the_task_and_classes_of_the_training_file(tmp_path: Path) -> None:
     test_source = tmp_path / "test.csv"
     test_source.write_text("x,y\n5,2\n")
-    train, test = load_data(data(tmp_path, "x,y\n0,1\n1,2\n2,1\n3,2\n", test_source=test_source))
+    train, test, _ = load_data(data(tmp_path, "x,y\n0,1\n1,2\n2,1\n3,2\n", test_source=test_source))
 
     assert train.n_samples == 4
     assert test.classes == train.classes == ("1", "2")
@@ -265,7 +265,7 @@ def test_a_test_file_is_read_with_the_task_and_classes_of_the_training_file(tmp_
 def test_labels_of_the_test_file_are_classes_too(tmp_path: Path) -> None:
     test_source = tmp_path / "test.csv"
     test_source.write_text("x,y\n5,bee\n")
-    train, test = load_data(data(tmp_path, "x,y\n0,cat\n1,ant\n", test_source=test_source))
+    train, test, _ = load_data(data(tmp_path, "x,y\n0,cat\n1,ant\n", test_source=test_source))
 
     assert test.classes == train.classes == ("ant", "bee", "cat")
     np.testing.assert_array_equal(train.Y, [2, 0])

@@ -146,7 +146,7 @@ def test_a_test_file_has_its_columns_in_any_order(tmp_path: Path) -> None:
     options = DataOptions(
         source=tmp_path / "train.csv", test_source=tmp_path / "test.csv", roles=Roles(categorical=("w",))
     )
-    train, test = load_data(options)
+    train, test, _ = load_data(options)
     assert (train.feature_names, test.feature_names) == (("a",), ("a",))
     assert test.X.tolist() == [[3]]
     assert test.Y.tolist() == [[2.5]]

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,3 +79,18 @@ print(*({name.partition(".")[0] for name in sys.modules} & {"sklearn", "pandas",
     assert shown == "\n\n"
     with pytest.raises(AttributeError, match="no attribute 'Agnt'"):
         p2pnet.Agnt  # noqa: B018
+
+
+def test_tables_with_categories_dates_and_gaps_are_trained_on_and_predicted_as_they_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        f"p{k},{'' if k % 9 == 0 else round(rng.normal(60, 9), 1)},2025-01-{k % 28 + 1:02},{'uvw'[k % 3]},"
+        f"{'no' if k % 3 else 'yes'}"
+        for k in range(120)
+    ]
+    (tmp_path / "table.csv").write_text("id,age,day,ward,y\n" + "\n".join(rows))
+    roles: dict[str, Any] = {"ignore": ("id",), "categorical": ("ward",), "dates": ("day",), "missing": "mean"}
+    found = p2pnet.simulate(tmp_path / "table.csv", agents=3, rounds=60, hidden=(), **roles)
+    assert found.model.columns == ("age", "day", "ward")
+    raw = [{"age": 61.0, "day": "2025-01-09", "ward": "u"}, {"age": None, "day": "2025-01-09", "ward": "v"}]
+    assert list(found.model.predict(raw)) == ["yes", "no"]

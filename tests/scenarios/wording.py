@@ -28,6 +28,7 @@ UNTOLD = {
 
 DEFAULTS: Mapping[str, object] = {
     "Hello.fingerprint": {STAGE_FIELD: TRAINING},
+    **dict.fromkeys(("Prepared.n_metric_sums", "Prepared.n_candidates", "Prepared.n_tracked"), 0),
     "RunLocalStep.neighbor_proximal_weight": 0.0,
     "Share.quiet": 0,
 }

@@ -1,5 +1,6 @@
 """Labels and levels are agreed over the network, and what cannot be trained is refused by all alike."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from p2pnet.config import settings_of
 from p2pnet.data.encoding import Category, EncodedColumn, Encoding
 from p2pnet.data.samples import Samples
 from p2pnet.errors import DataError
-from p2pnet.protocol.core.types import FeatureStatistics
-from p2pnet.protocol.messages.training import MAX_LABELS, TOO_MANY, united
+from p2pnet.protocol.core.effects import PutOff
+from p2pnet.protocol.core.types import FeatureStatistics, Nonce
+from p2pnet.protocol.messages.training import MAX_LABELS, MAX_TEXT_LENGTH, TOO_MANY, Hello, united
+from p2pnet.protocol.rounds.fingerprints import refusal
 from p2pnet.training.agreement import LEAST_ROWS, labels_and_levels, own_levels
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import make_outline, make_training, summarize
@@ -116,3 +119,16 @@ def test_texts_that_no_agent_would_tell_are_passed_over() -> None:
     samples = patients(("ICU",))
     texts = ("\x1f9\x1flost", "\x1fx\x1flost", "\x1f", "\x1f0\x1fICU", "well")
     assert labels_and_levels(texts, samples) == (("well",), {"ward": ("ICU",)})
+
+
+@pytest.mark.parametrize("name", ["Outcome", "größe " * 60])
+def test_agents_that_predict_another_column_are_told_so_before_what_follows_from_it(name: str) -> None:
+    told = options()
+    mine = patients(("ICU",))
+    theirs = replace(patients(("ICU",), outcomes=("x", "y", "z")), target_name=name)
+    one, other = (make_outline(told, samples, None).fingerprint for samples in (mine, theirs))
+    effects = refusal("bob", one, Hello(Nonce(1, 1), None, other, "bob", "", -1, is_confirmed=False))
+    put_off = next(effect for effect in effects if isinstance(effect, PutOff))
+    assert put_off.reason.startswith(f"target: theirs is {name[:20]}")
+    assert "ours is outcome; give both the same data.target" in put_off.reason
+    assert all(len(text.encode()) <= MAX_TEXT_LENGTH for text in other.values())

@@ -37,13 +37,16 @@ def check_agent(settings: Settings) -> Report:
     StateDirectory(preparation.state_dir).check()
     preparation.open_transport().close(0.0)
     _try_a_local_step(preparation)
-    train, test = preparation.train, preparation.test
+    train, test, validation = preparation.parts
     # Other agents may have labels that this one has not.
     least = "at least " if preparation.summary is not None and preparation.summary.labels else ""
     task = f"classification into {least}{len(train.classes)} classes" if train.classes else "regression"
+    held_out = f"{train.n_samples} training and "
+    if validation is not None:
+        held_out = f"{train.n_samples} training, {validation.n_samples} validation and "
     text = (
         f"fit to run: agent {preparation.name} ({preparation.keys.public}), "
-        f"{counted(len(preparation.network.named), 'peer')} named, {train.n_samples} training and "
+        f"{counted(len(preparation.network.named), 'peer')} named, {held_out}"
         f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
         f"{task} with loss {preparation.training_options.problem.loss}"
     )
@@ -59,7 +62,7 @@ def _try_a_local_step(preparation: Preparation) -> None:
     """Compute a gradient and a local step at the initial parameters, without other agents; exposes faults of user
     models.
     """
-    training = preparation.training(statistics_alone(preparation.summary, preparation.train))
+    training = preparation.training(statistics_alone(preparation.summary, preparation.parts.train))
     learner, params = training.learner, training.params
     evaluated = require_finite(learner.evaluate(Evaluate(0, params, disagreement=0.0)))
     learner.observe()

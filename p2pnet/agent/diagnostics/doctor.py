@@ -58,7 +58,7 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     except P2pnetError as error:
         yield Finding(Outcome.WRONG, "settings" if isinstance(error, ConfigError) else "data", str(error))
     else:
-        train = preparation.train
+        train = preparation.parts.train
         samples = f"{counted(train.n_samples, 'training sample')} of {counted(train.n_features, 'feature')}"
         yield Finding(Outcome.FINE, "data", samples)
     state = StateDirectory(settings.agent.state_dir)

@@ -49,6 +49,7 @@ def run_demo(options: DemoOptions) -> int:
             topology=options.topology,
             data=options.data,
             target=options.target,
+            roles=options.roles,
             task=options.task,
             partition=options.partition,
             hidden=options.hidden,

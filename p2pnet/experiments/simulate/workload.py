@@ -59,7 +59,9 @@ def _samples(options: SimulateOptions) -> tuple[Samples, Samples, tuple[Samples,
         if options.partition == "iid":
             return train, test, tuple(train.take(rows) for rows in shard_rows(train.n_samples, n_agents))
     else:
-        train, test = load_dataset(options.data, options.target, options.task, options.seed, options.loss)
+        train, test = load_dataset(
+            options.data, options.target, options.task, options.seed, options.loss, options.roles
+        )
     return _cut(options, train, test)
 
 

@@ -71,6 +71,18 @@ class RunLocalStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Compute the sums of the agent's held-out rows: of the measurement at these parameters, from which metrics follow;
+    of the choice at all parameters that are to be chosen from.
+    """
+
+    stage: str
+    """`CHOICE` or `MEASUREMENT`"""
+    round: int
+    params: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CutLocalStepShort:
     """Stop the solver of the running local step at its present iterate, since neighbors wait for the step."""
 
@@ -87,6 +99,23 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """Choose the best of the parameters of late by the network's mean of the sums of the choice."""
+
+    sums: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Save the result anew: all agents have these parameters, and the mean of their sums of held-out rows is this."""
+
+    round: int
+    """Of the measurement."""
+    params: Array = field(repr=False)
+    sums: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the agent: no work and no obligation to a neighbor is left."""
 
@@ -99,8 +128,9 @@ class Notify:
 
 
 Effect: TypeAlias = (
-    Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
-)
+    Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
+    | Conclude | Close | Notify
+)  # fmt: skip
 """The effects that a shell performs."""
 
 

@@ -79,6 +79,12 @@ class Prepared:
 
     fingerprint: Mapping[str, str]
     params: Array = field(repr=False)
+    n_metric_sums: int = 0
+    """The sums of held-out rows that are to be averaged after training; 0: none are."""
+    n_candidates: int = 0
+    """The sums by which the best of the parameters of late are chosen before; 0: the last ones are kept."""
+    n_tracked: int = 0
+    """The numbers that `Evaluated.gradient_sum` has after the gradient, and `RunLocalStep.direction` too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,23 @@ class LocalStepDone:
     params: Array = field(repr=False)
     residual: float
     proximal_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The result of Measure: the sums of the agent's held-out rows."""
+
+    stage: str
+    round: int
+    sums: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The result of Choose: the best parameters, and the round that they are of."""
+
+    round: int
+    params: Array = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

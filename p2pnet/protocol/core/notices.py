@@ -125,6 +125,20 @@ class StatisticsUnsettled:
 
 
 @dataclass(frozen=True, slots=True)
+class ParametersChosen:
+    """The parameters of this round are the best of late, by the validation rows of all agents."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsUnsettled:
+    """The metrics of the network have not become stationary; the model is saved without them."""
+
+    n_rounds: int
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDropped:
     """A message of the peer broke the protocol and was dropped."""
 
@@ -196,6 +210,8 @@ PlainNotice: TypeAlias = (
     | TakenForPast
     | StatisticsFound
     | StatisticsUnsettled
+    | ParametersChosen
+    | MetricsUnsettled
     | MessageDropped
     | PeerDismissed
     | LinkRefused
@@ -213,4 +229,11 @@ class InStatistics:
     notice: PlainNotice
 
 
-Notice: TypeAlias = PlainNotice | InStatistics
+@dataclass(frozen=True, slots=True)
+class InMeasurement:
+    """A notice of the measurement after training."""
+
+    notice: PlainNotice
+
+
+Notice: TypeAlias = PlainNotice | InStatistics | InMeasurement

@@ -20,6 +20,10 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 Frames: TypeAlias = list[Buffer]
 
 
+CHOICE, MEASUREMENT = "choice", "measurement"
+"""The stages after training."""
+
+
 class Nonce(NamedTuple):
     """One side's half of a link id, ordered by incarnation, then by counter."""
 

@@ -27,10 +27,11 @@ COLUMNS_FIELD = "columns"
 MAX_COLUMN_FIELDS = 12
 SEPARATOR = "; "
 
-_CAUSES = ("task", COLUMNS_FIELD)
+_CAUSES = ("task", "target", COLUMNS_FIELD)
 """Fields from which others follow, in the order in which they are compared."""
 
 _SAME_AT_BOTH: Mapping[str, str] = {
+    "class weights": "objective.class_weights",
     "classes": "data.classes",
     "columns": "data.features, data.categorical and data.dates",
     "exchanges": "algorithm.exchanges",
@@ -39,9 +40,12 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "loss": "objective.loss",
     "missing": "data.missing",
     "model": "settings in section [model]",
+    "patience": "algorithm.patience",
     "penalty": "objective.penalty",
     "scaling": "data.standardize",
+    "target": "data.target, and its column the same name",
     "task": "data.task",
+    "split": "data.split and data.seed",
     "schedule": "network.schedule, and all the same neighbors",
     "weighting": "algorithm.weighting",
 }
@@ -52,7 +56,7 @@ def refusal(peer: PeerId, fingerprint: Mapping[str, str], hello: Hello) -> list[
     """Compare versions and fingerprints; return Refuse and PutOff for the first difference, nothing where the two
     agree.
 
-    A run of averaging that differs comes first, since classes and model follow from it; then task and columns.
+    A run of averaging that differs comes first, since classes and model follow from it; then task, target and columns.
     """
     if SPOKEN_VERSIONS.common(hello.versions) is None:
         return _refused(

@@ -19,13 +19,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import final
+from typing import Generic, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array, WireArray
+
+Quantity = TypeVar("Quantity")
 
 TOLERANCE = 1e-12
 """Of means and deviations, relative to the deviation."""
@@ -187,7 +189,7 @@ def rough_change(before: Estimate, after: Estimate) -> Array:
 
 
 @final
-class Plateau:
+class Plateau(Generic[Quantity]):
     """Since when an estimate has stayed within one unit of what it was then.
 
     A change from one round to the next says little where the graph is slow: the error is 1/(1 − λ) times as large, if
@@ -195,16 +197,16 @@ class Plateau:
     error has fallen to one unit in t rounds, it falls to 1e-12^(1/8) = 0.03 of that in t/8 more.
     """
 
-    def __init__(self, change: Callable[[Estimate, Estimate], Array], part: float) -> None:
+    def __init__(self, change: Callable[[Quantity, Quantity], Array], part: float) -> None:
         """`change` gives the change by column; a plateau has to last for `part` of all rounds."""
         self._change = change
         self._part = part
-        self._anchor: Estimate | None = None
+        self._anchor: Quantity | None = None
         self._since = 0
         self.worst: tuple[int, float] = (0, np.inf)
         """The column with the largest change since the plateau began, and that change."""
 
-    def observe(self, estimate: Estimate, age: int) -> None:
+    def observe(self, estimate: Quantity, age: int) -> None:
         """Take in the estimate of this round; `age` counts rounds."""
         if self._anchor is not None:
             changes = self._change(self._anchor, estimate)

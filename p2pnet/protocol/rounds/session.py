@@ -1,11 +1,14 @@
-"""The session machine: the statistics stage where it is needed, then training.
+"""The session machine: the statistics stage where it is needed, then training, then its measurement where rows are held
+out.
 
     averaging    the feature statistics are averaged (`statistics.py`)
     preparing    the shell builds the training problem, scaled by the statistics found
     training     the training rounds run, or are over (`machine.py`)
+    concluding   the best parameters are chosen, and measured (`conclusion.py`), while neighbors may still be served
 
-Both stages use the same connections, each with links of its own: the links of the statistics stage belong to an earlier
-incarnation, so that no message of one stage can be taken for a message of the other. A field of the fingerprint says
+All stages use the same connections, each with links of its own: the links of the statistics stage belong to the
+incarnation before that of the training, those of the conclusion to the two after it, so that no message of one stage
+can be taken for a message of another. A field of the fingerprint says
 which stage a Hello is from. An agent past the statistics stage answers the Hello of an agent in that stage with the
 statistics found; an agent in the stage says Hello to a neighbor past it, to be sent the statistics. So it is enough
 that one agent knows that the averaging has converged: an agent that joins late or was restarted gets the result from
@@ -19,10 +22,14 @@ from dataclasses import replace
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION
-from p2pnet.protocol.core.effects import Close, Notify, Prepare, Send
+from p2pnet.protocol.core.effects import Choose, Close, Conclude, Finish, Measure, Notify, Prepare, Send
 from p2pnet.protocol.core.events import (
     AwayRequested,
+    Chosen,
+    Evaluated,
     LeaveRequested,
+    LocalStepDone,
+    Measured,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -33,6 +40,7 @@ from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
+from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
@@ -40,10 +48,11 @@ from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
-SessionEvent: TypeAlias = RoundEvent | Prepared
-SessionEffect: TypeAlias = RoundEffect | Prepare
+SessionEvent: TypeAlias = RoundEvent | Prepared | Measured | Chosen
+SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Choose | Conclude
 
 STATISTICS, TRAINING = "survey", "training"
 
@@ -75,7 +84,8 @@ class Session(SessionMachine):
     """Runs the statistics stage where it is needed, prepares, then trains; maps events to effects.
 
     The identity's fingerprint has the fields known before the statistics stage; the fingerprint of `Prepared` is
-    compared before training. Its incarnation is that of the training; the one before it must not have been used either.
+    compared before training. Its incarnation is that of the training; neither the one before it nor the two after it
+    may have been used.
     """
 
     def __init__(
@@ -100,6 +110,8 @@ class Session(SessionMachine):
         self.found: FeatureStatistics | None = None if resumed is None else resumed.statistics
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
+        self._conclusion = Conclusion(identity, options, 0, 0)
+        self._is_closed = False
         self._connected: set[PeerId] = set()
 
     @property
@@ -128,14 +140,16 @@ class Session(SessionMachine):
         Raises ProtocolError for a received message that cannot be meant for this agent; its state is then as before.
         """
         match event:
-            case MessageReceived(_, Share() | Ack()) if self._rounds is not None:
-                return [*self._rounds.handle(event, now)]  # nearly all messages
+            case MessageReceived(_, Share() | Ack()) if self._rounds is not None and not self._conclusion.has_begun:
+                return self._of_rounds(self._rounds, event, now)  # nearly all messages
             case Prepared():
                 return self._begin_training(event, now)
             case PeerConnected(peer):
                 self._connected.add(peer)
             case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
+        if isinstance(event, Measured | Chosen):
+            return [] if self._rounds is None else self._train(self._rounds, event, now)
         if self._statistics is not None:
             return self._average(self._statistics, event, now)
         match event:
@@ -145,12 +159,13 @@ class Session(SessionMachine):
                 return []  # late messages of the statistics stage
             case LeaveRequested() | AwayRequested() if self._rounds is None:
                 return [Close()]
-        return [] if self._rounds is None else [*self._rounds.handle(event, now)]
+        return [] if self._rounds is None else self._train(self._rounds, event, now)
 
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
-        machine = self._statistics or self._rounds
-        return None if machine is None else machine.next_deadline()
+        machines = [self._statistics] if self._statistics is not None else [self._rounds, self._conclusion]
+        times = [machine.next_deadline() for machine in machines if machine is not None]
+        return min((time for time in times if time is not None), default=None)
 
     def _average(self, machine: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
         effects: list[SessionEffect]
@@ -182,10 +197,38 @@ class Session(SessionMachine):
             # Absent neighbors were awaited in the statistics stage already, and links have settled there.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
             options = replace(options, expected_neighbors=n_expected, settling_s=0.0)
-        self._rounds = RoundMachine(identity, options, prepared.params, resumed=self._resumed)
+        n_sums = prepared.params.size + prepared.n_tracked
+        self._rounds = RoundMachine(identity, options, prepared.params, n_sums, self._resumed)
+        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
-            effects += self._rounds.handle(PeerConnected(peer), now)
+            effects += self._train(self._rounds, PeerConnected(peer), now)
+        return effects
+
+    def _train(self, rounds: RoundMachine, event: RoundEvent | Measured | Chosen, now: float) -> list[SessionEffect]:
+        """Hand an event to the rounds of training, to what follows on them, or to both."""
+        if isinstance(event, Measured | Chosen) or self._conclusion.owns(event):
+            return self._until_closed([*self._conclusion.handle(event, now)], rounds)
+        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone)
+        effects: list[SessionEffect] = [] if is_of_one else [*self._conclusion.handle(event, now)]
+        return effects + self._of_rounds(rounds, event, now)
+
+    def _of_rounds(self, rounds: RoundMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
+        """Hand an event to the rounds of training; after the last one, begin what follows."""
+        effects: list[SessionEffect] = []
+        for effect in rounds.handle(event, now):
+            if isinstance(effect, Close):
+                continue
+            effects.append(effect)
+            if isinstance(effect, Finish):
+                effects += self._conclusion.begin(effect, now)
+        return self._until_closed(effects, rounds)
+
+    def _until_closed(self, effects: list[SessionEffect], rounds: RoundMachine) -> list[SessionEffect]:
+        """The effects, and Close once the rounds and what follows on them have come to their ends."""
+        if rounds.phase is Phase.CLOSED and self._conclusion.is_closed and not self._is_closed:
+            self._is_closed = True
+            effects.append(Close())
         return effects
 
     def _fingerprint(self, stage: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ from p2pnet.protocol.core.counts import bounded
 from p2pnet.protocol.core.effects import Close, Evaluate, Finish, Notify, RunLocalStep, Send
 from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived, PeerConnected
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import CloseReason, InStatistics, MessageDropped, StatisticsUnsettled
+from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.messages.training import (
     MAX_BYTES_OF_LABELS,
@@ -111,7 +111,8 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._opened_at = -np.inf
         """When a link was opened last."""
         n_columns = len(own.mean)
-        self._rounds = RoundMachine(identity, _round_options(options), np.zeros(0), n_sums=own.n_sums)
+        options = without_local_steps(options, MAX_ROUNDS, TOLERANCE)
+        self._rounds = RoundMachine(identity, options, np.zeros(0), n_sums=own.n_sums)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
@@ -217,7 +218,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
                     outward += [*self._tell(peer), effect]
                 case Finish() if self.found is None:
                     return [*outward, *self._give_up(now)]
-                case Notify(notice) if not isinstance(notice, InStatistics):
+                case Notify(notice) if not isinstance(notice, InStatistics | InMeasurement):
                     outward.append(Notify(InStatistics(notice)))
                 case _:
                     outward.append(effect)
@@ -346,16 +347,17 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         return is_only_one or self._labels == TOO_MANY or len(self._labels) > MAX_LABELS // 2
 
 
-def _round_options(options: RoundOptions) -> RoundOptions:
+def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float) -> RoundOptions:
+    """Options of rounds that average exactly, and minimise nothing."""
     timing = options.timing
     return replace(
         options,
-        max_rounds=MAX_ROUNDS,
+        max_rounds=max_rounds,
         exchanges=1,
         is_gradient_first=False,
         n_signs=0,
         momentum=MOMENTUM,
-        tolerance=TOLERANCE,
+        tolerance=tolerance,
         precision=64,
         max_ratio=MAX_RATIO,
         timing=replace(
@@ -378,8 +380,8 @@ class _Account:
     """The round in which it began."""
     far_at: int | None = None
     """The round, counted from then, in which the reference was known to be far off."""
-    rough: Plateau = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
-    exact: Plateau = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
+    rough: Plateau[Estimate] = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
+    exact: Plateau[Estimate] = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
 
 
 def _account_name(epoch: int, revision: int, run: str) -> int:

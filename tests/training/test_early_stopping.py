@@ -1,0 +1,96 @@
+"""Early stopping: what one agent makes of the losses of all, and which parameters are the best."""
+
+import numpy as np
+import pytest
+
+from p2pnet.agent.options import training_options
+from p2pnet.config import settings_of
+from p2pnet.errors import ConfigError
+from p2pnet.training.early_stopping import EarlyStopping, Patience
+
+PATIENCE = Patience(rounds=40, slack=30)
+
+
+def loss_of(params: np.ndarray) -> float:
+    """Least at 60, of four rows."""
+    return 4.0 * float((params[0] - 60.0) ** 2)
+
+
+def stopped_in(stopping: EarlyStopping, n_rounds: int, start: int = 0) -> int:
+    """The round in which patience ends where the parameters are the number of the round, with one agent alone."""
+    for round_ in range(start, n_rounds):
+        tracked = stopping.observe(round_, np.array([float(round_)]))
+        assert tracked.shape == (stopping.n_tracked,)
+        if stopping.has_ended(round_, tracked / 7.0):
+            return round_
+    raise AssertionError("it has not ended")
+
+
+def test_patience_ends_so_many_rounds_after_the_least_loss() -> None:
+    assert stopped_in(EarlyStopping(loss_of, 4, PATIENCE), 1000) == 100
+
+
+@pytest.mark.parametrize("n_more", [0, 20, 40])
+def test_the_best_parameters_are_there_until_all_agents_have_ended(n_more: int) -> None:
+    stopping = EarlyStopping(loss_of, 4, PATIENCE)
+    end = stopped_in(stopping, 1000)
+    for round_ in range(end + 1, end + n_more + 1):
+        assert stopping.has_ended(round_, stopping.observe(round_, np.array([float(round_)])))
+    candidates = stopping.candidates()
+    assert candidates.shape == (stopping.n_candidates,)
+    round_, params = stopping.best(candidates / 3.0)
+    assert (round_, params[0]) == (60, 60.0)
+
+
+def test_the_losses_of_all_decide_and_not_ones_own() -> None:
+    stopping = EarlyStopping(loss_of, 4, PATIENCE)
+    for round_ in range(90):
+        stopping.observe(round_, np.array([float(round_)]))
+    candidates = stopping.candidates()
+    candidates[:-2] += 1.0
+    candidates[-2] = 0.5  # others are best with the last ones
+    assert stopping.best(candidates)[0] == 89
+    candidates[:] = 5.0
+    first, params = stopping.best(candidates)
+    assert params[0] == first == 0
+
+
+def test_an_agent_that_was_left_behind_has_parameters_for_each_candidate() -> None:
+    stopping = EarlyStopping(loss_of, 4, PATIENCE)
+    for round_ in [*range(20), *range(55, 130)]:
+        stopping.observe(round_, np.array([float(round_)]))
+    losses = stopping.candidates()
+    round_, params = stopping.best(losses)
+    assert round_ == params[0] == 60
+    late = EarlyStopping(loss_of, 4, PATIENCE)
+    late.observe(300, np.array([300.0]))
+    assert late.best(late.candidates())[1][0] == 300.0
+
+
+def test_without_rows_anywhere_nothing_ends_and_the_last_parameters_are_kept() -> None:
+    stopping = EarlyStopping(lambda _: 0.0, 0, PATIENCE)
+    with pytest.raises(AssertionError, match="has not ended"):
+        stopped_in(stopping, 300)
+    round_, params = stopping.best(stopping.candidates())
+    assert round_ == params[0] == 299.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({}, "needs rows for validation"),
+        ({"data.split": {"test": 0.2}}, "needs rows for validation"),
+        ({"data.split": {"validation": 0.2}, "algorithm.tolerance": 0.0}, "needs an algorithm.tolerance above 0"),
+    ],
+)
+def test_a_patience_that_cannot_end_is_refused(changes: dict[str, object], what: str) -> None:
+    settings = settings_of({"data.source": "t.csv", "algorithm.patience": 50, **changes}, "agent.toml")
+    with pytest.raises(ConfigError, match=f"algorithm.patience: {what}"):
+        training_options(settings, "regression")
+
+
+def test_all_agents_must_have_the_same_patience() -> None:
+    values = {"data.source": "t.csv", "data.split": {"validation": 0.2}}
+    patient = training_options(settings_of({**values, "algorithm.patience": 50}, "agent.toml"), "regression")
+    assert patient.agreed["patience"] == "50"
+    assert "patience" not in training_options(settings_of(values, "agent.toml"), "regression").agreed
