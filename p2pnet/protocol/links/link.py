@@ -222,10 +222,13 @@ class Link:
         return self.newest_received >= sequence and self.missing is None
 
     def imbalance(self) -> float:
-        """‖received − sent‖ with the newest received share: the net mass that the link has moved."""
-        is_newer = self._waiting and self._waiting[-1][0].account == self.account
-        received = self._waiting[-1][1] if is_newer else self.received
-        return norm(received - self.sent)
+        """‖received − sent‖ with the newest received share: the net mass that the link has moved, or is about to move
+        where that share is of an account in which nothing was sent yet.
+        """
+        if not self._waiting:
+            return norm(self.received - self.sent)
+        share, total = self._waiting[-1]
+        return norm(total - self.sent if share.account == self.account else total)
 
     @property
     def owes_acknowledgement(self) -> bool:

@@ -311,10 +311,11 @@ def test_the_total_of_a_sender_that_has_begun_its_books_earlier_counts_once_the_
     assert received(link) == 0.0
 
 
-def test_an_imbalance_is_that_of_one_account() -> None:
+def test_an_imbalance_is_that_of_one_account_and_counts_before_the_receiver_has_begun_it() -> None:
     link, sender = new_link(), new_link()
+    link.give(np.full(SIZE, 0.5))
     link.accept(in_account(give(sender, 0, 1e6), 7), 0, 0.0)
-    assert link.imbalance() == 0.0
+    assert link.imbalance() == 2e6
     link.begin_account(7)
     assert link.imbalance() == 2e6
 
