@@ -112,12 +112,12 @@ class LocalOptimizer:
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         secant = None
         if self._past is not None and is_direction_exact:
-            secant = _secant(self._past, params, direction)
+            secant = self._secant(self._past, params, direction)
             if secant is not None:
                 is_blind = self._past.has_momentum and residual > self._past.residual
                 curvature = secant.curvature()
                 if is_blind and self._past.secant is not None:
-                    curvature = max(curvature, _curvature_across(secant, self._past.secant, params, disagreement))
+                    curvature = max(curvature, self._curvature_across(secant, self._past.secant, params, disagreement))
                 self.rule.observe(curvature, is_blind=is_blind)
         tolerance = self._tolerance(residual)
         n_iterations = 0
@@ -165,22 +165,21 @@ class LocalOptimizer:
         predicted = float(problem.direction @ step) + problem.scale * excess
         predicted += self.penalty.value(best_response) - self.penalty.value(problem.params)
         true = predicted + problem.scale * (true_excess - excess)
-        rounding = 500.0 * float(np.finfo(best_response.dtype).eps) * (1.0 + abs(local_model.value_at_origin))
+        rounding = 500.0 * self.objective.model.epsilon * (1.0 + abs(local_model.value_at_origin))
         return true <= MIN_DECREASE_RATIO * predicted + rounding
 
+    def _secant(self, past: _Past, params: Array, direction: Array) -> Secant | None:
+        """Between the last local step's parameters and these; None where they differ by rounding only."""
+        displacement, local_model = params - past.params, past.local_model
+        modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
+        secant = Secant(displacement, direction - past.direction - past.scale * modelled)
+        return secant if secant.is_longer_than_rounding(params, self.objective.model.epsilon) else None
 
-def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
-    """Between the last local step's parameters and these; None where they differ by rounding only."""
-    displacement, local_model = params - past.params, past.local_model
-    modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
-    secant = Secant(displacement, direction - past.direction - past.scale * modelled)
-    return secant if secant.is_longer_than_rounding(params) else None
-
-
-def _curvature_across(secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
-    """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where the
-    part across is no longer than disagreement alone can make it.
-    """
-    across = secant.across(earlier)
-    is_common = across.length() > COMMON_DISPLACEMENT * disagreement
-    return across.curvature() if is_common and across.is_longer_than_rounding(params) else 0.0
+    def _curvature_across(self, secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
+        """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where
+        the part across is no longer than disagreement alone can make it.
+        """
+        across = secant.across(earlier)
+        is_common = across.length() > COMMON_DISPLACEMENT * disagreement
+        is_long = is_common and across.is_longer_than_rounding(params, self.objective.model.epsilon)
+        return across.curvature() if is_long else 0.0

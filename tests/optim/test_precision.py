@@ -1,12 +1,14 @@
-"""A float32 model is trained in float32: no function of `p2pnet.optim` makes a longer float64 array on the way."""
+"""Models of single precision: trained in float32 throughout, and as far down as float32 allows."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.solvers import SOLVERS
@@ -14,7 +16,9 @@ from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses.by_name import loss_by_name
+from p2pnet.optim.models.base import Model
 from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.models.user_model import UserModel
 from p2pnet.optim.penalties.base import SmoothPenalty
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.proximal_weight import SecantWeight
@@ -42,7 +46,7 @@ KEPT = {
 
 @contextmanager
 def double_arrays() -> Iterator[set[str]]:
-    """Collects where a function of `p2pnet.optim` ends with a float64 array among its variables or as its result."""
+    """Collect where a function of `p2pnet.optim` ends with a float64 array among its variables or as its result."""
     found: set[str] = set()
 
     def is_double(value: object) -> bool:
@@ -120,3 +124,61 @@ def test_float64_arrays_would_be_found() -> None:
         Mlp((6, 5, 3)).predict(np.zeros(53), X)
     assert "p2pnet.optim.models.mlp:Mlp.predict Z" in found
     assert "p2pnet.optim.models.activations.tanh:Tanh.value the result" in found
+
+
+class Single:
+    """A user's model that takes float64, computes in float32, and gives back float64 (or float32)."""
+
+    name, version = "single", "1"
+
+    def __init__(self, sizes: tuple[int, ...], gives: type) -> None:
+        self._mlp, self._gives = Mlp(sizes, dtype=np.float32), gives
+        self.n_inputs, self.n_outputs, self.n_params = sizes[0], sizes[-1], self._mlp.n_params
+        self.bias_mask = self._mlp.is_bias()
+
+    def init(self, rng: np.random.Generator) -> Any:
+        return self._mlp.init(rng)
+
+    def predict(self, params: Any, X: Any) -> Any:
+        return self._mlp.predict(params.astype(np.float32), X.astype(np.float32)).astype(self._gives)
+
+    def linearize(self, params: Any, X: Any) -> Any:
+        given = self._mlp.linearize(params.astype(np.float32), X.astype(np.float32))
+        return SimpleNamespace(
+            predictions=given.predictions.astype(self._gives),
+            jvp=lambda step: given.jvp(step.astype(np.float32)),
+            vjp=lambda cotangents: given.vjp(cotangents.astype(np.float32)),
+        )
+
+
+SINGLE_MODELS: list[Model] = [
+    Mlp((64, 8, 10), dtype=np.float32),
+    UserModel(Single((64, 8, 10), np.float32)),
+    UserModel(Single((64, 8, 10), np.float64)),
+]
+
+
+@pytest.mark.parametrize("model", SINGLE_MODELS, ids=["built in", "float32 given", "float64 given"])
+def test_training_gets_to_a_residual_of_1e_5_and_the_proximal_weight_stays_low(model: Model) -> None:
+    """A decrease that drowns in the rounding of float32 is no reason to reject a step."""
+    digits, labels = load_digits(return_X_y=True)
+    objective = LocalObjective(model, loss_by_name("softmax-cross-entropy", {}), digits[:150] / 16, labels[:150])
+    optimizer = LocalOptimizer(
+        objective,
+        penalty_by_name("l2", model, 1e-2),
+        surrogate_by_name("partial", {"curvature_samples": None}),
+        SecantWeight(),
+        np.random.default_rng(0),
+        step_sizes=MomentumStep(),
+    )
+    w = model.init(np.random.default_rng(0))
+    residuals, weights = [], []
+    for _ in range(400):
+        gradient = optimizer.evaluate(w).gradient_at_origin
+        step = optimizer.step(w, gradient, neighbor_weight=0.0, is_direction_exact=True)
+        residuals.append(step.residual)
+        weights.append(step.proximal_weight)
+        w = step.proposal
+    assert min(residuals) <= 1e-5 * residuals[0]
+    assert max(weights) <= 10.0
+    assert optimizer.objective.model.epsilon == np.finfo(np.float32).eps

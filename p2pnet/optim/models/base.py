@@ -125,6 +125,11 @@ class Model(ABC):
     def dtype(self) -> np.dtype[np.floating]:
         """float64 or float32: of parameters, inputs and predictions alike."""
 
+    @property
+    def epsilon(self) -> float:
+        """The relative rounding of predictions: that of `dtype`, unless they are computed in another precision."""
+        return float(np.finfo(self.dtype).eps)
+
     @abstractmethod
     def describe(self) -> str:
         """A short name such as "mlp 64-32-10 tanh"; agents compare it before they train together."""
