@@ -2,4 +2,7 @@
 
 from pathlib import Path
 
-KIN8NM = Path(__file__).resolve().parents[2] / "shared" / "data" / "kin8nm.csv"
+_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+KIN8NM = _SHARED / "kin8nm.csv"
+IMAGES = _SHARED / "images.py"
+"""a program that draws images of 28 x 28"""

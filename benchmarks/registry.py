@@ -16,12 +16,13 @@ from benchmarks.ring import Ring
 from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
 from benchmarks.sparsity import Sparsity
 from benchmarks.transport import RoundTrip, Shares
+from benchmarks.wide import Wide
 from benchmarks.workers import Workers
 
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
     benchmark.name: benchmark
     for benchmark in (
-        *(BlasShare, Workers, CurvatureSamples, Kin8nm, Sparsity),
+        *(BlasShare, Workers, CurvatureSamples, Wide, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),

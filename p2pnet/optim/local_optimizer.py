@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.proximal_weight import ProximalWeightRule
@@ -15,8 +17,11 @@ from p2pnet.optim.solvers.best_response import BestResponseSolver
 from p2pnet.optim.step_sizes import FullStep, StepSizeRule
 from p2pnet.optim.surrogates.base import LocalModel, Surrogate
 from p2pnet.optim.surrogates.problem import SurrogateProblem
+from p2pnet.optim.surrogates.spanned import SpannedModel
 
 MAX_REJECTIONS = 30
+MAX_ITERATIONS_IN_SPAN = 8
+"""of a solver where the model bends in the span of the main inputs only: 20 took no fewer rounds"""
 LOOSEST_SOLVE = 5.0
 COMMON_DISPLACEMENT = 3.0
 """A displacement counts as shared by all agents where it is this many times the distance to the farthest neighbor."""
@@ -99,9 +104,19 @@ class LocalOptimizer:
 
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
-        self._params = params
-        self._local_model = self._surrogate.local_model(self.objective, params, self._rng)
-        return self._local_model
+        local_model = self._surrogate.local_model(self.objective, params, self._rng)
+        if self._response_solver.can_use_span(local_model, self.penalty) and self._span is not None:
+            local_model = local_model.along(self._span)
+        self._params, self._local_model = params, local_model
+        return local_model
+
+    @cached_property
+    def _span(self) -> InputSpan | None:
+        """The span of the main inputs, where they have one."""
+        span = self.objective.model.input_span(self.objective.samples.X, self._rng)
+        if span is not None:
+            span.keep_scores([chunk.samples.X for chunk in self.objective.chunks])
+        return span
 
     def step(
         self,
@@ -126,14 +141,17 @@ class LocalOptimizer:
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         secant = None
         if self._past is not None and is_direction_exact:
-            secant = _secant(self._past, params, direction)
+            secant = self._secant(self._past, params, direction)
             if secant is not None:
                 is_blind = self._past.has_momentum and residual > self._past.residual
                 curvature = secant.curvature()
                 if is_blind and self._past.secant is not None:
-                    curvature = max(curvature, _curvature_across(secant, self._past.secant, params, disagreement))
+                    curvature = max(curvature, self._curvature_across(secant, self._past.secant, params, disagreement))
                 self.rule.observe(curvature, is_blind=is_blind)
         tolerance = self._tolerance(residual)
+        max_iterations = self._max_solver_iterations
+        if isinstance(local_model, SpannedModel):
+            max_iterations = min(max_iterations, MAX_ITERATIONS_IN_SPAN)
         n_iterations = 0
         v = params
         for _ in range(MAX_REJECTIONS):
@@ -141,7 +159,7 @@ class LocalOptimizer:
             solution = self._response_solver.solve(
                 problem,
                 tolerance=tolerance,
-                max_iterations=self._max_solver_iterations,
+                max_iterations=max_iterations,
                 should_stop=should_stop,
             )
             n_iterations += solution.n_iterations
@@ -179,22 +197,21 @@ class LocalOptimizer:
         predicted = float(problem.direction @ step) + problem.scale * excess
         predicted += self.penalty.value(best_response) - self.penalty.value(problem.params)
         true = predicted + problem.scale * (true_excess - excess)
-        rounding = 500.0 * float(np.finfo(best_response.dtype).eps) * (1.0 + abs(local_model.value_at_origin))
+        rounding = 500.0 * self.objective.model.epsilon * (1.0 + abs(local_model.value_at_origin))
         return true <= MIN_DECREASE_RATIO * predicted + rounding
 
+    def _secant(self, past: _Past, params: Array, direction: Array) -> Secant | None:
+        """Between the last local step's parameters and these; None where they differ by rounding only."""
+        displacement, local_model = params - past.params, past.local_model
+        modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
+        secant = Secant(displacement, direction - past.direction - past.scale * modelled)
+        return secant if secant.is_longer_than_rounding(params, self.objective.model.epsilon) else None
 
-def _secant(past: _Past, params: Array, direction: Array) -> Secant | None:
-    """Between the last local step's parameters and these; None where they differ by rounding only."""
-    displacement, local_model = params - past.params, past.local_model
-    modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
-    secant = Secant(displacement, direction - past.direction - past.scale * modelled)
-    return secant if secant.is_longer_than_rounding(params) else None
-
-
-def _curvature_across(secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
-    """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where the
-    part across is no longer than disagreement alone can make it.
-    """
-    across = secant.across(earlier)
-    is_common = across.length() > COMMON_DISPLACEMENT * disagreement
-    return across.curvature() if is_common and across.is_longer_than_rounding(params) else 0.0
+    def _curvature_across(self, secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
+        """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where
+        the part across is no longer than disagreement alone can make it.
+        """
+        across = secant.across(earlier)
+        is_common = across.length() > COMMON_DISPLACEMENT * disagreement
+        is_long = is_common and across.is_longer_than_rounding(params, self.objective.model.epsilon)
+        return across.curvature() if is_long else 0.0

@@ -38,6 +38,9 @@ class Secant:
         part = float(self.displacement @ earlier.displacement) / float(earlier.displacement @ earlier.displacement)
         return Secant(self.displacement - part * earlier.displacement, self.unmodelled - part * earlier.unmodelled)
 
-    def is_longer_than_rounding(self, params: Array) -> bool:
-        """Whether ‖s‖ is above the rounding of parameters of this size."""
-        return float(self.displacement @ self.displacement) > 1e-20 * (1.0 + float(params @ params))
+    def is_longer_than_rounding(self, params: Array, epsilon: float) -> bool:
+        """Whether ‖s‖ is so long, for parameters of this size, that q along it is more than the rounding of gradients,
+        whose relative size is `epsilon`.
+        """
+        least = max(1e-10, 100.0 * epsilon)
+        return float(self.displacement @ self.displacement) > least * least * (1.0 + float(params @ params))

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.secant import Secant
 
+EPSILON = float(np.finfo(np.float64).eps)
+
 
 def secant(displacement: Array, left_out: Array) -> Secant:
     return Secant(displacement, left_out @ displacement)
@@ -38,17 +40,21 @@ def test_what_swings_across_a_long_common_way_is_seen_only_across() -> None:
 
 def test_across_a_parallel_way_there_is_nothing_to_tell() -> None:
     D, displacement = np.diag([0.5, 2.0]), np.array([3.0, -4.0])
-    assert secant(displacement, D).is_longer_than_rounding(displacement)
-    assert not secant(displacement, D).across(secant(-2.0 * displacement, D)).is_longer_than_rounding(displacement)
+    assert secant(displacement, D).is_longer_than_rounding(displacement, EPSILON)
+    assert (
+        not secant(displacement, D)
+        .across(secant(-2.0 * displacement, D))
+        .is_longer_than_rounding(displacement, EPSILON)
+    )
 
 
-@given(st.floats(0.0, 1e6))
-def test_rounding_is_in_proportion_to_the_parameters(size: float) -> None:
-    """Displacements of 1e-10 √(1 + ‖w‖²) are what rounding makes of the parameters w."""
+@given(st.floats(0.0, 1e6), st.sampled_from([(np.float64, 1e-10), (np.float32, 100 * 2.0**-23)]))
+def test_rounding_is_in_proportion_to_the_parameters(size: float, single: tuple[type, float]) -> None:
+    """Displacements of 1e-10 √(1 + ‖w‖²) are what rounding makes of the parameters w; of 1e-5 in single precision."""
     D, params = np.eye(2), np.array([0.0, size])
-    rounding = 1e-10 * np.hypot(1.0, size)
-    assert secant(np.array([1.01 * rounding, 0.0]), D).is_longer_than_rounding(params)
-    assert not secant(np.array([0.99 * rounding, 0.0]), D).is_longer_than_rounding(params)
+    epsilon, rounding = float(np.finfo(single[0]).eps), single[1] * np.hypot(1.0, size)
+    assert secant(np.array([1.01 * rounding, 0.0]), D).is_longer_than_rounding(params, epsilon)
+    assert not secant(np.array([0.99 * rounding, 0.0]), D).is_longer_than_rounding(params, epsilon)
 
 
 def test_the_length_is_that_of_the_displacement() -> None:

@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.optim.arrays import Array, BoolArray, IndexArray
+from p2pnet.optim.input_span import InputSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,10 @@ class Linearization(ABC):
     @abstractmethod
     def vjp(self, cotangents: Array) -> Array:
         """Jᵀ u summed over samples and outputs, (n_params,); a new array. `cotangents`: (n_samples, n_outputs)."""
+
+    def along(self, scores: Array) -> "Linearization":
+        """The same linearization as a function of coordinates in the model's `input_span`: with `scores` for inputs."""
+        raise NotImplementedError("models that find an input span override this")
 
     def restricted(self, block: slice) -> "Linearization":
         """The same linearization with J cut down to the columns of `block`, with work arrays of its own.
@@ -125,6 +130,11 @@ class Model(ABC):
     def dtype(self) -> np.dtype[np.floating]:
         """float64 or float32: of parameters, inputs and predictions alike."""
 
+    @property
+    def epsilon(self) -> float:
+        """The relative rounding of predictions: that of `dtype`, unless they are computed in another precision."""
+        return float(np.finfo(self.dtype).eps)
+
     @abstractmethod
     def describe(self) -> str:
         """A short name such as "mlp 64-32-10 tanh"; agents compare it before they train together."""
@@ -140,6 +150,12 @@ class Model(ABC):
     @abstractmethod
     def linearize(self, params: Array, X: Array) -> Linearization:
         """f(w; X) and its Jacobian at `params`, which the caller must not change while the linearization is in use."""
+
+    def input_span(self, X: Array, rng: np.random.Generator) -> InputSpan | None:
+        """Where most of what the inputs X (n_samples, n_inputs) do to the first layer lies, if that is much less than
+        the whole.
+        """
+        return None
 
     @abstractmethod
     def is_bias(self) -> BoolArray:

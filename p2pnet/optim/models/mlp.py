@@ -5,7 +5,7 @@ Layout: layer by layer, neuron by neuron, each neuron its fan-in weights and the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, final
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from p2pnet.errors import ConfigError, ModelError
 from p2pnet.optim.arrays import Array, BoolArray
+from p2pnet.optim.input_span import InputSpan, main_directions
 from p2pnet.optim.models.activations.by_name import activation_by_name
 from p2pnet.optim.models.base import Linearization, Model, Neuron
 
@@ -107,6 +108,10 @@ class Mlp(Model):
                 slopes.append(slope)
         rows = [range(size) for size in self.sizes[1:]]
         return MlpLinearization(self, _Caches(Z, inputs, slopes, weights), rows)
+
+    def input_span(self, X: Array, rng: np.random.Generator) -> InputSpan | None:
+        Q = main_directions(X, rng) if self.n_layers > 1 else None
+        return None if Q is None else InputSpan(Q, self.sizes[1], self.n_params)
 
     def is_bias(self) -> BoolArray:
         mask = np.zeros(self.n_params, dtype=np.bool_)
@@ -238,6 +243,12 @@ class MlpLinearization(Linearization):
                     columns=columns,
                 )
             )
+
+    def along(self, scores: Array) -> "MlpLinearization":
+        sizes = self._model.sizes
+        thin = Mlp((scores.shape[1], *sizes[1:]), self._model.activation.name, self._model.dtype)
+        caches = replace(self._caches, inputs=[scores, *self._caches.inputs[1:]])
+        return MlpLinearization(thin, caches, [range(size) for size in sizes[1:]])
 
     def restricted(self, block: slice) -> "MlpLinearization":
         return MlpLinearization(self._model, self._caches, self._model.rows_of_block(block))

@@ -11,7 +11,8 @@ The function is called without arguments and returns an object with
         jvp(step)                        J step, (n_samples, n_outputs), for step (n_params,)
         vjp(cotangents)                  Jᵀ cotangents, (n_params,), for cotangents (n_samples, n_outputs)
 
-and, if it likes, `bias_mask`, (n_params,) of bool, true for parameters that penalties leave out. Everything is float64.
+and, if it likes, `bias_mask`, (n_params,) of bool, true for parameters that penalties leave out. Arrays come
+as float64; what goes back may be computed in float32, which is seen by its numbers, and allowed for.
 With several workers, jvp and vjp of one object are called by several threads at once.
 """
 
@@ -75,6 +76,7 @@ class UserModel(Model):
         self._is_bias = np.zeros(self.n_params, np.bool_) if mask is None else np.asarray(mask, dtype=np.bool_)
         if self._is_bias.shape != (self.n_params,):
             raise ModelError(f"{where}: bias_mask has shape {self._is_bias.shape}; expected ({self.n_params},)")
+        self._epsilon = super().epsilon
 
     @property
     def n_inputs(self) -> int:
@@ -92,6 +94,10 @@ class UserModel(Model):
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float64)
 
+    @property
+    def epsilon(self) -> float:
+        return self._epsilon
+
     def describe(self) -> str:
         return f"{self._given.name} {self._given.version}"
 
@@ -106,7 +112,9 @@ class UserModel(Model):
     def linearize(self, params: Array, X: Array) -> Linearization:
         given = _called(f"{self._where}: linearize", self._given.linearize, params, X)
         _require(given, _LINEARIZATION, f"{self._where}: what linearize returns")
-        return _UserLinearization(given, self, len(X), self._where)
+        linearization = _UserLinearization(given, self, len(X), self._where)
+        self._epsilon = _epsilon_of(linearization.predictions)
+        return linearization
 
     def is_bias(self) -> BoolArray:
         return self._is_bias.copy()
@@ -132,6 +140,13 @@ class _UserLinearization(Linearization):
         where = f"{self._where}: vjp"
         # A copy: sums are built in place on what vjp returns, which may be the user's own array.
         return _checked(where, _called(where, self._given.vjp, cotangents), (self.n_params,)).copy()
+
+
+def _epsilon_of(predictions: Array) -> float:
+    """The relative rounding of the precision that the predictions, now float64, have been computed in."""
+    with np.errstate(over="ignore"):
+        is_single = np.array_equal(predictions.astype(np.float32), predictions)
+    return float(np.finfo(np.float32 if is_single else np.float64).eps)
 
 
 def _require(given: Any, interface: dict[str, str], where: str) -> None:

@@ -81,8 +81,9 @@ class GroupActiveSet(ActiveSet):
 
     def curvature(self, step: Array) -> Array:
         along = np.bincount(self.group, weights=self.units * step, minlength=len(self.curvatures))
+        along = along.astype(step.dtype, copy=False)
         curvature: Array = self.curvatures[self.group] * (step - self.units * along[self.group])
-        return curvature.astype(step.dtype, copy=False)
+        return curvature
 
     def projected(self, params: Array) -> Array:
         return params

@@ -77,6 +77,13 @@ def checked_strength(name: str, strength: float) -> float:
     return strength
 
 
+def in_precision_of(like: Array, weights: float | Array) -> float | Array:
+    """Weights of parameters in the precision of `like`: float64 ones would turn into float64 all that a solver computes
+    of a float32 model's parameters.
+    """
+    return weights.astype(like.dtype, copy=False) if isinstance(weights, np.ndarray) else float(weights)
+
+
 def masked(strength: float, penalized: BoolArray | None) -> float | Array:
     return strength if penalized is None else np.where(penalized, strength, 0.0)
 

@@ -7,7 +7,7 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, BoolArray
 from p2pnet.optim.penalties.active_set import ActiveSet, BoxActiveSet
-from p2pnet.optim.penalties.base import NonsmoothPenalty, part_of_mask
+from p2pnet.optim.penalties.base import NonsmoothPenalty, in_precision_of, part_of_mask
 
 
 @final
@@ -33,25 +33,31 @@ class Box(NonsmoothPenalty):
         return 0.0 if self._is_inside(params) else np.inf
 
     def prox(self, params: Array, step: float) -> Array:
-        return np.clip(params, self._lower, self._upper).astype(params.dtype, copy=False)
+        return np.clip(params, *self._bounds_of(params))
 
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         if not self._is_inside(params):
             return np.inf
+        lower, upper = self._bounds_of(params)
         # At a bound only the part that would lead back inside counts.
-        violation = np.where(params <= self._lower, np.minimum(gradient, 0.0), gradient)
-        violation = np.where(params >= self._upper, np.maximum(violation, 0.0), violation)
+        violation = np.where(params <= lower, np.minimum(gradient, 0.0), gradient)
+        violation = np.where(params >= upper, np.maximum(violation, 0.0), violation)
         return float(np.linalg.norm(violation))
 
     def active_set(self, params: Array) -> ActiveSet:
-        is_free = (params > self._lower) & (params < self._upper)
-        return BoxActiveSet(is_free, np.zeros_like(params), self._lower, self._upper)
+        lower, upper = self._bounds_of(params)
+        return BoxActiveSet((params > lower) & (params < upper), np.zeros_like(params), lower, upper)
 
     def restricted(self, block: slice) -> "Box":
         return Box(*self._bounds, part_of_mask(self._penalized, block))
 
     def _is_inside(self, params: Array) -> bool:
-        return bool(np.all(params >= self._lower) and np.all(params <= self._upper))
+        lower, upper = self._bounds_of(params)
+        return bool(np.all(params >= lower) and np.all(params <= upper))
+
+    def _bounds_of(self, params: Array) -> tuple[float | Array, float | Array]:
+        """Lower and upper, as numbers of the precision of `params`: what prox has clipped is inside."""
+        return in_precision_of(params, self._lower), in_precision_of(params, self._upper)
 
 
 def non_negativity(penalized: BoolArray | None = None) -> Box:

@@ -7,7 +7,7 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, BoolArray
 from p2pnet.optim.penalties.active_set import ActiveSet, OrthantActiveSet
-from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength, masked, part_of_mask
+from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength, in_precision_of, masked, part_of_mask
 
 
 @final
@@ -33,24 +33,32 @@ class ElasticNet(NonsmoothPenalty):
         return f"elastic-net {self._strength:g} l1_ratio={self._l1_ratio:g}"
 
     def value(self, params: Array) -> float:
-        return float(np.sum(self._l1 * np.abs(params)) + 0.5 * np.sum(self._l2 * np.square(params)))
+        l1, l2 = self._weights(params)
+        return float(np.sum(l1 * np.abs(params)) + 0.5 * np.sum(l2 * np.square(params)))
 
     def prox(self, params: Array, step: float) -> Array:
-        shrunk = np.maximum(np.abs(params) - step * self._l1, 0.0)
-        return (np.copysign(shrunk, params) / (1.0 + step * self._l2)).astype(params.dtype, copy=False)
+        l1, l2 = self._weights(params)
+        shrunk = np.maximum(np.abs(params) - step * l1, 0.0)
+        return (np.copysign(shrunk, params) / (1.0 + step * l2)).astype(params.dtype, copy=False)
 
     def optimality_distance(self, params: Array, gradient: Array) -> float:
-        slope = gradient + self._l2 * params
-        at_zero = np.maximum(np.abs(slope) - self._l1, 0.0)
-        return float(np.linalg.norm(np.where(params == 0.0, at_zero, slope + self._l1 * np.sign(params))))
+        l1, l2 = self._weights(params)
+        slope = gradient + l2 * params
+        at_zero = np.maximum(np.abs(slope) - l1, 0.0)
+        return float(np.linalg.norm(np.where(params == 0.0, at_zero, slope + l1 * np.sign(params))))
 
     def active_set(self, params: Array) -> ActiveSet:
-        is_free = (params != 0.0) | (self._l1 == 0.0)
-        signs = np.sign(params) * (self._l1 > 0.0)
-        return OrthantActiveSet(is_free, self._l1 * signs + self._l2 * params, self._l2, signs)
+        l1, l2 = self._weights(params)
+        is_free = (params != 0.0) | (l1 == 0.0)
+        signs = np.sign(params) * (l1 > 0.0)
+        return OrthantActiveSet(is_free, l1 * signs + l2 * params, l2, signs)
 
     def restricted(self, block: slice) -> "ElasticNet":
         return ElasticNet(self._strength, self._l1_ratio, part_of_mask(self._penalized, block))
+
+    def _weights(self, params: Array) -> tuple[float | Array, float | Array]:
+        """Those of Σ |w_i| and of ½ Σ w_i²."""
+        return in_precision_of(params, self._l1), in_precision_of(params, self._l2)
 
 
 def l1(strength: float, penalized: BoolArray | None = None) -> ElasticNet:

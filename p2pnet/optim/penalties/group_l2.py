@@ -8,7 +8,7 @@ from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, IndexArray
 from p2pnet.optim.models.base import Neuron
 from p2pnet.optim.penalties.active_set import ActiveSet, GroupActiveSet
-from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength
+from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength, in_precision_of
 
 
 @final
@@ -34,27 +34,27 @@ class GroupL2(NonsmoothPenalty):
         return f"group {self._strength:g}"
 
     def value(self, params: Array) -> float:
-        return float(self._weights @ self._norms(params))
+        return float(in_precision_of(params, self._weights) @ self._norms(params))
 
     def prox(self, params: Array, step: float) -> Array:
         norms = self._norms(params)
-        kept = np.maximum(norms - step * self._weights, 0.0)
+        kept = np.maximum(norms - step * in_precision_of(params, self._weights), 0.0)
         factors = np.divide(kept, norms, out=np.ones_like(norms), where=norms > 0.0)
-        return (params * factors[self._group]).astype(params.dtype, copy=False)
+        return params * factors[self._group]
 
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         norms = self._norms(params)
-        is_zero = norms == 0.0
-        directions = params * np.divide(self._weights, norms, out=np.zeros_like(norms), where=~is_zero)[self._group]
+        is_zero, weights = norms == 0.0, in_precision_of(params, self._weights)
+        directions = params * np.divide(weights, norms, out=np.zeros_like(norms), where=~is_zero)[self._group]
         away_from_zero = self._norms(gradient + directions)
-        distances = np.where(is_zero, np.maximum(away_from_zero - self._weights, 0.0), away_from_zero)
+        distances = np.where(is_zero, np.maximum(away_from_zero - weights, 0.0), away_from_zero)
         return float(np.linalg.norm(distances))
 
     def active_set(self, params: Array) -> ActiveSet:
-        norms = self._norms(params)
-        curvatures = np.divide(self._weights, norms, out=np.zeros_like(norms), where=norms > 0.0)
+        norms, weights = self._norms(params), in_precision_of(params, self._weights)
+        curvatures = np.divide(weights, norms, out=np.zeros_like(norms), where=norms > 0.0)
         units = params * np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0.0)[self._group]
-        is_free = (norms > 0.0) | (self._weights == 0.0)
+        is_free = (norms > 0.0) | (weights == 0.0)
         return GroupActiveSet(is_free[self._group], params * curvatures[self._group], units, curvatures, self._group)
 
     def restricted(self, block: slice) -> "GroupL2":
@@ -65,7 +65,9 @@ class GroupL2(NonsmoothPenalty):
         return GroupL2(self._strength, part)
 
     def _norms(self, params: Array) -> Array:
-        return np.sqrt(np.bincount(self._group, weights=np.square(params), minlength=self._n_groups))
+        # bincount adds up in float64 whatever the parameters are, but there are few groups.
+        norms: Array = np.sqrt(np.bincount(self._group, weights=np.square(params), minlength=self._n_groups))
+        return norms.astype(params.dtype, copy=False)
 
 
 def neuron_groups(neurons: tuple[Neuron, ...], n_params: int, is_bias_penalized: bool = False) -> IndexArray:

@@ -3,7 +3,7 @@
 from typing import final
 
 from p2pnet.optim.arrays import Array, BoolArray
-from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, masked, part_of_mask
+from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, in_precision_of, masked, part_of_mask
 
 
 @final
@@ -22,16 +22,16 @@ class SquaredL2(SmoothPenalty):
         return f"l2 {self._strength:g}"
 
     def value(self, params: Array) -> float:
-        return 0.5 * float(params @ (self._weights * params))
+        return 0.5 * float(params @ self.gradient(params))
 
     def gradient(self, params: Array) -> Array:
-        return self._weights * params
+        return in_precision_of(params, self._weights) * params
 
     def curvature(self) -> float | Array:
         return self._weights
 
     def prox(self, params: Array, step: float) -> Array:
-        return (params / (1.0 + step * self._weights)).astype(params.dtype, copy=False)
+        return params / (1.0 + step * in_precision_of(params, self._weights))
 
     def restricted(self, block: slice) -> "SquaredL2":
         return SquaredL2(self._strength, part_of_mask(self._penalized, block))

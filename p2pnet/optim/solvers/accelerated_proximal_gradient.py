@@ -1,5 +1,6 @@
 """The accelerated proximal gradient method."""
 
+import math
 from typing import final
 
 import numpy as np
@@ -60,7 +61,7 @@ class _AcceleratedProximalGradient(Solve):
             self._momentum = 1.0
             inertia = 0.0
         else:
-            momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * self._momentum**2))
+            momentum = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * self._momentum**2))
             inertia, self._momentum = (self._momentum - 1.0) / momentum, momentum
         self._y = v + inertia * advance
         self._y_tangents = tuple(T + inertia * (T - old) for T, old in zip(tangents, self._v_tangents, strict=True))

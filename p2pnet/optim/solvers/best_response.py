@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import final
 
 from p2pnet.optim.local_objective import Map, serial_map
+from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.solvers.base import Solution, solve
 from p2pnet.optim.solvers.blocks import solve_blocks
 from p2pnet.optim.solvers.by_name import solver_by_name
+from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
+from p2pnet.optim.surrogates.base import LocalModel
 from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 
@@ -22,6 +25,15 @@ class BestResponseSolver:
     solver: str = "auto"
     blocks: tuple[slice, ...] = ()
     block_map: Map = serial_map
+
+    def can_use_span(self, local_model: LocalModel, penalty: Penalty) -> bool:
+        """Whether a solve costs less where the model's curvature is that in the span of the main inputs only.
+
+        That is so for conjugate gradients. Blocks, and solvers for nonsmooth penalties, work on parameters themselves.
+        """
+        params = local_model.gradient_at_origin
+        problem = SurrogateProblem(local_model, params, params, penalty, 1.0)
+        return len(self.blocks) <= 1 and isinstance(solver_by_name(self.solver, problem), ConjugateGradients)
 
     def solve(
         self, problem: SurrogateProblem, *, tolerance: float, max_iterations: int, should_stop: Callable[[], bool]

@@ -5,6 +5,7 @@ from typing import final
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.solvers.base import Solve, Solver
+from p2pnet.optim.solvers.in_span import ProblemInSpan, problem_in_span
 from p2pnet.optim.solvers.linear_system import FIRST_FORCING, LinearSystem
 from p2pnet.optim.solvers.newton import SmoothNewton
 from p2pnet.optim.surrogates.base import Curvature, Tangents
@@ -50,7 +51,10 @@ class ConjugateGradients(Solver):
         self.name = name
         self._preconditioner = preconditioner or DampingPreconditioner()
 
-    def start(self, problem: SurrogateProblem, tolerance: float) -> "_TruncatedNewton":
+    def start(self, problem: SurrogateProblem, tolerance: float) -> Solve:
+        parts = problem_in_span(problem)
+        if parts is not None:
+            return _InSpan(problem.params, parts, self._preconditioner, tolerance)
         return _TruncatedNewton(SmoothNewton(problem), self._preconditioner, tolerance)
 
 
@@ -113,3 +117,32 @@ class _TruncatedNewton(Solve):
             None,
         )
         self._is_stalled = self._newton.is_stalled(before, self._point)
+
+
+@final
+class _InSpan(Solve):
+    """Along the span by truncated Newton in coordinates; across it in one division."""
+
+    def __init__(self, params: Array, parts: ProblemInSpan, preconditioner: Preconditioner, tolerance: float) -> None:
+        self._params = params
+        self._parts = parts
+        newton = SmoothNewton(parts.along)
+        length = newton.origin().residual
+        # Nothing is left of the residual across, so that more of it may be left along.
+        self._along = _TruncatedNewton(newton, preconditioner, tolerance * parts.residual / length if length else 1.0)
+
+    def is_converged(self) -> bool:
+        return self._along.is_converged()
+
+    def is_stalled(self) -> bool:
+        return self._along.is_stalled()
+
+    def step(self) -> None:
+        self._along.step()
+
+    def result(self) -> tuple[Array, float]:
+        coordinates, residual = self._along.result()
+        best_response = self._parts.span.expanded(coordinates)
+        best_response += self._parts.step_across
+        best_response += self._params
+        return best_response, residual

@@ -1,5 +1,6 @@
 """Newton systems formed and factorised."""
 
+import math
 from typing import final
 
 import numpy as np
@@ -42,7 +43,7 @@ class _DirectNewton(Solve):
     def step(self) -> None:
         problem, before = self._newton.problem, self._point
         M = problem.local_model.curvature_at(before.tangents).factor()
-        M *= np.sqrt(problem.scale)
+        M *= math.sqrt(problem.scale)
         change = -solved(M, self._newton.diagonal, before.gradient)
         self._point = self._newton.moved(before, change, problem.local_model.tangents(change))
         self._is_stalled = self._newton.is_stalled(before, self._point)

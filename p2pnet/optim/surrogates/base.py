@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import LocalObjective
 
 Tangents: TypeAlias = tuple[Array, ...]
@@ -93,6 +94,10 @@ class LocalModel(ABC):
     @abstractmethod
     def restricted(self, block: slice) -> "LocalModel":
         """The part of one block of parameters, for use in one thread beside those of other blocks."""
+
+    def along(self, span: InputSpan) -> "LocalModel":
+        """The model with its curvature in the span of the main inputs only, where it can be cheaper for that."""
+        return self
 
     def value(self, step: Array) -> float:
         """g̃(w + step)."""

@@ -7,11 +7,13 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import Chunk, LocalObjective, Map, cut, ordered_sum, serial_map
 from p2pnet.optim.losses.base import Loss, LossPoint
 from p2pnet.optim.losses.hessians import Hessian
 from p2pnet.optim.models.base import Linearization, Model
 from p2pnet.optim.surrogates.base import Curvature, LocalModel, Surrogate, Tangents
+from p2pnet.optim.surrogates.spanned import SpannedModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,15 @@ class LinearizedNetworkModel(LocalModel):
         parts = [replace(part, linearization=part.linearization.restricted(block)) for part in self._parts]
         # A block is worked on by one thread of the pool; it must not wait for others of the same pool.
         return LinearizedNetworkModel(parts, serial_map, self.value_at_origin, self.gradient_at_origin[block])
+
+    def along(self, span: InputSpan) -> SpannedModel:
+        thin_parts = [
+            replace(part, linearization=part.linearization.along(span.scores(part.chunk.samples.X)))
+            for part in self._parts
+        ]
+        gradient = span.projected(self.gradient_at_origin)
+        thin = LinearizedNetworkModel(thin_parts, self._map, self.value_at_origin, gradient)
+        return SpannedModel(thin, span, self.gradient_at_origin)
 
     def _points_at(self, tangents: Tangents) -> list[LossPoint]:
         # A solver asks for excess, slopes and curvature at one place before it goes to the next: they share their work.
