@@ -44,6 +44,7 @@ LIES: Sequence[tuple[str, Sequence[str], bool]] = (
     ("names of statistics made up", ["names-made-up:1"], True),
     ("ten label sets for one", ["label-sets-repeated:10"], True),
     ("100 Hellos for one", ["hellos-repeated:100"], False),
+    ("100 Hellos for one, from a named neighbor", ["hellos-repeated:100"], True),
     ("150 invented members with each message", ["members-invented:150"], False),
 )
 N_AGENTS, N_SEEDS = 5, 3

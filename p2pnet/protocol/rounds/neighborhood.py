@@ -7,6 +7,7 @@ begins with the incarnation of the process, so a restarted agent can never conti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import final
@@ -16,6 +17,11 @@ from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity, Neighbor
+
+UNOPENED_FORGOTTEN_AFTER = 9
+"""A peer that connects again and again and opens no link is waited for again after so many times as long: a tenth of
+the time, in which training ends all the same.
+"""
 
 
 @final
@@ -36,6 +42,8 @@ class Neighborhood:
         self._names = names
         self._counter = 0
         self._neighbors: dict[PeerId, Neighbor] = {}
+        self._awaited_until: dict[PeerId, float] = {}
+        """Until when the links are waited for of peers that have connected and opened none since."""
         self.n_opened = 0
         """The number of links opened so far."""
         self.n_refusals = 0
@@ -81,8 +89,15 @@ class Neighborhood:
         neighbor.last_heard_at = now
         neighbor.hello_interval_s = HELLO_RESEND_S
         if not neighbor.is_parted:
-            neighbor.opens_by = now + self._suspect_limit_s
+            neighbor.opens_by = self._opens_by(peer, now)
         return neighbor
+
+    def _opens_by(self, peer: PeerId, now: float) -> float:
+        """Until when the link of a peer that connects is waited for: not anew each time where none has opened since."""
+        opens_by = self._awaited_until.get(peer, -math.inf)
+        if now > opens_by + UNOPENED_FORGOTTEN_AFTER * self._suspect_limit_s:
+            opens_by = self._awaited_until[peer] = now + self._suspect_limit_s
+        return opens_by
 
     def disconnected(self, peer: PeerId, now: float) -> None:
         """Record that a peer is disconnected; its link stays open for the time of a redial."""
@@ -101,6 +116,7 @@ class Neighborhood:
         """Record that the peer has opened its end of the link too."""
         self.n_opened += not neighbor.is_confirmed
         neighbor.is_confirmed = True
+        self._awaited_until.pop(neighbor.peer, None)
         neighbor.absent_until = None
 
     def close(self, peer: PeerId, reason: CloseReason, now: float) -> Notify:
@@ -165,7 +181,7 @@ class Neighborhood:
         return tuple(
             neighbor.name or neighbor.peer
             for neighbor in self
-            if (neighbor.link is not None and not neighbor.is_connected and neighbor.finished_sequence is None)
+            if (neighbor.is_open and not neighbor.is_connected and neighbor.finished_sequence is None)
             or (neighbor.absent_until is not None and now < neighbor.absent_until)
             or (neighbor.awaits_hello and now < neighbor.opens_by)
         )
