@@ -17,12 +17,13 @@ from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
 from benchmarks.sparsity import Sparsity
 from benchmarks.transport import RoundTrip, Shares
 from benchmarks.wide import Wide
+from benchmarks.work_memory import WorkMemory
 from benchmarks.workers import Workers
 
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
     benchmark.name: benchmark
     for benchmark in (
-        *(BlasShare, Workers, CurvatureSamples, Wide, Kin8nm, Sparsity),
+        *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),

@@ -24,6 +24,11 @@ from p2pnet.cli.options import DATA_FILES, network_options, report_options, trai
     help="Shards at random, or sorted by target so that each agent sees a part of the labels only.",
 )
 @training_options(pace="so that one can follow")
+@click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
+@click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
+@click.option(
+    "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting of all agents; may be repeated."
+)
 @report_options(files="each agent's settings, log and model")
 def demo(hidden: str, **options: Any) -> None:
     """Train one network across agents on this machine, each a process with data of its own."""

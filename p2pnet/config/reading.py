@@ -56,13 +56,21 @@ def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[st
             if not separator:
                 raise ConfigError(f"{origin}: must be named as in {ENVIRONMENT_PREFIX}ALGORITHM__ROUNDS, or be unset")
             _overrule(values, origins, (section, name), text, origin)
-    for flag in flags:
-        key, equals, text = flag.partition("=")
-        section, _, name = key.strip().partition(".")
-        if not equals:
-            raise ConfigError(f"--set {flag}: must be written as in --set algorithm.rounds=200")
-        _overrule(values, origins, (section, name), text.strip(), "command line")
+    _overrule_by_flags(values, origins, flags)
     return _validate(values, origins, str(path)).relative_to(path.parent)
+
+
+def values_of_flags(flags: Iterable[str]) -> dict[str, Any]:
+    """The values of flags, as `settings_of` takes them; ConfigError for a setting that there is not, or a value that it
+    cannot have.
+    """
+    tables: dict[str, Any] = {}
+    origins: dict[Key, str] = {}
+    _overrule_by_flags(tables, origins, flags)
+    values = {f"{section}.{name}": value for section, table in tables.items() for name, value in table.items()}
+    tables.setdefault("data", {}).setdefault("source", "samples.npz")
+    _validate(tables, origins, "command line")
+    return values
 
 
 def settings_of(values: Mapping[str, Any], origin: str) -> Settings:
@@ -89,6 +97,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _overrule_by_flags(values: dict[str, Any], origins: dict[Key, str], flags: Iterable[str]) -> None:
+    for flag in flags:
+        key, equals, text = flag.partition("=")
+        section, _, name = key.strip().partition(".")
+        if not equals:
+            raise ConfigError(f"--set {flag}: must be written as in --set algorithm.rounds=200")
+        _overrule(values, origins, (section, name), text.strip(), "command line")
 
 
 def _overrule(values: dict[str, Any], origins: dict[Key, str], key: tuple[str, str], text: str, origin: str) -> None:

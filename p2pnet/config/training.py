@@ -242,7 +242,7 @@ class AlgorithmSettings(Section):
     curvature_samples: PositiveInt | None = Field(
         default=None,
         description="Most samples that a partial surrogate's curvature is taken from, drawn anew for each local step; "
-        "the gradient is always that of all samples. Default: all.",
+        "the gradient is always that of all samples. Default: all, or as many as fit 64 MB.",
         examples=[2000],
     )
     weighting: Literal["proxy", "own", "paper"] = Field(

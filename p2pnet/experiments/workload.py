@@ -5,12 +5,15 @@ The demo runs a workload over processes, the simulation in virtual time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
 from p2pnet.agent.options import default_problem
+from p2pnet.catalogue.losses import loss_for
 from p2pnet.data.datasets import load_dataset
 from p2pnet.data.roles import Roles
 from p2pnet.data.samples import Samples
@@ -57,11 +60,16 @@ def make_workload(
     penalty: str,
     seed: int,
     roles: Roles | None = None,
+    problem: Mapping[str, Any] = MappingProxyType({}),
 ) -> Workload:
-    """Build the workload of the options; DataError or ConfigError where options and data do not fit."""
+    """Build the workload of the options; DataError or ConfigError where options and data do not fit.
+
+    `problem` has what else there is to say of it, by the names of the fields of `ProblemOptions`.
+    """
     train, test = load_dataset(data, target, task, seed, roles=roles)
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
-    options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed)
+    options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed, **problem)
+    loss_for(train.task, options.loss)
     return Workload(
         data=data,
         train=train,

@@ -1,13 +1,14 @@
 """The local objective: the mean loss of a model over the samples that it holds, with its gradient.
 
 The samples may be cut into chunks that are worked on in parallel by a `map` of the caller's (that of a thread pool,
-say); partial results are always added in the order of the chunks, so that the sum does not depend on timing.
+say); many samples are cut into more chunks, so that work arrays do not grow with them. Partial results are always added
+in the order of the chunks, so that the sum does not depend on timing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, TypeVar, final
+from typing import Final, Protocol, TypeVar, final
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from p2pnet.errors import DataError
 from p2pnet.optim.arrays import AnyArray, Array
 from p2pnet.optim.losses.base import Loss
 from p2pnet.optim.models.base import Model
+
+MAX_WORK: Final = 2_000_000
+"""The most numbers in the work arrays of a chunk: 16 MB."""
+MAX_KEPT: Final = 8_000_000
+"""The most numbers that a linearization keeps, 64 MB; the last one is there until the next is."""
+MIN_ROWS: Final = 256
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -92,12 +99,23 @@ class LocalObjective:
         self.loss = loss
         self.samples = EncodedSamples(inputs, targets, _checked_weights(sample_weights, len(X), model.dtype))
         self.map = chunk_map
-        self.chunks = cut(self.samples, n_chunks)
+        self._n_chunks = n_chunks
+        self.chunks = self.cut(self.samples)
 
     @property
     def n_samples(self) -> float:
         """Σ s_i; the number of samples if they are not weighted."""
         return self.samples.total_weight
+
+    @property
+    def max_linearized(self) -> int:
+        """The most samples that a linearization may be kept of."""
+        return max(MIN_ROWS, MAX_KEPT // (self.model.n_inputs + self.model.n_numbers_per_sample))
+
+    def cut(self, samples: EncodedSamples) -> tuple[Chunk, ...]:
+        """Cut samples into chunks, as many as asked for, or more where there are many samples."""
+        max_rows = max(MIN_ROWS, MAX_WORK // self.model.n_numbers_per_sample)
+        return cut(samples, max(self._n_chunks, -(-len(samples.X) // max_rows)))
 
     def value(self, params: Array) -> float:
         """mean_k(params)."""
@@ -122,8 +140,12 @@ class LocalObjective:
             point = self.loss.at(linearization.predictions, samples.targets, samples.weights)
             return chunk.share * point.value(), linearization.vjp(chunk.share * point.gradient())
 
-        parts = list(self.map(of_chunk, self.chunks))
-        return sum(value for value, _ in parts), ordered_sum([gradient for _, gradient in parts])
+        parts = iter(self.map(of_chunk, self.chunks))
+        value, gradient = next(parts)
+        for part_value, part_gradient in parts:
+            value += part_value
+            gradient += part_gradient
+        return value, gradient
 
 
 def cut(samples: EncodedSamples, n_chunks: int) -> tuple[Chunk, ...]:

@@ -1,16 +1,22 @@
 """An agent's own cost: a weighted mean over its samples, the same however they are cut into chunks."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from p2pnet.errors import DataError
+from p2pnet.optim import local_objective
 from p2pnet.optim.arrays import AnyArray
-from p2pnet.optim.local_objective import LocalObjective, cut
+from p2pnet.optim.local_objective import MAX_WORK, LocalObjective, cut
+from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses.half_squared import HalfSquared
 from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from p2pnet.optim.models.mlp import Mlp
+from p2pnet.optim.penalties.by_name import penalty_by_name
+from p2pnet.optim.proximal_weight import SecantWeight
+from p2pnet.optim.surrogates.partial import PartialLinearization
 
 MODEL = Mlp((4, 5, 3))
 
@@ -51,6 +57,47 @@ def test_weights_count_samples_in_the_mean_and_in_their_number() -> None:
     assert weighted.n_samples == repeated.n_samples == 3.0
     assert weighted.value(w) == pytest.approx(repeated.value(w), rel=1e-14)
     np.testing.assert_allclose(weighted.gradient(w), repeated.gradient(w), atol=1e-15)
+
+
+def test_many_samples_are_cut_into_chunks_of_bounded_work() -> None:
+    n_samples = 3 * (MAX_WORK // MODEL.n_numbers_per_sample) + 1
+    X, Y = np.zeros((n_samples, 4), np.float32), np.zeros(n_samples, int)
+    X[:: len(X) // 7] = 1.0
+    cost = LocalObjective(MODEL, SoftmaxCrossEntropy(), X, Y)
+    assert len(cost.chunks) == 4
+    assert max(len(chunk.samples.X) for chunk in cost.chunks) * MODEL.n_numbers_per_sample <= MAX_WORK
+    assert sum(chunk.share for chunk in cost.chunks) == pytest.approx(1.0)
+    few = LocalObjective(MODEL, SoftmaxCrossEntropy(), *samples())
+    assert len(few.chunks) == 1
+
+
+def test_work_memory_of_local_steps_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_objective, "MAX_WORK", 200_000)
+    monkeypatch.setattr(local_objective, "MAX_KEPT", 400_000)
+    peaks = [peak_of_two_steps(n_samples) for n_samples in (5_000, 40_000)]
+    # Draws of some of the samples take a few whole numbers for each of them; the inputs themselves are 1.6 MB.
+    assert peaks[1] < 1.1 * peaks[0] + 24 * 40_000
+    assert peaks[1] < 8 * (2 * 400_000 + 3 * 200_000)
+
+
+def peak_of_two_steps(n_samples: int) -> int:
+    """Bytes of work, besides the samples, of two local steps; their gradients are those of all samples."""
+    model, rng = Mlp((5, 32, 3)), np.random.default_rng(0)
+    objective = LocalObjective(
+        model, SoftmaxCrossEntropy(), rng.standard_normal((n_samples, 5)), np.arange(n_samples) % 3
+    )
+    penalty = penalty_by_name("l2", model, 1e-3)
+    optimizer = LocalOptimizer(objective, penalty, PartialLinearization(), SecantWeight(), rng, max_solver_iterations=2)
+    w = model.init(rng)
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            gradient = optimizer.evaluate(w).gradient_at_origin
+            np.testing.assert_array_equal(gradient, objective.gradient(w))
+            w = optimizer.step(w, gradient, neighbor_weight=0.0, is_direction_exact=True).proposal
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_chunks_without_weight_are_left_out() -> None:

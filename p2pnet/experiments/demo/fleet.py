@@ -78,6 +78,7 @@ def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> li
                 "objective.penalty": workload.options.penalty,
                 "algorithm.rounds": options.rounds,
                 "log.file": agent.log.name,
+                **options.settings(),
             }
         )
     return files

@@ -55,6 +55,7 @@ def run_demo(options: DemoOptions) -> int:
             hidden=options.hidden,
             penalty=options.penalty,
             seed=options.seed,
+            problem=options.problem(),
         )
         with _directory(options) as directory:
             with writing_to(directory):

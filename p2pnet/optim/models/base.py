@@ -131,6 +131,11 @@ class Model(ABC):
         """float64 or float32: of parameters, inputs and predictions alike."""
 
     @property
+    def n_numbers_per_sample(self) -> int:
+        """About how many numbers a linearization keeps for each sample, besides its inputs."""
+        return 8 * self.n_outputs
+
+    @property
     def epsilon(self) -> float:
         """The relative rounding of predictions: that of `dtype`, unless they are computed in another precision."""
         return float(np.finfo(self.dtype).eps)

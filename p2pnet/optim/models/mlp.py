@@ -59,6 +59,11 @@ class Mlp(Model):
     def dtype(self) -> np.dtype[np.floating]:
         return self._dtype
 
+    @property
+    def n_numbers_per_sample(self) -> int:
+        # Of a hidden neuron its output, its slope and a tangent; the rest are points of the loss, and tangents.
+        return 3 * sum(self.sizes[1:-1]) + 8 * self.n_outputs
+
     def describe(self) -> str:
         precision = "" if self._dtype == np.float64 else f" {self._dtype}"
         if self.n_layers == 1:

@@ -8,7 +8,7 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.input_span import InputSpan
-from p2pnet.optim.local_objective import Chunk, LocalObjective, Map, cut, ordered_sum, serial_map
+from p2pnet.optim.local_objective import Chunk, LocalObjective, Map, ordered_sum, serial_map
 from p2pnet.optim.losses.base import Loss, LossPoint
 from p2pnet.optim.losses.hessians import Hessian
 from p2pnet.optim.models.base import Linearization, Model
@@ -150,7 +150,8 @@ class PartialLinearization(Surrogate):
     logistic regression for cross-entropy.
 
     With `max_curvature_samples`, e is the mean over that many samples, drawn anew for each local model, where there
-    are more; value and gradient at w stay those of all samples.
+    are more, and never over more than the objective's `max_linearized`, which bounds memory; value and gradient at w
+    stay those of all samples.
     """
 
     name = "partial"
@@ -161,15 +162,16 @@ class PartialLinearization(Surrogate):
         self._max_samples = max_curvature_samples
 
     def local_model(self, objective: LocalObjective, params: Array, rng: np.random.Generator) -> LocalModel:
-        if self._max_samples is None or self._max_samples >= len(objective.samples.X):
+        max_samples = min(self._max_samples or objective.max_linearized, objective.max_linearized)
+        if max_samples >= len(objective.samples.X):
             parts = _linearize_all(objective, objective.chunks, params)
             value = sum(part.value for part in parts)
             gradients = objective.map(lambda part: part.linearization.vjp(part.slopes), parts)
             return LinearizedNetworkModel(parts, objective.map, value, ordered_sum(list(gradients)))
         weights = objective.samples.weights
         candidates = np.arange(len(objective.samples.X)) if weights is None else np.flatnonzero(weights)
-        rows = rng.choice(candidates, min(self._max_samples, len(candidates)), replace=False)
-        chunks = cut(objective.samples.taken(np.sort(rows)), len(objective.chunks))
+        rows = rng.choice(candidates, min(max_samples, len(candidates)), replace=False)
+        chunks = objective.cut(objective.samples.taken(np.sort(rows)))
         parts = _linearize_all(objective, chunks, params)
         return LinearizedNetworkModel(parts, objective.map, *objective.value_and_gradient(params))
 

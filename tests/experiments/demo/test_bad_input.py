@@ -70,3 +70,19 @@ def test_a_report_in_a_directory_of_somebody_elses_agents(tmp_path: Path) -> Non
 def test_a_report_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert_refused(["--report", str(tmp_path / "file" / "report")], 78, "cannot be written: Not a directory")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--set", "network.bind=tcp://127.0.0.1:1"], "--set network.bind: the demo sets it for each agent"),
+        (["--set", "algorithm.rounds=3"], "--set algorithm.rounds: say it by --rounds"),
+        (["--set", "algorithm.solvr=cg"], "algorithm.solvr: no such setting; did you mean algorithm.solver?"),
+        (["--set", "algorithm.blocks=0"], 'algorithm.blocks = "0": must be above 0'),
+        (["--set", "model.activation"], "must be written as in --set algorithm.rounds=200"),
+        (["--set", "objective.loss=huber"], "huber is not for classification"),
+        (["--curvature-samples", "0"], "--curvature-samples 0: must be at least 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(arguments: list[str], what: str) -> None:
+    assert_refused(arguments, 78, what)

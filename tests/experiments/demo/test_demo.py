@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,3 +281,21 @@ def test_agents_do_not_outlive_a_demo_that_is_killed(running: RunningDemo) -> No
     running.process.kill()
     running.process.wait()
     wait_until(lambda: not processes_of(running.directory), lambda: "all agents are gone", TIMEOUT_S)
+
+
+def test_settings_of_all_agents_are_given_on_the_command_line(tmp_path: Path) -> None:
+    options = "--agents 2 --topology path --data iris --hidden 4 --rounds 4 --json --float32 --curvature-samples 20"
+    settings = ["--set", "model.activation=relu", "--set", "algorithm.solver=cg", "--set", "objective.loss=auto"]
+    done = subprocess.run(
+        demo_command(*options.split(), *settings, "--report", str(tmp_path / "report")),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert "mlp 4-4-3 relu float32" in done.stderr
+    for name in ("agent-1", "agent-2"):
+        agent = tomllib.loads((tmp_path / "report" / name / "agent.toml").read_text())
+        assert (agent["model"]["activation"], agent["model"]["precision"]) == ("relu", "float32")
+        assert (agent["algorithm"]["curvature_samples"], agent["algorithm"]["solver"]) == (20, "cg")
+        assert agent["network"]["precision"] == "float32"
