@@ -185,7 +185,7 @@ class WideSet:
     rounds: int
 
 
-IMAGE_SET = WideSet("images", images, (0.90, 0.93, 0.95), 70)
+IMAGE_SET = WideSet("images", images, (0.90, 0.93, 0.95), 120)
 SIGNAL_SET = WideSet("signals", mixed_signals, (0.75, 0.78, 0.79), 45)
 SORTED_ACCURACY, SORTED_ROUNDS = 0.90, 45
 

@@ -19,7 +19,7 @@ LEAST_MOMENT: Final = 0.03
 """Directions with less of the largest direction's second moment are left out."""
 MOST_LEFT_OUT: Final = 0.1
 """Where a direction beyond `MAX_RANK` has as much of the largest one's moment, the inputs have no main directions."""
-MAX_SAMPLES: Final = 8192
+MAX_SAMPLES: Final = 512
 """that directions are found from"""
 _N_SPARE: Final = 8
 
