@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ from p2pnet.config import (
     NetworkSettings,
     ObjectiveSettings,
     Settings,
+    settings_of,
+    values_of_flags,
 )
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
@@ -224,3 +227,18 @@ def default_exchanges() -> int | None:
 def wire_bits(precision: Literal["auto", "float64", "float32"], tolerance: float) -> int:
     """Bits of a number on the wire, 64 or 32, for training down to this tolerance."""
     return NetworkSettings(precision=precision).wire_bits(tolerance)
+
+
+def settings_of_flags(flags: Iterable[str]) -> Mapping[str, Any]:
+    """The values of flags `section.key=value`, by `section.key`; ConfigError for what no agent could have."""
+    return values_of_flags(flags)
+
+
+def problem_settings(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What settings by `section.key` say of the problem, by the names of the fields of `ProblemOptions`; nothing of
+    what is left to the task.
+    """
+    settings = settings_of({"data.source": "samples.npz", **values}, "command line")
+    parts = {"model": dict(settings.model), "objective": dict(settings.objective)}
+    fields = [(section, name) for section, _, name in (key.partition(".") for key in values) if section in parts]
+    return {name: parts[section][name] for section, name in fields if parts[section][name] != "auto"}

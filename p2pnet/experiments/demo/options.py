@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from p2pnet.agent.options import problem_settings, settings_of_flags
 from p2pnet.catalogue.readers import suffixes
-from p2pnet.config import settings_of, values_of_flags
 from p2pnet.data.datasets import NAMED_DATASETS
 from p2pnet.experiments.options import ExperimentOptions, require, require_term
 from p2pnet.experiments.topologies.by_name import parse_fixed
@@ -51,7 +51,7 @@ class DemoOptions(ExperimentOptions):
             f"must be one of {', '.join(NAMED_DATASETS)}, or a file that ends in {suffixes()}",
         )
         self.check_training()
-        for key in values_of_flags(self.flags):
+        for key in settings_of_flags(self.flags):
             require(key not in _ITS_OWN, "--set", key, "the demo sets it for each agent")
             require(key not in _OPTION_OF, "--set", key, f"say it by {_OPTION_OF.get(key)}")
         n_samples = 1 if self.curvature_samples is None else self.curvature_samples
@@ -61,12 +61,8 @@ class DemoOptions(ExperimentOptions):
         """Settings of all agents by `section.key` that no other option decides."""
         single = {"model.precision": "float32", "network.precision": "float32"} if self.is_float32 else {}
         curvature = {} if self.curvature_samples is None else {"algorithm.curvature_samples": self.curvature_samples}
-        return {**single, **curvature, **values_of_flags(self.flags)}
+        return {**single, **curvature, **settings_of_flags(self.flags)}
 
     def problem(self) -> Mapping[str, Any]:
         """What these settings say of the problem, by the names of the fields of `ProblemOptions`."""
-        given = self.settings()
-        settings = settings_of({"data.source": "samples.npz", **given}, "command line")
-        parts = {"model": dict(settings.model), "objective": dict(settings.objective)}
-        fields = [key.split(".") for key in given if key.split(".")[0] in parts]
-        return {name: parts[section][name] for section, name in fields if parts[section][name] != "auto"}
+        return problem_settings(self.settings())
