@@ -25,9 +25,7 @@ CHANGES = {
         '    "nonce": read_nonce,\n': '    "nonce": read_nonce,\n    "mood": _read_text,\n',
     },
     "p2pnet/protocol/rounds/bootstrap.py": {
-        "Ready(link.link_id, degree, self._at.announced_round)": (
-            'Ready(link.link_id, degree, self._at.announced_round, "well")'
-        )
+        "Ready(link.link_id, degree, round_)": 'Ready(link.link_id, degree, round_, "well")'
     },
     "p2pnet/protocol/rounds/handlers.py": {
         "case Ready(_, degree, round_):\n": (

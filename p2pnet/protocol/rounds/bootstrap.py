@@ -280,4 +280,5 @@ class Bootstrap:
         """The Ready for a neighbor; it is resent until the neighbor's first share comes."""
         neighbor.resend_at = now + self._timing.resend_s
         degree = max(self._exchange.announced_degree, 1)
-        return Send(neighbor.peer, Ready(link.link_id, degree, max(self._at.announced_round, self._at.trained_round)))
+        round_ = max(self._at.announced_round, self._at.trained_round)
+        return Send(neighbor.peer, Ready(link.link_id, degree, round_))
