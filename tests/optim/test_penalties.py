@@ -124,12 +124,12 @@ def test_in_its_free_parameters_a_penalty_is_smooth_with_the_derivatives_it_says
     rng = np.random.default_rng(seed)
     w = penalty.prox(rng.standard_normal(6), 0.5)
     active = penalty.active_set(w)
-    t, h = rng.standard_normal(6) * active.is_free, 1e-6
+    is_away = np.abs(w) > 1e-2  # changes cannot be measured across a kink, nor beside it
+    t, h = rng.standard_normal(6) * (active.is_free & is_away), 1e-6
     assert active.gradient @ t == pytest.approx(
         (penalty.value(w + h * t) - penalty.value(w - h * t)) / (2 * h), abs=1e-7
     )
     change = (penalty.active_set(w + h * t).gradient - penalty.active_set(w - h * t).gradient) / (2 * h)
-    is_away = np.abs(w) > 1e-2  # the change of a gradient cannot be measured across a kink
     np.testing.assert_allclose((active.curvature(t) - change)[active.is_free & is_away], 0.0, atol=1e-3)
     far = active.projected(w + 3.0 * rng.standard_normal(6) * active.is_free)
     np.testing.assert_array_equal(far[~active.is_free], w[~active.is_free])
