@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2pnet.data.flaws import Flaw
@@ -210,6 +210,7 @@ def test_both_parsers_read_the_same(rows: list[list[str]], quotes: list[int], de
 
 
 @given(st.text(alphabet='ab1,.\n\r" ;', max_size=60))
+@example(',""1')  # text after a closing quote
 def test_both_parsers_read_the_same_of_any_text(text: str) -> None:
     file_format = TextFormat("utf-8", ",", ".")
     plain, fast = PlainParser(file_format, 2, {1}), ArrowParser(file_format, 2, frozenset({1}))

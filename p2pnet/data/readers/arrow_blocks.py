@@ -33,8 +33,7 @@ class ArrowParser(BlockParser):
         self._plain = PlainParser(file_format, n_columns, texts)
         self._n_columns = n_columns
         self._texts = texts
-        other = b'[^\r\n"' + re.escape(file_format.delimiter.encode()) + b"]"
-        self._stray_quote = re.compile(other + b'"' + other)
+        self._well_formed = _well_formed(file_format.delimiter.encode())
         self._mixed: set[int] = set()
         """places of columns of numbers with other cells"""
 
@@ -54,15 +53,8 @@ class ArrowParser(BlockParser):
         pa.default_memory_pool().release_unused()
 
     def _has_stray_quotes(self, content: bytes) -> bool:
-        """Whether a quote stands where it neither opens nor closes a value."""
-        n_quotes = content.count(b'"')
-        delimiter = self._format.delimiter.encode()
-        opening = content.count(delimiter + b'"') + content.count(b'\n"') + content.startswith(b'"')
-        closing = sum(content.count(b'"' + end) for end in (delimiter, b"\r", b"\n")) + content.endswith(b'"')
-        if opening == closing and opening + closing == n_quotes:
-            return False
-        # Quotes within values are two each; to tell them takes longer.
-        return n_quotes % 2 == 1 or self._stray_quote.search(content) is not None
+        """Whether a quote stands where it neither opens nor closes a value, nor is one of two within a value."""
+        return b'"' in content and self._well_formed.fullmatch(content) is None
 
     def _read(self, content: bytes) -> Any:
         """The table, with columns that are not all plain numbers as text; None where that cannot be."""
@@ -109,6 +101,13 @@ class ArrowParser(BlockParser):
         if not len(parsed.text_rows):
             return Numbers(parsed.values[codes])
         return self._plain.numbers([levels[code] for code in codes])
+
+
+def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
+    """Lines of values, each in quotes as a whole or without any."""
+    d = re.escape(delimiter)
+    value = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + d + rb"]*+)"
+    return re.compile(rb"(?:" + value + rb"(?:" + d + rb"|\r?\n|\Z))*+")
 
 
 def _has_lone_returns(content: bytes) -> bool:
