@@ -94,6 +94,15 @@ def test_relative_paths_are_taken_from_the_directory_of_the_file(tmp_path: Path)
             DATA + "[network]\nround_timout_s = 3",
             "agent.toml: network.round_timout_s: no such setting; did you mean network.round_timeout_s?",
         ),
+        (
+            DATA + "[objective]\nclass_weights = 'equal'",
+            'agent.toml: objective.class_weights = "equal": must be balanced, or a table of weights by label, '
+            "as in { ill = 5 }",
+        ),
+        (
+            DATA + "[objective]\nclass_weights = { ill = 0 }",
+            "agent.toml: objective.class_weights.ill = 0: must be above 0.0",
+        ),
         (DATA + "[log]\nxyz = 3", "agent.toml: log.xyz: no such setting; [log] has level, file, format"),
         (DATA + "[algorithm]\nrounds = 'many'", 'agent.toml: algorithm.rounds = "many": must be a whole number'),
         (DATA + "[algorithm]\nrounds = 0", "agent.toml: algorithm.rounds = 0: must be above 0"),

@@ -136,7 +136,7 @@ def _validate(values: dict[str, Any], origins: Mapping[Key, str], file: str) -> 
         return Settings.model_validate(values)
     except ValidationError as error:
         first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-        key: Key = first["loc"]
+        key: Key = tuple(part for part in first["loc"] if not _is_kind(part))
         origin = origins.get(key[:2], file)
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{origin}: {_unknown(key)}") from None
@@ -146,6 +146,11 @@ def _validate(values: dict[str, Any], origins: Mapping[Key, str], file: str) -> 
         given = "" if isinstance(first["input"], dict | list | BaseModel) else f" = {_shown(first['input'])}"
         what = _requirement(first["type"], first.get("ctx", {}), first["msg"])
         raise ConfigError(f"{origin}: {_dotted(key)}{given}: {what}") from None
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether a part of a place says as which of several kinds a value was read, as `dict[str,float]` does."""
+    return isinstance(part, str) and part.startswith(("dict[", "literal["))
 
 
 def _requirement(kind: str, context: Mapping[str, Any], message: str) -> str:

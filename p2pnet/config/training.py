@@ -30,6 +30,12 @@ def _label_text(label: object) -> object:
     return str(label).lower() if isinstance(label, int) else label
 
 
+def _class_weights(weights: object) -> object:
+    if isinstance(weights, dict) or weights == "balanced":
+        return weights
+    raise ValueError("must be balanced, or a table of weights by label, as in { ill = 5 }")
+
+
 ClassWeight = Annotated[float, Field(gt=0)]
 
 
@@ -59,6 +65,7 @@ class SplitSettings(Section):
 MissingRule: TypeAlias = Literal["refuse", "drop", "mean", "indicator"]
 
 Label = Annotated[str, BeforeValidator(_label_text)]
+ClassWeights = Annotated[dict[Label, ClassWeight] | Literal["balanced"], BeforeValidator(_class_weights)]
 
 
 class DataSettings(Section):
@@ -216,7 +223,7 @@ class ObjectiveSettings(Section):
         description="Residual from which on the huber loss grows linearly, in units of the target as trained on.",
     )
     penalty: PenaltyText = Field(default="l2:1e-4", description=f"{', '.join(PENALTIES.forms)}.")
-    class_weights: Literal["balanced"] | dict[Label, ClassWeight] | None = Field(
+    class_weights: ClassWeights | None = Field(
         default=None,
         description="What samples count by their label: balanced, all labels alike by how many samples of each the "
         "network has (needs data.classes); or a weight for some labels, 1 for the others. Default: all samples alike.",
