@@ -100,6 +100,6 @@ class Checkpoints:
         self._due_at = now + max(self._interval_s, LEAST_PAUSE * (now - begun_at))
 
 
-def _mark(snapshot: RoundSnapshot) -> tuple[int, bool]:
+def _mark(snapshot: RoundSnapshot) -> tuple[int, bool, bool]:
     """What differs between any two snapshots of one training."""
-    return snapshot.round, snapshot.is_converged
+    return snapshot.round, snapshot.is_converged, snapshot.is_concluded

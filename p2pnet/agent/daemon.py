@@ -288,6 +288,7 @@ class Daemon:
                 case Conclude():
                     self._conclusion = effect
                     self._try_to_save_model()
+                    self._save_checkpoint()
                 case Close():
                     self._is_closed = True
                 case Notify(StatisticsUnsettled() as notice):
@@ -343,11 +344,20 @@ class Daemon:
             self._checkpoints.save(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
 
     def _save_model(self) -> None:
+        if self._is_model_saved_before:
+            return
         if self._training is not None and self._node.rounds is not None:
             rounds, training = self._node.rounds, self._training
             name, latest = self._node.identity.name, self._recorder.latest
             model = model_file_of(training, rounds.params, rounds.round, name, latest, time.time(), self._conclusion)
             self._recorder.save_model(model)
+
+    @property
+    def _is_model_saved_before(self) -> bool:
+        """Whether the model is there with the network's metrics, which an earlier process has found."""
+        snapshot = self._node.snapshot()
+        is_concluded = snapshot is not None and snapshot.is_concluded
+        return is_concluded and self._conclusion is None and self._recorder.has_model
 
     def _try_to_save_model(self) -> None:
         """Try to save the model before the agent has left, in case that the process is killed meanwhile."""

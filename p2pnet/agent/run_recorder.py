@@ -43,6 +43,11 @@ class RunRecorder:
         except TrainingError as error:
             self._tell_of_missing_rows(error)
 
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a saved model, of this run or of an earlier one."""
+        return (self._state.path / "model.npz").is_file()
+
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
         self.latest = record

@@ -26,14 +26,18 @@ def checkpoint(statistics: FeatureStatistics | None = STATISTICS) -> Checkpoint:
     params=arrays(np.float64, st.integers(0, 20), elements=st.floats(allow_nan=False, allow_infinity=False)),
     round_=st.integers(1, 2**40),
     has_statistics=st.booleans(),
+    is_concluded=st.booleans(),
 )
-def test_what_is_written_is_read_again(params: np.ndarray, round_: int, has_statistics: bool) -> None:
+def test_what_is_written_is_read_again(
+    params: np.ndarray, round_: int, has_statistics: bool, is_concluded: bool
+) -> None:
     written = checkpoint(STATISTICS if has_statistics else None)
-    written = replace(written, rounds=replace(written.rounds, params=params, round=round_))
+    written = replace(written, rounds=replace(written.rounds, params=params, round=round_, is_concluded=is_concluded))
     read = decode_checkpoint(encode_checkpoint(written))
     assert encode_checkpoint(read) == encode_checkpoint(written)
     np.testing.assert_array_equal(read.rounds.params, params)
     assert (read.rounds.round, read.learner, read.fingerprint) == (round_, written.learner, FINGERPRINT)
+    assert read.rounds.is_concluded is is_concluded
     if has_statistics:
         assert read.rounds.statistics is not None
         assert read.rounds.statistics.labels == STATISTICS.labels

@@ -49,12 +49,24 @@ class Conclusion:
     An agent that has gone through a stage goes on serving it while it is in the next one.
     """
 
-    def __init__(self, identity: Identity, options: RoundOptions, n_candidates: int, n_metric_sums: int) -> None:
-        """`identity` is that of the training; no candidates leave nothing to choose, no sums nothing to measure."""
+    def __init__(
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        n_candidates: int,
+        n_metric_sums: int,
+        concluded_round: int | None = None,
+    ) -> None:
+        """`identity` is that of the training; no candidates leave nothing to choose, no sums nothing to measure. What
+        follows on training up to `concluded_round` has been done by an earlier process.
+        """
         self._identity = identity
         self._options = options
         self._n_candidates = n_candidates
         self._n_metric_sums = n_metric_sums
+        self._concluded_round = concluded_round
+        self.is_concluded = False
+        """Whether the metrics are known, here or to an earlier process."""
         self._machines: dict[str, MeasurementMachine] = {}
         self._last_params: Array = np.zeros(0)
         self._connected: set[PeerId] = set()
@@ -68,7 +80,8 @@ class Conclusion:
     @property
     def is_closed(self) -> bool:
         """Whether nothing is left to be done."""
-        is_complete = not self._n_metric_sums or MEASUREMENT in self._machines or self._is_left
+        is_begun = MEASUREMENT in self._machines or self.is_concluded
+        is_complete = not self._n_metric_sums or is_begun or self._is_left
         return is_complete and all(machine.is_closed for machine in self._machines.values())
 
     def next_deadline(self) -> float | None:
@@ -85,6 +98,9 @@ class Conclusion:
     def begin(self, finished: Finish, now: float) -> list[ConclusionEffect]:
         """Begin with the first stage, if there is any, after the last round of training."""
         self._last_params = finished.params
+        if finished.round == self._concluded_round:
+            self.is_concluded = True
+            return []
         if self._n_candidates:
             return self._begin(CHOICE, np.zeros(0), self._n_candidates, now)
         return self._measure(finished.params, now) if self._n_metric_sums else []
@@ -123,6 +139,9 @@ class Conclusion:
             match effect:
                 case Conclude(_, _, sums) if stage == CHOICE:
                     outward.append(Choose(sums))
+                case Conclude():
+                    self.is_concluded = True
+                    outward.append(effect)
                 case Notify(MetricsUnsettled()) if stage == CHOICE:
                     outward += [effect, *self._measure(self._last_params, now)]
                 case Close():

@@ -20,9 +20,15 @@ from typing import Final, TypeAlias, final
 import numpy as np
 
 from p2pnet.protocol.core.effects import Conclude, Evaluate, Finish, Measure, Notify, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Measured
+from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, Measured
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import InMeasurement, InStatistics, MetricsUnsettled, NoNeighborLeft
+from p2pnet.protocol.core.notices import (
+    InMeasurement,
+    InStatistics,
+    MetricsUnsettled,
+    NoNeighborAnswered,
+    NoNeighborLeft,
+)
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.link import norm
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
@@ -98,6 +104,10 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
                         outward.append(Notify(MetricsUnsettled(round_)))
                     else:
                         outward.append(Conclude(round_, params, self._average))
+                case Notify(NoNeighborAnswered()):
+                    # The others have died, or have gone: there are no rows but this agent's own.
+                    outward.append(Conclude(self._rounds.round, self._rounds.params, self._sums))
+                    effects += self._rounds.handle(LeaveRequested(), now)
                 case Notify(NoNeighborLeft()):
                     pass  # nothing is learned here, from anybody's samples
                 case Notify(notice) if not isinstance(notice, InStatistics | InMeasurement):

@@ -124,7 +124,9 @@ class Session(SessionMachine):
 
     def snapshot(self) -> RoundSnapshot | None:
         snapshot = None if self._rounds is None else self._rounds.snapshot()
-        return None if snapshot is None else replace(snapshot, statistics=self.found)
+        if snapshot is None:
+            return None
+        return replace(snapshot, statistics=self.found, is_concluded=self._conclusion.is_concluded)
 
     def version_with(self, peer: PeerId) -> int:
         machine = self._rounds or self._statistics
@@ -199,7 +201,8 @@ class Session(SessionMachine):
             options = replace(options, expected_neighbors=n_expected, settling_s=0.0)
         n_sums = prepared.params.size + prepared.n_tracked
         self._rounds = RoundMachine(identity, options, prepared.params, n_sums, self._resumed)
-        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums)
+        concluded_round = self._resumed.round if self._resumed is not None and self._resumed.is_concluded else None
+        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums, concluded_round)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
             effects += self._train(self._rounds, PeerConnected(peer), now)

@@ -22,6 +22,8 @@ class RoundSnapshot:
     """whether training has ended with these parameters because all agents were stationary"""
     statistics: FeatureStatistics | None = None
     """the feature statistics by which the samples are scaled; None where there was no such stage"""
+    is_concluded: bool = False
+    """whether what follows on training, the metrics of the network, is done with these parameters as well"""
 
     def has_ended(self, max_rounds: int) -> bool:
         """Whether a training of so many rounds at most has nothing left to do."""

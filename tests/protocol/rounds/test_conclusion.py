@@ -3,7 +3,14 @@
 import numpy as np
 
 from p2pnet.protocol.core.effects import Close, Conclude, Finish, Measure, Notify, Send
-from p2pnet.protocol.core.events import Chosen, LeaveRequested, MessageReceived, PeerConnected
+from p2pnet.protocol.core.events import (
+    Chosen,
+    DeadlineReached,
+    LeaveRequested,
+    Measured,
+    MessageReceived,
+    PeerConnected,
+)
 from p2pnet.protocol.core.notices import ParametersChosen
 from p2pnet.protocol.core.types import CHOICE, MEASUREMENT, LinkId, Nonce
 from p2pnet.protocol.messages.training import Ack, Hello, Refuse
@@ -16,8 +23,8 @@ ME = Identity("ann", "ann", 10, {"task": "regression", STAGE_FIELD: "training"},
 FINISHED = Finish(7, np.array([1.0, 2.0]), "converged")
 
 
-def conclusion(n_candidates: int = 0, n_metric_sums: int = 0) -> Conclusion:
-    return Conclusion(ME, RoundOptions(max_rounds=9), n_candidates, n_metric_sums)
+def conclusion(n_candidates: int = 0, n_metric_sums: int = 0, concluded_round: int | None = None) -> Conclusion:
+    return Conclusion(ME, RoundOptions(max_rounds=9), n_candidates, n_metric_sums, concluded_round)
 
 
 def hellos(effects: list[ConclusionEffect]) -> list[Hello]:
@@ -60,6 +67,33 @@ def test_a_choice_comes_before_it() -> None:
     asked = next(effect for effect in effects if isinstance(effect, Measure))
     assert asked.params is best
     assert hellos(effects)[0].fingerprint[STAGE_FIELD] == MEASUREMENT
+
+
+def test_an_agent_whose_neighbors_are_gone_has_the_sums_of_its_own_rows() -> None:
+    alone = conclusion(n_metric_sums=3)
+    alone.begin(FINISHED, 0.0)
+    sums = np.array([1.0, 2.0, 3.0])
+    alone.handle(Measured(MEASUREMENT, 0, sums), 0.1)
+    effects: list[ConclusionEffect] = []
+    while not alone.is_closed:
+        deadline = alone.next_deadline()
+        assert deadline is not None
+        assert deadline <= 10.0
+        effects += alone.handle(DeadlineReached(), deadline)
+    (found,) = (effect for effect in effects if isinstance(effect, Conclude))
+    np.testing.assert_array_equal(found.sums, sums)
+    np.testing.assert_array_equal(found.params, FINISHED.params)
+    assert alone.is_concluded
+
+
+def test_what_an_earlier_process_has_found_is_not_found_again() -> None:
+    again = conclusion(n_candidates=5, n_metric_sums=3, concluded_round=FINISHED.round)
+    assert again.begin(FINISHED, 0.0) == []
+    assert again.is_closed
+    assert again.is_concluded
+    later = conclusion(n_metric_sums=3, concluded_round=FINISHED.round - 1)
+    assert any(isinstance(effect, Measure) for effect in later.begin(FINISHED, 0.0))
+    assert not later.is_concluded
 
 
 def test_messages_are_told_from_those_of_the_training() -> None:
