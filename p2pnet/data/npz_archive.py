@@ -23,7 +23,7 @@ from p2pnet.errors import DataError
 
 MAX_ENTRIES: Final = 256
 MAX_UNPACKED_RATIO: Final = 100
-"""Of compressed arrays to their file, beyond `FREE_BYTES`: some MB may declare thousands, which nobody has measured."""
+"""Of compressed arrays to their file, beyond `FREE_BYTES`: some MB may declare thousands."""
 FREE_BYTES: Final = 256 * 2**20
 _KINDS: Final = "fiubU"
 

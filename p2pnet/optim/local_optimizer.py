@@ -21,7 +21,7 @@ from p2pnet.optim.surrogates.spanned import SpannedModel
 
 MAX_REJECTIONS = 30
 MAX_ITERATIONS_IN_SPAN = 8
-"""of a solver where the model bends in the span of the main inputs only: 20 took no fewer rounds"""
+"""of a solver where curvature is taken in the span of the main inputs: 20 took no fewer rounds"""
 LOOSEST_SOLVE = 5.0
 COMMON_DISPLACEMENT = 3.0
 """A displacement counts as shared by all agents where it is this many times the distance to the farthest neighbor."""

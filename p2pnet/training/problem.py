@@ -98,7 +98,7 @@ class KindOfSamples(Protocol):
 @final
 @dataclass(frozen=True, slots=True)
 class SampleShape:
-    """A kind of samples that nobody has."""
+    """A kind of samples that no agent has."""
 
     task: Task
     n_features: int

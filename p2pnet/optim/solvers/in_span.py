@@ -1,7 +1,7 @@
 """The problem of a local step in the span of the main inputs, and across it.
 
-Across the span φ bends by D = τ + ∇²r alone. With B the isometry of the span, g = ŷ + ∇r(w), and D the same along all
-weights of a neuron, the minimiser is d = B c − (I − B Bᵀ) g / D, with c the minimiser of φ(B c) over coordinates.
+Across the span the curvature of φ is D = τ + ∇²r. With B the isometry of the span, g = ŷ + ∇r(w), and D the same along
+all weights of a neuron, the minimiser is d = B c − (I − B Bᵀ) g / D, with c the minimiser of φ(B c) over coordinates.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class ProblemInSpan:
 
 
 def problem_in_span(problem: SurrogateProblem) -> ProblemInSpan | None:
-    """The parts of φ; None where the local model sees all inputs, or the penalty bends a neuron's weights unlike."""
+    """The parts of φ; None where the local model sees all inputs, or curvature of the penalty differs in a neuron."""
     model, penalty = problem.local_model, problem.penalty
     if not isinstance(model, SpannedModel) or not isinstance(penalty, SmoothPenalty):
         return None

@@ -30,7 +30,7 @@ FIRST_PATIENCE = 2
 """How long a neighbor that is asked for the first time may take, in shortest resend timeouts."""
 
 MAX_ASKED = 6
-"""A neighbor that says that it trains, and does not give its state so many times, keeps nobody from beginning."""
+"""A neighbor that says that it trains, and does not give its state so many times, keeps no agent from beginning."""
 
 MAX_STATE_RATIO = 1e6
 """Of the distance of a neighbor's parameters from this agent's, to the size of these."""

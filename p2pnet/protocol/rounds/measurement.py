@@ -109,7 +109,7 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
                     outward.append(Conclude(self._rounds.round, self._rounds.params, self._sums))
                     effects += self._rounds.handle(LeaveRequested(), now)
                 case Notify(NoNeighborLeft()):
-                    pass  # nothing is learned here, from anybody's samples
+                    pass  # nothing is learned here, from any samples
                 case Notify(notice) if not isinstance(notice, InStatistics | InMeasurement):
                     outward.append(Notify(InMeasurement(notice)))
                 case _:

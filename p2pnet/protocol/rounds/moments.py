@@ -51,7 +51,7 @@ LARGEST_MEAN = 1e150
 """Of a reference: its square can still be told."""
 
 LEAST_ROUNDS = 8
-"""An estimate that has stayed the same for fewer rounds may only have heard of nobody yet."""
+"""An estimate that has stayed the same for fewer rounds may have heard of no other agent yet."""
 
 
 @dataclass(frozen=True, slots=True)

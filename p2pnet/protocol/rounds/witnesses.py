@@ -1,9 +1,9 @@
 """Witnesses: what agents that have not begun tell each other of neighbors that train already.
 
 Where several neighbors of each other come back at once, each of them may have one neighbor only that trains, whose word
-alone counts little: it may lie, and nobody may have begun. So they pass on what they have heard, with the path that it
-has come. Each receiver knows the last agent on the path, whose key it has verified, and adds it. Two words whose paths
-have no agent in common are of two agents: one liar is on every path that its lies have come (Dolev 1982).
+alone counts little: it may lie, and no agent may have begun. So they pass on what they have heard, with the path that
+it has come. Each receiver knows the last agent on the path, whose key it has verified, and adds it. Two words whose
+paths have no agent in common are of two agents: one liar is on every path that its lies have come (Dolev 1982).
 """
 
 from __future__ import annotations
