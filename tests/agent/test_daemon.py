@@ -28,6 +28,7 @@ from p2pnet.testing import (
     free_ports,
     linear_shard,
 )
+from p2pnet.testing.waiting import wait_until
 
 FOR_EVER = 1_000_000
 NOBODY_THERE = (
@@ -235,11 +236,14 @@ def test_a_second_signal_ends_the_process_at_once(pair: tuple[LocalAgent, LocalA
         (member.directory / "mine.py").write_text(SLOW_MODEL.format(seconds_to_linearize=0))
         start_beside_its_model(member, "model.factory=mine:build")
     agent.until(lambda agent: agent.round > 0)
-    (agent.directory / "held").touch()  # the metrics of the model that is saved take for ever
-    agent.signal(signal.SIGTERM)
-    agent.until(lambda agent: "told to leave" in agent.log)
-    agent.signal(signal.SIGINT)
-    assert agent.exit_code() == 128 + signal.SIGINT
+    (agent.directory / "held").touch()  # predictions take for ever, at the latest those of the model that is saved
+
+    def has_ended_after_one_more_signal() -> bool:
+        agent.signal(signal.SIGTERM)
+        return agent.poll() is not None
+
+    wait_until(has_ended_after_one_more_signal, lambda: f"{agent.name} takes no second signal:\n{agent.log}")
+    assert agent.exit_code() == 128 + signal.SIGTERM
 
 
 def test_leaving_does_not_wait_for_a_long_computation(pair: tuple[LocalAgent, LocalAgent]) -> None:
