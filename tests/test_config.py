@@ -188,8 +188,23 @@ def test_a_wrong_flag_or_variable_is_named_instead_of_the_file(tmp_path: Path) -
         'environment variable P2PNET_LOG__LEVEL: log.level = "loud": must be one of'
     )
     assert complaint(tmp_path, DATA, P2PNET_LOG_LEVEL="info") == (
-        "environment variable P2PNET_LOG_LEVEL: must be named as in P2PNET_ALGORITHM__ROUNDS, or be unset"
+        "environment variable P2PNET_LOG_LEVEL: must be named P2PNET_LOG__LEVEL, with two underscores, or be unset"
     )
+
+
+def test_what_kubernetes_sets_beside_a_service_named_p2pnet_is_passed_over(tmp_path: Path) -> None:
+    beside_a_service = {
+        "P2PNET_SERVICE_HOST": "10.0.3.7",
+        "P2PNET_SERVICE_PORT_AGENTS": "7070",
+        "P2PNET_PORT": "tcp://10.0.3.7:7070",
+        "P2PNET_PORT_7070_TCP_ADDR": "10.0.3.7",
+        "P2PNET_NETWORK_PORT": "tcp://10.0.3.8:7070",
+    }
+    assert read(tmp_path, DATA, **beside_a_service) == read(tmp_path, DATA)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeff" + DATA) == read(tmp_path, DATA)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

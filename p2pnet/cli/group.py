@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from p2pnet import __version__
-from p2pnet.errors import DataProblemsError, P2pnetError
+from p2pnet.errors import ConfigError, DataProblemsError, P2pnetError
 
 
 class _Commands(click.Group):
@@ -16,6 +16,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            _require_posix()
             return super().invoke(ctx)
         except P2pnetError as error:
             lines = list(error.problems) if isinstance(error, DataProblemsError) else []
@@ -23,6 +24,14 @@ class _Commands(click.Group):
             for line in (f"p2pnet: {_one_line(headline)}", *(f"  {_one_line(line)}" for line in lines)):
                 click.echo(line, err=True)
             sys.exit(error.exit_code)
+
+
+def _require_posix() -> None:
+    """ConfigError on a system without file locks and hang-up signals."""
+    try:
+        import fcntl  # noqa: F401
+    except ImportError:
+        raise ConfigError("this system is not supported; p2pnet needs Linux or macOS, on Windows WSL") from None
 
 
 def _one_line(text: str) -> str:

@@ -43,8 +43,9 @@ _BOUNDS = {
 def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings in `path`, overridden by `environment`, overridden by `flags`.
 
-    A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`. Both hold the bare value, or a
-    TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's directory.
+    A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`; others that begin with P2PNET_ are
+    passed over, since Kubernetes sets P2PNET_PORT and the like beside a Service of that name. Both hold the bare value,
+    or a TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's directory.
     ConfigError names the file, variable or flag, the key, what was wrong and what would be right.
     """
     values = _read_toml(path)
@@ -54,7 +55,8 @@ def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[st
             origin = f"environment variable {variable}"
             section, separator, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
             if not separator:
-                raise ConfigError(f"{origin}: must be named as in {ENVIRONMENT_PREFIX}ALGORITHM__ROUNDS, or be unset")
+                _refuse_single_underscore(section, origin)
+                continue
             _overrule(values, origins, (section, name), text, origin)
     _overrule_by_flags(values, origins, flags)
     return _validate(values, origins, str(path)).relative_to(path.parent)
@@ -88,7 +90,7 @@ def settings_of(values: Mapping[str, Any], origin: str) -> Settings:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; agent.toml.example shows what to write") from None
     except OSError as error:
@@ -97,6 +99,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
+
+
+def _refuse_single_underscore(words: str, origin: str) -> None:
+    """Refuse what names a setting but for the second underscore, `log_level`, which would be passed over in silence."""
+    for section in Settings.model_fields:
+        name = words.removeprefix(f"{section}_")
+        if name != words and name in _fields((section,)):
+            right = f"{ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}"
+            raise ConfigError(f"{origin}: must be named {right}, with two underscores, or be unset")
 
 
 def _overrule_by_flags(values: dict[str, Any], origins: dict[Key, str], flags: Iterable[str]) -> None:

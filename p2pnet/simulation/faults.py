@@ -250,7 +250,7 @@ class FaultInjector:
 def read_speeds(path: Path, n_agents: int) -> tuple[float, ...]:
     """Read a file of speeds, one number above 0 per line and agent; ConfigError for other content."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--speeds {path}: cannot be read ({error})") from error
     speeds = []
