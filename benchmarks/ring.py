@@ -24,10 +24,13 @@ import zmq
 from benchmarks.base import Benchmark, Figure
 from p2pnet.agent.checkpoint_files import CheckpointFiles, DirectoryFiles
 from p2pnet.agent.checkpoints import Checkpoints
+from p2pnet.agent.control.control import Control
+from p2pnet.agent.control.view import AgentView
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.history import read_history
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
+from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import NoDiscovery
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
@@ -121,7 +124,9 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     checkpoints = Checkpoints(
         CheckpointFiles(DirectoryFiles(place.directory), 1 << 20), math.inf, settings.tolerance, log, time.monotonic
     )
-    Daemon(node, still, transport, NoDiscovery(), state, PeerNames({}), log, checkpoints).run()
+    names, recorder = PeerNames({}), RunRecorder(state, log, time.time)
+    control = Control(AgentView(node, transport, recorder, state.path, names, time.time), None, log, time.monotonic)
+    Daemon(node, still, transport, NoDiscovery(), names, log, checkpoints, recorder, control).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

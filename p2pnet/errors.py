@@ -9,6 +9,7 @@
     ├── CheckpointError   a checkpoint that is damaged, or of another training; it is passed over, never fatal
     ├── ProtocolError     a message that breaks the protocol; it is dropped and counted, never fatal
     ├── TransportError    an address that cannot be bound or dialed       exit code 69
+    ├── ControlError      an agent that cannot be asked: it does not run  exit code 69
     └── TrainingError     a run that could not be brought to its end      exit code 1
 
 Each message says what was wrong, where, and what to do. Errors of other libraries are translated where they enter.
@@ -67,6 +68,12 @@ class ProtocolError(P2pnetError):
 
 class TransportError(P2pnetError):
     """An address that cannot be bound or dialed."""
+
+    exit_code = 69
+
+
+class ControlError(P2pnetError):
+    """An agent on this machine that cannot be asked, or told: it does not run, or does not answer."""
 
     exit_code = 69
 

@@ -69,7 +69,8 @@ LAYERS_OF_THE_PROTOCOL = {
     "rounds": ("core", "messages", "links"),
     "membership": ("core", "messages"),
     "peering": ("core", "messages", "membership"),
-    "node": ("core", "messages", "rounds", "peering"),
+    "reports": ("core", "messages"),
+    "node": ("core", "messages", "rounds", "peering", "reports"),
 }
 """The same for the packages of `protocol`."""
 

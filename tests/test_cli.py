@@ -84,7 +84,8 @@ def test_the_package_is_the_command() -> None:
     assert __version__ in done.stdout
 
 
-def test_a_system_without_file_locks_is_refused_in_one_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("here")
+def test_a_system_without_file_locks_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fcntl", None)
     for command in (["check", "agent.toml"], ["demo"], ["keygen"]):
         assert_fails_in_one_line(p2pnet(*command), 78, "p2pnet needs Linux or macOS, on Windows WSL")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
 
+from p2pnet.agent.allow_list import AllowList
 from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.agent.options import data_options, network_options, round_options, schedule_options, training_options
 from p2pnet.agent.schedules import describe_schedule
@@ -51,6 +52,8 @@ class Preparation:
     state_dir: Path
     checkpoint_interval_s: float
     network: NetworkOptions
+    allow_list: AllowList
+    """the keys that may connect: at first those of the options"""
     max_neighbors: int
     membership: MembershipTiming
     """of an agent whose neighbors are chosen by gossip"""
@@ -82,7 +85,7 @@ class Preparation:
     def open_transport(self) -> ZmqTransport:
         """Open the transport; TransportError where the address cannot be bound."""
         listening = () if self.network.bind == "none" else (self.network.bind,)
-        return ZmqTransport.open(self.keys, listening, self.network.allowed.__contains__, self.limits)
+        return ZmqTransport.open(self.keys, listening, self.allow_list.__contains__, self.limits)
 
 
 def prepare(settings: Settings) -> Preparation:
@@ -101,6 +104,7 @@ def prepare(settings: Settings) -> Preparation:
         state_dir=settings.agent.state_dir,
         checkpoint_interval_s=settings.agent.checkpoint_interval_s,
         network=network,
+        allow_list=AllowList(network.allowed),
         max_neighbors=settings.network.max_neighbors,
         membership=PRESETS[settings.network.preset],
         rounds=round_options(settings, keys.public),
@@ -127,7 +131,7 @@ def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot
     )
     session = Session(identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed)
     rng = SystemRandom()
-    return Node(session, _make_peering(preparation, identity, rng), rng)
+    return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True)
 
 
 def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
@@ -137,7 +141,7 @@ def make_discovery(preparation: Preparation, transport: Transport, log: logging.
         return NoDiscovery()
     told = announcement(preparation.keys.public, preparation.name, preparation.fingerprint, network.advertise)
     bind = next(iter(transport.addresses), "none")
-    is_welcome = network.allowed.__contains__
+    is_welcome = preparation.allow_list.__contains__
     return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
 
 
@@ -148,7 +152,7 @@ def _make_peering(preparation: Preparation, identity: Identity, rng: Randomness)
         return StaticPeering(network.addresses, max_neighbors, is_discovering=network.is_discovering)
     me = Record(identity.peer, MemberState.ALIVE, identity.incarnation, identity.address, identity.name)
     seeds = {seed.key: seed.address for seed in network.seeds if seed.address is not None}
-    is_welcome = network.allowed.__contains__
+    is_welcome = preparation.allow_list.__contains__
     membership = MembershipMachine(me, seeds, is_welcome, max_neighbors, preparation.membership, rng)
     return OverlayPeering(membership, seeds)
 

@@ -6,27 +6,26 @@ Gradients and local steps that take long run on a thread of their own (`worker.p
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import assert_never, final
 
 import numpy as np
 
 from p2pnet import __version__
 from p2pnet.agent.checkpoints import Checkpoints
+from p2pnet.agent.control.control import Command, Control
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
+from p2pnet.agent.progress import Progress
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.saved_model import model_file_of
-from p2pnet.agent.state_directory import StateDirectory
+from p2pnet.agent.signals import Signals
 from p2pnet.agent.transport.base import Queried, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
@@ -38,6 +37,7 @@ from p2pnet.protocol.core.effects import (
     Close,
     Conclude,
     CutLocalStepShort,
+    Describe,
     Dial,
     Effect,
     Evaluate,
@@ -59,11 +59,6 @@ from p2pnet.training.model_file import ModelFile
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.training import Training
 
-FAREWELLS: Mapping[signal.Signals, events.LeaveRequested | events.AwayRequested] = {
-    signal.SIGTERM: events.LeaveRequested(),
-    signal.SIGINT: events.LeaveRequested(),
-    signal.SIGHUP: events.AwayRequested(),
-}
 CLOSE_LINGER_S = 0.15
 GOODBYE_TIMEOUT_S = 0.5
 """How long withdrawing the mDNS announcement may take."""
@@ -98,10 +93,11 @@ class Daemon:
         make_training: Callable[[FeatureStatistics | None], Training],
         transport: Transport,
         discovery: Discovery,
-        state: StateDirectory,
         names: PeerNames,
         log: logging.Logger,
         checkpoints: Checkpoints,
+        recorder: RunRecorder,
+        control: Control,
     ) -> None:
         self._node = node
         self._make_training = make_training
@@ -109,7 +105,9 @@ class Daemon:
         self._transport = transport
         self._discovery = discovery
         self._rejections = Rejections(node.identity.peer, names, log)
-        self._recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
+        self._recorder = recorder
+        self._progress = Progress(log)
+        self._control = control
         self._checkpoints = checkpoints
         self._learner_numbers: Mapping[str, float] = {}
         self._names = names
@@ -117,7 +115,7 @@ class Daemon:
         self._worker = Worker[_Answer](transport.wake)
         self._stopped_because = ""
         self._conclusion: Conclude | None = None
-        self._farewell: events.LeaveRequested | events.AwayRequested | None = None
+        self._signals = Signals(transport.wake, self._save_checkpoint)
         self._is_closed = False
         self._n_dropped = 0
         self._n_refused = 0
@@ -136,15 +134,14 @@ class Daemon:
     @property
     def saved_model(self) -> ModelFile | None:
         """The model that was saved at the end of training; None where the agent was told to go before."""
-        return None if self._farewell is not None else self._recorder.saved_model
+        return None if self._signals.farewell is not None else self._recorder.saved_model
 
     def run(self) -> None:
-        """Run the loop until the node closes. SIGTERM and SIGINT request a leave, SIGHUP a temporary leave unless nohup
-        has it ignored; a second signal ends the process at once.
-        """
-        is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        numbers = [number for number in FAREWELLS if not (is_detached and number is signal.SIGHUP)]
-        previous = {number: signal.signal(number, self._on_signal) for number in numbers}
+        """Run the loop until the node closes, or a signal says so (`signals.py`)."""
+        with self._signals.handled():
+            self._run()
+
+    def _run(self) -> None:
         addresses = ", ".join(self._transport.addresses) or "nothing (dialing out only)"
         self._log.info("listening on %s as %s", addresses, self._node.identity.peer)
         try:
@@ -166,8 +163,7 @@ class Daemon:
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
             self._transport.close(CLOSE_LINGER_S)
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            self._control.close()
 
     def _turn(self) -> None:
         """Wait for events, and handle them."""
@@ -181,27 +177,40 @@ class Daemon:
             self._handle(events.PeerFound(agent.peer, agent.addresses))
         while self._worker.has_answer:
             answer = self._worker.take()
-            if answer.record is not None:
+            if answer.record is not None and self._training is not None:
                 self._recorder.keep(answer.record)
+                self._progress.tell(answer.record, self._training.metric_name)
             if answer.learner is not None:
                 self._learner_numbers = answer.learner
+            self._control.view.note(answer.event)
             self._handle(answer.event)
-        if self._farewell is not None:
-            what = "go away for a while" if isinstance(self._farewell, events.AwayRequested) else "leave"
+        self._control.serve(self._carry_out)
+        for peer in self._control.take_revoked():
+            self._handle(events.PeerRevoked(peer))
+        if self._signals.take_reload():
+            self._control.reload()
+        if (farewell := self._signals.farewell) is not None:
+            what = "go away for a while" if isinstance(farewell, events.AwayRequested) else "leave"
             self._stopped_because = self._stopped_because or f"told to {what}"
             self._log.info("told to %s; saying so to the neighbors", what)
-            self._handle(self._farewell)
+            self._handle(farewell)
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(events.DeadlineReached())
         if self._checkpoints.is_due and self._training is not None:
             self._checkpoints.save_aside(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._farewell is not None:
-            self._save_checkpoint()
-            os._exit(128 + number)
-        self._farewell = FAREWELLS[signal.Signals(number)]
-        self._transport.wake()
+    def _carry_out(self, command: Command) -> Mapping[str, object]:
+        """Carry out a command of the control socket that changes the course of this agent."""
+        match command:
+            case Command.LEAVE:
+                self._signals.farewell = self._signals.farewell or events.LeaveRequested()
+            case Command.AWAY:
+                self._signals.farewell = self._signals.farewell or events.AwayRequested()
+            case Command.CHECKPOINT:
+                self._save_checkpoint()
+            case _:
+                raise AssertionError(f"{command} is answered elsewhere")
+        return {}
 
     # Events.
 
@@ -291,6 +300,8 @@ class Daemon:
                     self._save_checkpoint()
                 case Close():
                     self._is_closed = True
+                case Describe():
+                    self._handle(events.Described(self._control.view.report()))
                 case Notify(StatisticsUnsettled() as notice):
                     raise TrainingError(text_of(notice, self._names))
                 case Notify(notice):

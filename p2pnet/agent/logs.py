@@ -33,6 +33,13 @@ class LogOptions:
 
 def open_log(options: LogOptions) -> logging.Logger:
     """Open the agent's log, to its file or to standard error."""
+    logger = _Log(LOGGER_NAME, options.level.upper())
+    logger.addHandler(open_handler(options))
+    return logger
+
+
+def open_handler(options: LogOptions) -> logging.Handler:
+    """Open the file of a log, or standard error; ConfigError where it cannot be written."""
     try:
         handler: logging.Handler = (
             _LogFile(options.file, encoding="utf-8") if options.file else logging.StreamHandler(sys.stderr)
@@ -40,9 +47,7 @@ def open_log(options: LogOptions) -> logging.Logger:
     except OSError as error:
         raise ConfigError(f"log.file {options.file}: cannot be written: {error.strerror}") from error
     handler.setFormatter(_JsonFormatter(options.agent) if options.format == "json" else _TextFormatter(options.agent))
-    logger = logging.Logger(LOGGER_NAME, options.level.upper())
-    logger.addHandler(handler)
-    return logger
+    return handler
 
 
 def check_log(options: LogOptions) -> None:
@@ -86,6 +91,16 @@ class LineBudget:
         allowance.lines -= 1
         n_withheld, allowance.n_withheld = allowance.n_withheld, 0
         return n_withheld
+
+
+@final
+class _Log(logging.Logger):
+    """A logger outside of the tree of loggers, whose level may change: the tree's own keep in mind what they have been
+    asked for, and only loggers in it are told to forget that.
+    """
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  (logging's name)
+        return level >= self.level
 
 
 @final

@@ -7,6 +7,7 @@
 - `checkpoint`, `checkpoint.previous`: what a later run goes on from (`checkpoint_files.py`);
 - `model.npz`: the parameters, and what is needed to use them; untouched by a run without rounds;
 - `result.json`: how the run ended;
+- `control`: where the control socket is of the agent that runs here, or ran last;
 - `books.npz`: the ledger of each link, for auditing conservation over the network.
 
 The directory is made with mode 0700, its files with 0600, and no link in it is followed.
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from p2pnet.agent.atomic_files import not_written, write_atomically
+from p2pnet.agent.control.endpoint import POINTER
 from p2pnet.agent.descriptors import DescriptorReserve
 from p2pnet.agent.history import History, has_rows
 from p2pnet.agent.private_files import make_private_directory, open_private, read_private
@@ -173,6 +175,10 @@ class StateDirectory:
 
     def save_result(self, result: Result) -> None:
         self._write("result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
+
+    def save_control(self, socket: Path) -> None:
+        """Write where the control socket of the agent is that holds this directory."""
+        self._write(POINTER, bytes(socket) + b"\n")
 
     def lent_descriptors(self) -> AbstractContextManager[None]:
         """Free the descriptors in reserve meanwhile."""

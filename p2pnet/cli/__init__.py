@@ -1,6 +1,7 @@
 """The command line: parse, call, print, exit code. What a command needs is imported when it runs."""
 
 from p2pnet.cli.check import check
+from p2pnet.cli.control import away, checkpoint, leave, peers, reload, status, watch
 from p2pnet.cli.demo import demo
 from p2pnet.cli.doctor import doctor
 from p2pnet.cli.evaluate import evaluate
@@ -14,5 +15,10 @@ from p2pnet.cli.simulate import simulate
 
 __all__ = ["main"]
 
-for command in (run, check, doctor, keygen, predict, evaluate, inspect, export, demo, simulate):
+for command in (
+    *(run, check, doctor, keygen),
+    *(status, peers, watch, reload, checkpoint, leave, away),
+    *(predict, evaluate, inspect, export),
+    *(demo, simulate),
+):
     main.add_command(command)

@@ -25,10 +25,14 @@ def run(
     its checkpoint.
     """
     with importing():
-        from p2pnet.config import read_settings
-    settings = read_settings(agent_toml, all_flags(flags, shorthands))
+        from p2pnet.config import Settings, read_settings
+
+    def read() -> Settings:
+        return read_settings(agent_toml, all_flags(flags, shorthands))
+
+    settings = read()
     with importing():
         from p2pnet.agent.resuming import Beginning
         from p2pnet.agent.run import run_agent
 
-    sys.exit(run_agent(settings, beginning=Beginning(is_fresh, start_from)))
+    sys.exit(run_agent(settings, beginning=Beginning(is_fresh, start_from), read_again=read))

@@ -45,8 +45,8 @@ def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[st
 
     A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`; others that begin with P2PNET_ are
     passed over, since Kubernetes sets P2PNET_PORT and the like beside a Service of that name. Both hold the bare value,
-    or a TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's directory.
-    ConfigError names the file, variable or flag, the key, what was wrong and what would be right.
+    or a TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's
+    directory. ConfigError names the file, variable or flag, the key, what was wrong and what would be right.
     """
     values = _read_toml(path)
     origins: dict[Key, str] = {}

@@ -2,6 +2,7 @@
 
     session      feature statistics, then training rounds       (rounds/session.py)
     peering      which peers are neighbors, and the connections  (peering/: static, or an overlay by membership/)
+    board        what agents tell of themselves, for people      (reports/)
 
 The node routes each message to its machine, reports neighbors from the peering to the session, and has the peering put
 off a peer that the session refuses. All other effects go to the shell.
@@ -9,7 +10,8 @@ off a peer that the session refuses. All other effects go to the shell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
@@ -18,6 +20,7 @@ from p2pnet.protocol.core.effects import (
     Close,
     Conclude,
     CutLocalStepShort,
+    Describe,
     Dial,
     Dismiss,
     Effect,
@@ -35,6 +38,7 @@ from p2pnet.protocol.core.events import (
     AwayRequested,
     Chosen,
     DeadlineReached,
+    Described,
     DialFailed,
     Evaluated,
     ForeignVersionReceived,
@@ -47,6 +51,7 @@ from p2pnet.protocol.core.events import (
     PeerFound,
     PeerParted,
     PeerPutOff,
+    PeerRevoked,
     Prepared,
 )
 from p2pnet.protocol.core.machine import Machine
@@ -59,21 +64,27 @@ from p2pnet.protocol.core.notices import (
     PeerUnreachable,
 )
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
+from p2pnet.protocol.messages.reports import REPORTS, Reports
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
 from p2pnet.protocol.peering.backoff import Backoff
 from p2pnet.protocol.peering.budgets import Budgets
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 from p2pnet.protocol.peering.unreachable import UnreachablePeers
+from p2pnet.protocol.reports.board import Board, Heard
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+
+REVOKED = "its key is allowed no more"
 
 NodeEvent: TypeAlias = (
     PeerConnected
     | PeerDisconnected
     | DialFailed
     | PeerFound
+    | PeerRevoked
     | MessageReceived[Message]
     | ForeignVersionReceived
     | Prepared
@@ -81,6 +92,7 @@ NodeEvent: TypeAlias = (
     | LocalStepDone
     | Measured
     | Chosen
+    | Described
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
@@ -92,12 +104,16 @@ NodeEvent: TypeAlias = (
 class Node(Machine[NodeEvent, Effect]):
     """The state machine of one agent: `handle(event, now)` returns the effects to be performed, in order."""
 
-    def __init__(self, session: SessionMachine, peering: Peering, rng: Randomness) -> None:
+    def __init__(
+        self, session: SessionMachine, peering: Peering, rng: Randomness, *, is_reporting: bool = False
+    ) -> None:
+        """`is_reporting`: whether agents describe themselves to each other, for people to see."""
         self._session = session
         self.peering = peering
         self._backoff = Backoff(rng.uniform)
         self._unreachable = UnreachablePeers()
         self._budgets = Budgets()
+        self._board = Board(session.identity.peer) if is_reporting else None
         self._is_going_away = False
 
     # State that shells read.
@@ -111,6 +127,11 @@ class Node(Machine[NodeEvent, Effect]):
         """The round machine of the training; None until training is prepared."""
         return self._session.rounds
 
+    @property
+    def neighborhood(self) -> Neighborhood | None:
+        """The table of neighbors of the present stage; None between two stages."""
+        return self._session.neighborhood
+
     def snapshot(self) -> RoundSnapshot | None:
         """Where training stands, for a later process to go on from; None while no round has begun."""
         return self._session.snapshot()
@@ -123,6 +144,10 @@ class Node(Machine[NodeEvent, Effect]):
         """The latest known incarnation of the peer; -1 for none."""
         neighbor = None if self.rounds is None else self.rounds.neighborhood.find(peer)
         return -1 if neighbor is None or neighbor.theirs is None else neighbor.theirs.incarnation
+
+    def reports(self, now: float) -> Sequence[Heard]:
+        """What is known of all agents of the network: hearsay, for people to see."""
+        return () if self._board is None else self._board.reports(now)
 
     # Events.
 
@@ -149,11 +174,18 @@ class Node(Machine[NodeEvent, Effect]):
                 return [notice, *self._to_peering(event, now)]
             case PeerFound():
                 return self._to_peering(event, now)
+            case PeerRevoked(peer):
+                effects = self._put_off(peer, math.inf, PeerDismissed(peer, REVOKED), now, is_distrusted=True)
+                return effects + self._to_session(PeerParted(peer), now)
             case ForeignVersionReceived(peer, version):
                 until, is_news = self._backoff.refused(peer, f"version {version}", now)
                 return self._put_off(peer, until, ForeignVersion(peer, version, is_news), now)
+            case Described(report):
+                return [] if self._board is None else [*self._board.describe(report, self._reported_to(), now)]
             case DeadlineReached():
                 effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
+                if self._board is not None and now >= self._board.due_at:
+                    effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
             case Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested():
                 return self._to_session(event, now)
@@ -164,7 +196,8 @@ class Node(Machine[NodeEvent, Effect]):
                 assert_never(event)
 
     def next_deadline(self) -> float | None:
-        deadlines = (self._session.next_deadline(), self.peering.next_deadline())
+        due_at = None if self._board is None else self._board.due_at
+        deadlines = (self._session.next_deadline(), self.peering.next_deadline(), due_at)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
@@ -176,11 +209,19 @@ class Node(Machine[NodeEvent, Effect]):
                 return self._to_peering(MessageReceived(peer, message), now)
             if heard := self.peering.heard(peer, now):
                 effects = self._of_peering(heard, now)
-            if is_training_message(message) and self.peering.is_neighbor(peer):
+            if isinstance(message, Reports):
+                if self._board is not None:
+                    self._board.hear(peer, message.reports, now)
+            elif is_training_message(message) and self.peering.is_neighbor(peer):
                 effects += self._to_session(MessageReceived(peer, message), now)
         except ProtocolError as error:
             effects.append(Notify(MessageDropped(peer, str(error))))
         return effects
+
+    def _reported_to(self) -> list[PeerId]:
+        """The neighbors that read reports."""
+        linked = [] if self.neighborhood is None else self.neighborhood.open()
+        return [neighbor.peer for neighbor, _ in linked if REPORTS in neighbor.capabilities]
 
     def _hang_up_on(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
         """Put off a peer that has sent far more than its budget allows."""

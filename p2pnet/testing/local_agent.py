@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeAlias, final
 
+from p2pnet.agent.control.client import ask
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, write_keys
 from p2pnet.testing.files import AgentFiles
 from p2pnet.testing.fork_server import ForkServer
@@ -149,8 +150,8 @@ class LocalAgent:
         self.signal(signal.SIGTERM)
 
     def away(self) -> None:
-        """Send SIGHUP: the agent leaves temporarily. Where this process ignores SIGHUP, so does the agent."""
-        self.signal(signal.SIGHUP)
+        """Have the agent leave temporarily, by its control socket."""
+        ask(self.directory, "away")
 
     def kill(self) -> None:
         """Send SIGKILL, and wait until the process is gone."""

@@ -60,6 +60,11 @@ class Training:
     """those that it was built with"""
 
     @property
+    def metric_name(self) -> str:
+        """The name of the test metric that the learner observes."""
+        return "accuracy" if self.description.task == "classification" else "R²"
+
+    @property
     def prepared(self) -> Prepared:
         """What the node is to know of it."""
         n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums

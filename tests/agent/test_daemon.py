@@ -213,15 +213,11 @@ def test_an_agent_told_to_go_away_for_a_while_is_expected_back_and_its_data_coun
     pair: tuple[LocalAgent, LocalAgent],
 ) -> None:
     going, staying = pair
-    handler = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored, it would be so by the agents too
-    try:
-        for agent in pair:
-            agent.start()
-    finally:
-        signal.signal(signal.SIGHUP, handler)
+    for agent in pair:
+        agent.start()
     for agent in pair:
         agent.until(lambda agent: agent.round > 10)
-    going.signal(signal.SIGHUP)
+    going.away()
     assert going.exit_code() == 0
     assert going.files.result().stopped_because == "told to go away for a while"
     staying.until(lambda agent: "closed the link with agent-1: it is away for a while" in agent.log)

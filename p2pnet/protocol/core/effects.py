@@ -121,6 +121,11 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Describe:
+    """Describe this agent for people elsewhere to see; `Described` answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Report a notice to people; no decision depends on it."""
 
@@ -129,7 +134,7 @@ class Notify:
 
 Effect: TypeAlias = (
     Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
-    | Conclude | Close | Notify
+    | Conclude | Close | Describe | Notify
 )  # fmt: skip
 """The effects that a shell performs."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from p2pnet.protocol.core.reports import AgentReport
 from p2pnet.protocol.core.types import Array, Message, PeerId
 
 MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True)
@@ -55,6 +56,20 @@ class PeerFound:
 
     peer: PeerId
     addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The answer to Describe: this agent as it describes itself."""
+
+    report: AgentReport
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRevoked:
+    """The peer is allowed no more: it is disconnected for good."""
+
+    peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)

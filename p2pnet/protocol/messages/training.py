@@ -52,10 +52,11 @@ from p2pnet.protocol.core.types import (
     VersionRange,
     WireArray,
 )
+from p2pnet.protocol.messages.reports import REPORTS
 
 WITNESSES = "witnesses"
 """The capability of reading Witness."""
-CAPABILITIES: tuple[str, ...] = (WITNESSES,)
+CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS)
 """The capabilities of this program beyond its protocol version."""
 
 MAX_CAPABILITIES = 64

@@ -8,10 +8,11 @@ from p2pnet.protocol.core.codec import Codec
 from p2pnet.protocol.core.types import Message
 from p2pnet.protocol.messages.membership import KINDS as MEMBERSHIP_KINDS
 from p2pnet.protocol.messages.membership import MEMBERSHIP_MESSAGES, MembershipMessage
+from p2pnet.protocol.messages.reports import REPORT_MESSAGES
 from p2pnet.protocol.messages.training import KINDS as TRAINING_KINDS
 from p2pnet.protocol.messages.training import TRAINING_MESSAGES, TrainingMessage
 
-_CODEC = Codec(TRAINING_MESSAGES, MEMBERSHIP_MESSAGES)
+_CODEC = Codec(TRAINING_MESSAGES, MEMBERSHIP_MESSAGES, REPORT_MESSAGES)
 encode = _CODEC.encode
 decode = _CODEC.decode
 

@@ -49,6 +49,10 @@ class OverlayPeering(Peering):
     def is_neighbor(self, peer: PeerId) -> bool:
         return peer in self.membership.view or peer in self._guests
 
+    @property
+    def n_members(self) -> int:
+        return self.membership.members.n_living
+
     def is_missed(self, peer: PeerId) -> bool:
         return peer in self._seeds and not len(self.membership.view)
 

@@ -50,6 +50,11 @@ class Peering(Machine[PeeringEvent, PeeringEffect]):
         """Note that a message of the peer has come that is for the session; nothing by default."""
         return []
 
+    @property
+    def n_members(self) -> int | None:
+        """The agents of the network that are known to live, this one included; None where agents do not gossip."""
+        return None
+
     @abstractmethod
     def is_missed(self, peer: PeerId) -> bool:
         """Whether a failure to reach the peer is worth a warning."""

@@ -46,6 +46,7 @@ from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
@@ -69,6 +70,11 @@ class SessionMachine(Machine[SessionEvent, SessionEffect]):
     @abstractmethod
     def rounds(self) -> RoundMachine | None:
         """The round machine of the training; None until training is prepared."""
+
+    @property
+    def neighborhood(self) -> Neighborhood | None:
+        """The table of neighbors of the present stage; None between two stages."""
+        return None if self.rounds is None else self.rounds.neighborhood
 
     def snapshot(self) -> RoundSnapshot | None:
         """Where training stands, for a later process to go on from; None while no round has begun."""
@@ -128,9 +134,13 @@ class Session(SessionMachine):
             return None
         return replace(snapshot, statistics=self.found, is_concluded=self._conclusion.is_concluded)
 
-    def version_with(self, peer: PeerId) -> int:
+    @property
+    def neighborhood(self) -> Neighborhood | None:
         machine = self._rounds or self._statistics
-        neighbor = None if machine is None else machine.neighborhood.find(peer)
+        return None if machine is None else machine.neighborhood
+
+    def version_with(self, peer: PeerId) -> int:
+        neighbor = None if self.neighborhood is None else self.neighborhood.find(peer)
         return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:

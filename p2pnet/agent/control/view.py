@@ -1,0 +1,153 @@
+"""What an agent tells of itself at its control socket."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, final
+
+from p2pnet import __version__
+from p2pnet.agent.names import PeerNames
+from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.transport.base import Transport
+from p2pnet.protocol.core.events import LocalStepDone
+from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.node import Node
+from p2pnet.protocol.rounds.neighbor import Neighbor
+from p2pnet.protocol.rounds.state import Phase
+
+_WAITING, _TRAINING, _ENDED = "waiting", "training", "ended"
+
+
+@final
+class AgentView:
+    """One running agent as its user sees it; it reads, and changes nothing."""
+
+    def __init__(
+        self,
+        node: Node,
+        transport: Transport,
+        recorder: RunRecorder,
+        state_dir: Path,
+        names: PeerNames,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock` shows the seconds since the epoch."""
+        self._node = node
+        self._transport = transport
+        self._recorder = recorder
+        self._state_dir = state_dir
+        self._names = names
+        self._clock = clock
+        self._started_at_s = clock()
+        self._residual: float | None = None
+
+    def note(self, event: object) -> None:
+        """Note what the learner has computed."""
+        if isinstance(event, LocalStepDone):
+            self._residual = event.residual
+
+    @property
+    def stage(self) -> str:
+        """`waiting` before the first round, `training`, or `ended` while neighbors are still served."""
+        rounds = self._node.rounds
+        if rounds is None or rounds.announced_round < 0:
+            return _WAITING
+        return _ENDED if rounds.phase in (Phase.FINISHED, Phase.CLOSED) else _TRAINING
+
+    def status(self) -> Mapping[str, Any]:
+        """Where the training of this agent stands, and what it costs."""
+        node, latest = self._node, self._recorder.latest
+        rounds = node.rounds
+        model = self._state_dir / "model.npz"
+        return {
+            "agent": node.identity.name,
+            "public_key": node.identity.peer,
+            "software": __version__,
+            "pid": os.getpid(),
+            "running_s": round(self._clock() - self._started_at_s, 1),
+            "addresses": list(self._transport.addresses),
+            "stage": self.stage,
+            "round": -1 if rounds is None else rounds.announced_round,
+            "last_round": None if rounds is None else rounds.last_round,
+            "residual": self._relative_residual(),
+            "disagreement": None if latest is None else latest.disagreement,
+            "objective": None if latest is None else latest.objective_local,
+            "test_metric": _finite(None if latest is None else latest.test_metric),
+            "proximal_weight": None if latest is None else latest.proximal_weight,
+            "neighbors": sum(neighbor.is_open for neighbor in self._neighbors()),
+            "members": node.peering.n_members,
+            "state_dir": str(self._state_dir.resolve()),
+            "model": str(model.resolve()) if model.is_file() else None,
+            "bytes_sent": self._transport.bytes_sent,
+            "bytes_received": self._transport.bytes_received,
+            "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "processor_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
+        }
+
+    def report(self) -> AgentReport:
+        """What is told of this agent to all others."""
+        identity, rounds, latest = self._node.identity, self._node.rounds, self._recorder.latest
+        return AgentReport(
+            peer=identity.peer,
+            name=identity.name,
+            software=__version__,
+            incarnation=identity.incarnation,
+            sequence=0,
+            stage=self.stage,
+            round=-1 if rounds is None else rounds.announced_round,
+            residual=self._relative_residual(),
+            disagreement=_finite(None if latest is None else latest.disagreement),
+            n_neighbors=sum(neighbor.is_open for neighbor in self._neighbors()),
+            bytes_sent=self._transport.bytes_sent,
+        )
+
+    def network(self, now: float) -> Mapping[str, Any]:
+        """All agents of the network of which this one has heard, by what they say of themselves."""
+        return {
+            "agents": [{**asdict(heard.report), "age_s": round(now - heard.at, 1)} for heard in self._node.reports(now)]
+        }
+
+    def peers(self) -> Mapping[str, Any]:
+        """The neighbors of this agent, and the state of the link with each."""
+        return {"peers": [self._peer(neighbor) for neighbor in self._neighbors()]}
+
+    def _relative_residual(self) -> float | None:
+        """The residual of the last local step, relative to the largest of the first round."""
+        snapshot = self._node.snapshot()
+        if self._residual is None or snapshot is None or snapshot.first_residual <= 0:
+            return None
+        return _finite(self._residual / snapshot.first_residual)
+
+    def _neighbors(self) -> list[Neighbor]:
+        table = self._node.neighborhood
+        return [] if table is None else list(table)
+
+    def _peer(self, neighbor: Neighbor) -> Mapping[str, Any]:
+        return {
+            "name": neighbor.name or self._names.given.get(neighbor.peer, ""),
+            "public_key": neighbor.peer,
+            "address": neighbor.address,
+            "state": _state_of(neighbor),
+            "round": neighbor.round,
+            "missed": neighbor.n_missed,
+        }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _state_of(neighbor: Neighbor) -> str:
+    """The link with a neighbor, in a word."""
+    if neighbor.is_open:
+        if not neighbor.is_connected:
+            return "lost"
+        return "lagging" if neighbor.is_lagging else "linked"
+    if neighbor.is_parted:
+        return "parted"
+    return "awaited" if neighbor.absent_until is not None else "connected" if neighbor.is_connected else "gone"

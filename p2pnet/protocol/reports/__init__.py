@@ -1,0 +1,1 @@
+"""What people can see of the whole network from any one agent."""

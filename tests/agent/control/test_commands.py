@@ -1,0 +1,100 @@
+"""The commands of the control socket, asked of real agents by the command line."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from p2pnet.agent.control.client import ask
+from p2pnet.cli import main
+from p2pnet.testing import LINEAR_REGRESSION, LocalAgent, free_ports, linear_shard
+
+SETTINGS: dict[str, Any] = {
+    **LINEAR_REGRESSION,
+    "network.round_pace_s": 0.05,
+    "algorithm.rounds": 1_000_000,
+    "algorithm.tolerance": 0.0,
+    "log.format": "text",
+}
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[LocalAgent, LocalAgent]]:
+    """Two neighbors that train."""
+    with ExitStack() as at_exit:
+        one, other = (
+            at_exit.enter_context(LocalAgent.create(tmp_path / f"agent-{k + 1}", f"tcp://127.0.0.1:{port}"))
+            for k, port in enumerate(free_ports(2))
+        )
+        for agent, neighbor in ((one, other), (other, one)):
+            agent.files.write_samples(linear_shard(seed=3))
+            agent.configure({**SETTINGS, "network.neighbors": [neighbor.as_neighbor()]})
+            agent.start()
+        for agent in (one, other):
+            agent.until(lambda agent: agent.round > 3)
+        yield one, other
+
+
+def p2pnet(command: str, agent: LocalAgent, *options: str) -> str:
+    result = CliRunner().invoke(main, [command, str(agent.directory / "agent.toml"), *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_status_and_peers_say_where_training_stands(pair: tuple[LocalAgent, LocalAgent]) -> None:
+    one, other = pair
+    status = json.loads(p2pnet("status", one, "--json"))
+    assert (status["agent"], status["stage"], status["neighbors"]) == (one.name, "training", 1)
+    assert status["round"] > 3
+    assert status["objective"] > 0
+    assert status["pid"] == one.process.pid
+    assert 0 <= status["residual"] < 1
+    text = p2pnet("status", one)
+    assert "training, round " in text
+    assert "1 linked" in text
+
+    (peer,) = json.loads(p2pnet("peers", one, "--json"))["peers"]
+    assert (peer["public_key"], peer["state"]) == (other.keys.public, "linked")
+    assert other.address in p2pnet("peers", one)
+
+
+def test_a_checkpoint_is_saved_when_it_is_asked_for(pair: tuple[LocalAgent, LocalAgent]) -> None:
+    one, _ = pair
+    p2pnet("checkpoint", one)
+    assert (one.files.state.path / "checkpoint").is_file()
+
+
+def test_an_agent_told_to_leave_ends_and_is_then_not_there_to_be_asked(pair: tuple[LocalAgent, LocalAgent]) -> None:
+    one, other = pair
+    p2pnet("leave", one)
+    assert one.exit_code() == 0
+    assert one.files.result().stopped_because == "told to leave"
+    other.until(lambda agent: f"closed the link with {one.name}: it left" in agent.log)
+    result = CliRunner().invoke(main, ["status", str(one.directory / "agent.toml")])
+    assert result.exit_code == 69
+    assert "no agent runs there; start one with: p2pnet run" in result.output
+
+
+def test_what_may_change_while_an_agent_runs_is_put_in_force_and_the_rest_is_named(
+    pair: tuple[LocalAgent, LocalAgent],
+) -> None:
+    one, _ = pair
+    text = (one.directory / "agent.toml").read_text()
+    one.configure({**SETTINGS, "network.neighbors": [], "log.level": "debug", "algorithm.rounds": 7})
+    assert ask(one.directory, "reload") == {
+        "applied": ["log.level"],
+        "waiting": ["algorithm.rounds", "network.neighbors"],
+    }
+    # The key of the neighbor is allowed no more: the connection is closed at once.
+    one.until(lambda agent: "its key is allowed no more" in agent.log)
+    one.until(lambda agent: "DEBUG" in agent.log)
+    assert all(peer["state"] in ("parted", "gone") for peer in ask(one.directory, "peers")["peers"])
+
+    (one.directory / "agent.toml").write_text(text + "\n[nonsense]\n")
+    result = CliRunner().invoke(main, ["reload", str(one.directory / "agent.toml")])
+    assert result.exit_code == 69
+    assert "nonsense: no such section" in result.output
