@@ -1,6 +1,7 @@
 """`p2pnet run`."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -25,11 +26,8 @@ def run(
     its checkpoint.
     """
     with importing():
-        from p2pnet.config import Settings, read_settings
-
-    def read() -> Settings:
-        return read_settings(agent_toml, all_flags(flags, shorthands))
-
+        from p2pnet.config import read_settings
+    read = partial(read_settings, agent_toml, all_flags(flags, shorthands))
     settings = read()
     with importing():
         from p2pnet.agent.resuming import Beginning

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
+from p2pnet.protocol.core.reports import AgentReport
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Nonce, VersionRange
-from p2pnet.protocol.messages import membership, wire
+from p2pnet.protocol.messages import membership, reports, wire
 from p2pnet.protocol.messages import training as rounds
 from p2pnet.protocol.messages.membership import MemberState, Record
 
@@ -63,10 +64,11 @@ LANGUAGES = (
             "73": membership.MemberRecords,
         },
     ),
+    Language(wire.encode, wire.decode, {"96": reports.Reports}),
     Language(encode_status, decode_status, {"portrait": NodeStatus}),
 )
-KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS}
-"""All that the two protocols know."""
+KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS, *reports.KINDS}
+"""All that the protocols know."""
 
 # Nothing below names a class of messages.
 
@@ -111,6 +113,8 @@ def _built(value: Any) -> Any:
             return LinkId(Nonce(*mine), Nonce(*theirs))
         case {"record": [peer, state, *others]}:
             return Record(peer, MemberState(state), *others)
+        case {"report": values}:
+            return AgentReport(*values)
         case {"tuple": items}:
             return tuple(map(_built, items))
         case {"map": texts}:
@@ -136,6 +140,8 @@ def _plain(value: Any) -> Any:
         case Record():
             peer, state, *others = (getattr(value, field.name) for field in fields(value))
             return {"record": [peer, int(state), *others]}
+        case AgentReport():
+            return {"report": [getattr(value, field.name) for field in fields(value)]}
         case tuple():
             return {"tuple": [_plain(item) for item in value]}
         case dict():

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from p2pnet.agent.control.client import ask
 from p2pnet.cli import main
 from p2pnet.testing import LINEAR_REGRESSION, LocalAgent, free_ports, linear_shard
+from p2pnet.testing.waiting import wait_until
 
 SETTINGS: dict[str, Any] = {
     **LINEAR_REGRESSION,
@@ -62,6 +64,13 @@ def test_status_and_peers_say_where_training_stands(pair: tuple[LocalAgent, Loca
     assert other.address in p2pnet("peers", one)
 
 
+def test_from_any_agent_the_whole_network_is_seen(pair: tuple[LocalAgent, LocalAgent]) -> None:
+    for agent in pair:
+        wait_until(partial(_knows_all, agent), lambda: "not all agents are heard of")
+        assert [seen["name"] for seen in _network(agent)] == [one.name for one in pair]
+        assert "training" in p2pnet("watch", agent, "--once")
+
+
 def test_a_checkpoint_is_saved_when_it_is_asked_for(pair: tuple[LocalAgent, LocalAgent]) -> None:
     one, _ = pair
     p2pnet("checkpoint", one)
@@ -98,3 +107,12 @@ def test_what_may_change_while_an_agent_runs_is_put_in_force_and_the_rest_is_nam
     result = CliRunner().invoke(main, ["reload", str(one.directory / "agent.toml")])
     assert result.exit_code == 69
     assert "nonsense: no such section" in result.output
+
+
+def _knows_all(agent: LocalAgent) -> bool:
+    return len(_network(agent)) == 2
+
+
+def _network(agent: LocalAgent) -> list[dict[str, Any]]:
+    answer = json.loads(p2pnet("watch", agent, "--once", "--json"))
+    return [dict(seen) for seen in answer["agents"]]
