@@ -28,10 +28,11 @@ from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from p2pnet.protocol.peering.peering import Peering
 from p2pnet.protocol.peering.static_peering import StaticPeering
+from p2pnet.protocol.rounds.gathering import Gathering
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
-from p2pnet.protocol.rounds.session import Session
+from p2pnet.protocol.rounds.session import Session, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_outline, make_training, summarize
@@ -55,6 +56,7 @@ class Preparation:
     allow_list: AllowList
     """the keys that may connect: at first those of the options"""
     max_neighbors: int
+    min_agents: int
     membership: MembershipTiming
     """of an agent whose neighbors are chosen by gossip"""
     rounds: RoundOptions
@@ -106,6 +108,7 @@ def prepare(settings: Settings) -> Preparation:
         network=network,
         allow_list=AllowList(network.allowed),
         max_neighbors=settings.network.max_neighbors,
+        min_agents=settings.network.min_agents,
         membership=PRESETS[settings.network.preset],
         rounds=round_options(settings, keys.public),
         schedule=schedule,
@@ -129,7 +132,11 @@ def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot
         fingerprint=preparation.fingerprint,
         address=preparation.network.advertised_address or "",
     )
-    session = Session(identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed)
+    session: SessionMachine = Session(
+        identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed
+    )
+    if preparation.min_agents > 1:
+        session = Gathering(session, preparation.min_agents)
     rng = SystemRandom()
     return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True)
 

@@ -10,6 +10,7 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.protocol.core.codec import SPOKEN_VERSIONS
 from p2pnet.protocol.core.notices import (
     AdmissionRefused,
+    AgentsAwaited,
     EndHeldUp,
     ForeignVersion,
     InMeasurement,
@@ -73,6 +74,8 @@ def text_of(notice: Notice, names: PeerNames) -> str:
 
 def _text_of(notice: PlainNotice, names: PeerNames) -> str:
     match notice:
+        case AgentsAwaited(n_agents, min_agents):
+            return f"{n_agents} of at least {min_agents} agents are there (network.min_agents); waiting for the others"
         case LinkOpened(name):
             return f"linked with {name}"
         case LinkClosed(name, reason):

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from p2pnet.cli.options import all_flags, options_of, settings_flags
+from p2pnet.cli.options import options_of
 
 agent_options = options_of(
     click.argument("agent_toml", type=click.Path(path_type=Path), default="agent.toml"),
-    settings_flags,
+    click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="As the agent was started with."),
     click.option("--json", "is_json", is_flag=True, help="Print the answer as JSON on standard output."),
 )
 """AGENT_TOML of the agent that is asked, the flags that it was started with, and the form of its answer."""
@@ -24,14 +24,14 @@ def _command(name: str, text: str, show: Callable[[Mapping[str, Any]], str]) -> 
 
     @click.command(name, help=text)
     @agent_options
-    def command(agent_toml: Path, flags: tuple[str, ...], is_json: bool, **shorthands: str | None) -> None:
-        answer = ask_agent(agent_toml, all_flags(flags, shorthands), name)
+    def command(agent_toml: Path, flags: tuple[str, ...], is_json: bool) -> None:
+        answer = ask_agent(agent_toml, flags, name)
         click.echo(json.dumps(answer) if is_json else show(answer))
 
     return command
 
 
-def ask_agent(agent_toml: Path, flags: list[str], command: str) -> Mapping[str, Any]:
+def ask_agent(agent_toml: Path, flags: tuple[str, ...], command: str) -> Mapping[str, Any]:
     """The answer of the running agent that this file describes; ControlError where it does not run."""
     from p2pnet.agent.control.client import ask
     from p2pnet.agent.control.endpoint import state_dir_of
@@ -137,11 +137,10 @@ def watch(
     is_json: bool,
     pause_s: float,
     is_once: bool,
-    **shorthands: str | None,
 ) -> None:
     """Show all agents of the network, as the running agent has heard of them, until Ctrl-C."""
     while True:
-        answer = ask_agent(agent_toml, all_flags(flags, shorthands), "network")
+        answer = ask_agent(agent_toml, flags, "network")
         if sys.stdout.isatty() and not is_json and not is_once:
             click.clear()
         click.echo(json.dumps(answer) if is_json else network_text(answer))

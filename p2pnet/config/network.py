@@ -89,6 +89,11 @@ class NetworkSettings(Section):
         description="Most neighbors; further agents that dial are refused, but never a named neighbor. Where none are "
         "named, an agent looks for half as many, at least three, and keeps their places for them.",
     )
+    min_agents: PositiveInt = Field(
+        default=1,
+        description="Agents, this one included, that must be there before anything begins: members that gossip, or "
+        "named neighbors that are connected. With 1, what is there after a few seconds begins.",
+    )
     preset: Literal["lan", "wan", "lossy"] = Field(
         default="lan",
         description="Patience with neighbors: a silent neighbor counts as gone after 15 s (lan), 30 s (wan) or 60 s "
@@ -153,6 +158,11 @@ class NetworkSettings(Section):
                 raise ValueError(f"{kind} must have different public keys; {repeated} stands there twice")
         if self.bind == "none" and self.discovery == "none" and any(peer.address is None for peer in self.neighbors):
             raise ValueError('every neighbor needs an address where bind = "none", since no agent can dial this one')
+        if self.neighbors and self.min_agents > 1 + len(self.neighbors):
+            raise ValueError(
+                f"min_agents = {self.min_agents}: agents that name their neighbors know of those alone, here "
+                f"{len(self.neighbors)}, and of themselves"
+            )
         if self.schedule != "all" and not self.neighbors:
             raise ValueError(f'schedule = "{self.schedule}" needs all other agents of the network among the neighbors')
         return self

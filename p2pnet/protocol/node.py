@@ -45,6 +45,7 @@ from p2pnet.protocol.core.events import (
     LeaveRequested,
     LocalStepDone,
     Measured,
+    MembersCounted,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -114,6 +115,7 @@ class Node(Machine[NodeEvent, Effect]):
         self._unreachable = UnreachablePeers()
         self._budgets = Budgets()
         self._board = Board(session.identity.peer) if is_reporting else None
+        self._n_members = 1
         self._is_going_away = False
 
     # State that shells read.
@@ -236,7 +238,11 @@ class Node(Machine[NodeEvent, Effect]):
         return self._of_session(self._session.handle(event, now), now)
 
     def _to_peering(self, event: PeeringEvent, now: float) -> list[Effect]:
-        return self._of_peering(self.peering.handle(event, now), now)
+        effects = self._of_peering(self.peering.handle(event, now), now)
+        if (n_members := self.peering.n_members) is not None and n_members != self._n_members:
+            self._n_members = n_members
+            effects += self._to_session(MembersCounted(n_members), now)
+        return effects
 
     def _of_session(self, effects: Iterable[SessionEffect], now: float) -> list[Effect]:
         outward: list[Effect] = []

@@ -13,6 +13,7 @@ from p2pnet.protocol.core.events import (
     DialFailed,
     LeaveRequested,
     Measured,
+    MembersCounted,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -86,7 +87,11 @@ class StatisticsOnly(SessionMachine):
         return [*self.machine.start(now)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
-        return [] if isinstance(event, Prepared | Measured | Chosen) else [*self.machine.handle(event, now)]
+        return (
+            []
+            if isinstance(event, Prepared | Measured | Chosen | MembersCounted)
+            else [*self.machine.handle(event, now)]
+        )
 
     def next_deadline(self) -> float | None:
         return self.machine.next_deadline()

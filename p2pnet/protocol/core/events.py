@@ -157,6 +157,13 @@ class AwayRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class MembersCounted:
+    """So many agents of the network are known to live, this one included."""
+
+    n_members: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerParted:
     """The peer was removed from the neighbors and is not awaited; it may be added again."""
 

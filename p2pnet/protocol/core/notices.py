@@ -42,6 +42,14 @@ class MemberChange(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentsAwaited:
+    """The session has not begun, since fewer agents are known to live than are to be there."""
+
+    n_agents: int
+    min_agents: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOpened:
     name: str
 
@@ -199,7 +207,8 @@ class MemberChanged:
 
 
 PlainNotice: TypeAlias = (
-    LinkOpened
+    AgentsAwaited
+    | LinkOpened
     | LinkClosed
     | NeighborLate
     | NoNeighborAnswered

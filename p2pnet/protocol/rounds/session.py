@@ -30,6 +30,7 @@ from p2pnet.protocol.core.events import (
     LeaveRequested,
     LocalStepDone,
     Measured,
+    MembersCounted,
     MessageReceived,
     PeerConnected,
     PeerDisconnected,
@@ -52,7 +53,7 @@ from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
-SessionEvent: TypeAlias = RoundEvent | Prepared | Measured | Chosen
+SessionEvent: TypeAlias = RoundEvent | Prepared | Measured | Chosen | MembersCounted
 SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Choose | Conclude
 
 STATISTICS, TRAINING = "survey", "training"
@@ -160,6 +161,8 @@ class Session(SessionMachine):
                 self._connected.add(peer)
             case PeerDisconnected(peer) | PeerParted(peer):
                 self._connected.discard(peer)
+        if isinstance(event, MembersCounted):
+            return []
         if isinstance(event, Measured | Chosen):
             return [] if self._rounds is None else self._train(self._rounds, event, now)
         if self._statistics is not None:
