@@ -24,7 +24,7 @@ class Recorded(SessionMachine):
 
     def __init__(self) -> None:
         self.events: list[SessionEvent] = []
-        self.started_at: float | None = None
+        self.starts: list[float] = []
 
     @property
     def identity(self) -> Identity:
@@ -38,7 +38,7 @@ class Recorded(SessionMachine):
         return 2
 
     def start(self, now: float) -> list[SessionEffect]:
-        self.started_at = now
+        self.starts.append(now)
         return [Prepare(None)]
 
     def handle(self, event: SessionEvent, now: float) -> list[SessionEffect]:
@@ -62,10 +62,10 @@ def test_members_that_gossip_are_counted_and_those_connected_meanwhile_are_told_
     assert gathering.handle(PeerConnected("b"), 1.0) == awaited(3, 4)
     assert gathering.handle(PeerDisconnected("a"), 2.0) == awaited(2, 4)
     assert gathering.next_deadline() is None
-    assert session.started_at is None
+    assert session.starts == []
 
     assert gathering.handle(MembersCounted(4), 3.0) == [Prepare(None)]
-    assert session.started_at == 3.0
+    assert session.starts == [3.0]
     assert session.events == [PeerConnected("b")]
     assert gathering.next_deadline() == 5.0
 
