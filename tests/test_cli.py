@@ -2,6 +2,7 @@ import gc
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,7 +157,8 @@ def test_run_hands_the_settings_to_the_agent_and_ends_with_its_exit_code(
 ) -> None:
     ran: list[Settings] = []
 
-    def run_agent(settings: Settings, beginning: Beginning) -> int:
+    def run_agent(settings: Settings, beginning: Beginning, read_again: Callable[[], Settings]) -> int:
+        assert read_again() == settings
         ran.append(settings)
         assert beginning == Beginning()
         return 3
