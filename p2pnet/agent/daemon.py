@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import assert_never, final
@@ -29,7 +30,7 @@ from p2pnet.agent.signals import Signals
 from p2pnet.agent.transport.base import Queried, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
-from p2pnet.errors import ProtocolError, TrainingError
+from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
 from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
 from p2pnet.protocol.core.effects import (
@@ -158,6 +159,9 @@ class Daemon:
                 self._n_dropped,
                 self._n_refused,
             )
+        except P2pnetError:
+            self._go_in_haste()
+            raise
         finally:
             self._save_checkpoint()
             self._worker.close()
@@ -198,6 +202,11 @@ class Daemon:
             self._handle(events.DeadlineReached())
         if self._checkpoints.is_due and self._training is not None:
             self._checkpoints.save_aside(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
+
+    def _go_in_haste(self) -> None:
+        """Tell the neighbors that an error ends this agent: it may be started again, and is not to be missed first."""
+        with suppress(P2pnetError):
+            self._perform(self._node.handle(events.AwayRequested(), time.monotonic()))
 
     def _carry_out(self, command: Command) -> Mapping[str, object]:
         """Carry out a command of the control socket that changes the course of this agent."""

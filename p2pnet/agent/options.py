@@ -10,6 +10,7 @@ from typing import Any, Literal
 from p2pnet.agent.logs import LogOptions
 from p2pnet.agent.network_options import NamedPeer, NetworkOptions
 from p2pnet.agent.schedules import ScheduleOptions, make_mixing
+from p2pnet.agent.transport.hosts import own_host
 from p2pnet.catalogue.losses import Task
 from p2pnet.config import (
     AlgorithmSettings,
@@ -21,6 +22,7 @@ from p2pnet.config import (
     settings_of,
     values_of_flags,
 )
+from p2pnet.config.addresses import split_address
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
 from p2pnet.data.splitting import Split
@@ -48,12 +50,26 @@ def network_options(settings: Settings) -> NetworkOptions:
     return NetworkOptions(
         bind=network.bind,
         advertise=network.advertise,
-        advertised_address=network.advertised_address,
+        advertised_address=_advertised(network),
         is_discovering=network.discovery != "none",
         neighbors=neighbors,
         seeds=seeds,
         allowed=frozenset({*(peer.key for peer in (*neighbors, *seeds)), *settings.security.allowed_peers}),
     )
+
+
+def _advertised(network: NetworkSettings) -> str | None:
+    """The address that others dial. Where a wildcard is bound it is made from the machine's name, or, where that is the
+    loopback here, from the own address on the way to the first agent that is named.
+    """
+    address = network.advertised_address
+    if network.advertise is not None or address is None or address == network.bind:
+        return address
+    name, port = split_address(address)
+    dialed = [peer.address for peer in network.neighbors] + [seed.address for seed in network.seeds]
+    named = [address for address in dialed if address is not None]
+    towards = split_address(named[0])[0].strip("[]") if named else None
+    return f"tcp://{own_host(name, towards)}:{port}"
 
 
 def schedule_options(network: NetworkSettings, me: PeerId) -> ScheduleOptions:

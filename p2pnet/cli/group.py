@@ -8,6 +8,9 @@ import click
 from p2pnet import __version__
 from p2pnet.errors import ConfigError, DataProblemsError, P2pnetError
 
+INTERRUPTED = 130
+"""The exit code of a process that SIGINT has ended, as shells give it."""
+
 
 class _Commands(click.Group):
     """A group of commands that report each P2pnetError on standard error, in one line, or in a line for each problem of
@@ -24,6 +27,9 @@ class _Commands(click.Group):
             for line in (f"p2pnet: {_one_line(headline)}", *(f"  {_one_line(line)}" for line in lines)):
                 click.echo(line, err=True)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("p2pnet: interrupted before its end", err=True)
+            sys.exit(INTERRUPTED)
 
 
 def _require_posix() -> None:

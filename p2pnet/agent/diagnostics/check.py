@@ -34,8 +34,13 @@ def check_agent(settings: Settings) -> Report:
     """
     check_log(log_options(settings))
     preparation = prepare(settings)
-    StateDirectory(preparation.state_dir).check()
-    preparation.open_transport().close(0.0)
+    state = StateDirectory(preparation.state_dir)
+    notes = list(preparation.parts.train.notes)
+    if state.is_held:
+        notes.append(f"{preparation.state_dir}: an agent runs there now, with the settings that it was started with")
+    else:
+        state.check()
+        preparation.open_transport().close(0.0)
     _try_a_local_step(preparation)
     train, test, validation = preparation.parts
     # Other agents may have labels that this one has not.
@@ -50,7 +55,7 @@ def check_agent(settings: Settings) -> Report:
         f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
         f"{task} with loss {preparation.training_options.problem.loss}"
     )
-    return Report(text, train.notes)
+    return Report(text, tuple(notes))
 
 
 def counted(number: int, what: str) -> str:

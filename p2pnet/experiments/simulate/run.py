@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from p2pnet.experiments.report.outcome import NetworkOutcome
 from p2pnet.experiments.report.summary import summary_json
 from p2pnet.experiments.simulate.learners import learner_maker
 from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.progress import ProgressLine
 from p2pnet.experiments.simulate.solo import train_solo
 from p2pnet.experiments.simulate.summary import (
     SimulationSummary,
@@ -63,7 +65,11 @@ def run_simulation(options: SimulateOptions) -> int:
     """Simulate, train baselines and report; return the exit code."""
     if options.report is not None:
         make_directory(options.report)
-    simulated = simulate(options)
+    line = ProgressLine(sys.stderr, options.rounds)
+    try:
+        simulated = simulate(options, on_record=line.show if sys.stderr.isatty() else None)
+    finally:
+        line.clear()
     # Said first, so that it is not lost where the report cannot be written.
     if options.is_json:
         click.echo(summary_json(simulated.summary))
