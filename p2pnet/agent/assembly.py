@@ -57,6 +57,7 @@ class Preparation:
     """the keys that may connect: at first those of the options"""
     max_neighbors: int
     min_agents: int
+    is_sharing_metrics: bool
     membership: MembershipTiming
     """of an agent whose neighbors are chosen by gossip"""
     rounds: RoundOptions
@@ -109,6 +110,7 @@ def prepare(settings: Settings) -> Preparation:
         allow_list=AllowList(network.allowed),
         max_neighbors=settings.network.max_neighbors,
         min_agents=settings.network.min_agents,
+        is_sharing_metrics=settings.privacy.share_metrics,
         membership=PRESETS[settings.network.preset],
         rounds=round_options(settings, keys.public),
         schedule=schedule,

@@ -103,7 +103,15 @@ def _run(
         discovery = make_discovery(preparation, transport, log)
         names = PeerNames.of(preparation.network)
         recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
-        view = AgentView(node, transport, recorder, state.path, names, time.time)
+        view = AgentView(
+            node,
+            transport,
+            recorder,
+            state.path,
+            names,
+            time.time,
+            is_sharing_metrics=preparation.is_sharing_metrics,
+        )
         reloading = None if read_again is None else Reloading(settings, read_again, preparation.allow_list, log)
         control = Control(view, reloading, log, time.monotonic)
         control.open(lambda: listen(state, transport.wake))

@@ -111,14 +111,27 @@ def _reloaded(answer: Mapping[str, Any]) -> str:
 
 def network_text(answer: Mapping[str, Any]) -> str:
     """A line for each agent of the network."""
-    head = ("AGENT", "STAGE", "ROUND", "RESIDUAL", "DISAGREEMENT", "LINKS", "SENT", "HEARD", "VERSION")
+    head = (
+        "AGENT",
+        "STAGE",
+        "ROUND",
+        "RESIDUAL",
+        "DISAGREEMENT",
+        "OBJECTIVE",
+        "METRIC",
+        "LINKS",
+        "SENT",
+        "HEARD",
+        "VERSION",
+    )
     return table_text([head, *map(_agent_row, answer["agents"])])
 
 
 def _agent_row(agent: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         *(agent["name"], agent["stage"], "-" if agent["round"] < 0 else str(agent["round"])),
-        *(_number(agent["residual"]), _number(agent["disagreement"]), str(agent["n_neighbors"])),
+        *(_number(agent["residual"]), _number(agent["disagreement"])),
+        *(_number(agent["objective"]), _number(agent["test_metric"]), str(agent["n_neighbors"])),
         *(f"{agent['bytes_sent'] / 1e6:.3g} MB", f"{_duration(agent['age_s'])} ago", agent["software"]),
     )
 

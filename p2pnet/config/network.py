@@ -168,6 +168,15 @@ class NetworkSettings(Section):
         return self
 
 
+class PrivacySettings(Section):
+    """What others are told beyond what training needs."""
+
+    share_metrics: bool = Field(
+        default=False,
+        description="Whether all members may see this agent's own objective and test metric, as in `p2pnet watch`.",
+    )
+
+
 class SecuritySettings(Section):
     """Who may talk to this agent."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from p2pnet.config.network import AgentSettings, NetworkSettings, SecuritySettings
+from p2pnet.config.network import AgentSettings, NetworkSettings, PrivacySettings, SecuritySettings
 from p2pnet.config.section import Section
 from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
 
@@ -31,6 +31,7 @@ class Settings(Section):
     agent: AgentSettings = Field(default_factory=AgentSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
     security: SecuritySettings = Field(default_factory=SecuritySettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     data: DataSettings
     model: ModelSettings = Field(default_factory=ModelSettings)
     objective: ObjectiveSettings = Field(default_factory=ObjectiveSettings)

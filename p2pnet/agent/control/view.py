@@ -35,8 +35,11 @@ class AgentView:
         state_dir: Path,
         names: PeerNames,
         clock: Callable[[], float],
+        *,
+        is_sharing_metrics: bool = False,
     ) -> None:
-        """`clock` shows the seconds since the epoch."""
+        """`clock` shows the seconds since the epoch; `is_sharing_metrics`: whether others may see the own metrics."""
+        self._is_sharing_metrics = is_sharing_metrics
         self._node = node
         self._transport = transport
         self._recorder = recorder
@@ -92,6 +95,7 @@ class AgentView:
     def report(self) -> AgentReport:
         """What is told of this agent to all others."""
         identity, rounds, latest = self._node.identity, self._node.rounds, self._recorder.latest
+        shared = latest if self._is_sharing_metrics else None
         return AgentReport(
             peer=identity.peer,
             name=identity.name,
@@ -104,6 +108,8 @@ class AgentView:
             disagreement=_finite(None if latest is None else latest.disagreement),
             n_neighbors=sum(neighbor.is_open for neighbor in self._neighbors()),
             bytes_sent=self._transport.bytes_sent,
+            objective=_finite(None if shared is None else shared.objective_local),
+            test_metric=_finite(None if shared is None else shared.test_metric),
         )
 
     def network(self, now: float) -> Mapping[str, Any]:

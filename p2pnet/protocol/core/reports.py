@@ -11,7 +11,7 @@ from p2pnet.protocol.core.types import PeerId
 @final
 @dataclass(frozen=True, slots=True)
 class AgentReport:
-    """One agent, as it describes itself. No metric of its samples is in it: those are the agent's own affair."""
+    """One agent, as it describes itself."""
 
     peer: PeerId
     name: str
@@ -27,6 +27,10 @@ class AgentReport:
     disagreement: float | None
     n_neighbors: int
     bytes_sent: int
+    objective: float | None = None
+    """mean loss over the agent's own samples, plus the penalty; None unless its settings share it"""
+    test_metric: float | None = None
+    """on the agent's own test samples, the same"""
 
     @property
     def precedence(self) -> tuple[int, int]:

@@ -42,10 +42,18 @@ def _read_number(value: object) -> float | None:
     return value
 
 
+def _read_metric(value: object) -> float | None:
+    """An R² may be below zero."""
+    if value is not None and (not isinstance(value, float) or not math.isfinite(value)):
+        raise ProtocolError("neither nil nor a finite number")
+    return value
+
+
 def _read_report(value: object) -> AgentReport:
     if not isinstance(value, list) or len(value) != len(AgentReport.__slots__):
         raise ProtocolError(f"not a report of {len(AgentReport.__slots__)} parts")
-    peer, name, software, incarnation, sequence, stage, round_, residual, disagreement, n_neighbors, bytes_sent = value
+    peer, name, software, incarnation, sequence, stage, round_, *numbers = value
+    residual, disagreement, n_neighbors, bytes_sent, objective, test_metric = numbers
     return AgentReport(
         read_text(peer, _MAX_PEER_LENGTH),
         read_text(name, _MAX_NAME_LENGTH),
@@ -58,6 +66,8 @@ def _read_report(value: object) -> AgentReport:
         _read_number(disagreement),
         read_count(n_neighbors),
         read_count(bytes_sent),
+        _read_number(objective),
+        _read_metric(test_metric),
     )
 
 
