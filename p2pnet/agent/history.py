@@ -7,7 +7,7 @@ import csv
 import errno
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, final
@@ -68,9 +68,20 @@ class History:
             finally:
                 os.close(descriptor)
             if size_bytes > self._max_bytes:
-                _thin(self._path)
+                _rewrite(self._path, lambda number, _: number % 2 == 1)
         except OSError as error:
             raise not_written(self._path, error) from error
+
+    def forget_from(self, round_: int) -> None:
+        """Drop the rows of this round and of later ones, which are gone through again; TrainingError where the file
+        cannot be written.
+        """
+        try:
+            if has_rows(self._path):
+                _rewrite(self._path, lambda _, row: int(row.partition(b",")[0]) < round_)
+        except (OSError, ValueError) as error:
+            damage = error if isinstance(error, OSError) else OSError(errno.EINVAL, "a row of it is damaged")
+            raise not_written(self._path, damage) from error
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
@@ -109,13 +120,15 @@ def has_rows(history: Path) -> bool:
         return False
 
 
-def _thin(path: Path) -> None:
-    """Keep the header and every second row. OSError where there is no room; the file is then as before."""
+def _rewrite(path: Path, is_kept: Callable[[int, bytes], bool]) -> None:
+    """Keep the header, and of the rows, which are numbered from 1, those that are to be kept. OSError where there is no
+    room; the file is then as before.
+    """
     draft = path.with_name(f".{path.name}.draft")
     try:
         rows = os.fdopen(open_private(path, os.O_RDONLY), "rb")
         with rows, os.fdopen(create_anew(draft), "wb") as kept:
-            kept.writelines(row for number, row in enumerate(rows) if number == 0 or number % 2)
+            kept.writelines(row for number, row in enumerate(rows) if number == 0 or is_kept(number, row))
         draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -35,6 +35,8 @@ class RunRecorder:
         self.latest: RoundRecord | None = None
         """The row of the last round that has begun."""
         self._has_begun = False
+        self._is_going_on = is_resumed
+        """Whether the history is one of an earlier process, and no row is of this one yet."""
         self._is_told_of_missing_rows = False
         self.saved_model: ModelFile | None = None
         """The model as it was saved last."""
@@ -51,6 +53,8 @@ class RunRecorder:
     def keep(self, record: RoundRecord) -> None:
         """Append the round's row to the history."""
         self.latest = record
+        if self._is_going_on:
+            self._go_on(record.round)
         if record.round == 0:
             self._first = record  # its time is that of the start of training, still to come
             return
@@ -112,6 +116,14 @@ class RunRecorder:
                 n_messages_refused=n_messages_refused,
             )
         )
+
+    def _go_on(self, round_: int) -> None:
+        """Drop the rows of rounds after the checkpoint: they are gone through again."""
+        self._is_going_on = False
+        try:
+            self._history.forget_from(round_)
+        except TrainingError as error:
+            self._tell_of_missing_rows(error)
 
     def _append(self, record: RoundRecord) -> None:
         """Append a row; a failure to write does not end the training."""

@@ -395,7 +395,19 @@ def test_a_port_in_use_a_key_open_to_others_and_a_state_directory_in_use_are_one
     os.chmod(agent.directory / "agent.key", 0o600)  # noqa: PTH101
     other.start()
     other.until(lambda other: "listening on" in other.log)
-    assert_refused(78, "another agent is running there", f"agent.state_dir={other.directory}")
+    agent.start(f"agent.state_dir={other.directory}")
+    assert agent.exit_code() == 78
+    assert "another agent is running there" in agent.log
+
+
+def test_settings_may_be_checked_while_their_agent_runs(pair: tuple[LocalAgent, LocalAgent]) -> None:
+    agent, _ = pair
+    agent.start()
+    agent.until(lambda agent: "listening on" in agent.log)
+    checked = CliRunner().invoke(main, ["check", str(agent.files.config)])
+    assert checked.exit_code == 0
+    assert "fit to run" in checked.output
+    assert "an agent runs there now" in checked.output
 
 
 def test_check_leaves_nothing_behind_and_takes_nothing_from_a_run_before(pair: tuple[LocalAgent, LocalAgent]) -> None:

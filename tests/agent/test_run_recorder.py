@@ -196,3 +196,15 @@ def test_on_a_disk_that_takes_nothing_a_run_begins_all_the_same(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "Read-only file system" in caplog.text
     state.release()
+
+
+def test_rows_of_rounds_that_are_gone_through_again_are_dropped(state: StateDirectory) -> None:
+    log = logging.getLogger("resumed")
+    before = RunRecorder(state, log, lambda: STARTED_AT_S)
+    before.begin()
+    for round_ in range(1, 8):
+        before.keep(row(round_))
+    resumed = RunRecorder(state, log, lambda: STARTED_AT_S, is_resumed=True)
+    for round_ in (5, 6):
+        resumed.keep(row(round_))
+    assert [record.round for record in read_history(state.path / "history.csv")] == [1, 2, 3, 4, 5, 6]
