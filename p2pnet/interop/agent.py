@@ -14,7 +14,7 @@ from p2pnet.agent.history import read_history
 from p2pnet.agent.transport.keys import generate_keys, load_keys, write_keys
 from p2pnet.config import Settings, read_settings, write_config
 from p2pnet.errors import ConfigError, TrainingError
-from p2pnet.interop.progress import OnRound, follow
+from p2pnet.experiments.progress_line import OnRound, follow
 from p2pnet.testing.processes import Process, reap, spawn, tethered_command
 from p2pnet.training.records import RoundRecord
 from p2pnet.training.trained_model import TrainedModel, load

@@ -16,11 +16,11 @@ from p2pnet.data.datasets import TEST_FRACTION
 from p2pnet.data.reading import read_samples
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, no_scaling, scaling_by
+from p2pnet.experiments.progress_line import OnRound, follow
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import Simulated
 from p2pnet.experiments.simulate.run import simulate as run
 from p2pnet.experiments.simulate.summary import SimulationSummary
-from p2pnet.interop.progress import OnRound, follow
 from p2pnet.training.model_file import ModelFile, Provenance
 from p2pnet.training.own_metrics import own_metrics
 from p2pnet.training.problem import describe_model

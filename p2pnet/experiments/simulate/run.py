@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import is_target_scaled, moments
+from p2pnet.experiments.progress_line import follow
 from p2pnet.experiments.report.baselines import train_baselines
 from p2pnet.experiments.report.files import make_directory, write_report, writing_to
 from p2pnet.experiments.report.outcome import NetworkOutcome
 from p2pnet.experiments.report.summary import summary_json
 from p2pnet.experiments.simulate.learners import learner_maker
 from p2pnet.experiments.simulate.options import SimulateOptions
-from p2pnet.experiments.simulate.progress import ProgressLine
 from p2pnet.experiments.simulate.solo import train_solo
 from p2pnet.experiments.simulate.summary import (
     SimulationSummary,
@@ -65,11 +65,11 @@ def run_simulation(options: SimulateOptions) -> int:
     """Simulate, train baselines and report; return the exit code."""
     if options.report is not None:
         make_directory(options.report)
-    line = ProgressLine(sys.stderr, options.rounds)
+    on_record, close = follow(sys.stderr.isatty())
     try:
-        simulated = simulate(options, on_record=line.show if sys.stderr.isatty() else None)
+        simulated = simulate(options, on_record=on_record)
     finally:
-        line.clear()
+        close()
     # Said first, so that it is not lost where the report cannot be written.
     if options.is_json:
         click.echo(summary_json(simulated.summary))
