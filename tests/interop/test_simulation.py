@@ -12,9 +12,9 @@ import pytest
 import p2pnet
 from p2pnet.data.samples import Samples
 from p2pnet.errors import ConfigError
+from p2pnet.experiments.progress_line import ProgressLine
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import simulate
-from p2pnet.interop.progress import ProgressLine
 from p2pnet.training.records import RoundRecord
 
 
