@@ -52,7 +52,8 @@ def load_data(options: DataOptions) -> Parts:
         try:
             if split is not None:
                 return split.apply(samples, options.seed)
-            return Parts(*samples.split(options.test_fraction, np.random.default_rng(options.seed)))
+            rng = np.random.default_rng(options.seed)
+            return Parts(*samples.dealt(samples.split_rows(options.test_fraction, rng)))
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
     columns = samples.feature_names if samples.encoding is None else samples.encoding.names

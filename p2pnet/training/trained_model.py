@@ -111,8 +111,9 @@ class TrainedModel:
         if encoding is None:
             return frame.features(self.columns, ignored)
         values = FrameColumns(frame, encoding, ignored)
+        inputs = encoding.numeric(values)
         categories = [values.category(column.name) for column in encoding.categories]
-        return np.hstack([encoding.numeric(values), encoding.levels(categories)])
+        return np.hstack([inputs, encoding.levels(categories)]) if categories else inputs
 
     def class_indices(self, outputs: Floats) -> NDArray[np.intp]:
         """The class of the largest output; of a single output, class 1 where it is above 0."""
