@@ -145,6 +145,8 @@ def problem_options(model: ModelSettings, objective: ObjectiveSettings, task: Ta
         precision=model.precision,
         seed=model.seed,
         factory=model.factory,
+        arguments=model.arguments,
+        device=model.device,
         loss=objective.loss_for(task),
         huber_delta=objective.huber_delta,
         penalty=objective.penalty,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -120,12 +120,14 @@ def _read_directory(source: Path, request: TableRequest) -> Table:
 def write_npz(samples: Samples, path: Path) -> None:
     """Write samples so that `read_samples` gives them back (for classification: given the same classes)."""
     y = np.array(samples.classes)[samples.Y] if samples.task == "classification" else samples.Y[:, 0]
-    names = np.array(samples.feature_names)
-    if samples.weights is None:
-        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name)
-    else:
-        weights = samples.weights
-        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name, weights=weights)
+    shape = samples.shape or (samples.n_features,)
+    arrays: dict[str, Any] = {"X": samples.X.reshape(samples.n_samples, *shape), "y": y}
+    if not samples.shape:
+        arrays["feature_names"] = np.array(samples.feature_names)
+    arrays["target_name"] = samples.target_name
+    if samples.weights is not None:
+        arrays["weights"] = samples.weights
+    np.savez(path, **arrays)
 
 
 __all__ = ["DataOptions", "Roles", "TaskChoice", "load_data", "read_samples", "read_table", "write_npz"]

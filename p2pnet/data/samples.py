@@ -41,6 +41,8 @@ class Samples:
     categories: tuple[Category, ...] = ()
     notes: tuple[str, ...] = ()
     """what a person should know of the table"""
+    shape: tuple[int, ...] = ()
+    """of one sample, whose numbers are then the features in their order; empty where it is a row of a table"""
     split_keys: NDArray[np.float64] | None = None
     """(n_samples,): the part or the time by which rows are split; None where that is not by a column"""
 

@@ -1,7 +1,7 @@
 """ONNX: the whole way from raw values to predictions, encoding and scaling included.
 
-Inputs are those of `onnx_inputs`: X (n_rows, n_columns) in double, and C, text, where columns are categories. Outputs of
-a classification: `label` (n_rows,), text, and where the loss has them `probabilities` (n_rows, n_classes); of a
+Inputs are those of `onnx_inputs`: X (n_rows, n_columns) in double, and C, text, where columns are categories. Outputs
+of a classification: `label` (n_rows,), text, and where the loss has them `probabilities` (n_rows, n_classes); of a
 regression: `prediction` (n_rows,), double. The network is computed in its own precision. Names of columns and all else
 that the model file says are in the metadata.
 """

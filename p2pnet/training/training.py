@@ -89,12 +89,13 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     """Outline the training of raw samples; raises the error of the first part that is not fit for it."""
     n_levels = sum(len(category.levels) for category in train.categories)
     n_outputs = max(train.n_outputs, 2 if train.task == "classification" else 1)
-    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs)
+    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs, train.shape)
     n_found = MAX_LABELS if train.categories or (summary is not None and summary.labels) else 0
     most = SampleShape(
         train.task,
         train.n_features + (n_found if train.categories else 0),
         n_found if n_found and train.task == "classification" and not options.has_given_classes else least.n_outputs,
+        train.shape,
     )
     problem = make_problem(options.problem, least)
     check_optimizer(problem, options.optimizer)

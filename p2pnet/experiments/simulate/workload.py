@@ -36,6 +36,8 @@ def make_simulated_workload(
         seed=options.seed,
         loss=loss,
         penalty=options.penalty,
+        factory=options.factory,
+        arguments=options.arguments,
     )
     return Workload(
         data=options.data,
