@@ -1,6 +1,6 @@
 """A small head on features that are not trained: only the head's parameters are exchanged.
 
-p2pnet simulate --agents 4 --data digits --factory frozen_features:Net --rounds 60
+p2pnet simulate --agents 4 --data digits --factory frozen_features:Net --rounds 30
 """
 
 import torch
@@ -15,7 +15,7 @@ class Net(nn.Module):
     BatchNorm.
     """
 
-    def __init__(self, n_outputs: int, n_features: int = 256) -> None:
+    def __init__(self, n_outputs: int, n_features: int = 64) -> None:
         super().__init__()
         self.backbone = nn.Sequential(
             nn.Unflatten(1, (1, 8, 8)),

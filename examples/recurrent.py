@@ -1,7 +1,7 @@
 """A small recurrent network on sequences: is the faster of two waves before the slower one, or behind it?
 
-python recurrent.py                    # writes waves.npz: X (600, 24, 2), y (600,)
-p2pnet simulate --agents 4 --data waves.npz --factory recurrent:Net --rounds 60
+python recurrent.py                    # writes waves.npz: X (400, 16, 2), y (400,)
+p2pnet simulate --agents 4 --data waves.npz --factory recurrent:Net --rounds 40
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ class Net(nn.Module):
         return self.head(states[:, -1])
 
 
-def waves(n_samples: int = 600, n_steps: int = 24, seed: int = 0) -> dict[str, np.ndarray]:
+def waves(n_samples: int = 400, n_steps: int = 16, seed: int = 0) -> dict[str, np.ndarray]:
     """Two noisy waves a sample, of which the first leads or lags: also a source of its own, `recurrent:waves`."""
     rng = np.random.default_rng(seed)
     lead = rng.integers(0, 2, n_samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -152,7 +153,7 @@ def from_samples(
 ) -> Table:
     """The table of samples X (n_rows, …) of any shape, with columns x1, x2, …, and of what stands beside it."""
     shape = X.shape[1:]
-    flat = X.reshape(len(X), -1)
+    flat = X.reshape(len(X), math.prod(shape))
     columns: dict[str, NDArray[np.generic]] = {f"x{place + 1}": flat[:, place] for place in range(flat.shape[1])}
     table = from_arrays(source, columns | dict(beside), target=target, are_names_given=False)
     return replace(table, shape=shape) if len(shape) > 1 else table

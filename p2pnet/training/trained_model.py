@@ -97,7 +97,7 @@ class TrainedModel:
         """f(w; (x − mean) / scale), (n_rows, n_outputs), in the network's precision."""
         shape = self.description.network.input_shape
         if isinstance(rows, np.ndarray) and rows.ndim == 1 + len(shape) > 2 and rows.shape[1:] == shape:
-            rows = rows.reshape(len(rows), -1)
+            rows = rows.reshape(len(rows), len(self.columns))
         frame = frame_of(rows)
         if not frame.n_rows and not frame.columns:
             return np.empty((0, self.network.n_outputs))

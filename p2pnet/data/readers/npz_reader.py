@@ -56,11 +56,10 @@ def _check_samples(headers: Mapping[str, ArrayHeader]) -> None:
         raise DataError(f"has no array 'X'; it has {', '.join(headers) or 'none'}")
     X, names = headers["X"], headers.get("feature_names")
     if len(X.shape) < 2 or X.dtype.kind not in "fiub":
-        raise DataError(
-            f"X must be numbers of shape (samples, features), or of more dimensions, not {X.dtype} of shape {X.shape}"
-        )
+        raise DataError(f"X must be numbers of shape (samples, features), not {X.dtype} of shape {X.shape}")
     if names is not None and names.shape != X.shape[1:]:
-        raise DataError(f"has {sum(names.shape)} feature_names for samples of shape {X.shape[1:]}")
+        what = f"{X.shape[1]} columns of X" if len(X.shape) == 2 else f"samples of shape {X.shape[1:]}, which take none"
+        raise DataError(f"has {sum(names.shape)} feature_names for {what}")
 
 
 def _check_beside(headers: Mapping[str, ArrayHeader], name: str, *, is_needed: bool) -> None:
