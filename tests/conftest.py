@@ -7,6 +7,7 @@ run tries new ones. HYPOTHESIS_PROFILE=thorough tries many more.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -72,6 +73,6 @@ def chaos_rows(report: pytest.TestReport) -> Iterator[str]:
     return (str(value) for name, value in report.user_properties if name == CHAOS_ROW)
 
 
-def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+def skip_reason(report: Any) -> str:
     place = report.longrepr
     return str(place[2]).removeprefix("Skipped: ") if isinstance(place, tuple) else report.nodeid

@@ -15,6 +15,7 @@ from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling
+from p2pnet.errors import DataError
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
@@ -125,6 +126,17 @@ def make_problem(options: ProblemOptions, samples: KindOfSamples) -> Problem:
     term = PENALTIES.parse(options.penalty)
     penalty = penalty_by_name(term.name, model, *term.numbers, is_bias_penalized=options.penalize_biases)
     return Problem(model, loss, penalty, samples.task, options.seed)
+
+
+def check_outputs(problem: Problem, options: ProblemOptions, samples: KindOfSamples) -> None:
+    """DataError where the model has not the outputs that samples with all labels of the network need."""
+    n_outputs = 1 if LOSSES[options.loss].has_one_output else samples.n_outputs
+    if problem.model.n_outputs != n_outputs:
+        what = f"{n_outputs} labels need {n_outputs}" if n_outputs > 1 else f"loss {options.loss} needs 1"
+        raise DataError(
+            f"model.factory: {problem.model.describe()} has {problem.model.n_outputs} outputs, and {what}; a parameter "
+            "of the factory that is called n_outputs is given their number"
+        )
 
 
 def worker_map(n_workers: int) -> Map:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from p2pnet.data.samples import Samples
-from p2pnet.errors import ModelError
+from p2pnet.errors import DataError, ModelError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.interop.simulation import GIVEN, simulate_samples
 from p2pnet.optim.models.base import Model
@@ -281,6 +281,13 @@ def test_single_precision_converges_to_1e_6_and_the_proximal_weight_does_not_gro
     assert simulation.summary.stopped_because == "converged"
     weights = [record.proximal_weight for record in simulation.histories["agent-1"]]
     assert weights[-1] <= max(weights[: len(weights) // 2])
+
+
+def test_a_module_with_other_outputs_than_there_are_labels_is_refused() -> None:
+    labelled = Samples(regression().X, np.arange(60) % 2, "classification", ("a", "b"), ("a", "b", "c"), "y")
+    options = SimulateOptions(agents=3, data=GIVEN, factory=SMALL, is_compared=False)
+    with pytest.raises(DataError, match=r"Small 3-1 .* has 1 outputs, and 2 labels need 2; a parameter .* n_outputs"):
+        simulate_samples(options, labelled, labelled, is_scaled=False)
 
 
 def test_trained_parameters_load_into_a_module_bit_for_bit(tmp_path: Path) -> None:
