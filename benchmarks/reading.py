@@ -26,14 +26,16 @@ print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1
 """
 _READER = ("from pyarrow import csv", "csv.read_csv(sys.argv[1])")
 _P2PNET = (
-    "from p2pnet.data.reading import read_samples; import p2pnet.data.readers.arrow_blocks",
-    "read_samples(Path(sys.argv[1]))",
+    "from p2pnet.data.reading import DataOptions, load_data; import p2pnet.data.readers.arrow_blocks",
+    "load_data(DataOptions(source=Path(sys.argv[1])))",
 )
 
 
 @final
 class Reading(Benchmark):
-    """A CSV file of 10⁶ rows and 50 columns: seconds beside pyarrow's own, and peak memory beside that of the array."""
+    """A CSV file of 10⁶ rows and 50 columns, read and split into training and test: seconds beside pyarrow's own for
+    reading, and peak memory beside that of the array.
+    """
 
     name = "reading"
     runs = 3

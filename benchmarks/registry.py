@@ -11,6 +11,7 @@ from benchmarks.feature_statistics import Statistics
 from benchmarks.hostile import Floods, Liars
 from benchmarks.kin8nm import Kin8nm
 from benchmarks.membership import Membership
+from benchmarks.own_model import OwnModel
 from benchmarks.reading import Reading
 from benchmarks.ring import Ring
 from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
@@ -23,7 +24,7 @@ from benchmarks.workers import Workers
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
     benchmark.name: benchmark
     for benchmark in (
-        *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, Kin8nm, Sparsity),
+        *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, OwnModel, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),

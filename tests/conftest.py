@@ -7,6 +7,7 @@ run tries new ones. HYPOTHESIS_PROFILE=thorough tries many more.
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -60,7 +61,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("chaos")
         for row in rows:
             terminalreporter.write_line(row)
-    reasons = [reason for report in reports if report.skipped for reason in [skip_reason(report)]]
+    # Whole files are skipped while tests are collected.
+    files = [report for report in terminalreporter.stats.get("skipped", []) if isinstance(report, pytest.CollectReport)]
+    reasons = [skip_reason(report) for report in [*reports, *files] if report.skipped]
     if reasons:
         why = "; ".join(f"{reasons.count(reason)} x {reason}" for reason in sorted(set(reasons)))
         terminalreporter.write_line(f"NOT TESTED HERE: {len(reasons)} skipped: {why}", red=True, bold=True)
@@ -70,6 +73,6 @@ def chaos_rows(report: pytest.TestReport) -> Iterator[str]:
     return (str(value) for name, value in report.user_properties if name == CHAOS_ROW)
 
 
-def skip_reason(report: pytest.TestReport) -> str:
+def skip_reason(report: Any) -> str:
     place = report.longrepr
     return str(place[2]).removeprefix("Skipped: ") if isinstance(place, tuple) else report.nodeid

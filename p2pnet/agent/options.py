@@ -145,6 +145,8 @@ def problem_options(model: ModelSettings, objective: ObjectiveSettings, task: Ta
         precision=model.precision,
         seed=model.seed,
         factory=model.factory,
+        arguments=model.arguments,
+        device=model.device,
         loss=objective.loss_for(task),
         huber_delta=objective.huber_delta,
         penalty=objective.penalty,
@@ -173,7 +175,8 @@ def _class_weights(settings: Settings, task: Task) -> ClassWeights | None:
         raise ConfigError("objective.class_weights: a regression has no classes; leave it out")
     if weights == "balanced" and settings.data.classes is None:
         raise ConfigError(
-            "objective.class_weights = balanced: needs all labels in data.classes, to count their samples"
+            "objective.class_weights = balanced: needs all labels in data.classes, since their samples are counted "
+            "while labels are still being found"
         )
     return weights
 

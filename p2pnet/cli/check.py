@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from p2pnet.cli.imports import find_modules_in
 from p2pnet.cli.options import all_flags, settings_flags
 
 
@@ -40,6 +41,7 @@ def check(
         from p2pnet.agent.diagnostics.check import check_agent
         from p2pnet.config import read_settings
 
+        find_modules_in(agent_toml.parent)
         report = check_agent(read_settings(agent_toml, all_flags(flags, shorthands)))
         for note in report.notes:
             click.echo(f"note: {note}", err=True)

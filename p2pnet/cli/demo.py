@@ -1,12 +1,13 @@
 """`p2pnet demo`."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from p2pnet.catalogue.topologies import topology_forms
-from p2pnet.cli.imports import importing
+from p2pnet.cli.imports import find_modules_in, importing
 from p2pnet.cli.options import DATA_FILES, network_options, report_options, training_options
 
 
@@ -30,12 +31,13 @@ from p2pnet.cli.options import DATA_FILES, network_options, report_options, trai
     "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting of all agents; may be repeated."
 )
 @report_options(files="each agent's settings, log and model")
-def demo(hidden: str, **options: Any) -> None:
+def demo(hidden: str, arguments: tuple[str, ...], **options: Any) -> None:
     """Train one network across agents on this machine, each a process with data of its own."""
     from p2pnet.experiments.demo.options import DemoOptions
-    from p2pnet.experiments.options import parse_hidden
+    from p2pnet.experiments.options import parse_arguments, parse_hidden
 
-    demo_options = DemoOptions(hidden=parse_hidden(hidden), **options)
+    find_modules_in(Path.cwd())
+    demo_options = DemoOptions(hidden=parse_hidden(hidden), arguments=parse_arguments(arguments), **options)
     with importing():
         from p2pnet.experiments.demo.run import run_demo
     sys.exit(run_demo(demo_options))

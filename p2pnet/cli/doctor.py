@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from p2pnet.cli.imports import find_modules_in
 from p2pnet.cli.options import all_flags, settings_options
 
 
@@ -18,6 +19,7 @@ def doctor(agent_toml: Path, flags: tuple[str, ...], is_json: bool, **shorthands
     """
     from p2pnet.agent.diagnostics.doctor import as_json, as_line, examine, is_well
 
+    find_modules_in(agent_toml.parent)
     findings = []
     for finding in examine(agent_toml, all_flags(flags, shorthands)):
         findings.append(finding)

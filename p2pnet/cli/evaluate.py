@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from p2pnet.cli.imports import find_modules_in
 from p2pnet.cli.options import model_options, rows_options
 
 
@@ -35,6 +36,7 @@ def evaluate(
     from p2pnet.training import evaluation, evaluation_text
     from p2pnet.training.trained_model import load
 
+    find_modules_in(Path.cwd())
     loaded = load(model, loss=loss, factory=factory)
     rows = read_frame(data, loaded.description.text_columns)
     found = evaluation.evaluate(loaded, rows, ignore, seed)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from p2pnet.cli.imports import find_modules_in
 from p2pnet.cli.options import model_options
 
 SUFFIXES = {"onnx": ".onnx", "safetensors": ".safetensors", "sklearn": ".py"}
@@ -30,6 +31,7 @@ def export(model: Path, loss: str | None, factory: str | None, format_: str, out
     """Write MODEL, a model.npz, for another library, and print the file's name."""
     from p2pnet.training.trained_model import load
 
+    find_modules_in(Path.cwd())
     loaded = load(model, loss=loss, factory=factory)
     if prune:
         loaded = loaded.pruned()

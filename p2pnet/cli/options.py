@@ -69,7 +69,7 @@ settings_options = options_of(click.argument("agent_toml", type=click.Path(path_
 model_options = options_of(
     click.argument("model", type=click.Path(path_type=Path)),
     click.option("--loss", metavar="NAME", help="Of a file of release 0.1, which may not say its loss."),
-    click.option("--factory", metavar="PACKAGE.MODULE:FUNCTION", help="Makes the network, where it is one's own."),
+    click.option("--factory", metavar="PACKAGE.MODULE:NAME", help="Makes the network, where it is one's own."),
 )
 """A model file, and what it cannot say itself."""
 
@@ -109,6 +109,14 @@ def training_options(*, pace: str) -> Decorator:
     return options_of(
         click.option(
             "--hidden", default="32", show_default=True, help="Widths of the hidden layers, as in 64,32; or none."
+        ),
+        click.option(
+            "--factory",
+            metavar="PACKAGE.MODULE:NAME",
+            help="A model of your own instead, made by this function or class; found in the working directory, too.",
+        ),
+        click.option(
+            "--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="Of the factory; may be repeated."
         ),
         click.option("--penalty", default="l2:1e-3", show_default=True, help=f"{', '.join(PENALTIES.forms)}."),
         click.option(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from p2pnet.cli.imports import find_modules_in
 from p2pnet.cli.options import model_options, rows_options
 
 
@@ -32,6 +33,7 @@ def predict(
     from p2pnet.training.prediction_text import predictions_csv
     from p2pnet.training.trained_model import load
 
+    find_modules_in(Path.cwd())
     loaded = load(model, loss=loss, factory=factory)
     rows = read_frame(data, loaded.description.text_columns)
     text = predictions_csv(loaded, rows, ignore, is_proba=is_proba)

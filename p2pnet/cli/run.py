@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pnet.cli.imports import importing
+from p2pnet.cli.imports import find_modules_in, importing
 from p2pnet.cli.options import all_flags, settings_options
 
 
@@ -27,6 +27,7 @@ def run(
     """
     with importing():
         from p2pnet.config import read_settings
+    find_modules_in(agent_toml.parent)
     read = partial(read_settings, agent_toml, all_flags(flags, shorthands))
     settings = read()
     with importing():

@@ -12,7 +12,7 @@ from p2pnet.catalogue.solvers import SOLVERS
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.catalogue.topologies import topology_forms
-from p2pnet.cli.imports import importing
+from p2pnet.cli.imports import find_modules_in, importing
 from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_options, training_options
 
 
@@ -98,13 +98,16 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
 @click.option("--asynchronous", "is_asynchronous", is_flag=True, help="No agent waits for another.")
 @click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
 @report_options(files="faults.csv of a network with faults")
-def simulate(hidden: str, partitions: tuple[str, ...], **options: Any) -> None:
+def simulate(hidden: str, arguments: tuple[str, ...], partitions: tuple[str, ...], **options: Any) -> None:
     """Train one network across simulated agents, in one process and virtual time."""
-    from p2pnet.experiments.options import parse_hidden
+    from p2pnet.experiments.options import parse_arguments, parse_hidden
     from p2pnet.experiments.simulate.options import SimulateOptions, parse_partitions
 
+    find_modules_in(Path.cwd())
     partition, cut = parse_partitions(partitions)
-    simulate_options = SimulateOptions(hidden=parse_hidden(hidden), partition=partition, cut=cut, **options)
+    simulate_options = SimulateOptions(
+        hidden=parse_hidden(hidden), arguments=parse_arguments(arguments), partition=partition, cut=cut, **options
+    )
     with importing():
         from p2pnet.experiments.simulate.run import run_simulation
     sys.exit(run_simulation(simulate_options))

@@ -190,6 +190,9 @@ class DataSettings(Section):
         return classes
 
 
+Argument: TypeAlias = bool | int | float | str | list[bool | int | float | str]
+
+
 class ModelSettings(Section):
     """The neural network; all agents must have the same."""
 
@@ -204,9 +207,26 @@ class ModelSettings(Section):
     factory: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",
-        description="A model of your own, as package.module:function; all of the above but seed then mean nothing.",
-        examples=["mymodels.nets:build"],
+        description="A model of your own, as package.module:name of a function or class that makes it: a PyTorch "
+        "module, a Flax module, a pair of JAX functions, or an object of your own. The Python module may stand beside "
+        "this file. All of the above but seed then mean nothing.",
+        examples=["mymodels:Net"],
     )
+    arguments: dict[str, Argument] = Field(
+        default={}, description="Arguments of the factory, by name.", examples=[{"width": 16}]
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^[a-z]+(:\d+)?$",
+        description="Where a factory's network is computed, as its library calls it: cpu, cuda, cuda:1, mps, gpu. "
+        "auto: on a GPU where there is one.",
+    )
+
+    @model_validator(mode="after")
+    def _arguments_have_a_factory(self) -> "ModelSettings":
+        if self.arguments and self.factory is None:
+            raise ValueError("arguments are a factory's; name it in model.factory")
+        return self
 
 
 class ObjectiveSettings(Section):

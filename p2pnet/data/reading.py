@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -52,7 +52,8 @@ def load_data(options: DataOptions) -> Parts:
         try:
             if split is not None:
                 return split.apply(samples, options.seed)
-            return Parts(*samples.split(options.test_fraction, np.random.default_rng(options.seed)))
+            rng = np.random.default_rng(options.seed)
+            return Parts(*samples.dealt(samples.split_rows(options.test_fraction, rng)))
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
     columns = samples.feature_names if samples.encoding is None else samples.encoding.names
@@ -119,12 +120,14 @@ def _read_directory(source: Path, request: TableRequest) -> Table:
 def write_npz(samples: Samples, path: Path) -> None:
     """Write samples so that `read_samples` gives them back (for classification: given the same classes)."""
     y = np.array(samples.classes)[samples.Y] if samples.task == "classification" else samples.Y[:, 0]
-    names = np.array(samples.feature_names)
-    if samples.weights is None:
-        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name)
-    else:
-        weights = samples.weights
-        np.savez(path, X=samples.X, y=y, feature_names=names, target_name=samples.target_name, weights=weights)
+    shape = samples.shape or (samples.n_features,)
+    arrays: dict[str, Any] = {"X": samples.X.reshape(samples.n_samples, *shape), "y": y}
+    if not samples.shape:
+        arrays["feature_names"] = np.array(samples.feature_names)
+    arrays["target_name"] = samples.target_name
+    if samples.weights is not None:
+        arrays["weights"] = samples.weights
+    np.savez(path, **arrays)
 
 
 __all__ = ["DataOptions", "Roles", "TaskChoice", "load_data", "read_samples", "read_table", "write_npz"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, final
@@ -96,6 +97,7 @@ class _Reading:
             None if self.encoding.is_plain else self.encoding,
             categories,
             tuple(notes),
+            table.shape if self._is_of_whole_samples() else (),
             None if split_keys is None else np.asarray(values.kept(split_keys), dtype=np.float64),
         )
         return _with_notes(samples, suspicions(samples))
@@ -144,6 +146,11 @@ class _Reading:
         if name in self.roles.categorical:
             return "category"
         return "date" if name in self.roles.dates else "number"
+
+    def _is_of_whole_samples(self) -> bool:
+        """Whether the inputs are the numbers of samples of a shape, all of them and in their order."""
+        names = tuple(f"x{place + 1}" for place in range(math.prod(self.table.shape)))
+        return self.encoding.is_plain and self.encoding.names == names
 
     def _absent(self, name: str, setting: str) -> None:
         text = f"has no column {name!r}, which {setting} names; its columns are {', '.join(self.table.names)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from p2pnet.data.cells import plain_number
 from p2pnet.data.encoding import Category, Encoding
 from p2pnet.data.sharding import Indices, split_indices, stratified_split_indices
 from p2pnet.errors import DataError
+
+_COLUMNS_AT_A_TIME: Final = 8
+"""As many as share a line of the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Samples:
     categories: tuple[Category, ...] = ()
     notes: tuple[str, ...] = ()
     """what a person should know of the table"""
+    shape: tuple[int, ...] = ()
+    """of one sample, whose numbers are then the features in their order; empty where it is a row of a table"""
     split_keys: NDArray[np.float64] | None = None
     """(n_samples,): the part or the time by which rows are split; None where that is not by a column"""
 
@@ -87,14 +92,33 @@ class Samples:
         keys = None if self.split_keys is None else self.split_keys[rows]
         return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories, split_keys=keys)
 
+    def dealt(self, parts: Sequence[Indices]) -> list["Samples"]:
+        """Deal the rows among the parts within the memory of X, a few columns at a time: these samples are used up, and
+        X is never there twice. No row may be in two parts.
+        """
+        rows = np.concatenate(parts)
+        for start in range(0, self.n_features, _COLUMNS_AT_A_TIME):
+            columns = slice(start, start + _COLUMNS_AT_A_TIME)
+            self.X[: len(rows), columns] = self.X[rows, columns]
+        ends = np.cumsum([len(part) for part in parts])
+        rest = replace(self, X=np.empty((self.n_samples, 0)))
+        return [
+            replace(rest.take(part), X=self.X[end - len(part) : end]) for part, end in zip(parts, ends, strict=True)
+        ]
+
+    def split_rows(
+        self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
+    ) -> tuple[Indices, Indices]:
+        """Rows at random for (training, test), stratified by class."""
+        if self.task == "classification":
+            return stratified_split_indices(self.Y, test_fraction, rng)
+        return split_indices(self.n_samples, test_fraction, rng)
+
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
     ) -> tuple["Samples", "Samples"]:
         """Split at random into (training, test), stratified by class."""
-        if self.task == "classification":
-            train, test = stratified_split_indices(self.Y, test_fraction, rng)
-        else:
-            train, test = split_indices(self.n_samples, test_fraction, rng)
+        train, test = self.split_rows(test_fraction, rng)
         return self.take(train), self.take(test)
 
 

@@ -70,11 +70,12 @@ class Split:
         return found, np.flatnonzero(np.isnan(found))
 
     def apply(self, samples: Samples, seed: int) -> Parts:
-        """The parts of the samples; DataError where none is left to train on."""
+        """The parts of the samples, which are used up; DataError where none is left to train on."""
         place = self._places(samples, seed)
-        train, validation, test = (samples.take(np.flatnonzero(place == k)) for k in range(len(PARTS)))
-        if not train.n_samples:
+        rows = [np.flatnonzero(place == k) for k in range(len(PARTS))]
+        if not len(rows[0]):
             raise DataError(f"split leaves none of {samples.n_samples} rows to train on; ask for less of them")
+        train, validation, test = samples.dealt(rows)
         return Parts(train, test, validation)
 
     def _places(self, samples: Samples, seed: int) -> Any:

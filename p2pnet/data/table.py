@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,6 +105,8 @@ class Table:
     """whether columns are told by name, not by their place"""
     decimal: str = "."
     """the decimal mark of numbers that are text"""
+    shape: tuple[int, ...] = ()
+    """of one sample, of whose numbers the columns x1, x2, … are made; empty where they are columns as such"""
     _counts: Counter[str] = field(init=False, repr=False)
     _places: Mapping[str, int] = field(init=False, repr=False)
 
@@ -143,6 +146,17 @@ def from_arrays(
     made = [_column(values) for values in columns.values()]
     n_rows = len(next(iter(columns.values()), ()))
     return Table(source, tuple(columns), made, n_rows, target, are_names_given=are_names_given)
+
+
+def from_samples(
+    source: str, X: NDArray[np.generic], beside: Mapping[str, NDArray[np.generic]], *, target: str | None
+) -> Table:
+    """The table of samples X (n_rows, …) of any shape, with columns x1, x2, …, and of what stands beside it."""
+    shape = X.shape[1:]
+    flat = X.reshape(len(X), math.prod(shape))
+    columns: dict[str, NDArray[np.generic]] = {f"x{place + 1}": flat[:, place] for place in range(flat.shape[1])}
+    table = from_arrays(source, columns | dict(beside), target=target, are_names_given=False)
+    return replace(table, shape=shape) if len(shape) > 1 else table
 
 
 def _column(values: NDArray[np.generic]) -> Column:
@@ -254,6 +268,9 @@ def joined(source: str, tables: Sequence[tuple[str, Table]]) -> Table:
         for part in parts:
             whole.add(part)
         columns.append(whole.column())
+    for name, table in others:
+        if table.shape != first.shape:
+            raise DataError(f"{source}: samples of {first_name} have shape {first.shape}, of {name} {table.shape}")
     starts = np.cumsum([0, *(table.n_rows for _, table in tables)])
     lines = [table.lines for _, table in tables if table.lines is not None]
     return Table(
@@ -268,4 +285,5 @@ def joined(source: str, tables: Sequence[tuple[str, Table]]) -> Table:
         [f"{name}: {note}" for name, table in tables for note in table.notes],
         first.are_names_given,
         first.decimal,
+        first.shape,
     )

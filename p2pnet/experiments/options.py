@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.readers import has_reader
@@ -33,6 +34,10 @@ class ExperimentOptions(ABC):
     missing: MissingRule = "refuse"
     partition: PartitionName = "iid"
     hidden: tuple[int, ...] = (32,)
+    factory: str | None = None
+    """`package.module:name` of what makes another model; `hidden` then means nothing"""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """of the factory"""
     penalty: str = "l2:1e-3"
     rounds: int = 500
     pace_s: float = 0.0
@@ -62,6 +67,7 @@ class ExperimentOptions(ABC):
             for option, names in (("ignore", self.ignore), ("categorical", self.categorical), ("dates", self.dates)):
                 require(not names, f"--{option}", ", ".join(names), "is for files; other data sets have only numbers")
         require(all(width > 0 for width in self.hidden), "--hidden", self.hidden, "must be widths of at least 1")
+        require(not self.arguments or self.factory is not None, "--argument", self.arguments, "is a --factory's")
         require_term("--penalty", self.penalty, PENALTIES.parse)
         require(self.rounds >= 1, "--rounds", self.rounds, "must be at least 1")
         require(self.pace_s >= 0 and math.isfinite(self.pace_s), "--pace", self.pace_s, "must be 0 or more seconds")
@@ -76,6 +82,19 @@ def parse_hidden(text: str) -> tuple[int, ...]:
         return tuple(int(width) for width in text.split(","))
     except ValueError:
         raise ConfigError(f"--hidden {text}: must be widths as in 32 or 64,32, or none for a linear model") from None
+
+
+def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
+    """Parse arguments of a factory, NAME=VALUE each: a TOML value, or else text."""
+    arguments: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        require(bool(equals) and name.isidentifier(), "--argument", text, "must be written as in width=16")
+        try:
+            arguments[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            arguments[name] = value
+    return arguments
 
 
 def require(is_right: bool, option: str, value: object, what: str) -> None:

@@ -21,7 +21,7 @@ from p2pnet.data.sharding import PartitionName, shard_indices
 from p2pnet.experiments.topologies.by_name import make_topology
 from p2pnet.simulation.graphs import Edge
 from p2pnet.training.options import ProblemOptions
-from p2pnet.training.problem import Problem, make_problem
+from p2pnet.training.problem import Problem, check_outputs, make_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,8 @@ def make_workload(
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
     options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed, **problem)
     loss_for(train.task, options.loss)
+    made = make_problem(options, train)
+    check_outputs(made, options, train)
     return Workload(
         data=data,
         train=train,
@@ -79,5 +81,5 @@ def make_workload(
         topology=topology,
         edges=tuple(make_topology(topology, n_agents, np.random.default_rng(seed))),
         options=options,
-        problem=make_problem(options, train),
+        problem=made,
     )

@@ -25,12 +25,7 @@ class Layer:
 
 def layers_of(model: TrainedModel) -> list[Layer]:
     """The layers from the inputs to the outputs; ModelError for a network that has none."""
-    network, encoding = model.network, model.description.encoding
-    if encoding is not None:
-        raise ModelError(
-            "it makes inputs of dates, categories or missing values, which no export does: predict with p2pnet, or "
-            "train on columns of numbers"
-        )
+    network = model.network
     if not isinstance(network, Mlp):
         raise ModelError(f"{network.describe()}: a model of one's own is code, which cannot be exported")
     activations = model.description.network.activations

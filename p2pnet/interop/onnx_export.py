@@ -1,25 +1,26 @@
-"""ONNX: the whole way from raw values to predictions, scaling included.
+"""ONNX: the whole way from raw values to predictions, encoding and scaling included.
 
-Input X (n_rows, n_features) in double, the columns in the model's order. Outputs of a classification: `label`
-(n_rows,), text, and where the loss has them `probabilities` (n_rows, n_classes); of a regression: `prediction`
-(n_rows,), double. The network is computed in its own precision. Names of columns and all else that the model file says
-are in the metadata.
+Inputs are those of `onnx_inputs`: X (n_rows, n_columns) in double, and C, text, where columns are categories. Outputs
+of a classification: `label` (n_rows,), text, and where the loss has them `probabilities` (n_rows, n_classes); of a
+regression: `prediction` (n_rows,), double. The network is computed in its own precision. Names of columns and all else
+that the model file says are in the metadata.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from p2pnet.data.encoding import Encoding
 from p2pnet.data.files import write_file
 from p2pnet.errors import ModelError
 from p2pnet.interop.extras import import_extra
 from p2pnet.interop.layers import layers_of
+from p2pnet.interop.onnx_graph import Graph
+from p2pnet.interop.onnx_inputs import OPSET_ML, raw_inputs
 from p2pnet.training.trained_model import TrainedModel
 
 OPSET: Final = 17
@@ -28,7 +29,7 @@ IR_VERSION: Final = 8
 
 
 def export_onnx(model: TrainedModel, path: Path) -> None:
-    """Write the model in ONNX; ModelError for an activation or a loss that has no ONNX form here."""
+    """Write the model in ONNX; ModelError for dates, an activation or a loss that have no ONNX form here."""
     write_file(path, onnx_bytes(model))
 
 
@@ -36,10 +37,14 @@ def onnx_bytes(model: TrainedModel) -> bytes:
     """The bytes of the ONNX file."""
     onnx = import_extra("onnx", "onnx")
     description = model.description
-    graph = _Graph(onnx, np.dtype(np.float64))
+    graph = Graph(onnx, np.dtype(np.float64))
     scaling = description.scaling
-    name = graph.add("Sub", "X", graph.constant(scaling.feature_mean))
+    encoding = description.encoding or Encoding.plain(description.feature_names)
+    name, inputs = raw_inputs(graph, encoding)
+    name = graph.add("Sub", name, graph.constant(scaling.feature_mean))
     name = graph.add("Div", name, graph.constant(scaling.feature_scale))
+    if encoding.fills_gaps:
+        name = graph.add("Where", graph.add("IsNaN", name), graph.constant(0.0), name)
     if model.network.dtype == np.float32:
         graph.dtype = np.dtype(np.float32)
         name = graph.add("Cast", name, to=onnx.TensorProto.FLOAT)
@@ -47,11 +52,9 @@ def onnx_bytes(model: TrainedModel) -> bytes:
         name = graph.add("MatMul", name, graph.constant(layer.weights.T))
         name = _activated(graph, layer.activation, graph.add("Add", name, graph.constant(layer.biases)))
     outputs = _classify(graph, model, name) if model.is_classifier else _regress(graph, model, name)
-    double = onnx.TensorProto.DOUBLE
-    inputs = [onnx.helper.make_tensor_value_info("X", double, ["rows", len(description.feature_names)])]
     made = onnx.helper.make_graph(graph.nodes, "p2pnet", inputs, outputs, graph.constants)
-    opset = onnx.helper.make_opsetid("", OPSET)
-    file = onnx.helper.make_model(made, opset_imports=[opset], producer_name="p2pnet", ir_version=IR_VERSION)
+    opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid("ai.onnx.ml", OPSET_ML)]
+    file = onnx.helper.make_model(made, opset_imports=opsets, producer_name="p2pnet", ir_version=IR_VERSION)
     said = {name: json.dumps(value, ensure_ascii=False) for name, value in model.file.describe().items()}
     onnx.helper.set_model_props(file, said)
     onnx.checker.check_model(file)
@@ -59,39 +62,7 @@ def onnx_bytes(model: TrainedModel) -> bytes:
     return content
 
 
-@final
-class _Graph:
-    """Nodes and constants, each named anew."""
-
-    def __init__(self, onnx: Any, dtype: np.dtype[Any]) -> None:
-        self.onnx = onnx
-        self.dtype = dtype
-        """Of constants from here on."""
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, values: Any) -> str:
-        return self._keep(np.asarray(values, dtype=self.dtype))
-
-    def whole(self, *values: int) -> str:
-        return self._keep(np.array(values, dtype=np.int64))
-
-    def texts(self, values: Sequence[str]) -> str:
-        return self._keep(np.array(values, dtype=object))
-
-    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """The name of the node's output."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
-
-    def _keep(self, values: NDArray[Any]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-
-def _activated(graph: _Graph, activation: str, z: str) -> str:
+def _activated(graph: Graph, activation: str, z: str) -> str:
     """φ(z) by the formulas of `optim/models/activations`."""
     match activation:
         case "identity":
@@ -116,12 +87,12 @@ def _activated(graph: _Graph, activation: str, z: str) -> str:
             raise ModelError(f"activation {activation} has no ONNX form here")
 
 
-def _sigmoid(graph: _Graph, z: str) -> str:
+def _sigmoid(graph: Graph, z: str) -> str:
     half = graph.constant(0.5)
     return graph.add("Add", graph.add("Mul", graph.add("Tanh", graph.add("Mul", z, half)), half), half)
 
 
-def _regress(graph: _Graph, model: TrainedModel, name: str) -> list[Any]:
+def _regress(graph: Graph, model: TrainedModel, name: str) -> list[Any]:
     onnx, scaling = graph.onnx, model.description.scaling
     if model.description.loss == "poisson-deviance":
         name = graph.add("Exp", name)
@@ -134,7 +105,7 @@ def _regress(graph: _Graph, model: TrainedModel, name: str) -> list[Any]:
     return [onnx.helper.make_tensor_value_info("prediction", onnx.TensorProto.DOUBLE, ["rows"])]
 
 
-def _classify(graph: _Graph, model: TrainedModel, name: str) -> list[Any]:
+def _classify(graph: Graph, model: TrainedModel, name: str) -> list[Any]:
     onnx, classes = graph.onnx, model.classes
     if model.network.n_outputs == 1:
         is_positive = graph.add("Greater", graph.add("Squeeze", name, graph.whole(1)), graph.constant(0.0))
@@ -162,5 +133,5 @@ def _classify(graph: _Graph, model: TrainedModel, name: str) -> list[Any]:
     return [*outputs, onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.DOUBLE, shape)]
 
 
-def _two_classes(graph: _Graph, positive: str) -> str:
+def _two_classes(graph: Graph, positive: str) -> str:
     return graph.add("Concat", graph.add("Sub", graph.constant(1.0), positive), positive, axis=1)

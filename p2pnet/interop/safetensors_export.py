@@ -2,7 +2,8 @@
 
 Tensors: `layers.K.weight` (fan_out, fan_in) and `layers.K.bias` (fan_out,), K from 0, as torch.nn.Linear has them, in
 the network's precision; `feature_mean` and `feature_scale` (n_features,), `target_mean` and `target_scale` (1,) in
-double. The metadata has all that the model file says, JSON text by name, the activation of each layer among it.
+double. The metadata has all that the model file says, JSON text by name, the activation of each layer among it, and how
+columns become inputs (`encoding`, `feature_names`).
 """
 
 from __future__ import annotations

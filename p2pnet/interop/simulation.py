@@ -119,4 +119,4 @@ def _model(simulated: Simulated, scaling: Scaling, *, is_tested: bool) -> Traine
         metrics=metrics,
         provenance=provenance,
     )
-    return trained_model(file)
+    return trained_model(file, factory=workload.options.factory)

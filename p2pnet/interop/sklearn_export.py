@@ -33,6 +33,11 @@ def export_sklearn(model: TrainedModel, path: Path) -> None:
 
 def pipeline_arguments(model: TrainedModel) -> Mapping[str, Any]:
     """What `sklearn_pipeline.make_pipeline` takes."""
+    if model.description.encoding is not None:
+        raise ModelError(
+            "it makes inputs of dates, categories or missing values, which this pipeline does not: export to onnx "
+            "instead, or predict with p2pnet"
+        )
     layers = layers_of(model)
     hidden = layers[0].activation
     if hidden not in _ACTIVATIONS:

@@ -38,13 +38,18 @@ _MAX_REQUEST_BYTES: Final = 2**20
 class ForkServer:
     """A process that runs `p2pnet` commands in forks of itself; leaving the context ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules_in: Path | None = None) -> None:
+        """`modules_in`: a directory in which the processes find modules of one's own."""
+        environment = child_environment(os.environ)
+        if modules_in is not None:
+            paths = [str(modules_in), *filter(None, [environment.get("PYTHONPATH")])]
+            environment["PYTHONPATH"] = os.pathsep.join(paths)
         self._requests, theirs = socket.socketpair()
         with theirs:
             self._server = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-P", __file__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                env=child_environment(os.environ),
+                env=environment,
                 pass_fds=[theirs.fileno()],
                 process_group=0,
             )

@@ -60,6 +60,10 @@ def early_fingerprint(problem: Problem, options: TrainingOptions, samples: Sampl
         layers = "-".join(map(str, model.hidden)) or "no"
         text = f"{layers} hidden {model.activation} {model.precision}"
         fields["model"] = f"{_model_text(text, model)}, seed {problem.seed}"
+    else:
+        # It may have as many outputs as there are labels.
+        arguments = ", ".join(f"{name} = {model.arguments[name]}" for name in sorted(model.arguments))
+        fields["model"] = f"{model.factory.partition(':')[2]}({arguments}), seed {problem.seed}"
     return fields
 
 

@@ -15,7 +15,9 @@ which have no others.
     layer_sizes        (n_layers + 1,): inputs, hidden layers, outputs; empty for a model of one's own
     layer_activations  (n_layers,): identity for the last layer
     precision          float64 or float32: of parameters, inputs and outputs while predicting
-    factory            package.module:function of a model of one's own, else empty
+    factory            package.module:name of what makes a model of one's own, else empty
+    arguments          JSON: name -> value, of the factory; only where it has some
+    input_shape        (n_dimensions,): of one sample as the factory's model takes it, where it is not a row of a table
     encoding           how columns become inputs: "none", each is one number; else JSON, as `data/encoding.py` reads it
     loss               name of the loss, which says what the outputs estimate
     metrics            JSON: name -> value, on the agent's own test samples
@@ -66,7 +68,11 @@ class Network:
     """of each layer of weights"""
     precision: str = "float64"
     factory: str = ""
-    """`package.module:function` of a model of one's own"""
+    """`package.module:name` of what makes a model of one's own"""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """of the factory"""
+    input_shape: tuple[int, ...] = ()
+    """of one sample, where it is not a row of a table"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +193,8 @@ class ModelFile:
             "layer_activations": np.array(network.activations, dtype=str),
             "precision": np.array(network.precision),
             "factory": np.array(network.factory),
+            **({"arguments": np.array(json.dumps(dict(network.arguments)))} if network.arguments else {}),
+            **({"input_shape": np.array(network.input_shape, dtype=np.int64)} if network.input_shape else {}),
             "encoding": np.array(_NO_ENCODING if description.encoding is None else description.encoding.to_json()),
             "loss": np.array(description.loss),
             "metrics": np.array(json.dumps(dict(self.metrics))),
@@ -324,6 +332,8 @@ def _network(entries: _Entries) -> Network:
         activations=entries.texts("layer_activations"),
         precision=entries.text("precision"),
         factory=entries.text("factory"),
+        arguments=entries.mapping("arguments") if "arguments" in entries.arrays else {},
+        input_shape=entries.wholes("input_shape") if "input_shape" in entries.arrays else (),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from p2pnet.training.class_weights import ClassWeights
 from p2pnet.training.early_stopping import Patience
@@ -26,7 +26,11 @@ class ProblemOptions:
     seed: int
     """of the first parameters"""
     factory: str | None
-    """`package.module:function` that gives another model; all of the above but the seed then mean nothing"""
+    """`package.module:name` of what makes another model; all of the above but the seed then mean nothing"""
+    arguments: Mapping[str, Any]
+    """of the factory, by name"""
+    device: str
+    """what a factory's library computes on; agents need not agree on it"""
     loss: str
     """the name of a loss for the task of the samples"""
     huber_delta: float

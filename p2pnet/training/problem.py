@@ -15,6 +15,7 @@ from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling
+from p2pnet.errors import DataError
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
@@ -22,8 +23,8 @@ from p2pnet.optim.losses.base import Loss
 from p2pnet.optim.losses.by_name import loss_by_name
 from p2pnet.optim.metrics import accuracy, r2_score
 from p2pnet.optim.models.base import Model
+from p2pnet.optim.models.factory import ModelRequest, load_model
 from p2pnet.optim.models.mlp import Mlp
-from p2pnet.optim.models.user_model import load_model
 from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.solvers.best_response import BestResponseSolver
@@ -93,6 +94,8 @@ class KindOfSamples(Protocol):
     def n_features(self) -> int: ...
     @property
     def n_outputs(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
 
 @final
@@ -103,6 +106,8 @@ class SampleShape:
     task: Task
     n_features: int
     n_outputs: int
+    shape: tuple[int, ...] = ()
+    """of one sample; empty where it is a row of a table"""
 
 
 def make_problem(options: ProblemOptions, samples: KindOfSamples) -> Problem:
@@ -110,13 +115,28 @@ def make_problem(options: ProblemOptions, samples: KindOfSamples) -> Problem:
     loss = loss_by_name(options.loss, asdict(options))
     n_outputs = 1 if LOSSES[options.loss].has_one_output else samples.n_outputs
     model: Model = (
-        load_model(options.factory)
+        load_model(
+            options.factory,
+            ModelRequest(samples.n_features, n_outputs, samples.shape, options.device),
+            options.arguments,
+        )
         if options.factory
         else Mlp((samples.n_features, *options.hidden, n_outputs), options.activation, np.dtype(options.precision))
     )
     term = PENALTIES.parse(options.penalty)
     penalty = penalty_by_name(term.name, model, *term.numbers, is_bias_penalized=options.penalize_biases)
     return Problem(model, loss, penalty, samples.task, options.seed)
+
+
+def check_outputs(problem: Problem, options: ProblemOptions, samples: KindOfSamples) -> None:
+    """DataError where the model has not the outputs that samples with all labels of the network need."""
+    n_outputs = 1 if LOSSES[options.loss].has_one_output else samples.n_outputs
+    if problem.model.n_outputs != n_outputs:
+        what = f"{n_outputs} labels need {n_outputs}" if n_outputs > 1 else f"loss {options.loss} needs 1"
+        raise DataError(
+            f"model.factory: {problem.model.describe()} has {problem.model.n_outputs} outputs, and {what}; a parameter "
+            "of the factory that is called n_outputs is given their number"
+        )
 
 
 def worker_map(n_workers: int) -> Map:
@@ -154,7 +174,7 @@ def make_optimizer(
 def describe_model(problem: Problem, options: ProblemOptions, samples: Samples, scaling: Scaling) -> ModelDescription:
     """What is needed to use parameters of the problem on raw rows like the samples, scaled by `scaling`."""
     return ModelDescription(
-        network=_shape(problem.model, options),
+        network=_shape(problem.model, options, samples.shape),
         task=samples.task,
         classes=samples.classes,
         feature_names=samples.feature_names,
@@ -165,8 +185,14 @@ def describe_model(problem: Problem, options: ProblemOptions, samples: Samples, 
     )
 
 
-def _shape(model: Model, options: ProblemOptions) -> Network:
+def _shape(model: Model, options: ProblemOptions, input_shape: tuple[int, ...]) -> Network:
     if not isinstance(model, Mlp):
-        return Network(text=model.describe(), precision=model.dtype.name, factory=options.factory or "")
+        return Network(
+            text=model.describe(),
+            precision=model.dtype.name,
+            factory=options.factory or "",
+            arguments=options.arguments,
+            input_shape=input_shape,
+        )
     activations = (*(options.activation for _ in options.hidden), "identity")
     return Network(text=model.describe(), sizes=model.sizes, activations=activations, precision=model.dtype.name)

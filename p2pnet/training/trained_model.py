@@ -19,8 +19,8 @@ from p2pnet.optim.arrays import Array as Floats
 from p2pnet.optim.losses.base import Loss
 from p2pnet.optim.losses.by_name import loss_by_name
 from p2pnet.optim.models.base import Model
+from p2pnet.optim.models.factory import ModelRequest, load_model
 from p2pnet.optim.models.mlp import Mlp
-from p2pnet.optim.models.user_model import load_model
 from p2pnet.training.model_file import ModelDescription, ModelFile, Network
 
 Array = NDArray[np.float64]
@@ -95,6 +95,9 @@ class TrainedModel:
 
     def outputs(self, rows: Any, ignore: Collection[str] = ()) -> Floats:
         """f(w; (x − mean) / scale), (n_rows, n_outputs), in the network's precision."""
+        shape = self.description.network.input_shape
+        if isinstance(rows, np.ndarray) and rows.ndim == 1 + len(shape) > 2 and rows.shape[1:] == shape:
+            rows = rows.reshape(len(rows), len(self.columns))
         frame = frame_of(rows)
         if not frame.n_rows and not frame.columns:
             return np.empty((0, self.network.n_outputs))
@@ -111,8 +114,9 @@ class TrainedModel:
         if encoding is None:
             return frame.features(self.columns, ignored)
         values = FrameColumns(frame, encoding, ignored)
+        inputs = encoding.numeric(values)
         categories = [values.category(column.name) for column in encoding.categories]
-        return np.hstack([encoding.numeric(values), encoding.levels(categories)])
+        return np.hstack([inputs, encoding.levels(categories)]) if categories else inputs
 
     def class_indices(self, outputs: Floats) -> NDArray[np.intp]:
         """The class of the largest output; of a single output, class 1 where it is above 0."""
@@ -160,12 +164,13 @@ def trained_model(file: ModelFile, loss: str | None = None, factory: str | None 
     name = file.description.loss or loss or _loss_of_old(file)
     file = replace(file, description=replace(file.description, loss=name))
     try:
-        return TrainedModel(file, _network(file.description.network, factory), loss_by_name(name))
+        return TrainedModel(file, _network(file.description, factory), loss_by_name(name))
     except ConfigError as error:
         raise ModelError(f"needs what is not installed here, or is damaged: {error}") from error
 
 
-def _network(shape: Network, factory: str | None) -> Model:
+def _network(description: ModelDescription, factory: str | None) -> Model:
+    shape = description.network
     if shape.sizes:
         if factory is not None:
             raise ModelError(f"holds {shape.text}, which needs no factory")
@@ -177,7 +182,10 @@ def _network(shape: Network, factory: str | None) -> Model:
         )
     if shape.factory not in ("", factory):
         raise ModelError(f"was trained with factory {shape.factory}, not {factory}")
-    network = load_model(factory)
+    has_one_output = LOSSES[description.loss].has_one_output
+    n_outputs = 1 if has_one_output else len(description.classes) or 1
+    request = ModelRequest(len(description.feature_names), n_outputs, shape.input_shape)
+    network = load_model(factory, request, shape.arguments)
     if network.describe() != shape.text:
         raise ModelError(f"holds {shape.text!r}, while {factory} makes {network.describe()!r}")
     return network

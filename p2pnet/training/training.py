@@ -28,6 +28,7 @@ from p2pnet.training.problem import (
     Problem,
     SampleShape,
     check_optimizer,
+    check_outputs,
     describe_model,
     make_optimizer,
     make_problem,
@@ -36,6 +37,9 @@ from p2pnet.training.problem import (
 
 LARGEST_VALUE = 1e150
 """The largest magnitude of values that are squared and summed."""
+
+ALONE = "alone"
+"""The name of the statistics of one agent, which may lack labels that the network has."""
 
 LEAST_DEVIATION_SQUARED = 1e-290
 """Variances below it have lost digits, as squares have below 1e-308."""
@@ -89,12 +93,13 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     """Outline the training of raw samples; raises the error of the first part that is not fit for it."""
     n_levels = sum(len(category.levels) for category in train.categories)
     n_outputs = max(train.n_outputs, 2 if train.task == "classification" else 1)
-    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs)
+    least = SampleShape(train.task, train.n_features + min(n_levels, MAX_LABELS), n_outputs, train.shape)
     n_found = MAX_LABELS if train.categories or (summary is not None and summary.labels) else 0
     most = SampleShape(
         train.task,
         train.n_features + (n_found if train.categories else 0),
         n_found if n_found and train.task == "classification" and not options.has_given_classes else least.n_outputs,
+        train.shape,
     )
     problem = make_problem(options.problem, least)
     check_optimizer(problem, options.optimizer)
@@ -186,6 +191,8 @@ def make_training(
         parts = [with_class_weights(samples, weights) for samples in parts]
     train, test, *others = parts
     problem = make_problem(options.problem, train)
+    if statistics is None or statistics.survey != ALONE:
+        check_outputs(problem, options.problem, train)
     held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None
     stopping = None
     if options.patience is not None and others:
@@ -220,7 +227,7 @@ def statistics_alone(summary: LocalStatistics | None, samples: Samples) -> Featu
         return None
     labels, _ = labels_and_levels(summary.labels, samples)
     others = (f"not {labels[0]}",) if len(labels) == 1 else ()
-    return FeatureStatistics("alone", (*summary.labels, *others), summary.mean, summary.variance)
+    return FeatureStatistics(ALONE, (*summary.labels, *others), summary.mean, summary.variance)
 
 
 def _with_labels(options: TrainingOptions, samples: Samples, labels: tuple[str, ...]) -> Samples:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from p2pnet.errors import DataError
+from p2pnet.errors import ConfigError, DataError
+from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.options import parse_arguments
 from p2pnet.experiments.workload import Workload, make_workload
 
 
@@ -50,3 +52,22 @@ def test_the_seed_decides_the_graph_the_shards_and_the_first_parameters() -> Non
 def test_too_many_agents_for_the_samples() -> None:
     with pytest.raises(DataError, match="too few for 2000 agents"):
         digits(n_agents=2000)
+
+
+def test_arguments_of_a_factory_are_values_of_toml_or_text() -> None:
+    assert parse_arguments(["width=16", "rate=0.5", "kind=gru", 'name="a b"', "sizes=[1, 2]", "is_deep=true"]) == {
+        "width": 16,
+        "rate": 0.5,
+        "kind": "gru",
+        "name": "a b",
+        "sizes": [1, 2],
+        "is_deep": True,
+    }
+    for wrong in ("width", "2x=1", "=3"):
+        with pytest.raises(ConfigError, match="must be written as in width=16"):
+            parse_arguments([wrong])
+
+
+def test_arguments_without_a_factory_are_refused() -> None:
+    with pytest.raises(ConfigError, match="is a --factory's"):
+        DemoOptions(arguments={"width": 2})

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
@@ -12,9 +12,14 @@ import pytest
 
 from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.catalogue.losses import LOSSES
+from p2pnet.data.encoding import EncodedColumn, Encoding, MissingRule
+from p2pnet.data.scaling import Scaling
 from p2pnet.errors import ModelError
 from p2pnet.interop.onnx_export import export_onnx, onnx_bytes
-from p2pnet.training.trained_model import TrainedModel
+from p2pnet.interop.sklearn_export import pipeline_arguments
+from p2pnet.optim.models.mlp import Mlp
+from p2pnet.training.model_file import ModelDescription, ModelFile, Network
+from p2pnet.training.trained_model import TrainedModel, trained_model
 from tests.training.models import model_of, rows_for
 
 
@@ -79,3 +84,63 @@ def test_what_has_no_onnx_form_is_an_error() -> None:
     file = replace(model.file, description=replace(model.description, network=shape))
     with pytest.raises(ModelError, match="activation swish has no ONNX form"):
         onnx_bytes(TrainedModel(file, model.network, model.loss))
+
+
+def encoded_model(encoding: Encoding) -> TrainedModel:
+    """A model of random weights whose columns become inputs by the encoding."""
+    rng = np.random.default_rng(3)
+    inputs = encoding.inputs
+    network = Mlp((len(inputs), 5, 3))
+    description = ModelDescription(
+        network=Network(text=network.describe(), sizes=network.sizes, activations=("tanh", "identity")),
+        task="classification",
+        classes=("a", "b", "c"),
+        feature_names=inputs,
+        target_name="kind",
+        scaling=Scaling(rng.standard_normal(len(inputs)), rng.uniform(0.5, 2.0, len(inputs))),
+        loss="softmax-cross-entropy",
+        encoding=encoding,
+    )
+    return trained_model(ModelFile(params=rng.standard_normal(network.n_params), description=description))
+
+
+SEX = EncodedColumn("sex", "category", ("f", "m"))
+WARD = EncodedColumn("ward", "category", ("1", "2", "süd"))
+AGE, SIZE = EncodedColumn("age", "number"), EncodedColumn("size", "number")
+
+
+@pytest.mark.parametrize("missing", get_args(MissingRule))
+@pytest.mark.parametrize("columns", [(SEX, AGE, WARD, SIZE), (AGE, SIZE), (WARD,)])
+def test_categories_and_gaps_are_encoded_as_the_model_does(
+    columns: tuple[EncodedColumn, ...], missing: MissingRule
+) -> None:
+    encoding = Encoding(columns, missing)
+    model = encoded_model(encoding)
+    numbers = [c.name for c in columns if c.kind == "number"]
+    categories = [c.name for c in columns if c.kind == "category"]
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((60, len(numbers)))
+    C = rng.choice(np.array(["f", "m", "1", "2", "süd", "elsewhere"], dtype=object), (60, len(categories)))
+    if encoding.fills_gaps:
+        X[rng.uniform(size=X.shape) < 0.3] = np.nan
+        C[rng.uniform(size=C.shape) < 0.3] = ""
+        C[rng.uniform(size=C.shape) < 0.1] = "NA"
+    rows = {name: X[:, k] for k, name in enumerate(numbers)} | {name: C[:, k] for k, name in enumerate(categories)}
+    given = {"X": X} if numbers else {}
+    if categories:
+        given["C"] = C
+    session = onnxruntime.InferenceSession(onnx_bytes(model), providers=["CPUExecutionProvider"])
+    label, probabilities = session.run(None, given)
+    np.testing.assert_allclose(probabilities, model.predict_proba(rows), atol=1e-12)
+    assert label.tolist() == model.predict(rows).tolist()
+
+
+def test_dates_are_refused_with_what_to_do_instead() -> None:
+    model = encoded_model(Encoding((AGE, EncodedColumn("admitted", "date"))))
+    with pytest.raises(ModelError, match=r"column 'admitted' is a date.*predict with p2pnet"):
+        onnx_bytes(model)
+
+
+def test_scikit_learn_refuses_what_it_does_not_encode_and_names_the_other_way() -> None:
+    with pytest.raises(ModelError, match="export to onnx instead"):
+        pipeline_arguments(encoded_model(Encoding((AGE, SEX))))

@@ -10,8 +10,9 @@ import pytest
 from p2pnet.errors import ModelError
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.losses.half_squared import HalfSquared
+from p2pnet.optim.models.factory import ModelRequest, load_model
 from p2pnet.optim.models.mlp import Mlp
-from p2pnet.optim.models.user_model import UserModel, load_model
+from p2pnet.optim.models.user_model import UserModel
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.solvers.base import solve
 from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
@@ -19,6 +20,7 @@ from p2pnet.optim.surrogates.partial import PartialLinearization
 from p2pnet.optim.surrogates.problem import SurrogateProblem
 
 LINEAR = Mlp((3, 2))
+REQUEST = ModelRequest(n_inputs=3, n_outputs=2)
 
 
 class Linear:
@@ -47,7 +49,7 @@ def user_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_a_complete_model_trains_like_a_built_in_one(user_module: ModuleType) -> None:
     user_module.make = Linear  # type: ignore[attr-defined]
-    model = load_model("users_models:make")
+    model = load_model("users_models:make", REQUEST)
     assert model.describe() == "my-linear 1.2"
     assert (model.n_inputs, model.n_outputs, model.n_params) == (3, 2, 8)
     rng = np.random.default_rng(0)
@@ -84,13 +86,13 @@ def test_its_linearization_can_be_cut_into_blocks_and_formed() -> None:
 @pytest.mark.usefixtures("user_module")
 def test_a_factory_that_is_not_there_is_named(factory: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
-        load_model(factory)
+        load_model(factory, REQUEST)
 
 
 def test_a_factory_that_fails_says_why(user_module: ModuleType) -> None:
     user_module.make = lambda: 1 / 0  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match="ZeroDivisionError"):
-        load_model("users_models:make")
+        load_model("users_models:make", REQUEST)
 
 
 def test_what_is_missing_is_listed() -> None:

@@ -16,7 +16,6 @@ from p2pnet.data.reading import read_samples
 from p2pnet.data.roles import Roles
 from p2pnet.data.scaling import Scaling
 from p2pnet.errors import DataError, ModelError
-from p2pnet.interop.layers import layers_of
 from p2pnet.optim.models.mlp import Mlp
 from p2pnet.training.evaluation import evaluate
 from p2pnet.training.model_file import ModelDescription, ModelFile, Network
@@ -110,11 +109,6 @@ def test_levels_and_gaps_are_told_by_the_inputs_that_they_have() -> None:
     made = model("indicator")
     rows = [{"age": 0.1, "seen": "1970-01-01", "ward": ward} for ward in ("ICU", "lab", "nowhere", None)]
     assert len({tuple(row) for row in made.outputs(rows).tolist()}) == 4
-
-
-def test_no_export_takes_what_it_cannot_encode() -> None:
-    with pytest.raises(ModelError, match="makes inputs of dates, categories or missing values"):
-        layers_of(model())
 
 
 def test_a_file_whose_encoding_does_not_fit_is_refused() -> None:

@@ -13,6 +13,8 @@ from p2pnet.experiments.topologies.by_name import parse_fixed
 _OPTION_OF: Final = {
     "network.round_pace_s": "--pace",
     "model.hidden": "--hidden",
+    "model.factory": "--factory",
+    "model.arguments": "--argument",
     "model.seed": "--seed",
     "objective.penalty": "--penalty",
     "algorithm.rounds": "--rounds",
@@ -61,7 +63,8 @@ class DemoOptions(ExperimentOptions):
         """Settings of all agents by `section.key` that no other option decides."""
         single = {"model.precision": "float32", "network.precision": "float32"} if self.is_float32 else {}
         curvature = {} if self.curvature_samples is None else {"algorithm.curvature_samples": self.curvature_samples}
-        return {**single, **curvature, **settings_of_flags(self.flags)}
+        own = {} if self.factory is None else {"model.factory": self.factory, "model.arguments": self.arguments}
+        return {**single, **curvature, **own, **settings_of_flags(self.flags)}
 
     def problem(self) -> Mapping[str, Any]:
         """What these settings say of the problem, by the names of the fields of `ProblemOptions`."""

@@ -43,7 +43,11 @@ def run_demo(options: DemoOptions) -> int:
     """
     # The interpreter's start was all computing, so that it can be told from the time computed for so far.
     started_at = time.monotonic() - time.process_time()
-    with _signals_as_exits(), ForkServer() as server:  # it imports what agents need while the workload is made
+    modules_in = None if options.factory is None else Path.cwd()
+    with (
+        _signals_as_exits(),
+        ForkServer(modules_in) as server,
+    ):  # it imports what agents need while the workload is made
         workload = make_workload(
             n_agents=options.agents,
             topology=options.topology,

@@ -14,7 +14,7 @@ from p2pnet.errors import ConfigError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload
 from p2pnet.simulation.graphs import Edge
-from p2pnet.training.problem import make_problem
+from p2pnet.training.problem import check_outputs, make_problem
 
 
 def make_simulated_workload(
@@ -36,7 +36,11 @@ def make_simulated_workload(
         seed=options.seed,
         loss=loss,
         penalty=options.penalty,
+        factory=options.factory,
+        arguments=options.arguments,
     )
+    problem = make_problem(problem_options, train)
+    check_outputs(problem, problem_options, train)
     return Workload(
         data=options.data,
         train=train,
@@ -46,7 +50,7 @@ def make_simulated_workload(
         topology=options.topology,
         edges=tuple(edges),
         options=problem_options,
-        problem=make_problem(problem_options, train),
+        problem=problem,
     )
 
 

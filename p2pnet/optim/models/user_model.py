@@ -1,6 +1,6 @@
-"""A user's own network as a `Model`: `[model] factory = "package.module:function"`.
+"""A user's own object as a `Model`, where a factory returns one.
 
-The function is called without arguments and returns an object with
+It has
 
     name, version                    strings; agents compare them before they train together
     n_inputs, n_outputs, n_params    whole numbers
@@ -16,7 +16,6 @@ as float64; what goes back may be computed in float32, which is seen by its numb
 With several workers, jvp and vjp of one object are called by several threads at once.
 """
 
-import importlib
 from collections.abc import Callable
 from typing import Any, Final, final
 
@@ -41,21 +40,6 @@ _LINEARIZATION: Final[dict[str, str]] = {
     "jvp": "a method jvp(step)",
     "vjp": "a method vjp(cotangents)",
 }
-
-
-def load_model(factory: str) -> "UserModel":
-    """The model that the function at `factory`, "package.module:function", returns; ModelError says what is wrong."""
-    module_name, _, function_name = factory.partition(":")
-    if not module_name or not function_name:
-        raise ModelError(f'model factory {factory!r}: write it as "package.module:function"')
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # a user's module may raise anything
-        raise ModelError(f"model factory {factory!r}: importing {module_name} failed: {error}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise ModelError(f"model factory {factory!r}: module {module_name} has no function {function_name}")
-    return UserModel(_called(f"model factory {factory!r}", function), where=f"the model of {factory!r}")
 
 
 @final
@@ -102,15 +86,15 @@ class UserModel(Model):
         return f"{self._given.name} {self._given.version}"
 
     def init(self, rng: np.random.Generator) -> Array:
-        params = _called(f"{self._where}: init", self._given.init, rng)
+        params = called(f"{self._where}: init", self._given.init, rng)
         return _checked(f"{self._where}: init", params, (self.n_params,)).copy()
 
     def predict(self, params: Array, X: Array) -> Array:
-        predictions = _called(f"{self._where}: predict", self._given.predict, params, X)
+        predictions = called(f"{self._where}: predict", self._given.predict, params, X)
         return _checked(f"{self._where}: predict", predictions, (len(X), self.n_outputs))
 
     def linearize(self, params: Array, X: Array) -> Linearization:
-        given = _called(f"{self._where}: linearize", self._given.linearize, params, X)
+        given = called(f"{self._where}: linearize", self._given.linearize, params, X)
         _require(given, _LINEARIZATION, f"{self._where}: what linearize returns")
         linearization = _UserLinearization(given, self, len(X), self._where)
         self._epsilon = _epsilon_of(linearization.predictions)
@@ -134,12 +118,12 @@ class _UserLinearization(Linearization):
 
     def jvp(self, step: Array) -> Array:
         where = f"{self._where}: jvp"
-        return _checked(where, _called(where, self._given.jvp, step), self._shape)
+        return _checked(where, called(where, self._given.jvp, step), self._shape)
 
     def vjp(self, cotangents: Array) -> Array:
         where = f"{self._where}: vjp"
         # A copy: sums are built in place on what vjp returns, which may be the user's own array.
-        return _checked(where, _called(where, self._given.vjp, cotangents), (self.n_params,)).copy()
+        return _checked(where, called(where, self._given.vjp, cotangents), (self.n_params,)).copy()
 
 
 def _epsilon_of(predictions: Array) -> float:
@@ -155,7 +139,8 @@ def _require(given: Any, interface: dict[str, str], where: str) -> None:
         raise ModelError(f"{where} has no {', no '.join(missing)}")
 
 
-def _called(where: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def called(where: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the user's function returns; ModelError where it fails, with what it was called for."""
     try:
         return function(*arguments)
     except Exception as error:  # the user's code may raise anything

@@ -1,5 +1,6 @@
 """The averaging before training settles on any shards, to 1e-12, in rounds that the graph explains; or it is said."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -29,6 +30,7 @@ from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions
 
 QUICK = Timing(round_timeout_floor_s=0.2, resend_s=0.1, resend_floor_s=0.05, start_timeout_s=5.0)
+IS_LONG = os.environ.get("P2PNET_LONG_TESTS") == "1"
 ACCURACY = 1e-12
 RESOLUTION = 8 * float(np.finfo(np.float64).eps)
 DEADLINE_S = 600.0
@@ -147,7 +149,8 @@ def yes_or_no(n_samples: float, part: float) -> LocalStatistics:
 # What is found, and how fast.
 
 
-@settings(max_examples=5)
+@pytest.mark.timeout(3600 if IS_LONG else 180)
+@settings(max_examples=500 if IS_LONG else 5)
 @given(
     st.integers(2, 7),
     st.sampled_from(["ring", "path", "star", "full", "random"]),
