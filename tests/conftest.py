@@ -63,7 +63,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(row)
     # Whole files are skipped while tests are collected.
     files = [report for report in terminalreporter.stats.get("skipped", []) if isinstance(report, pytest.CollectReport)]
-    reasons = [skip_reason(report) for report in [*reports, *files] if report.skipped]
+    reasons = [skip_reason(report) for report in reports if report.skipped]
+    reasons += [skip_reason(report) for report in files if report.skipped]
     if reasons:
         why = "; ".join(f"{reasons.count(reason)} x {reason}" for reason in sorted(set(reasons)))
         terminalreporter.write_line(f"NOT TESTED HERE: {len(reasons)} skipped: {why}", red=True, bold=True)
