@@ -583,8 +583,8 @@ def test_a_leak_is_found(leak: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case "unbooked":
             give = Link.give
 
-            def give_more(link: Link, mass: Array, params: Array) -> tuple[int, Any, Any]:
-                base, total, told = give(link, mass, params)
+            def give_more(link: Link, mass: Array, params: Array, round_: int = 0) -> tuple[int, Any, Any]:
+                base, total, told = give(link, mass, params, round_)
                 return base, total * 1.000001, told
 
             monkeypatch.setattr(Link, "give", give_more)

@@ -41,11 +41,11 @@ N_EXACT = 2
 FINENESS = 2**-3
 """ρ of what is not foretold."""
 
-EARLY_FINENESS, EARLY_SHARES = 2**-2, 10
-"""ρ in the first shares of a link: agents are far from where they will end, and steps are rough."""
+FINENESS_FROM_ZERO = 2**-11
+"""ρ of what is told over a new link from nothing: neighbors that have long trained are near each other."""
 
-FIRST_FINENESS = 2**-5
-"""ρ of parameters of which nothing is: the first ones."""
+EARLY_ROUNDS, EARLY_FINENESS, EARLY_FINENESS_FROM_ZERO = 10, 2**-2, 2**-5
+"""The same in the first rounds: agents are far from where they will end, and steps are rough."""
 
 MEMORY = 2
 """The replicas before a base that predictions are made from."""
@@ -84,12 +84,11 @@ class Replica:
         return zlib.crc32(np.ascontiguousarray(self.params).data, zlib.crc32(np.ascontiguousarray(self.total).data))
 
 
-def coded(base: Replica, other: Replica | None, total: Array, params: Array, sequence: int) -> tuple[Code, Replica]:
-    """The code of a total and parameters, for the share of this number, and the replica that it leads to.
+def coded(base: Replica, other: Replica | None, total: Array, params: Array, round_: int) -> tuple[Code, Replica]:
+    """The code of a total and parameters, for the share of this round, and the replica that it leads to.
 
     `other` is what the receiver has told with the share that is acknowledged; None where it has told nothing.
     """
-    fineness = EARLY_FINENESS if sequence <= EARLY_SHARES else FINENESS
     n = len(total) - N_EXACT
     exact = (total[n:] - base.total[n:]).astype(_EXACT)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -103,13 +102,19 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, seq
             _sum(base.params, of_params, coefficients[1]),
         ]
         rests = [
-            rounded(total[:n] - foretold[0], fineness),
-            rounded(params - foretold[1], fineness if of_params else FIRST_FINENESS),
+            rounded(total[:n] - foretold[0], _fineness(base, round_, is_foretold=True)),
+            rounded(params - foretold[1], _fineness(base, round_, is_foretold=bool(of_params))),
         ]
         replica = _followed(base, foretold, rests, exact)
     head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
     return np.frombuffer(b"".join([*head, pack(rests)]), dtype=np.uint8), replica
+
+
+def _fineness(base: Replica, round_: int, *, is_foretold: bool) -> float:
+    if round_ < EARLY_ROUNDS:
+        return EARLY_FINENESS if is_foretold else EARLY_FINENESS_FROM_ZERO
+    return FINENESS if base.before else FINENESS_FROM_ZERO
 
 
 def read(share: Share, base: Replica, other: Replica | None) -> Replica:

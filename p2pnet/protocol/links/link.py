@@ -121,8 +121,8 @@ class Link:
         """Whether the other end has acknowledged all shares."""
         return self.acknowledged == self.sequence
 
-    def give(self, mass: Array, params: Array) -> tuple[int, WireArray, WireArray]:
-        """Add `mass` to the total sent, and return base, total and parameters of the next share."""
+    def give(self, mass: Array, params: Array, round_: int = 0) -> tuple[int, WireArray, WireArray]:
+        """Add `mass` to the total sent, and return base, total and parameters of the next share, that of the round."""
         self.sequence += 1
         self.n_unreturned += 1
         if self.precision == 64:
@@ -131,7 +131,7 @@ class Link:
         base = self._sent_by[self.acknowledged]
         if self.precision == CODED:
             other = _told_with(self._received_by, self.newest_received)
-            total, replica = coded(base, other, self.sent + mass, params, self.sequence)
+            total, replica = coded(base, other, self.sent + mass, params, round_)
             of_params = np.empty(0, dtype=np.uint8)
         else:
             total = (mass if base.total is self.sent else mass + (self.sent - base.total)).astype(np.float32)

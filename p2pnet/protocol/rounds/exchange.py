@@ -184,7 +184,7 @@ class Exchange:
         return effects
 
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
-        base, total, params = link.give(mass, self._proposal)
+        base, total, params = link.give(mass, self._proposal, round_)
         return Share(
             link_id=link.link_id,
             sequence=link.sequence,

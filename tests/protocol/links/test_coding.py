@@ -18,7 +18,7 @@ from p2pnet.protocol.messages.training import CODED, Share
 N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
 LATER = 100
-"""The number of a share that is none of a link's first."""
+"""A round that is none of the first."""
 
 
 def new_link(mine: int = 1, theirs: int = 2) -> Link:
