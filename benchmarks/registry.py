@@ -18,6 +18,7 @@ from benchmarks.scale import OneThousand, OneThousandLong, TenThousand
 from benchmarks.sparsity import Sparsity
 from benchmarks.transport import RoundTrip, Shares
 from benchmarks.wide import Wide
+from benchmarks.wire import Wire
 from benchmarks.work_memory import WorkMemory
 from benchmarks.workers import Workers
 
@@ -25,7 +26,7 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
     benchmark.name: benchmark
     for benchmark in (
         *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, OwnModel, Kin8nm, Sparsity),
-        *(Shares, RoundTrip, Ring, EmptyRound),
+        *(Shares, RoundTrip, Ring, EmptyRound, Wire),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),
         *(Floods, Liars),

@@ -47,11 +47,11 @@ def complaint(directory: Path, text: str, *flags: str, **environment: str) -> st
     ("precision", "tolerance", "bits"),
     [
         *(("auto", 4e-3, 32), ("auto", 1e-5, 32), ("auto", 1e-6, 64), ("auto", 0.0, 64)),
-        *(("float64", 4e-3, 64), ("float32", 0.0, 32)),
+        *(("float64", 4e-3, 64), ("float32", 0.0, 32), ("coded", 4e-3, 32), ("coded", 1e-6, 64)),
     ],
 )
 def test_numbers_on_the_wire_are_short_where_the_tolerance_allows_it(
-    precision: Literal["auto", "float64", "float32"], tolerance: float, bits: int
+    precision: Literal["auto", "float64", "float32", "coded"], tolerance: float, bits: int
 ) -> None:
     assert NetworkSettings(precision=precision).wire_bits(tolerance) == bits
 

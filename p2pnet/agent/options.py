@@ -90,6 +90,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         tolerance=algorithm.tolerance,
         names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
         precision=network.wire_bits(algorithm.tolerance),
+        is_coded=network.is_coded,
         mixing=make_mixing(schedule_options(network, me), me),
         # What flowed in the round before came from somebody else where partners change.
         momentum=None if network.schedule == "all" else 0.0,
@@ -243,7 +244,7 @@ def default_exchanges() -> int | None:
     return AlgorithmSettings().exchanges
 
 
-def wire_bits(precision: Literal["auto", "float64", "float32"], tolerance: float) -> int:
+def wire_bits(precision: Literal["auto", "float64", "float32", "coded"], tolerance: float) -> int:
     """Bits of a number on the wire, 64 or 32, for training down to this tolerance."""
     return NetworkSettings(precision=precision).wire_bits(tolerance)
 

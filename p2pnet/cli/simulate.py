@@ -70,10 +70,10 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
 @click.option(
     "--wire",
-    type=click.Choice(["auto", "float64", "float32"]),
+    type=click.Choice(["auto", "float64", "float32", "coded"]),
     default="auto",
     show_default=True,
-    help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more.",
+    help="Numbers in messages; auto: float32 for a tolerance of 1e-5 or more; coded: in few bits.",
 )
 @click.option("--loss-rate", default=0.0, metavar="P", help="Chance of each message to be lost, up to 0.95.")
 @click.option("--duplicate-rate", default=0.0, metavar="P", help="Chance of each message to come twice.")

@@ -114,9 +114,11 @@ class NetworkSettings(Section):
     finish_timeout_s: float = Field(
         default=30.0, ge=0, description="Longest time a finished agent goes on serving its neighbors, in seconds."
     )
-    precision: Literal["auto", "float64", "float32"] = Field(
+    precision: Literal["auto", "float64", "float32", "coded"] = Field(
         default="auto",
-        description="Numbers on the wire; auto: float32 for algorithm.tolerance >= 1e-5, float64 for more accuracy.",
+        description="Numbers on the wire; auto: float32 for algorithm.tolerance >= 1e-5, float64 for more accuracy; "
+        "coded: a fifth of the bytes, what the last shares do not foretell, rounded the finer the smaller it is (auto "
+        "for neighbors of earlier releases).",
     )
     max_message_bytes: int = Field(
         default=256 * 2**20,
@@ -134,9 +136,15 @@ class NetworkSettings(Section):
         description="Bound on the hops between any two agents: all must be stationary for that many rounds to stop.",
     )
 
+    @property
+    def is_coded(self) -> bool:
+        """Whether shares for neighbors that can read them are coded."""
+        return self.precision == "coded"
+
     def wire_bits(self, tolerance: float) -> int:
-        """Bits of a number on the wire, 64 or 32, for training down to this tolerance."""
-        is_short = tolerance >= FLOAT32_TOLERANCE if self.precision == "auto" else self.precision == "float32"
+        """Bits of a number on the wire, 64 or 32, for training down to this tolerance where shares are not coded."""
+        is_chosen = self.precision in ("float32", "float64")
+        is_short = self.precision == "float32" if is_chosen else tolerance >= FLOAT32_TOLERANCE
         return 32 if is_short else 64
 
     @property

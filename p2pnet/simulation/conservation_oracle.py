@@ -10,6 +10,7 @@ import numpy as np
 from p2pnet.protocol.core.effects import Effect, Send
 from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
+from p2pnet.protocol.links.coding import N_EXACT, Replica, read
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.tracker import signs_of
 from p2pnet.protocol.messages.training import Share
@@ -28,9 +29,11 @@ class ConservationOracle(Observer):
 
     def __init__(self, n_signs: int = 0) -> None:
         """`n_signs` is the number of random signs averaged with the gradients."""
-        self._n_signs = n_signs
         self._own: dict[PeerId, Array] = {}
+        self._n_signs = n_signs
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
+        self._told: dict[tuple[PeerId, LinkId], dict[int, Replica]] = {}
+        """The same with the parameters, where later shares may be made from it."""
 
     def started(self, now: float, peer: PeerId) -> None:
         """Reset a started agent: its own vector is 0 until it has evaluated a gradient."""
@@ -44,12 +47,20 @@ class ConservationOracle(Observer):
     def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
         # Shares of the statistics stage come before the agent's first gradient, and are no part of this account.
         if isinstance(effect, Send) and isinstance(effect.message, Share) and peer in self._own:
-            self._see_share(peer, effect.message)
+            self._see_share(peer, effect.peer, effect.message)
 
-    def _see_share(self, sender: PeerId, share: Share) -> None:
+    def _see_share(self, sender: PeerId, receiver: PeerId, share: Share) -> None:
         said = self._said.setdefault((sender, share.link_id), {})
-        said[share.sequence] = said[share.base] + share.total if share.base else share.total.astype(np.float64)
-        said.pop(share.sequence - N_TOTALS_KEPT, None)
+        told = self._told.setdefault((sender, share.link_id), {})
+        heard = self._told.get((receiver, share.link_id.mirrored()), {})
+        n_params = len(self._own[sender]) - self._n_signs - N_EXACT
+        base = told[share.base] if share.base else Replica(np.zeros_like(self._own[sender]), np.zeros(n_params))
+        replica = read(share, base, heard.get(share.acknowledged))
+        said[share.sequence] = replica.total
+        if share.precision < 64:
+            told[share.sequence] = replica
+        for kept in (said, told):
+            kept.pop(share.sequence - N_TOTALS_KEPT, None)
 
     def error(self, ledgers: Iterable[AgentLedger]) -> float:
         """The relative conservation error, valid at any time, with shares in flight and half-open links:
@@ -77,5 +88,6 @@ class ConservationOracle(Observer):
                 error += min(float(np.linalg.norm(link.received - total)) for total in possible)
                 balance = balance + given - link.received
         self._said = {end: said for end, said in self._said.items() if end in ends}
+        self._told = {end: told for end, told in self._told.items() if end in ends}
         size = sum(float(np.linalg.norm(self._own[ledger.agent])) for ledger in ledgers)
         return (error + float(np.linalg.norm(balance))) / size if ledgers else 0.0

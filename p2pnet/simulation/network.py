@@ -95,6 +95,7 @@ class Protocol:
     is_gradient_first: bool = False
     n_signs: int = 0
     precision: int = 64
+    is_coded: bool = False
     pace_s: float = 0.0
 
 
@@ -217,6 +218,7 @@ class _Part:
             max_diameter=self._max_diameter,
             tolerance=protocol.tolerance,
             precision=protocol.precision,
+            is_coded=protocol.is_coded,
             mixing=self._mixings[k],
             timing=Timing(round_pace_s=protocol.pace_s) if faults is None else faults.timing(k, protocol.pace_s),
         )

@@ -51,6 +51,9 @@ from p2pnet.protocol.messages.membership import Gossip, MemberRecords, MemberSta
 from p2pnet.protocol.messages.training import Ack, Finished, Hello, LabelSet, Ready, Share, StateReply
 from p2pnet.protocol.messages.wire import is_membership_message
 
+PLAIN = "float64"
+"""A liar's `network.precision`: lies change numbers, and not the code of coded shares."""
+
 AnyMessage: TypeAlias = Message
 Lie: TypeAlias = Callable[[AnyMessage], list[AnyMessage]]
 

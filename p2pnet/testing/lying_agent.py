@@ -19,7 +19,7 @@ from p2pnet.agent.transport.keys import load_keys
 from p2pnet.errors import P2pnetError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages import wire
-from p2pnet.testing.lies import AnyMessage, Liar, Lie, parse_lie, tell
+from p2pnet.testing.lies import PLAIN, AnyMessage, Liar, Lie, parse_lie, tell
 
 
 @final
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", dest="flags", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = parser.parse_args(arguments)
     try:
-        settings = read_settings(options.agent_toml, options.flags)
+        settings = read_settings(options.agent_toml, [*options.flags, f"network.precision={PLAIN}"])
         liar = Liar(load_keys(settings.security.secret_key).public, settings.model.seed)
         lies = [parse_lie(text, liar) for text in options.lies]
         return run_agent(settings, wrap_transport=partial(LyingTransport, lies=lies))

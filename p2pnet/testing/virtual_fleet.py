@@ -18,7 +18,7 @@ from p2pnet.protocol.membership.timing import PRESETS
 from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.virtual_network import Conditions
 from p2pnet.simulation.whole_nodes import WholeAgent, WholeNodes
-from p2pnet.testing.lies import Liar, parse_lie, tell
+from p2pnet.testing.lies import PLAIN, Liar, parse_lie, tell
 from p2pnet.testing.problems import Shard
 from p2pnet.training.learner import Learner
 from p2pnet.training.training import make_outline, make_training, summarize
@@ -69,9 +69,10 @@ class VirtualFleet:
         self.agents: dict[PeerId, WholeAgent] = {}
         """What each runs with."""
         for name, shard in self.shards.items():
-            agent = _make_agent(name, shard, {**(settings or {}), **(own_settings or {}).get(name, {})})
             liar = Liar(name, seed)
             told = [parse_lie(lie, liar) for lie in (lies or {}).get(name, ())]
+            plain = {"network.precision": PLAIN} if told else {}
+            agent = _make_agent(name, shard, {**(settings or {}), **(own_settings or {}).get(name, {}), **plain})
             named = (neighbors or {}).get(name, ())
             self.agents[name] = replace(
                 agent,

@@ -4,7 +4,7 @@ import csv
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from click.testing import CliRunner
@@ -27,11 +27,12 @@ LINEAR = SimulateOptions(
 )
 
 
-def test_lost_late_and_repeated_messages_change_nothing_in_the_end() -> None:
+@pytest.mark.parametrize("wire", ["float64", "coded"])
+def test_lost_late_and_repeated_messages_change_nothing_in_the_end(wire: Literal["float64", "coded"]) -> None:
     # Where steps are rare rounds are coarse, and one run by chance a few rounds longer: several are judged together.
     n_calm = n_harmed = 0
     for seed in range(4):
-        options = replace(LINEAR, seed=seed)
+        options = replace(LINEAR, seed=seed, wire=wire)
         calm = simulate(options).summary
         harmed = simulate(replace(options, loss_rate=0.3, duplicate_rate=0.1, delay_rounds=3.0)).summary
         assert calm.messages_lost == 0
@@ -50,9 +51,12 @@ def test_who_is_rounds_ahead_leaves_nobody_behind_whom_it_was_not_to_meet(topolo
     assert summary.rounds_lost == 0
 
 
+@pytest.mark.parametrize("wire", ["float64", "coded"])
 @pytest.mark.parametrize("seed", range(4))
-def test_agents_that_crash_return_and_the_data_of_all_counts_again(seed: int) -> None:
-    run = simulate(replace(LINEAR, topology="full", churn=0.01, rounds=200, seed=seed))
+def test_agents_that_crash_return_and_the_data_of_all_counts_again(
+    seed: int, wire: Literal["float64", "coded"]
+) -> None:
+    run = simulate(replace(LINEAR, topology="full", churn=0.01, rounds=200, seed=seed, wire=wire))
     assert min(moment.agents for moment in run.record) < 6
     assert run.summary.links_reopened > 0
     assert len({agent.result.rounds for agent in run.network.agents}) == 1

@@ -71,7 +71,7 @@ class SimulateOptions(ExperimentOptions):
     processes: int | None = None
     """that share the agents; None: one for each core, where agents are many"""
     is_float32: bool = False
-    wire: Literal["auto", "float64", "float32"] = "auto"
+    wire: Literal["auto", "float64", "float32", "coded"] = "auto"
     """numbers in messages; auto: float32 where they are computed so, else an agent's own"""
     loss_rate: float = 0.0
     """probability of each message to be lost"""

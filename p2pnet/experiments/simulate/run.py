@@ -171,6 +171,7 @@ def _train(
         is_gradient_first=options.gradient_order == "before-mixing",
         n_signs=N_SIGNS if options.weighting == "paper" else 0,
         precision=options.wire_bits,
+        is_coded=options.wire == "coded",
         pace_s=options.pace_s,
     )
     plan = Plan(

@@ -32,7 +32,7 @@ LOWEST_VERSION = 2
 """The earliest protocol version that this program speaks: from version 3 on, the version before the latest."""
 SPOKEN_VERSIONS = VersionRange(LOWEST_VERSION, PROTOCOL_VERSION)
 MAX_HEADER_BYTES = 16_384
-WIRE_TYPES: Mapping[int, str] = {32: "<f4", 64: "<f8"}
+WIRE_TYPES: Mapping[int, str] = {8: "|u1", 32: "<f4", 64: "<f8"}
 
 Reader: TypeAlias = Callable[[object], Any]
 """Reads a field from its msgpack form; ProtocolError where the value is of another type or out of range."""
@@ -102,7 +102,7 @@ class Codec:
 
     def encode(self, message: Message, version: int = PROTOCOL_VERSION) -> Frames:
         """Encode a message for a peer that speaks this version: a msgpack header, then one little-endian frame for each
-        array (float64, or float32 where the message says so).
+        array (float64, or float32 or bytes where the message says so).
         """
         layout = next(layout for layout in reversed(self._by_type[type(message)]) if layout.version <= version)
         header: list[object] = [layout.version, layout.kind]
@@ -230,9 +230,9 @@ def read_link_id(value: object) -> LinkId:
 
 
 def read_precision(value: object) -> int:
-    """Read the precision of a message's arrays: 32 or 64 bits."""
+    """Read the precision of a message's arrays: 32 or 64 bits, or 8 for the bytes of a code."""
     if type(value) is not int or value not in WIRE_TYPES:
-        raise ProtocolError("neither 32 nor 64")
+        raise ProtocolError("neither 8, 32 nor 64")
     return value
 
 

@@ -23,6 +23,7 @@ class CloseReason(StrEnum):
     AWAY = "it is away for a while"
     LEFT = "it left"
     OUT_OF_RANGE = "its numbers are out of range"
+    OTHER_BASE = "its share was made from another one than we have"
     RESTLESS = "it opens the link anew all the time"
     REFUSED = "it refused"
     NO_NEIGHBOR = "it is a neighbor no longer"

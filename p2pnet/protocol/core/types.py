@@ -15,7 +15,7 @@ PeerId: TypeAlias = str
 """The permanent id of a peer: its public key on real networks."""
 
 Array: TypeAlias = NDArray[np.float64]
-WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
+WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32] | NDArray[np.uint8]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Frames: TypeAlias = list[Buffer]
 

@@ -12,12 +12,13 @@ no mass of theirs. The receiver need not be told before: the total of the last s
 
 Where shares are rounded on the wire, the ledger is kept on what the other end will read: what is rounded away stays
 with the sender. Since totals grow and rounding with them, a rounded share carries its total relative to that of a
-share which the receiver has acknowledged, the *base*.
+share which the receiver has acknowledged, the *base*; so does a coded share with its parameters (`coding.py`).
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -25,7 +26,8 @@ import numpy as np
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
-from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.links.coding import MEMORY, Replica, coded, read
+from p2pnet.protocol.messages.training import CODED, Share
 
 MAX_IN_FLIGHT = 2
 """The most shares of a link in flight, neither acknowledged nor given up for lost, so that no queue of stale models
@@ -52,7 +54,10 @@ MAX_BASES = 8
 class Link:
     """One end of a conserving link: its ledger, its send window, and its received shares."""
 
-    def __init__(self, link_id: LinkId, size: int, precision: int, timer: ResendTimer, account: int = 0) -> None:
+    def __init__(
+        self, link_id: LinkId, size: int, n_params: int, precision: int, timer: ResendTimer, account: int = 0
+    ) -> None:
+        """`size` is that of the mass, `precision` that of the shares sent; shares of any precision are received."""
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
@@ -86,8 +91,11 @@ class Link:
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
         self._waiting: list[tuple[Share, Array]] = []
         """Received shares that are not yet applied, oldest first, each with its whole total."""
-        self._sent_by: dict[int, Array] = {0: self.sent}
-        self._received_by: dict[int, Array] = {0: self.received}
+        self.proposal: WireArray | None = None
+        """The parameters of the last share sent, as the other end reads them."""
+        nothing = Replica(self.sent, np.broadcast_to(np.zeros(1), n_params))
+        self._sent_by: dict[int, Replica] = {0: nothing}
+        self._received_by: dict[int, Replica] = {0: nothing}
 
     def begin_account(self, account: int) -> None:
         """Begin the ledger anew: nothing sent, and nothing received but what the last share says of that account.
@@ -97,9 +105,9 @@ class Link:
         if self.precision < 64:
             raise ValueError("a ledger of rounded totals cannot be begun anew: later shares refer to earlier ones")
         self.account = account
-        self.sent = self._sent_by[0]
+        self.sent = self._sent_by[0].total
         is_begun = self.latest is not None and self.latest.account == account
-        self.received = self._latest_total if is_begun else self._received_by[0]
+        self.received = self._latest_total if is_begun else self._received_by[0].total
         self.mass_flow = None
 
     # Sending.
@@ -113,18 +121,25 @@ class Link:
         """Whether the other end has acknowledged all shares."""
         return self.acknowledged == self.sequence
 
-    def give(self, mass: Array) -> tuple[int, WireArray]:
-        """Add `mass` to the total sent, and return base and total of the next share."""
+    def give(self, mass: Array, params: Array, round_: int = 0) -> tuple[int, WireArray, WireArray]:
+        """Add `mass` to the total sent, and return base, total and parameters of the next share, that of the round."""
         self.sequence += 1
         self.n_unreturned += 1
         if self.precision == 64:
-            self.sent = self.sent + mass
-            return 0, self.sent
+            self.sent, self.proposal = self.sent + mass, params
+            return 0, self.sent, params
         base = self._sent_by[self.acknowledged]
-        relative = (mass if base is self.sent else mass + (self.sent - base)).astype(np.float32)
-        self.sent = base + relative
-        self._sent_by[self.sequence] = self.sent
-        return self.acknowledged, relative
+        if self.precision == CODED:
+            other = _told_with(self._received_by, self.newest_received)
+            total, replica = coded(base, other, self.sent + mass, params, round_)
+            of_params = np.empty(0, dtype=np.uint8)
+        else:
+            total = (mass if base.total is self.sent else mass + (self.sent - base.total)).astype(np.float32)
+            of_params = params.astype(np.float32, copy=False)
+            replica = Replica(base.total + total, of_params)
+        self._sent_by[self.sequence] = replica
+        self.sent, self.proposal = replica.total, replica.params
+        return self.acknowledged, total, of_params
 
     def keep(self, share: Share, now: float) -> None:
         """Record that the share is sent now, and keep it for resending until it is acknowledged."""
@@ -142,7 +157,8 @@ class Link:
         self._unconfirmed = [s for s in self._unconfirmed if s.sequence > sequence or s.sequence == missing]
         self.timer.acknowledged(sequence, not self._unconfirmed, now)
         if self.precision < 64:
-            self._sent_by = {later: total for later, total in self._sent_by.items() if later >= sequence}
+            # Those before are named by no share that is still to come, but for one that the others have overtaken.
+            self._sent_by = {later: told for later, told in self._sent_by.items() if later >= sequence - MEMORY}
         return [share for share in self._unconfirmed if is_news and share.sequence == missing]
 
     def resend(self, now: float) -> list[Share]:
@@ -154,17 +170,23 @@ class Link:
 
     # Receiving.
 
-    def accept(self, share: Share, round_: float, now: float) -> bool:
-        """Queue a received share until its round is mixed; False for a repeated share, or one that comes too late.
-        `round_` is the round to be mixed next: shares of earlier rounds no longer count as missing.
+    def accept(self, share: Share, round_: float, now: float) -> Share | None:
+        """Queue a received share until its round is mixed, and return it with whole parameters; None for a repeated
+        share, or one that comes too late. `round_` is the round to be mixed next: shares of earlier rounds no longer
+        count as missing.
         """
         is_overtaken = share.sequence == self.missing
         if share.sequence <= self.newest_received and not is_overtaken:
-            return False
+            return None
         if (share.round > self.newest_round) if is_overtaken else (share.round < self.newest_round):
             place = "before" if is_overtaken else "after"
             raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
-        total = self._whole_total(share)
+        replica = self._read(share)
+        if replica is None:
+            return None
+        total = replica.total
+        if share.precision == CODED:
+            share = replace(share, params=replica.params)
         if is_overtaken:
             self.missing = None
             self._waiting.insert(-1, (share, total))
@@ -175,31 +197,35 @@ class Link:
             self.newest_round = share.round
             self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
         if share.precision < 64:
-            self._keep_as_base(share.sequence, total)
+            self._keep_as_base(share.sequence, replica)
         if self.acknowledgement_due_at is None:
             self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
         self.n_unreturned = 0
-        return True
+        return share
 
-    def _whole_total(self, share: Share) -> Array:
-        """The share's total, with that of its base; ProtocolError where it has none or is of another size."""
-        if share.total.shape != self.received.shape:
-            raise ProtocolError(
-                f"Share.total: {share.total.size} numbers instead of {self.received.size}; "
-                "the sender trains a model of another size"
-            )
+    def _read(self, share: Share) -> Replica | None:
+        """What the share tells; None where it was made from a share of ours that is no longer kept. ProtocolError where
+        its base is not, or where it is of another size.
+        """
         base = self._received_by.get(share.base)
         if base is None or len(self._received_by) > MAX_BASES:
             raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
-        is_whole = share.precision == 64 and share.base == 0
-        total: Array = share.total.astype(np.float64, copy=False) if is_whole else base + share.total
-        return total
+        if share.precision != CODED:
+            for name, array, expected in (("total", share.total, base.total), ("params", share.params, base.params)):
+                if array.shape != expected.shape:
+                    raise ProtocolError(
+                        f"Share.{name}: {array.size} numbers instead of {expected.size}; "
+                        "the sender trains a model of another size"
+                    )
+        elif self.precision < 64 and share.acknowledged not in self._sent_by:
+            return None
+        return read(share, base, _told_with(self._sent_by, share.acknowledged))
 
-    def _keep_as_base(self, sequence: int, total: Array) -> None:
-        """Keep a total that later shares may be relative to; those before the newest share's base are done with, but
-        not while a share is missing whose base may be older.
+    def _keep_as_base(self, sequence: int, told: Replica) -> None:
+        """Keep what a later share may be made from; those before the newest share's base are done with, but not while a
+        share is missing whose base may be older.
         """
-        self._received_by[sequence] = total
+        self._received_by[sequence] = told
         if self.missing is None:
             oldest = self._waiting[-1][0].base
             self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
@@ -257,6 +283,10 @@ class Link:
         if self.latest.account == self.account:
             self.received = self._latest_total
         return True
+
+
+def _told_with(replicas: dict[int, Replica], sequence: int) -> Replica | None:
+    return replicas.get(sequence) if sequence > 0 else None
 
 
 def norm(vector: WireArray) -> float:

@@ -56,8 +56,13 @@ from p2pnet.protocol.messages.reports import REPORTS
 
 WITNESSES = "witnesses"
 """The capability of reading Witness."""
-CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS)
+CODED_SHARES = "coded-shares"
+"""The capability of reading coded shares."""
+CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS, CODED_SHARES)
 """The capabilities of this program beyond its protocol version."""
+
+CODED = 8
+"""The precision of a coded share, of which total and parameters are codes (`links/coding.py`)."""
 
 MAX_CAPABILITIES = 64
 MAX_FIELDS = 64
@@ -121,9 +126,11 @@ class Share(Message):
     sequence: int
     acknowledged: int
     base: int
-    """The sequence number of an acknowledged share that `total` is relative to; 0 where totals are not rounded."""
+    """The sequence number of an acknowledged share that `total` is relative to, and `params` too where they are coded;
+    0 where totals are not rounded.
+    """
     precision: int
-    """Bits of the numbers on the wire: 64 or 32."""
+    """Bits of the numbers on the wire: 64 or 32, or CODED."""
     round: int
     next_degree: int
     proximal_weight: float

@@ -24,7 +24,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.protocol.core.effects import Send
-from p2pnet.protocol.core.types import Array, PeerId, WireArray
+from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
@@ -73,7 +73,6 @@ class Exchange:
         termination: TerminationDetector,
         *,
         n_params: int,
-        precision: int,
         momentum: float | None,
         max_ratio: float,
         is_asynchronous: bool = False,
@@ -85,14 +84,12 @@ class Exchange:
         self._mixing = mixing
         self._stationarity = stationarity
         self._termination = termination
-        self._precision = precision
         self._momentum = momentum
         self._max_ratio = max_ratio
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
-        self._proposal: WireArray = np.zeros(n_params)
-        self._own_proposal: Array = np.zeros(n_params)
+        self._proposal: Array = np.zeros(n_params)
         self._weights = Weights({}, {})
         self._links_before: list[Link] | None = None
         self._weight_before = 1.0
@@ -164,8 +161,7 @@ class Exchange:
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
-        self._own_proposal = proposal
-        self._proposal = proposal if self._precision == 64 else proposal.astype(np.float32)
+        self._proposal = proposal
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)
         self._termination.watch_links(self._neighborhood.links())
@@ -182,19 +178,19 @@ class Exchange:
                 link.keep(share, now)
                 effects.append(Send(neighbor.peer, share))
                 continue
-            link.mass_flow = None
+            link.mass_flow = link.proposal = None
             if link.owes_acknowledgement or self._termination.stop_round >= 0:
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
         return effects
 
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
-        base, total = link.give(mass)
+        base, total, params = link.give(mass, self._proposal, round_)
         return Share(
             link_id=link.link_id,
             sequence=link.sequence,
             acknowledged=link.tell_received(),
             base=base,
-            precision=self._precision,
+            precision=link.precision,
             round=round_,
             next_degree=self.announced_degree,
             proximal_weight=proximal_weight,
@@ -203,13 +199,13 @@ class Exchange:
             stop_round=self._termination.stop_round,
             is_held=self._termination.is_held,
             total=total,
-            params=self._proposal,
+            params=params,
             account=link.account,
         )
 
     def mix(self, round_: int) -> Mixture:
         """Mix the parameters, w⁺ = z + Σ_j d_j, from the shares that have come, in the order of the neighbors' ids."""
-        mixed = self._own_proposal.copy()
+        mixed = self._proposal.copy()
         momentum = momentum_in(round_, self._momentum)
         farthest = 0.0
         is_complete = True
@@ -236,8 +232,9 @@ class Exchange:
             if share is None or (share.round < round_ - MAX_MISSED and not is_new):
                 is_complete = False
                 continue
-            # Both in the precision of the wire, so that equal parameters have difference 0.
-            difference = (share.params - self._proposal).astype(np.float64, copy=False)
+            # Both as they are read over this link: so equal parameters have difference 0, and rounding moves no mean.
+            mine = self._proposal if link.proposal is None else link.proposal
+            difference = (share.params - mine).astype(np.float64, copy=False)
             link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
             mixed += link.params_flow
             farthest = max(farthest, norm(difference))

@@ -13,6 +13,7 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, LinkOpened
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
+from p2pnet.protocol.links.coding import OtherBaseError
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import (
     Ack,
@@ -169,11 +170,15 @@ class MessageHandlers:
         return effects
 
     def _share_received(self, neighbor: Neighbor, link: Link, share: Share, now: float) -> list[HandlerEffect]:
-        self._check_size("Share.params", share.params.size)
         # In asynchronous mode no share counts as missing.
-        is_new = link.accept(share, math.inf if self._timing.is_asynchronous else self._at.round, now)
+        try:
+            accepted = link.accept(share, math.inf if self._timing.is_asynchronous else self._at.round, now)
+        except OtherBaseError:
+            closed = self._neighborhood.close(neighbor.peer, CloseReason.OTHER_BASE, now)
+            return [closed, Send(neighbor.peer, Reset(share.link_id.mirrored()))]
+        is_new = accepted is not None
         link.acknowledge(share.acknowledged, None, now)
-        if is_new and not self._exchange.is_in_measure(link, share, self._at.params):
+        if accepted is not None and not self._exchange.is_in_measure(link, accepted, self._at.params):
             return [*self._neighborhood.part(neighbor.peer, CloseReason.OUT_OF_RANGE, now)]
         self._stationarity.hear(share.first_residual)
         self._last_round.named(neighbor.peer, share.stop_round, self._at.round)

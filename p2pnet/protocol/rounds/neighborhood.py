@@ -31,7 +31,7 @@ class Neighborhood:
     def __init__(
         self,
         identity: Identity,
-        make_link: Callable[[LinkId], Link],
+        make_link: Callable[[LinkId, frozenset[str]], Link],
         suspect_limit_s: float,
         names: Mapping[PeerId, str] = MappingProxyType({}),
     ) -> None:
@@ -110,7 +110,7 @@ class Neighborhood:
 
     def open_link(self, neighbor: Neighbor, theirs: Nonce) -> None:
         """Open this end of a link."""
-        neighbor.link = self._make_link(LinkId(neighbor.nonce, theirs))
+        neighbor.link = self._make_link(LinkId(neighbor.nonce, theirs), neighbor.capabilities)
 
     def confirm(self, neighbor: Neighbor) -> None:
         """Record that the peer has opened its end of the link too."""

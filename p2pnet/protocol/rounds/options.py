@@ -33,6 +33,8 @@ class RoundOptions:
     """The bound on the relative residual and on the disagreement at which an agent counts as stationary."""
     precision: int = 64
     """Bits of a number on the wire, 64 or 32; 32 for tolerances of 1e-5 and more."""
+    is_coded: bool = False
+    """Whether shares for neighbors that can read them are coded instead."""
     max_ratio: float = 1e12
     """Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
     mixing: Mixing = field(default_factory=MetropolisMixing)

@@ -10,6 +10,7 @@ from p2pnet.protocol.core.types import Array, LinkId
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker, signs_of
+from p2pnet.protocol.messages.training import CODED, CODED_SHARES
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.exchange import Exchange
@@ -86,9 +87,10 @@ def assemble(
         if resumed.is_converged:
             termination.trust(resumed.round)
 
-    def make_link(link_id: LinkId) -> Link:
+    def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
         timer = ResendTimer(timing.resend_floor_s, timing.resend_s)
-        return Link(link_id, tracker.own.size, options.precision, timer, state.account)
+        precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
+        return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
@@ -100,7 +102,6 @@ def assemble(
         stationarity,
         termination,
         n_params=params.size,
-        precision=options.precision,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
         is_asynchronous=timing.is_asynchronous,

@@ -359,6 +359,7 @@ def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float
         momentum=MOMENTUM,
         tolerance=tolerance,
         precision=64,
+        is_coded=False,
         max_ratio=MAX_RATIO,
         timing=replace(
             timing,

@@ -7,16 +7,16 @@ from p2pnet.protocol.core.types import LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
 
-SIZE = 4
+SIZE, N_PARAMS = 4, 2
 
 
 def new_link(precision: int = 64) -> Link:
-    return Link(LinkId(Nonce(1, 1), Nonce(1, 2)), SIZE, precision, ResendTimer(0.2, 1.0))
+    return Link(LinkId(Nonce(1, 1), Nonce(1, 2)), SIZE, N_PARAMS, precision, ResendTimer(0.2, 1.0))
 
 
 def give(link: Link, round_: int = 0, mass: float = 1.0) -> Share:
     """The share of a round, with the same mass in every entry."""
-    base, total = link.give(np.full(SIZE, mass))
+    base, total, params = link.give(np.full(SIZE, mass), np.zeros(N_PARAMS))
     return Share(
         link_id=link.link_id,
         sequence=link.sequence,
@@ -31,7 +31,7 @@ def give(link: Link, round_: int = 0, mass: float = 1.0) -> Share:
         stop_round=-1,
         is_held=False,
         total=total,
-        params=np.zeros(2),
+        params=params,
     )
 
 

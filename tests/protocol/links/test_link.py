@@ -18,10 +18,11 @@ from p2pnet.protocol.messages.training import Share
 
 N_PARAMS = 2
 N_AGENTS = 3
+ZEROS = np.zeros(N_PARAMS)
 ENDS = [(k, j) for k in range(N_AGENTS) for j in range(N_AGENTS) if j != k]
 
 
-def share_of(link: Link, given: tuple[int, WireArray], round_: int = 0) -> Share:
+def share_of(link: Link, given: tuple[int, WireArray, WireArray], round_: int = 0) -> Share:
     """The share that carries what `Link.give` has returned."""
     return Share(
         link_id=link.link_id,
@@ -37,12 +38,12 @@ def share_of(link: Link, given: tuple[int, WireArray], round_: int = 0) -> Share
         stop_round=-1,
         is_held=False,
         total=given[1],
-        params=np.zeros(N_PARAMS),
+        params=given[2],
     )
 
 
 def new_link(mine: int = 1, theirs: int = 2, precision: int = 64) -> Link:
-    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2, precision, ResendTimer(0.2, 1.0))
+    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), N_PARAMS + 2, N_PARAMS, precision, ResendTimer(0.2, 1.0))
 
 
 @dataclass
@@ -87,7 +88,7 @@ class AnySchedule(RuleBasedStateMachine):
     @rule(end=st.sampled_from(ENDS), divisor=st.sampled_from([2, 3, -1]), round_=st.integers(0, 5))
     def give(self, end: tuple[int, int], divisor: int, round_: int) -> None:
         link = self.links[end]
-        given = link.give(np.floor(self.mass(end[0]) / divisor))
+        given = link.give(np.floor(self.mass(end[0]) / divisor), np.zeros(N_PARAMS))
         self.oracles[end].said[link.sequence] = given[1].astype(np.float64)
         self.rounds[end] = max(round_, self.rounds.get(end, 0))
         self.in_transit.append((end, share_of(link, given, self.rounds[end])))
@@ -138,15 +139,15 @@ TestAnySchedule = AnySchedule.TestCase
 
 def test_a_lost_share_is_made_good_by_the_next() -> None:
     sender, receiver = new_link(), new_link()
-    sender.give(np.full(4, 1.0))
-    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0))), 0, 0.0)
+    sender.give(np.full(4, 1.0), np.zeros(N_PARAMS))
+    receiver.accept(share_of(sender, sender.give(np.full(4, 2.0), np.zeros(N_PARAMS))), 0, 0.0)
     receiver.apply(0)
     np.testing.assert_array_equal(receiver.received, np.full(4, 3.0))
 
 
 def test_repeated_shares_and_those_that_come_too_late_are_not_accepted() -> None:
     sender, receiver = new_link(), new_link()
-    older, newer = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4))
+    older, newer = (share_of(sender, sender.give(np.ones(4), ZEROS), round_) for round_ in (3, 4))
     assert receiver.accept(newer, 4, 0.0)
     assert not receiver.accept(newer, 4, 0.0)
     assert not receiver.accept(older, 4, 0.0)
@@ -155,7 +156,7 @@ def test_repeated_shares_and_those_that_come_too_late_are_not_accepted() -> None
 @pytest.mark.parametrize("precision", [64, 32])
 def test_a_share_that_was_overtaken_is_missing_until_it_comes_and_takes_its_place(precision: int) -> None:
     sender, receiver = new_link(precision=precision), new_link(precision=precision)
-    first, second, third = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4, 5))
+    first, second, third = (share_of(sender, sender.give(np.ones(4), ZEROS), round_) for round_ in (3, 4, 5))
     assert receiver.accept(first, 3, 0.0)
     assert receiver.apply(3)
     assert receiver.accept(third, 4, 0.0)
@@ -172,7 +173,7 @@ def test_a_share_that_was_overtaken_is_missing_until_it_comes_and_takes_its_plac
 
 def test_who_mixes_without_what_is_missing_misses_it_no_longer() -> None:
     sender, receiver = new_link(), new_link()
-    older, newer = (share_of(sender, sender.give(np.ones(4)), round_) for round_ in (3, 4))
+    older, newer = (share_of(sender, sender.give(np.ones(4), ZEROS), round_) for round_ in (3, 4))
     receiver.accept(newer, 3, 0.0)
     assert receiver.apply(3)
     assert receiver.has_come(4)
@@ -190,16 +191,16 @@ def test_who_mixes_without_what_is_missing_misses_it_no_longer() -> None:
 )
 def test_a_share_that_cannot_be_is_refused_and_changes_nothing(wrong: dict[str, Any], said: str) -> None:
     sender, receiver = new_link(), new_link()
-    receiver.accept(share_of(sender, sender.give(np.ones(4)), round_=3), 3, 0.0)
+    receiver.accept(share_of(sender, sender.give(np.ones(4), ZEROS), round_=3), 3, 0.0)
     with pytest.raises(ProtocolError, match=said):
-        receiver.accept(replace(share_of(sender, sender.give(np.ones(4)), round_=4), **wrong), 3, 0.0)
+        receiver.accept(replace(share_of(sender, sender.give(np.ones(4), ZEROS), round_=4), **wrong), 3, 0.0)
     assert (receiver.newest_received, receiver.newest_round) == (1, 3)
 
 
 def test_early_shares_wait_for_their_round() -> None:
     sender, receiver = new_link(), new_link()
     for round_ in (3, 4):
-        receiver.accept(share_of(sender, sender.give(np.ones(4)), round_), 3, 0.0)
+        receiver.accept(share_of(sender, sender.give(np.ones(4), ZEROS), round_), 3, 0.0)
     assert receiver.newest_round == 4
     assert receiver.apply(3)
     assert receiver.latest is not None
@@ -209,7 +210,7 @@ def test_early_shares_wait_for_their_round() -> None:
 
 def test_a_later_share_stands_in_for_one_that_is_missing() -> None:
     sender, receiver = new_link(), new_link()
-    receiver.accept(share_of(sender, sender.give(np.ones(4)), 3), 2, 0.0)
+    receiver.accept(share_of(sender, sender.give(np.ones(4), ZEROS), 3), 2, 0.0)
     assert receiver.apply(2)
     assert not receiver.apply(3)
     assert receiver.latest is not None
@@ -218,7 +219,7 @@ def test_a_later_share_stands_in_for_one_that_is_missing() -> None:
 
 def test_an_acknowledgement_of_what_was_never_sent_is_not_believed() -> None:
     link = new_link()
-    link.give(np.ones(4))
+    link.give(np.ones(4), np.zeros(N_PARAMS))
     link.acknowledge(5, None, 0.0)
     assert not link.is_settled
     link.acknowledge(1, None, 0.0)
@@ -226,7 +227,7 @@ def test_an_acknowledgement_of_what_was_never_sent_is_not_believed() -> None:
 
 
 def send(link: Link, now: float) -> Share:
-    share = share_of(link, link.give(np.ones(4)))
+    share = share_of(link, link.give(np.ones(4), np.zeros(N_PARAMS)))
     link.keep(share, now)
     return share
 
@@ -324,7 +325,7 @@ def test_what_is_rounded_away_stays_with_the_sender(schedule: list[tuple[bool, b
     newest = None
     for now, (is_delivered, is_confirmed, mass) in enumerate(schedule):
         if sender.is_window_open(100.0 * now):
-            newest = share_of(sender, sender.give(np.array(mass)))
+            newest = share_of(sender, sender.give(np.array(mass), np.zeros(N_PARAMS)))
             sender.keep(newest, 100.0 * now)
         if is_delivered and newest is not None:
             receiver.accept(newest, 0, 0.0)
@@ -340,7 +341,7 @@ finite = st.floats(-1e3, 1e3)
 def tracker_with(own: list[float], n_samples: float, received: list[float]) -> tuple[Tracker, Link]:
     """A tracker beside one link that has brought `received`, as (gradient sum, samples, weight)."""
     tracker = Tracker(len(own))
-    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, 64, ResendTimer(0.2, 1.0))
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, len(own), 64, ResendTimer(0.2, 1.0))
     tracker.replace_own(np.array(own), n_samples)
     link.received = np.array(received)
     return tracker, link

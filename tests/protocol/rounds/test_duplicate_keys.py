@@ -57,5 +57,5 @@ def test_a_neighborhood_tells_of_it_though_it_drops_what_the_earlier_one_says() 
     assert [notice for notice in told if isinstance(notice, KeyInUseTwice)] != []
 
 
-def make_link(link_id: LinkId) -> Link:
-    return Link(link_id, size=3, precision=64, timer=ResendTimer(0.2, 1.0))
+def make_link(link_id: LinkId, _: frozenset[str]) -> Link:
+    return Link(link_id, size=3, n_params=1, precision=64, timer=ResendTimer(0.2, 1.0))

@@ -33,8 +33,8 @@ def shake(neighborhood: Neighborhood) -> Handshake:
     return Handshake(RoundState(np.zeros(1)), neighborhood)
 
 
-def make_link(link_id: LinkId) -> Link:
-    return Link(link_id, size=3, precision=64, timer=ResendTimer(0.2, 1.0))
+def make_link(link_id: LinkId, _: frozenset[str]) -> Link:
+    return Link(link_id, size=3, n_params=1, precision=64, timer=ResendTimer(0.2, 1.0))
 
 
 class Pair:

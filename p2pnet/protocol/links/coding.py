@@ -1,0 +1,236 @@
+"""Coded shares: what a share says beyond what its reader could foretell, rounded.
+
+Both ends of a link keep a *replica* of what one has told the other with each of the last shares: total of mass T and
+parameters z. A coded share is made from replica b, its *base*, which the reader has acknowledged, and from replica q of
+the other direction, which the sender acknowledges with this very share; b′ and b″ are b's base and that one's, q′ that
+of q. Of both vectors travels what a prediction from these leaves, rounded ([·], `rounding.py`):
+
+    z_s = z_b + ẑ + [z − z_b − ẑ]    ẑ in the span of  z_b − z_b′, z_b′ − z_b″, z_q − z_b, z_q′ − z_b′
+    T_s = T_b + T̂ + [T − T_b − T̂]    T̂ in the span of  T_b − T_b′, T_b′ − T_b″, T_q − T_q′
+
+with the coefficients of least squares, which travel too. Samples and weight, at the end of T, are not rounded. So
+replica s follows from those before and the share alone, whatever was lost, late or repeated: the coder is that of
+differential pulse-code modulation (Jayant and Noll 1984), with a predictor that is fitted anew for each share. Its
+error is a small part of what could not be foretold, so it vanishes as training converges, and chooses its own
+precision. It is not carried on: what was rounded away of the mass stays in the sender's ledger, of the parameters it is
+part of the next change.
+
+Where nothing has come yet, b is replica 0, which is zero. A share carries a checksum of its base.
+"""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.types import Array, WireArray
+from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack
+from p2pnet.protocol.messages.training import CODED, Share
+
+N_EXACT = 2
+"""Numbers at the end of a total that are not rounded: samples and weight."""
+
+FINENESS = 2**-3
+"""ρ of what is not foretold."""
+
+FINENESS_FROM_ZERO = 2**-11
+"""ρ of what is told over a new link from nothing: neighbors that have long trained are near each other."""
+
+EARLY_ROUNDS, EARLY_FINENESS, EARLY_FINENESS_FROM_ZERO = 10, 2**-2, 2**-5
+"""The same in the first rounds: agents are far from where they will end, and steps are rough."""
+
+MEMORY = 2
+"""The replicas before a base that predictions are made from."""
+
+NEGLIGIBLE = 0.1
+"""Of the rest: what shorter coefficients may add to it."""
+
+RIDGE = 1e-10
+"""Added to the squared norm, 1, of each scaled predictor, so that those that are alike do no harm."""
+
+_CHECKSUM = struct.Struct("<I")
+_EXACT = "<f8"
+_COEFFICIENTS = {2: "<f2", 4: "<f4", 8: "<f8"}
+"""The types of coefficients by their bytes."""
+Code: TypeAlias = NDArray[np.uint8]
+
+
+class OtherBaseError(ProtocolError):
+    """A share was made from another base than the one of its number that is here: the link's two ends have parted."""
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Replica:
+    """What one end of a link has told the other with one share, as the other end reads it."""
+
+    total: Array = field(repr=False)
+    """(n_params + 2,)"""
+    params: WireArray = field(repr=False)
+    """(n_params,)"""
+    before: tuple[Replica, ...] = field(default=(), repr=False)
+    """Its base and the base of that, without their own; none where the share was not coded, or from zero."""
+
+    def checksum(self) -> int:
+        """CRC-32 of total and parameters."""
+        return zlib.crc32(np.ascontiguousarray(self.params).data, zlib.crc32(np.ascontiguousarray(self.total).data))
+
+
+def coded(base: Replica, other: Replica | None, total: Array, params: Array, round_: int) -> tuple[Code, Replica]:
+    """The code of a total and parameters, for the share of this round, and the replica that it leads to.
+
+    `other` is what the receiver has told with the share that is acknowledged; None where it has told nothing.
+    """
+    n = len(total) - N_EXACT
+    exact = (total[n:] - base.total[n:]).astype(_EXACT)
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
+        coefficients = [
+            _coefficients(base.total[:n], totals, total[:n]),
+            _coefficients(base.params, of_params, params),
+        ]
+        foretold = [
+            _sum(base.total[:n], totals, coefficients[0]),
+            _sum(base.params, of_params, coefficients[1]),
+        ]
+        rests = [
+            rounded(total[:n] - foretold[0], _fineness(base, round_, is_foretold=True)),
+            rounded(params - foretold[1], _fineness(base, round_, is_foretold=bool(of_params))),
+        ]
+        replica = _followed(base, foretold, rests, exact)
+    head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
+    head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
+    return np.frombuffer(b"".join([*head, pack(rests)]), dtype=np.uint8), replica
+
+
+def _fineness(base: Replica, round_: int, *, is_foretold: bool) -> float:
+    if round_ < EARLY_ROUNDS:
+        return EARLY_FINENESS if is_foretold else EARLY_FINENESS_FROM_ZERO
+    return FINENESS if base.before else FINENESS_FROM_ZERO
+
+
+def read(share: Share, base: Replica, other: Replica | None) -> Replica:
+    """What a share tells, whatever its precision; ProtocolError where it is not what a share of this size can be, and
+    OtherBaseError where it was made from another base.
+    """
+    if share.precision != CODED:
+        is_whole = share.precision == 64 and share.base == 0
+        total = share.total.astype(np.float64, copy=False) if is_whole else base.total + share.total
+        return Replica(total, share.params)
+    n = len(base.total) - N_EXACT
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
+        code = _Reader(share.total.tobytes())
+        if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
+            raise OtherBaseError(f"Share.base: share {share.base} is another one here")
+        exact = code.numbers(_EXACT, N_EXACT)
+        foretold = [
+            _sum(base.total[:n], totals, code.coefficients(len(totals))),
+            _sum(base.params, of_params, code.coefficients(len(of_params))),
+        ]
+        replica = _followed(base, foretold, code.vectors((n, len(base.params))), exact)
+    if not (np.isfinite(replica.total).all() and np.isfinite(replica.params).all()):
+        raise ProtocolError("Share.total: holds a number that is not finite")
+    return replica
+
+
+@final
+class _Reader:
+    """Reads a code from its beginning to its end."""
+
+    def __init__(self, code: bytes) -> None:
+        self._rest = code
+
+    def take(self, n_bytes: int) -> bytes:
+        if len(self._rest) < n_bytes:
+            raise ProtocolError("Share.total: a code that is too short")
+        taken, self._rest = self._rest[:n_bytes], self._rest[n_bytes:]
+        return taken
+
+    def numbers(self, wire_type: str, n: int) -> NDArray[np.floating]:
+        return np.frombuffer(self.take(n * np.dtype(wire_type).itemsize), dtype=wire_type)
+
+    def coefficients(self, n: int) -> NDArray[np.floating]:
+        n_bytes = self.take(1)[0]
+        if n_bytes not in _COEFFICIENTS:
+            raise ProtocolError(f"Share.total: coefficients of {n_bytes} bytes")
+        return self.numbers(_COEFFICIENTS[n_bytes], n)
+
+    def vectors(self, sizes: tuple[int, int]) -> list[Rounded]:
+        try:
+            return unpack(self._rest, sizes)
+        except ProtocolError as error:
+            raise ProtocolError(f"Share.total: {error}") from error
+
+
+def _followed(base: Replica, foretold: list[Array], rests: list[Rounded], exact: NDArray[np.floating]) -> Replica:
+    """The replica that follows: what was foretold, and the rests of it."""
+    total, params = (vector + rest.values() for vector, rest in zip(foretold, rests, strict=True))
+    before = (Replica(base.total, base.params), *base.before)[:MEMORY]
+    return Replica(np.concatenate([total, base.total[len(total) :] + exact]), params, before)
+
+
+def _total_predictors(base: Replica, other: Replica | None, n: int) -> list[Array]:
+    predictors = _changes([replica.total[:n] for replica in (base, *base.before)])
+    if other is not None:
+        predictors += _changes([replica.total[:n] for replica in (other, *other.before)])[:1]
+    return predictors
+
+
+def _params_predictors(base: Replica, other: Replica | None) -> list[Array]:
+    predictors = _changes([replica.params for replica in (base, *base.before)])
+    if other is not None:
+        both = zip((other, *other.before), (base, *base.before), strict=False)
+        predictors += [_minus(theirs.params, ours.params) for theirs, ours in both][:MEMORY]
+    return predictors
+
+
+def _changes(vectors: Sequence[WireArray]) -> list[Array]:
+    return [_minus(later, earlier) for later, earlier in itertools.pairwise(vectors)]
+
+
+def _minus(one: WireArray, other: WireArray) -> Array:
+    return np.subtract(one, other, dtype=np.float64)
+
+
+def _coefficients(start: WireArray, predictors: list[Array], vector: Array) -> NDArray[np.floating]:
+    """Those of least squares, in as few bytes as leave the rest of the vector what it is."""
+    if not predictors:
+        return np.zeros(0)
+    found, sizes = _least_squares(predictors, vector - start)
+    rest = float(np.linalg.norm(vector - _sum(start, predictors, found)))
+    for wire_type in _COEFFICIENTS.values():
+        shortened = found.astype(wire_type)
+        if np.abs(shortened - found) @ sizes <= NEGLIGIBLE * rest:
+            return shortened
+    return found
+
+
+def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array]:
+    """The coefficients that bring the sum of the predictors nearest to the change, and the norms of the predictors;
+    zeros where these are too large to be squared.
+    """
+    n = len(predictors)
+    vectors = np.stack([*predictors, change])
+    gram = vectors @ vectors.T
+    sizes = np.sqrt(gram.diagonal()[:n])
+    if not np.isfinite(gram).all():
+        return np.zeros(n), np.zeros(n)
+    scales = np.where(sizes > 0.0, sizes, 1.0)
+    normed = gram[:n, :n] / scales / scales[:, np.newaxis] + RIDGE * np.eye(n)
+    return np.linalg.solve(normed, gram[:n, n] / scales) / scales, sizes
+
+
+def _sum(start: WireArray, predictors: list[Array], coefficients: NDArray[np.floating]) -> Array:
+    total = start.astype(np.float64)
+    for coefficient, predictor in zip(coefficients.tolist(), predictors, strict=True):
+        total += coefficient * predictor
+    return total

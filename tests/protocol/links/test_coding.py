@@ -1,0 +1,231 @@
+"""Coded shares: both ends of a link keep the same replicas, whatever becomes of the messages."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
+from p2pnet.protocol.links.coding import FINENESS, N_EXACT, OtherBaseError, Replica, coded, read
+from p2pnet.protocol.links.link import MAX_UNACKNOWLEDGED, Link
+from p2pnet.protocol.messages.training import CODED, Share
+
+N_PARAMS = 300
+SIZE = N_PARAMS + N_EXACT
+LATER = 100
+"""A round that is none of the first."""
+
+
+def new_link(mine: int = 1, theirs: int = 2) -> Link:
+    return Link(LinkId(Nonce(1, mine), Nonce(1, theirs)), SIZE, N_PARAMS, CODED, ResendTimer(0.2, 1.0))
+
+
+def give(link: Link, mass: Array, params: Array, round_: int = 0) -> Share:
+    acknowledged = link.newest_received
+    base, total, of_params = link.give(mass, params)
+    share = Share(
+        link_id=link.link_id,
+        sequence=link.sequence,
+        acknowledged=acknowledged,
+        base=base,
+        precision=link.precision,
+        round=round_,
+        next_degree=1,
+        proximal_weight=0.0,
+        first_residual=0.0,
+        quiet=0,
+        stop_round=-1,
+        is_held=False,
+        total=total,
+        params=of_params,
+    )
+    link.keep(share, 0.0)
+    return share
+
+
+def origin() -> Replica:
+    return Replica(np.zeros(SIZE), np.zeros(N_PARAMS))
+
+
+def share_of(code: WireArray, sequence: int = 1, base: int = 0) -> Share:
+    link = new_link()
+    empty = np.empty(0, dtype=np.uint8)
+    share = give(link, np.zeros(SIZE), np.zeros(N_PARAMS))
+    return replace(share, sequence=sequence, base=base, total=code, params=empty)
+
+
+@given(st.integers(-300, 300), st.integers(0, 2**32 - 1))
+def test_what_is_read_is_what_the_sender_keeps_and_near_what_it_had_to_say(power: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    total, params = (10.0**power * rng.standard_normal(n) for n in (SIZE, N_PARAMS))
+    code, told = coded(origin(), None, total, params, LATER)
+    heard = read(share_of(code), origin(), None)
+    np.testing.assert_array_equal(heard.total, told.total)
+    np.testing.assert_array_equal(heard.params, told.params)
+    errors = [(one - other)[:N_PARAMS] / 10.0**power for one, other in ((told.total, total), (told.params, params))]
+    assert max(np.linalg.norm(error) for error in errors) < FINENESS * np.sqrt(N_PARAMS)
+    if abs(power) < 30:
+        np.testing.assert_allclose(told.total[N_PARAMS:], total[N_PARAMS:], rtol=1e-7)
+
+
+def test_what_repeats_itself_is_foretold_and_takes_few_bytes() -> None:
+    """Totals that grow evenly and parameters that stay: but for the first shares there is nothing to be said."""
+    rng = np.random.default_rng(0)
+    mass, params = rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS)
+    base, sizes = origin(), []
+    for number in range(1, 30):
+        code, base = coded(base, None, number * mass, params, number)
+        sizes.append(len(code))
+    np.testing.assert_allclose(base.total, 29 * mass, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(base.params, params, rtol=1e-9, atol=1e-9)
+    assert sizes[0] > 300
+
+
+def test_the_error_falls_with_what_cannot_be_foretold() -> None:
+    """A course that comes to rest is followed ever more exactly, at the same number of bits."""
+    rng = np.random.default_rng(1)
+    end, base = rng.standard_normal(N_PARAMS), origin()
+    errors = []
+    for number in range(1, 40):
+        params = end + 0.5**number * rng.standard_normal(N_PARAMS)
+        _, base = coded(base, None, np.zeros(SIZE), params, number)
+        errors.append(float(np.linalg.norm(base.params - params)))
+    assert errors[-1] < 1e-8 * errors[0]
+
+
+def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:
+    code, _ = coded(origin(), None, np.ones(SIZE), np.ones(N_PARAMS), 1)
+    parted = Replica(np.zeros(SIZE), np.full(N_PARAMS, 5e-324))
+    with pytest.raises(OtherBaseError, match=r"Share\.base: share 0"):
+        read(share_of(code), parted, None)
+
+
+@given(st.binary(max_size=400), st.booleans())
+def test_other_bytes_are_a_protocol_error(content: bytes, has_checksum: bool) -> None:
+    head = origin().checksum().to_bytes(4, "little") if has_checksum else b""
+    with pytest.raises(ProtocolError):
+        read(share_of(np.frombuffer(head + content, dtype=np.uint8)), origin(), None)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255))
+def test_a_code_in_which_a_byte_is_another_is_a_protocol_error_at_worst(place: int, value: int) -> None:
+    rng = np.random.default_rng(0)
+    base = coded(origin(), None, rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS), 1)[1]
+    code, _ = coded(base, None, rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS), 2)
+    changed = code.copy()
+    changed[place % len(code)] = value
+    try:
+        heard = read(share_of(changed, 2, 1), base, None)
+    except ProtocolError:
+        return
+    assert heard.total.shape == (SIZE,)
+    assert np.isfinite(heard.params).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
+def test_numbers_that_are_not_finite_are_refused_and_do_no_harm_to_the_sender(value: float) -> None:
+    link, other = new_link(), new_link(2, 1)
+    share = give(link, np.full(SIZE, value), np.full(N_PARAMS, value))
+    if np.isfinite(value):
+        assert other.accept(share, 0, 0.0)
+        return
+    with pytest.raises(ProtocolError, match="not finite"):
+        other.accept(share, 0, 0.0)
+
+
+def test_a_share_that_names_one_of_ours_that_is_no_longer_kept_counts_as_lost() -> None:
+    one, other = new_link(), new_link(2, 1)
+    rng = np.random.default_rng(0)
+
+    def next_share(link: Link, round_: int) -> Share:
+        return give(link, rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS), round_)
+
+    late = None
+    for round_ in range(8):
+        from_one, from_other = next_share(one, round_), next_share(other, round_)
+        if round_ == 1:
+            late = from_other
+        one.acknowledge(from_other.acknowledged, None, 0.0)
+        if late is None:
+            assert one.accept(from_other, round_, 0.0)
+        assert other.accept(from_one, round_, 0.0)
+        one.acknowledge(from_one.sequence, None, 0.0)
+    assert late is not None
+    assert one.accept(late, 1, 0.0) is None
+
+
+@dataclass
+class End:
+    """One end of the link, and all that it has said."""
+
+    link: Link
+    total: Array = field(default_factory=lambda: np.zeros(SIZE))
+    """The mass that it meant to send in all."""
+    said: dict[int, tuple[Array, WireArray]] = field(default_factory=dict)
+    """What it keeps of each share: the total in its ledger, and its parameters as the other end reads them."""
+    in_flight: list[Share] = field(default_factory=list)
+
+
+class AnySchedule(RuleBasedStateMachine):
+    """Two ends that tell each other coded shares, which are lost, overtaken and repeated."""
+
+    @initialize(seed=st.integers(0, 2**32 - 1), power=st.integers(-100, 100))
+    def begin(self, seed: int, power: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.scale = 10.0**power
+        self.round = 0
+        self.ends = [End(new_link(1, 2)), End(new_link(2, 1))]
+
+    @rule(sender=st.integers(0, 1), calm=st.sampled_from([1.0, 1e-3, 0.0]))
+    def give(self, sender: int, calm: float) -> None:
+        end = self.ends[sender]
+        link = end.link
+        if link.sequence - link.acknowledged >= MAX_UNACKNOWLEDGED:
+            return
+        self.round += 1
+        mass, params = (calm * self.scale * self.rng.standard_normal(n) for n in (SIZE, N_PARAMS))
+        before = link.sent
+        share = give(link, mass, params, self.round)
+        assert link.proposal is not None
+        end.said[share.sequence] = link.sent, link.proposal
+        end.in_flight.append(share)
+        # What rounding left out is not booked as sent: it is the sender's still.
+        assert np.isfinite(link.sent - before).all()
+
+    @precondition(lambda self: any(end.in_flight for end in self.ends))
+    @rule(data=st.data(), is_kept=st.booleans())
+    def deliver(self, data: st.DataObject, is_kept: bool) -> None:
+        sender = data.draw(st.sampled_from([k for k in (0, 1) if self.ends[k].in_flight]))
+        end, receiver = self.ends[sender], self.ends[1 - sender].link
+        share = data.draw(st.sampled_from(end.in_flight))
+        if not is_kept:
+            end.in_flight = [other for other in end.in_flight if other is not share]
+        accepted = receiver.accept(share, -1, 0.0)
+        receiver.acknowledge(share.acknowledged, None, 0.0)
+        if accepted is not None:
+            np.testing.assert_array_equal(accepted.params, end.said[share.sequence][1])
+            receiver.apply(share.round)
+
+    @rule(sender=st.integers(0, 1))
+    def lose_all(self, sender: int) -> None:
+        self.ends[sender].in_flight = []
+
+    @rule(sender=st.integers(0, 1))
+    def acknowledge(self, sender: int) -> None:
+        receiver = self.ends[1 - sender].link
+        self.ends[sender].link.acknowledge(receiver.newest_received, receiver.missing, 0.0)
+
+    @invariant()
+    def what_was_received_was_sent_to_the_bit(self) -> None:
+        for end, other in zip(self.ends, self.ends[::-1], strict=True) if hasattr(self, "ends") else ():
+            latest = other.link.latest
+            if latest is not None:
+                np.testing.assert_array_equal(other.link.received, end.said[latest.sequence][0])
+
+
+TestAnySchedule = AnySchedule.TestCase

@@ -1,0 +1,105 @@
+"""Rounding keeps within its bound for numbers of any size; its bytes are read as what was rounded, or not at all."""
+
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from p2pnet.errors import ProtocolError
+from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.rounding import BLOCK, NOT_FINITE, Rounded, pack, rounded, unpack
+
+FINENESS = [2.0**-7, 0.125, 0.2, 0.5]
+SIZES = st.sampled_from([0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
+
+
+def vectors(bound: float | None = None) -> st.SearchStrategy[Array]:
+    """Vectors of any numbers up to the bound, of any size."""
+    numbers = st.floats(allow_nan=False, allow_infinity=False, min_value=bound and -bound, max_value=bound)
+    return arrays(np.float64, SIZES, elements=numbers)
+
+
+def steps(vector: Rounded) -> Array:
+    """Δ of each number."""
+    every: Array = np.repeat(np.ldexp(1.0, vector.exponents), BLOCK)[: len(vector.multiples)]
+    return every
+
+
+@given(vectors(), st.sampled_from(FINENESS))
+def test_a_number_is_off_by_half_a_step_at_most(vector: Array, fineness: float) -> None:
+    found = rounded(vector, fineness)
+    is_at_the_end = np.abs(vector) > 2.0**1023
+    with np.errstate(under="ignore"):
+        assert (np.abs(found.values() - vector) <= np.where(is_at_the_end, 1.0, 0.5) * steps(found)).all()
+
+
+@given(st.integers(-1000, 1000), st.sampled_from(FINENESS), st.integers(0, 2**32 - 1))
+def test_a_step_is_near_its_part_of_the_root_mean_square_of_its_block(power: int, fineness: float, seed: int) -> None:
+    vector = np.random.default_rng(seed).uniform(-1.0, 1.0, 2 * BLOCK)
+    found = rounded(np.ldexp(vector, power), fineness)
+    for block, exponent in zip(vector.reshape(2, BLOCK), found.exponents, strict=True):
+        ratio = 2.0 ** (float(exponent) - power) / np.sqrt(np.mean(np.square(block)))
+        assert fineness / np.sqrt(2) < ratio <= fineness * np.sqrt(2)
+
+
+def test_one_number_far_above_the_others_makes_the_step_larger_and_is_kept() -> None:
+    vector = np.full(BLOCK, 1e-6)
+    vector[7] = 1e6
+    found = rounded(vector, 2.0**-20)
+    np.testing.assert_allclose(found.values()[7], 1e6, rtol=2.0**-14)
+
+
+@given(st.lists(vectors(), min_size=1, max_size=3), st.sampled_from(FINENESS))
+def test_what_was_packed_is_unpacked_to_the_bit(several: list[Array], fineness: float) -> None:
+    sent = [rounded(vector, fineness) for vector in several]
+    for one, other in zip(sent, unpack(pack(sent), [len(vector) for vector in several]), strict=True):
+        np.testing.assert_array_equal(one.multiples, other.multiples)
+        np.testing.assert_array_equal(one.values(), other.values())
+
+
+def test_normally_distributed_numbers_take_a_bit_less_than_five_at_an_eighth() -> None:
+    vector = np.random.default_rng(0).standard_normal(100_000)
+    n_bits = 8 * len(pack([rounded(vector, 0.125)])) / len(vector)
+    assert n_bits < 1.03 * (np.log2(np.sqrt(2 * np.pi * np.e)) + 3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_block_that_is_not_finite_is_nothing_to_its_sender_and_read_by_nobody(value: float) -> None:
+    vector = np.ones(2 * BLOCK)
+    vector[3] = value
+    found = rounded(vector, 0.125)
+    assert found.exponents[0] == NOT_FINITE
+    np.testing.assert_array_equal(found.values(), np.repeat([0.0, 1.0], BLOCK))
+    with pytest.raises(ProtocolError, match="not finite"):
+        unpack(pack([found]), [2 * BLOCK])
+
+
+@given(st.binary(max_size=200), SIZES)
+def test_other_bytes_are_a_protocol_error(packed: bytes, n: int) -> None:
+    try:
+        (vector,) = unpack(packed, [n])
+    except ProtocolError:
+        return
+    assert len(vector.multiples) == n
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_another_number_of_numbers_is_a_protocol_error(change: int) -> None:
+    with pytest.raises(ProtocolError, match="another size"):
+        unpack(pack([rounded(np.ones(300), 0.125)]), [300 + change])
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\0" * 10])
+def test_bytes_after_the_end_are_a_protocol_error(tail: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        unpack(pack([rounded(np.ones(300), 0.125)]) + tail, [300])
+
+
+def test_a_bomb_takes_no_more_memory_than_the_numbers_that_are_expected() -> None:
+    packer = zlib.compressobj(wbits=-15)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
+    with pytest.raises(ProtocolError, match="another size"):
+        unpack(bomb, [1000])
