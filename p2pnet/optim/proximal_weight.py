@@ -34,6 +34,9 @@ class ProximalWeightRule(ABC):
     def reject(self) -> None:
         """Raise τ: the true objective decreased by less than predicted."""
 
+    def begin_anew(self) -> None:  # noqa: B027  (not every rule remembers something)
+        """Begin again with what the own steps have shown of late, since the objective is another one now."""
+
     def state(self) -> dict[str, float]:
         """The numbers that a later run goes on with."""
         return {"proximal_weight": self.weight}
@@ -75,13 +78,16 @@ class SecantWeight(ProximalWeightRule):
     MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     SLOWING = 0.9
+    LEAST_ANEW = 1e-3
 
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
         self._fading = self.FIRST_FADING
+        self._needed = weight
+        """What the last secant has asked for."""
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
-        needed = self.CAUTION * unmodelled_curvature
+        self._needed = needed = self.CAUTION * unmodelled_curvature
         if needed > self.weight:
             self.weight = min(needed, self.MAX_GROWTH * self.weight)
             self._fading *= self.SLOWING
@@ -93,6 +99,10 @@ class SecantWeight(ProximalWeightRule):
 
     def reject(self) -> None:
         self.weight *= 2.0
+
+    def begin_anew(self) -> None:
+        self.weight = min(self.weight, max(self._needed, self.LEAST_ANEW))
+        self._fading = self.FIRST_FADING
 
     def state(self) -> dict[str, float]:
         return {"proximal_weight": self.weight, "fading": self._fading}

@@ -54,6 +54,7 @@ from p2pnet.protocol.core.events import (
     PeerPutOff,
     PeerRevoked,
     Prepared,
+    SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import (
@@ -97,6 +98,7 @@ NodeEvent: TypeAlias = (
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
+    | SamplesChanged
 )
 """The events that a shell hands in."""
 
@@ -189,7 +191,9 @@ class Node(Machine[NodeEvent, Effect]):
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested():
+            case (
+                Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested() | SamplesChanged()
+            ):
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True

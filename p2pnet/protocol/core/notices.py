@@ -95,6 +95,14 @@ class ServiceProlonged:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochBegun:
+    """The network trains on, from where it was at rest."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyInUseTwice:
     """Two processes seem to use one key: their incarnations say Hello in turns."""
 
@@ -215,6 +223,7 @@ PlainNotice: TypeAlias = (
     | NoNeighborLeft
     | EndHeldUp
     | ServiceProlonged
+    | EpochBegun
     | KeyInUseTwice
     | TakenForPast
     | StatisticsFound

@@ -44,6 +44,8 @@ class Neighborhood:
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._awaited_until: dict[PeerId, float] = {}
         """Until when the links are waited for of peers that have connected and opened none since."""
+        self.absent_since: dict[PeerId, float] = {}
+        """Since when peers are absent that were linked, and have not left."""
         self.n_opened = 0
         """The number of links opened so far."""
         self.n_refusals = 0
@@ -117,6 +119,7 @@ class Neighborhood:
         self.n_opened += not neighbor.is_confirmed
         neighbor.is_confirmed = True
         self._awaited_until.pop(neighbor.peer, None)
+        self.absent_since.pop(neighbor.peer, None)
         neighbor.absent_until = None
 
     def close(self, peer: PeerId, reason: CloseReason, now: float) -> Notify:
@@ -129,7 +132,7 @@ class Neighborhood:
         neighbor.finished_sequence = None
         neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
         neighbor.opens_by = now + self._suspect_limit_s
-        neighbor.n_missed = 0
+        neighbor.n_missed = neighbor.epoch = 0
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
@@ -142,6 +145,7 @@ class Neighborhood:
         """Close the link for good and disconnect the peer."""
         closed = self.close(peer, reason, now)
         neighbor = self.enter(peer)
+        self.absent_since.pop(peer, None)
         neighbor.is_parted, neighbor.absent_until = True, None
         return [closed, Dismiss(peer, reason)]
 
@@ -172,6 +176,8 @@ class Neighborhood:
         neighbor = self.enter(peer)
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
         absent_until = until if is_expected else neighbor.absent_until
+        if neighbor.is_confirmed:
+            self.absent_since[peer] = now
         closed = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return closed

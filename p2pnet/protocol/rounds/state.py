@@ -39,6 +39,10 @@ class RoundState:
     """The number of rounds to mix in before the first local step."""
     is_converged: bool = False
     """Whether training has ended because all agents were stationary."""
+    epoch: int = 0
+    """The number of the epoch: samples have changed so often since training first came to rest."""
+    first_round: int = 0
+    """The first round of the epoch, from which its rounds are counted."""
     account: int = 0
     """The number of the account that the ledgers of all links belong to."""
 
