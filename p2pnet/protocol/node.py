@@ -140,6 +140,12 @@ class Node(Machine[NodeEvent, Effect]):
         """Where training stands, for a later process to go on from; None while no round has begun."""
         return self._session.snapshot()
 
+    @property
+    def absent_names(self) -> tuple[str, ...]:
+        """The names of neighbors that were linked, have not left, and are absent."""
+        absences = {} if self.rounds is None else self.rounds.neighborhood.absences
+        return tuple(sorted(absence.name for absence in absences.values()))
+
     def version_with(self, peer: PeerId) -> int:
         """The protocol version in which messages for the peer are to be encoded."""
         return self._session.version_with(peer)

@@ -67,6 +67,11 @@ class Epochs:
     def _is_at_rest(self) -> bool:
         return self._at.phase is Phase.FINISHED
 
+    @property
+    def is_current(self) -> bool:
+        """Whether no change is known that the present epoch is not of."""
+        return not self._change
+
     def learn_of_change(self, what: str) -> None:
         """Know that the network's samples have changed in this round: what it comes to rest with may not be of them."""
         self._change, self._changed_in = what, self._at.round
@@ -88,7 +93,7 @@ class Epochs:
         if now < self._own_due_at():
             return ""
         days = self._timing.forget_s / 86_400.0
-        return self._own_reason() or f"{', '.join(self._forgotten(now))} has been away for {days:g} days"
+        return self._own_reason() or f"{self._names(self._forgotten(now))} has been away for {days:g} days"
 
     def _ahead(self) -> list[Neighbor]:
         """The neighbors that are in the rounds of a later epoch."""
@@ -105,12 +110,15 @@ class Epochs:
         rested_at = self._rested_at + self._timing.rest_s
         if self._own_reason():
             return rested_at
-        absent_since = min(self._neighborhood.absent_since.values(), default=math.inf)
+        absent_since = min((absence.since for absence in self._neighborhood.absences.values()), default=math.inf)
         return max(rested_at, absent_since + self._timing.forget_s)
 
     def _forgotten(self, now: float) -> list[PeerId]:
-        absent_since = self._neighborhood.absent_since
-        return [peer for peer, since in absent_since.items() if now >= since + self._timing.forget_s]
+        absences = self._neighborhood.absences
+        return [peer for peer, absence in absences.items() if now >= absence.since + self._timing.forget_s]
+
+    def _names(self, peers: list[PeerId]) -> str:
+        return ", ".join(self._neighborhood.absences[peer].name for peer in peers)
 
     def begin(self, now: float) -> None:
         """Begin an epoch in the round of rest: that of a neighbor, or one of this agent's own."""
@@ -118,7 +126,7 @@ class Epochs:
         for neighbor in ahead:
             self._allowance(neighbor, now).left -= 1.0
         for peer in self._forgotten(now):
-            del self._neighborhood.absent_since[peer]
+            del self._neighborhood.absences[peer]
         latest = max([self._at.epoch, *(neighbor.epoch for neighbor, _ in self._neighborhood.open())])
         self._enter(latest if ahead else latest + 1, self._at.round)
         self._change = ""

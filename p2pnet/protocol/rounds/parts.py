@@ -74,6 +74,7 @@ class RoundParts:
             at.is_converged,
             epoch=at.epoch,
             first_round=at.first_round,
+            is_current=self.epochs.is_current,
         )
 
     def ledger(self) -> AgentLedger:

@@ -26,6 +26,8 @@ class RoundSnapshot:
     """the number of the epoch"""
     first_round: int = 0
     """the round in which it has begun"""
+    is_current: bool = True
+    """whether they are of the samples as they are now, as far as known"""
     is_concluded: bool = False
     """whether what follows on training, the metrics of the network, is done with these parameters as well"""
 
