@@ -32,7 +32,7 @@ before they begin one."""
 
 
 @dataclass(slots=True)
-class _Allowance:
+class _WakeBudget:
     """What is left of the epochs of one neighbor that are followed."""
 
     left: float
@@ -61,7 +61,7 @@ class Epochs:
         self._rested_at = 0.0
         self._told: dict[LinkId, float] = {}
         """When the other ends of links were last told of this agent's epoch."""
-        self._allowances: dict[PeerId, _Allowance] = {}
+        self._budgets: dict[PeerId, _WakeBudget] = {}
 
     @property
     def _is_at_rest(self) -> bool:
@@ -88,7 +88,7 @@ class Epochs:
     def reason(self, now: float) -> str:
         """Why an agent at rest is to begin an epoch now; empty where it is not."""
         for neighbor in self._ahead():
-            if self._allowance(neighbor, now).admits(now):
+            if self._budget(neighbor, now).admits(now):
                 return f"{neighbor.name} has begun it"
         if now < self._own_due_at():
             return ""
@@ -124,7 +124,7 @@ class Epochs:
         """Begin an epoch in the round of rest: that of a neighbor, or one of this agent's own."""
         ahead = self._ahead()
         for neighbor in ahead:
-            self._allowance(neighbor, now).left -= 1.0
+            self._budget(neighbor, now).left -= 1.0
         for peer in self._forgotten(now):
             del self._neighborhood.absences[peer]
         latest = max([self._at.epoch, *(neighbor.epoch for neighbor, _ in self._neighborhood.open())])
@@ -145,8 +145,8 @@ class Epochs:
         self._at.epoch, self._at.first_round = min(number, max(first_round, self._at.epoch + 1)), first_round
         self._termination.begin_anew(first_round)
 
-    def _allowance(self, neighbor: Neighbor, now: float) -> _Allowance:
-        return self._allowances.setdefault(neighbor.peer, _Allowance(WAKES_AT_ONCE, now))
+    def _budget(self, neighbor: Neighbor, now: float) -> _WakeBudget:
+        return self._budgets.setdefault(neighbor.peer, _WakeBudget(WAKES_AT_ONCE, now))
 
     # What is said of epochs.
 
