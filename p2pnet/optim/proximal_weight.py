@@ -35,7 +35,7 @@ class ProximalWeightRule(ABC):
         """Raise τ: the true objective decreased by less than predicted."""
 
     def begin_anew(self) -> None:  # noqa: B027  (not every rule remembers something)
-        """Begin again with what the own steps have shown of late, since the objective is another one now."""
+        """Begin again with care, since the objective is another one now, and forget fast what it does not need."""
 
     def state(self) -> dict[str, float]:
         """The numbers that a later run goes on with."""
@@ -78,21 +78,21 @@ class SecantWeight(ProximalWeightRule):
     MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     SLOWING = 0.9
-    LEAST_ANEW = 1e-3
 
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
         self._fading = self.FIRST_FADING
-        self._needed = weight
-        """What the last secant has asked for."""
+        self._largest = 0.0
+        """The largest weight since the objective is what it is."""
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
-        self._needed = needed = self.CAUTION * unmodelled_curvature
+        needed = self.CAUTION * unmodelled_curvature
         if needed > self.weight:
             self.weight = min(needed, self.MAX_GROWTH * self.weight)
             self._fading *= self.SLOWING
         elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
+        self._largest = max(self._largest, self.weight)
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, neighbor_weight)
@@ -101,12 +101,13 @@ class SecantWeight(ProximalWeightRule):
         self.weight *= 2.0
 
     def begin_anew(self) -> None:
-        self.weight = min(self.weight, max(self._needed, self.LEAST_ANEW))
+        self.weight, self._largest = max(self.weight, self._largest), 0.0
         self._fading = self.FIRST_FADING
 
     def state(self) -> dict[str, float]:
-        return {"proximal_weight": self.weight, "fading": self._fading}
+        return {"proximal_weight": self.weight, "fading": self._fading, "largest_weight": self._largest}
 
     def restore(self, state: Mapping[str, float]) -> None:
         self.weight = state.get("proximal_weight", self.weight)
         self._fading = state.get("fading", self._fading)
+        self._largest = state.get("largest_weight", self._largest)

@@ -278,7 +278,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if self._at.round >= self.last_round:
             return self._finish(now)
         is_mixing_only = self._termination.is_held or self._at.n_listening_rounds > 0
-        if is_mixing_only or not is_step_round(self._at.round - self._at.first_round, self._options.exchanges):
+        if is_mixing_only or not is_step_round(self._at.schedule_round, self._options.exchanges):
             return self._propose(self._at.params, now)
         effects: list[RoundEffect] = [*self._barrier.notify_of_loneliness()]
         self._at.phase, self._is_cut_short = Phase.STEPPING, False

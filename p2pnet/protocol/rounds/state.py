@@ -52,6 +52,11 @@ class RoundState:
         self.n_listening_rounds = min(round_, N_LISTENING_ROUNDS)
 
     @property
+    def schedule_round(self) -> int:
+        """The round by which local steps are scheduled: of an epoch, from when its change has spread."""
+        return self.round - self.first_round - (N_LISTENING_ROUNDS if self.epoch else 0)
+
+    @property
     def trained_round(self) -> int:
         """The round of the parameters; -1 while they are those that training begins with."""
         return self.round if self.has_trained else -1
