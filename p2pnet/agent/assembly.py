@@ -16,7 +16,7 @@ from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscover
 from p2pnet.agent.transport.keys import KeyPair, load_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.config import Settings
-from p2pnet.data.reading import load_data
+from p2pnet.data.reading import DataOptions, load_data
 from p2pnet.data.splitting import Parts
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
@@ -64,12 +64,15 @@ class Preparation:
     schedule: dict[str, str]
     """what of the schedule must be equal at all agents: a field of the fingerprint, or none"""
     training_options: TrainingOptions
+    data: DataOptions
     parts: Parts
     summary: LocalStatistics | None
     """the contribution to the statistics stage; None without that stage"""
     fingerprint: dict[str, str]
     """the fields known before the statistics stage"""
     limits: TransportLimits
+    watch_interval_s: float
+    """how often an agent that keeps running looks whether its samples have changed; 0: it ends with its training"""
     compare_alone_s: float | None
     """processor time for training once more alone, after the end; None: that is not done"""
 
@@ -96,7 +99,8 @@ def prepare(settings: Settings) -> Preparation:
     keys = load_keys(settings.security.secret_key)
     network = network_options(settings)
     _check_peers(network, keys)
-    parts = load_data(data_options(settings.data))
+    data = data_options(settings.data, is_growing=settings.service.keep_running)
+    parts = load_data(data)
     options = training_options(settings, parts.train.task)
     summary = summarize(options, *parts)
     outline = make_outline(options, parts.train, summary)
@@ -115,9 +119,11 @@ def prepare(settings: Settings) -> Preparation:
         rounds=round_options(settings, keys.public),
         schedule=schedule,
         training_options=options,
+        data=data,
         parts=parts,
         summary=summary,
         fingerprint=outline.fingerprint | schedule,
+        watch_interval_s=settings.service.watch_interval_s if settings.service.keep_running else 0.0,
         compare_alone_s=settings.algorithm.compare_alone_s,
         limits=_limits(settings.network.max_message_bytes, outline.least_params, outline.most_params),
     )

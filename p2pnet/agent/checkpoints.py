@@ -37,6 +37,8 @@ class Checkpoints:
     ) -> None:
         """`clock` shows seconds that never go back; `resumed` is what this run goes on from."""
         self.is_resumed = resumed is not None
+        self.samples = ""
+        """The digest of the samples in use, where they may change."""
         self._files = files
         self._interval_s = interval_s
         self._tolerance = tolerance
@@ -63,7 +65,7 @@ class Checkpoints:
         """Begin to save the snapshot, unless it is saved already or a save is under way."""
         if self.is_saving or snapshot is None or not self._is_new(snapshot):
             return
-        checkpoint = Checkpoint(snapshot, learner, fingerprint, self._tolerance)
+        checkpoint = self._checkpoint(snapshot, learner, fingerprint)
         # What is not finished when the process ends need not be: the one before is whole.
         self._thread = Thread(target=self._write, args=(checkpoint,), name="checkpoint", daemon=True)
         self._thread.start()
@@ -77,7 +79,12 @@ class Checkpoints:
         if self.is_saving:
             self._log.warning("the disk has not taken the last checkpoint in %g s; no other is saved", END_PATIENCE_S)
         elif snapshot is not None and self._is_new(snapshot):
-            self._write(Checkpoint(snapshot, learner, fingerprint, self._tolerance))
+            self._write(self._checkpoint(snapshot, learner, fingerprint))
+
+    def _checkpoint(
+        self, snapshot: RoundSnapshot, learner: Mapping[str, float], fingerprint: Mapping[str, str]
+    ) -> Checkpoint:
+        return Checkpoint(snapshot, learner, fingerprint, self._tolerance, self.samples if snapshot.is_current else "")
 
     def _is_new(self, snapshot: RoundSnapshot) -> bool:
         """Whether the snapshot is not saved yet, and would not spoil a later run by parameters that are not finite."""
@@ -100,6 +107,6 @@ class Checkpoints:
         self._due_at = now + max(self._interval_s, LEAST_PAUSE * (now - begun_at))
 
 
-def _mark(snapshot: RoundSnapshot) -> tuple[int, bool, bool]:
+def _mark(snapshot: RoundSnapshot) -> tuple[int, int, bool, bool, bool]:
     """What differs between any two snapshots of one training."""
-    return snapshot.round, snapshot.is_converged, snapshot.is_concluded
+    return snapshot.round, snapshot.epoch, snapshot.is_converged, snapshot.is_concluded, snapshot.is_current

@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never, final
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from p2pnet import __version__
 from p2pnet.agent.checkpoints import Checkpoints
+from p2pnet.agent.computing import Answer, Computed, choose, measure, run_local_step, train_anew
 from p2pnet.agent.control.control import Command, Control
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
@@ -26,6 +26,7 @@ from p2pnet.agent.progress import Progress
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.saved_model import model_file_of
+from p2pnet.agent.service import Service
 from p2pnet.agent.signals import Signals
 from p2pnet.agent.transport.base import Queried, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
@@ -65,16 +66,6 @@ GOODBYE_TIMEOUT_S = 0.5
 """How long withdrawing the mDNS announcement may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A result of the learner's thread."""
-
-    event: events.Evaluated | events.LocalStepDone | events.Measured | events.Chosen | events.Prepared
-    record: RoundRecord | None
-    learner: Mapping[str, float] | None = None
-    """the numbers that the learner of a later run goes on with, where a gradient was computed"""
-
-
 def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
     """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
     if not np.all(np.isfinite(evaluated.gradient_sum)):
@@ -99,8 +90,10 @@ class Daemon:
         checkpoints: Checkpoints,
         recorder: RunRecorder,
         control: Control,
+        service: Service | None = None,
     ) -> None:
-        self._node = node
+        """With a `service` the agent keeps running."""
+        self._node, self._service = node, service
         self._make_training = make_training
         self._training: Training | None = None
         self._transport = transport
@@ -113,10 +106,11 @@ class Daemon:
         self._learner_numbers: Mapping[str, float] = {}
         self._names = names
         self._log = log
-        self._worker = Worker[_Answer](transport.wake)
+        self._worker = Worker[Computed](transport.wake)
         self._stopped_because = ""
         self._conclusion: Conclude | None = None
-        self._signals = Signals(transport.wake, self._save_checkpoint)
+        self._lacks: tuple[str, ...] = ()
+        self._signals = Signals(transport.wake, self._save_checkpoint, is_service=service is not None)
         self._is_closed = False
         self._n_dropped = 0
         self._n_refused = 0
@@ -172,7 +166,9 @@ class Daemon:
     def _turn(self) -> None:
         """Wait for events, and handle them."""
         deadline = self._node.next_deadline()
-        timeout_s = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        look_at = None if self._service is None else self._service.next_look_at
+        due = [at for at in (deadline, look_at) if at is not None]
+        timeout_s = max(min(due) - time.monotonic(), 0.0) if due else None
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
         for agent in self._discovery.take():
@@ -180,14 +176,16 @@ class Daemon:
             self._log_cause(agent.peer, logging.INFO, f"found {agent.name} ({agent.peer}) on the LAN at {where}")
             self._handle(events.PeerFound(agent.peer, agent.addresses))
         while self._worker.has_answer:
-            answer = self._worker.take()
-            if answer.record is not None and self._training is not None:
-                self._recorder.keep(answer.record)
-                self._progress.tell(answer.record, self._training.metric_name)
-            if answer.learner is not None:
-                self._learner_numbers = answer.learner
-            self._control.view.note(answer.event)
-            self._handle(answer.event)
+            computed = self._worker.take()
+            if computed.record is not None and self._training is not None:
+                self._recorder.keep(computed.record)
+                self._progress.tell(computed.record, self._training.metric_name)
+            if computed.learner is not None:
+                self._learner_numbers = computed.learner
+            self._training = computed.training or self._training
+            self._handle_answer(computed.answer)
+        if self._service is not None and self._training is not None and self._service.has_news:
+            self._worker.do("read", partial(train_anew, self._service, self._training))
         self._control.serve(self._carry_out)
         for peer in self._control.take_revoked():
             self._handle(events.PeerRevoked(peer))
@@ -222,6 +220,14 @@ class Daemon:
         return {}
 
     # Events.
+
+    def _handle_answer(self, event: Answer | None) -> None:
+        """Hand in what the learner's thread has come to, if anything."""
+        if event is not None:
+            self._control.view.note(event)
+            self._handle(event)
+        if isinstance(event, events.Prepared) and self._service is not None and self._service.is_behind:
+            self._handle(events.SamplesChanged())
 
     def _handle(self, event: NodeEvent) -> None:
         self._perform(self._node.handle(event, time.monotonic()))
@@ -290,17 +296,18 @@ class Daemon:
                     self._worker.do("evaluate", partial(self._evaluate, self._learner, effect))
                 case RunLocalStep():
                     self._recorder.begin()
-                    self._worker.do("local step", partial(_run_local_step, self._learner, effect))
+                    self._worker.do("local step", partial(run_local_step, self._learner, effect))
                 case Measure():
-                    self._worker.do("measure", partial(_measure, self._learner, effect))
+                    self._worker.do("measure", partial(measure, self._learner, effect))
                 case Choose():
-                    self._worker.do("choose", partial(_choose, self._learner, effect))
+                    self._worker.do("choose", partial(choose, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
                 case Finish(round_, _, reason):
                     self._stopped_because = reason
                     self._log.info("finished after %d rounds: %s", round_, reason)
+                    self._lacks = self._node.absent_names
                     self._try_to_save_model()
                     self._save_checkpoint()
                 case Conclude():
@@ -341,11 +348,11 @@ class Daemon:
             raise AssertionError("the node wants something computed before it has been prepared")
         return self._training.learner
 
-    def _prepare(self, statistics: FeatureStatistics | None) -> _Answer:
+    def _prepare(self, statistics: FeatureStatistics | None) -> Computed:
         self._training = training = self._make_training(statistics)
-        return _Answer(training.prepared, None)
+        return Computed(training.prepared, None)
 
-    def _evaluate(self, learner: Learner, effect: Evaluate) -> _Answer:
+    def _evaluate(self, learner: Learner, effect: Evaluate) -> Computed:
         evaluated = require_finite(learner.evaluate(effect))
         seen = learner.observe()
         record = RoundRecord(
@@ -357,7 +364,7 @@ class Daemon:
             seen.proximal_weight,
             self._transport.bytes_sent,
         )
-        return _Answer(evaluated, record, learner.state())
+        return Computed(evaluated, record, learner.state())
 
     def _save_checkpoint(self) -> None:
         if self._training is not None:
@@ -367,9 +374,8 @@ class Daemon:
         if self._is_model_saved_before:
             return
         if self._training is not None and self._node.rounds is not None:
-            rounds, training = self._node.rounds, self._training
-            name, latest = self._node.identity.name, self._recorder.latest
-            model = model_file_of(training, rounds.params, rounds.round, name, latest, time.time(), self._conclusion)
+            latest, now = self._recorder.latest, time.time()
+            model = model_file_of(self._training, self._node, latest, now, self._conclusion, self._lacks)
             self._recorder.save_model(model)
 
     @property
@@ -385,15 +391,3 @@ class Daemon:
             self._save_model()
         except TrainingError as error:
             self._log.warning("%s; trying once more at the end", error)
-
-
-def _measure(learner: Learner, effect: Measure) -> _Answer:
-    return _Answer(learner.measure(effect), None)
-
-
-def _choose(learner: Learner, effect: Choose) -> _Answer:
-    return _Answer(learner.choose(effect), None)
-
-
-def _run_local_step(learner: Learner, effect: RunLocalStep) -> _Answer:
-    return _Answer(learner.run_local_step(effect), None)

@@ -12,6 +12,7 @@ from p2pnet.protocol.core.notices import (
     AdmissionRefused,
     AgentsAwaited,
     EndHeldUp,
+    EpochBegun,
     ForeignVersion,
     InMeasurement,
     InStatistics,
@@ -93,6 +94,8 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"converged here, but training does not end yet: {', '.join(peers)} may come back"
         case ServiceProlonged(peers):
             return f"training has ended; staying on for a while: {', '.join(peers)} may come back"
+        case EpochBegun(number, why):
+            return f"epoch {number} begins: {why}"
         case KeyInUseTwice(peer, peers):
             return (
                 f"two processes seem to use the key of {' and '.join(peers)}: they say Hello in turns, and each closes "

@@ -88,6 +88,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         expected_neighbors=len(network.neighbors) or 1,
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
+        keeps_running=settings.service.keep_running,
         names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
         precision=network.wire_bits(algorithm.tolerance),
         is_coded=network.is_coded,
@@ -100,6 +101,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
             round_pace_s=network.round_pace_s,
             start_timeout_s=network.start_timeout_s,
             finish_timeout_s=network.finish_timeout_s,
+            forget_s=86_400.0 * settings.service.forget_after_days,
         ),
     )
 
@@ -111,7 +113,7 @@ def split_of(data: DataSettings) -> Split | None:
     return Split(validation=split.validation, test=split.test, column=split.column, time=split.time)
 
 
-def data_options(data: DataSettings) -> DataOptions:
+def data_options(data: DataSettings, *, is_growing: bool = False) -> DataOptions:
     """ConfigError where two settings say what to test on."""
     if data.split is not None and data.test_source is not None:
         raise ConfigError("data.split and data.test_source both say what to test on; leave out one")
@@ -132,6 +134,7 @@ def data_options(data: DataSettings) -> DataOptions:
         test_source=data.test_source,
         test_fraction=data.test_fraction,
         seed=data.seed,
+        is_growing=is_growing,
         encoding=data.encoding,
         delimiter=data.delimiter,
         decimal=data.decimal,
@@ -194,8 +197,24 @@ def _patience(settings: Settings) -> Patience | None:
     return Patience(algorithm.patience, 2 * settings.network.max_diameter + SLACK_ROUNDS)
 
 
+def _check_service(settings: Settings) -> None:
+    """ConfigError where an agent that keeps running would have to find out anew what is found out once."""
+    if not settings.service.keep_running:
+        return
+    if settings.data.standardize == "local":
+        raise ConfigError(
+            "service.keep_running: the scales of this machine's samples would change with them; set data.standardize = "
+            "network, or none"
+        )
+    if settings.algorithm.patience is not None:
+        raise ConfigError(
+            "service.keep_running: training that goes on does not stop early; leave out algorithm.patience"
+        )
+
+
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
-    """ConfigError where the loss that is set is not for the task."""
+    """ConfigError where the loss that is set is not for the task, or settings do not fit together."""
+    _check_service(settings)
     data, algorithm, class_weights = settings.data, settings.algorithm, settings.objective.class_weights
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
@@ -204,7 +223,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
-        is_measured=data.split is not None,
+        is_measured=data.split is not None and not settings.service.keep_running,
         class_weights=_class_weights(settings, task),
         patience=_patience(settings),
         source=str(data.source),
@@ -215,6 +234,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "weighting": algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
             **({} if class_weights is None else {"class weights": describe(class_weights)}),
+            **({"service": "keeps running"} if settings.service.keep_running else {}),
             **({} if algorithm.patience is None else {"patience": str(algorithm.patience)}),
             **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },

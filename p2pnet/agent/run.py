@@ -26,6 +26,7 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.options import log_options
 from p2pnet.agent.resuming import Beginning, checkpoint_files, find_start
 from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.service import make_service
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.config import Settings
@@ -116,7 +117,10 @@ def _run(
         control = Control(view, reloading, log, time.monotonic)
         control.open(lambda: listen(state, transport.wake))
         at_exit.callback(control.close)
-        daemon = Daemon(node, start.make_training, transport, discovery, names, log, checkpoints, recorder, control)
+        service = make_service(preparation, checkpoints, start.resumed, log) if preparation.watch_interval_s else None
+        daemon = Daemon(
+            node, start.make_training, transport, discovery, names, log, checkpoints, recorder, control, service
+        )
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
             trained, model = daemon.training, daemon.saved_model

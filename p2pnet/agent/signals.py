@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import final
 
 from p2pnet.protocol.core.events import AwayRequested, LeaveRequested
 
-_FAREWELLS: Mapping[int, LeaveRequested | AwayRequested] = {
-    signal.SIGTERM: LeaveRequested(),
-    signal.SIGINT: LeaveRequested(),
-}
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def _has_terminal() -> bool:
@@ -28,19 +25,26 @@ def _has_terminal() -> bool:
 
 @final
 class Signals:
-    """SIGTERM and SIGINT request a leave, and the second of them ends the process at once.
+    """SIGTERM and SIGINT request a leave, and the second of them ends the process at once. Of an agent that keeps
+    running they request a temporary leave: a reboot takes no samples out of the network.
 
     SIGHUP of a terminal that closes requests a temporary leave. Without a terminal, as a service has none, it asks for
     the settings to be read anew, as services do. Where nohup has it ignored, it stays ignored.
     """
 
     def __init__(
-        self, wake: Callable[[], None], save: Callable[[], None], has_terminal: Callable[[], bool] = _has_terminal
+        self,
+        wake: Callable[[], None],
+        save: Callable[[], None],
+        has_terminal: Callable[[], bool] = _has_terminal,
+        *,
+        is_service: bool = False,
     ) -> None:
         """`wake` makes the daemon's loop look here; `save` is called before a second signal ends the process."""
         self._wake = wake
         self._save = save
         self._has_terminal = has_terminal
+        self._end = AwayRequested() if is_service else LeaveRequested()
         self._is_reload_asked = False
         self.farewell: LeaveRequested | AwayRequested | None = None
         """The leave that was requested, by a signal or otherwise."""
@@ -53,7 +57,7 @@ class Signals:
     @contextmanager
     def handled(self) -> Iterator[None]:
         """Handle the signals meanwhile, in the main thread."""
-        handlers: dict[int, Callable[[int, FrameType | None], None]] = dict.fromkeys(_FAREWELLS, self._on_farewell)
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = dict.fromkeys(_ENDS, self._on_farewell)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             handlers[signal.SIGHUP] = self._on_hangup
         previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -67,7 +71,7 @@ class Signals:
         if self.farewell is not None:
             self._save()
             os._exit(128 + number)
-        self.farewell = _FAREWELLS[number]
+        self.farewell = self._end
         self._wake()
 
     def _on_hangup(self, number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from p2pnet.config.choices import (
 )
 from p2pnet.config.network import AgentSettings, NeighborSettings, NetworkSettings, SecuritySettings, SeedSettings
 from p2pnet.config.reading import read_settings, settings_of, values_of_flags
+from p2pnet.config.service import ServiceSettings
 from p2pnet.config.settings import LogSettings, Settings
 from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
 from p2pnet.config.writing import write_config
@@ -28,6 +29,7 @@ __all__ = [
     "ObjectiveSettings",
     "SecuritySettings",
     "SeedSettings",
+    "ServiceSettings",
     "Settings",
     "SolverChoice",
     "SurrogateName",

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from p2pnet.config.network import AgentSettings, NetworkSettings, PrivacySettings, SecuritySettings
 from p2pnet.config.section import Section
+from p2pnet.config.service import ServiceSettings
 from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
 
 
@@ -36,6 +37,7 @@ class Settings(Section):
     model: ModelSettings = Field(default_factory=ModelSettings)
     objective: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     algorithm: AlgorithmSettings = Field(default_factory=AlgorithmSettings)
+    service: ServiceSettings = Field(default_factory=ServiceSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     def relative_to(self, directory: Path) -> "Settings":

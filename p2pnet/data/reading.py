@@ -12,7 +12,7 @@ from p2pnet.catalogue.readers import READERS, has_reader, is_function, reader_na
 from p2pnet.data.readers.function_reader import read_function
 from p2pnet.data.roles import Roles, TaskChoice, samples_of
 from p2pnet.data.samples import Samples, in_order
-from p2pnet.data.splitting import Parts
+from p2pnet.data.splitting import Parts, Split
 from p2pnet.data.table import Table, TableRequest, joined
 from p2pnet.errors import DataError
 
@@ -29,6 +29,8 @@ class DataOptions:
     """part of `source` that is kept for the test where there is no `test_source`"""
     seed: int = 0
     """of the split into training and test samples"""
+    is_growing: bool = False
+    """whether rows will come and go: which are for the test then follows from what stands in them"""
     encoding: str = "auto"
     """of text files"""
     delimiter: str = "auto"
@@ -51,7 +53,10 @@ def load_data(options: DataOptions) -> Parts:
     if options.test_source is None:
         try:
             if split is not None:
-                return split.apply(samples, options.seed)
+                parts = split.apply(samples, options.seed)
+                return Parts(*parts[:2]) if options.is_growing else parts
+            if options.is_growing:
+                return Parts(*Split(test=options.test_fraction).apply(samples, options.seed)[:2])
             rng = np.random.default_rng(options.seed)
             return Parts(*samples.dealt(samples.split_rows(options.test_fraction, rng)))
         except DataError as error:

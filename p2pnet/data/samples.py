@@ -73,6 +73,16 @@ class Samples:
         Y = np.array([index_of[label] for label in self.classes], dtype=np.intp)[self.Y]
         return replace(self, Y=Y, classes=tuple(classes))
 
+    def split_by_label(self, classes: Sequence[str]) -> tuple["Samples", "Samples"]:
+        """(samples with these labels, samples with others), each with classes of its own."""
+        is_known = np.array([label in classes for label in self.classes], dtype=bool)
+        return self._of_classes(is_known), self._of_classes(~is_known)
+
+    def _of_classes(self, is_chosen: NDArray[np.bool_]) -> "Samples":
+        chosen = self.take(np.flatnonzero(is_chosen[self.Y]))
+        classes = tuple(label for label, is_one in zip(self.classes, is_chosen, strict=True) if is_one)
+        return replace(chosen, Y=(np.cumsum(is_chosen) - 1)[chosen.Y], classes=classes)
+
     def own_levels(self) -> dict[str, tuple[str, ...]]:
         """The levels of each category that occur here, by the column's name: those to train by where all is here."""
         return {category.name: in_order(category.levels) for category in self.categories}

@@ -102,6 +102,11 @@ class LocalOptimizer:
         self._step_sizes.restore(state)
         self._first_residual = state.get("first_step_residual", self._first_residual)
 
+    def begin_anew(self) -> None:
+        """Forget what was measured on samples that the network has no more: the next step has no secant test."""
+        self.rule.begin_anew()
+        self._past = None
+
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
         local_model = self._surrogate.local_model(self.objective, params, self._rng)

@@ -34,6 +34,9 @@ class ProximalWeightRule(ABC):
     def reject(self) -> None:
         """Raise τ: the true objective decreased by less than predicted."""
 
+    def begin_anew(self) -> None:  # noqa: B027  (not every rule remembers something)
+        """Begin again with care, since the objective is another one now, and forget fast what it does not need."""
+
     def state(self) -> dict[str, float]:
         """The numbers that a later run goes on with."""
         return {"proximal_weight": self.weight}
@@ -79,6 +82,8 @@ class SecantWeight(ProximalWeightRule):
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
         self._fading = self.FIRST_FADING
+        self._largest = 0.0
+        """The largest weight since the objective is what it is."""
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         needed = self.CAUTION * unmodelled_curvature
@@ -87,6 +92,7 @@ class SecantWeight(ProximalWeightRule):
             self._fading *= self.SLOWING
         elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
+        self._largest = max(self._largest, self.weight)
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, neighbor_weight)
@@ -94,9 +100,14 @@ class SecantWeight(ProximalWeightRule):
     def reject(self) -> None:
         self.weight *= 2.0
 
+    def begin_anew(self) -> None:
+        self.weight, self._largest = max(self.weight, self._largest), 0.0
+        self._fading = self.FIRST_FADING
+
     def state(self) -> dict[str, float]:
-        return {"proximal_weight": self.weight, "fading": self._fading}
+        return {"proximal_weight": self.weight, "fading": self._fading, "largest_weight": self._largest}
 
     def restore(self, state: Mapping[str, float]) -> None:
         self.weight = state.get("proximal_weight", self.weight)
         self._fading = state.get("fading", self._fading)
+        self._largest = state.get("largest_weight", self._largest)

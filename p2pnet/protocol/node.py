@@ -54,6 +54,7 @@ from p2pnet.protocol.core.events import (
     PeerPutOff,
     PeerRevoked,
     Prepared,
+    SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import (
@@ -97,6 +98,7 @@ NodeEvent: TypeAlias = (
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
+    | SamplesChanged
 )
 """The events that a shell hands in."""
 
@@ -137,6 +139,12 @@ class Node(Machine[NodeEvent, Effect]):
     def snapshot(self) -> RoundSnapshot | None:
         """Where training stands, for a later process to go on from; None while no round has begun."""
         return self._session.snapshot()
+
+    @property
+    def absent_names(self) -> tuple[str, ...]:
+        """The names of neighbors that were linked, have not left, and are absent."""
+        absences = {} if self.rounds is None else self.rounds.neighborhood.absences
+        return tuple(sorted(absence.name for absence in absences.values()))
 
     def version_with(self, peer: PeerId) -> int:
         """The protocol version in which messages for the peer are to be encoded."""
@@ -189,7 +197,9 @@ class Node(Machine[NodeEvent, Effect]):
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested():
+            case (
+                Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested() | SamplesChanged()
+            ):
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True

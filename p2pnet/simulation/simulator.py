@@ -15,7 +15,7 @@ import numpy as np
 from p2pnet import __version__
 from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.protocol.core import effects
-from p2pnet.protocol.core.events import DeadlineReached, Described, MessageReceived, Prepared
+from p2pnet.protocol.core.events import DeadlineReached, Described, MessageReceived, Prepared, SamplesChanged
 from p2pnet.protocol.core.notices import MessageDropped, Notice
 from p2pnet.protocol.core.reports import AgentReport
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
@@ -132,6 +132,12 @@ class Simulator(Processes):
     def learner(self, peer: PeerId) -> Learner:
         """The learner of an agent alive whose training has been prepared."""
         return _learner(self._processes[peer])
+
+    def change_samples(self, peer: PeerId, learner: Learner) -> None:
+        """Give an agent alive other samples, those of this learner, and tell it."""
+        learner.succeed(self.learner(peer))
+        self._processes[peer].learner = learner
+        self.handle(peer, SamplesChanged())
 
     # Control.
 

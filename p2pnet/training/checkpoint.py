@@ -44,8 +44,8 @@ class Checkpoint:
     """what is the same at all agents of the network"""
     tolerance: float
     """the tolerance of the stopping criterion"""
-    epoch: int = 0
-    """of the network's data; 0: the first"""
+    samples: str = ""
+    """the digest of the samples that the parameters are of; empty where they are not of all that there were"""
     version: int = field(default=VERSION, kw_only=True)
 
     def check(self, fingerprint: Mapping[str, str]) -> None:
@@ -67,7 +67,9 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         "tolerance": checkpoint.tolerance,
         "learner": {name: float(number) for name, number in checkpoint.learner.items()},
         "fingerprint": dict(checkpoint.fingerprint),
-        "epoch": checkpoint.epoch,
+        "epoch": rounds.epoch,
+        "first_round": rounds.first_round,
+        "samples": checkpoint.samples,
         "survey": None if statistics is None else statistics.survey,
         "labels": [] if statistics is None else list(statistics.labels),
         "sizes": [array.size for array in arrays],
@@ -116,11 +118,13 @@ def _decode_body(body: memoryview) -> Checkpoint:
             is_converged=bool(header["is_converged"]),
             statistics=_statistics(header, moments) if has_statistics else None,
             is_concluded=bool(header["is_concluded"]),
+            epoch=int(header["epoch"]),
+            first_round=int(header.get("first_round", 0)),
         ),
         learner={str(name): float(number) for name, number in header["learner"].items()},
         fingerprint={str(name): str(text) for name, text in header["fingerprint"].items()},
         tolerance=float(header["tolerance"]),
-        epoch=int(header["epoch"]),
+        samples=str(header.get("samples", "")),
     )
 
 

@@ -94,6 +94,10 @@ class Learner(ABC):
     def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  (not every learner remembers something)
         """Go on from the numbers of an earlier run."""
 
+    def succeed(self, earlier: Learner) -> None:
+        """Take the place of a learner of other samples of this agent, between two calls of its methods."""
+        self.restore(earlier.state())
+
     def feasible(self, params: Array) -> Array:
         """Project onto the domain of the penalty (the limit of prox_{t r} for t → 0), since mixing may round out of a
         box; the identity for finite penalties.
@@ -132,10 +136,15 @@ class NextLearner(Learner):
         self._disagreement = 0.0
         self._cut_short_in = -1
         self._round = 0
+        self._epoch: int | None = None
+        """That of the last evaluation."""
         self._earlier: Mapping[str, float] = {}
         """The numbers of an earlier run, until the first step."""
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
+        if self._epoch is not None and effect.epoch != self._epoch:
+            self.optimizer.begin_anew()
+        self._epoch = effect.epoch
         params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
         self._round = effect.round
@@ -204,6 +213,13 @@ class NextLearner(Learner):
         others had then, a proximal weight would spread among them.
         """
         self._earlier = state
+
+    def succeed(self, earlier: Learner) -> None:
+        """Go on with the numbers of the learner before, and its iterations; in an epoch of its own they begin anew."""
+        self.optimizer.restore(earlier.state())
+        self.n_iterations = earlier.n_iterations
+        if isinstance(earlier, NextLearner):
+            self._epoch = earlier._epoch
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

@@ -114,6 +114,10 @@ class Provenance:
     """mean loss over the agent's own samples, plus the penalty, when training ended"""
     saved_at: str = ""
     """ISO 8601, UTC"""
+    epoch: int = 0
+    """how often samples had changed since training first came to rest; with `rounds`, the version of the model"""
+    lacks: tuple[str, ...] = ()
+    """neighbors that were absent when it was trained"""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """what all agents of the network had in common"""
 
@@ -205,6 +209,8 @@ class ModelFile:
             "rounds": np.array(provenance.rounds, dtype=np.int64),
             "objective": np.array(provenance.objective),
             "saved_at": np.array(provenance.saved_at),
+            **({"epoch": np.array(provenance.epoch, dtype=np.int64)} if provenance.epoch else {}),
+            **({"lacks": np.array(provenance.lacks, dtype=str)} if provenance.lacks else {}),
             "fingerprint": np.array(json.dumps(dict(provenance.fingerprint), ensure_ascii=False)),
         }
 
@@ -357,6 +363,8 @@ def _provenance(entries: _Entries) -> Provenance:
         rounds=entries.whole("rounds"),
         objective=entries.number("objective"),
         saved_at=entries.text("saved_at"),
+        epoch=entries.whole("epoch") if "epoch" in entries.arrays else 0,
+        lacks=tuple(entries.texts("lacks")) if "lacks" in entries.arrays else (),
         fingerprint={name: str(value) for name, value in entries.mapping("fingerprint").items()},
     )
 

@@ -58,3 +58,11 @@ def test_under_nohup_hangups_stay_ignored_and_the_handlers_before_are_put_back()
         signal.raise_signal(signal.SIGHUP)
     assert not woken
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_agent_that_keeps_running_is_told_to_go_for_a_while_only(number: signal.Signals) -> None:
+    told = Signals(lambda: None, lambda: None, lambda: True, is_service=True)
+    with told.handled():
+        signal.raise_signal(number)
+    assert told.farewell == AwayRequested()

@@ -29,6 +29,21 @@ def test_the_weight_follows_its_formula(weight: float, observed: list[tuple[floa
 
 
 @given(weight=weights, observed=observations)
+def test_another_objective_begins_with_the_largest_weight_of_the_one_before_and_fades_fast(
+    weight: float, observed: list[tuple[float, bool]]
+) -> None:
+    rule = SecantWeight(weight)
+    seen = [weight]
+    for curvature, is_blind in observed:
+        rule.observe(curvature, is_blind=is_blind)
+        seen.append(rule.weight)
+    rule.begin_anew()
+    assert rule.weight == max(seen[1:], default=weight)
+    rule.observe(0.0, is_blind=False)
+    assert rule.weight == pytest.approx((1.0 - SecantWeight.FIRST_FADING) * max(seen[1:], default=weight))
+
+
+@given(weight=weights, observed=observations)
 def test_it_never_grows_by_more_than_a_factor_of_two_nor_falls_by_more_than_the_fading(
     weight: float, observed: list[tuple[float, bool]]
 ) -> None:

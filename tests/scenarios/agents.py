@@ -91,6 +91,7 @@ def _round_options(options: Options) -> RoundOptions:
         momentum=0.0,
         max_diameter=int(number(options, "diameter", 32)),
         tolerance=number(options, "tolerance", 0.0),
+        keeps_running="keeps_running" in options,
         timing=replace(TIMING, **{f.name: number(options, f.name, getattr(TIMING, f.name)) for f in fields(Timing)}),
     )
 

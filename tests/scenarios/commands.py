@@ -31,6 +31,7 @@ class Script:
     hold A / release A               what A wants computed waits / waits no longer
     compute A                        the first of what waits is answered
     crash A / restart A              the process ends without a word / starts anew
+    samples A OPTION=VALUE …         the samples of A are others from now on
     leave A / away A                 A is told to leave for good / for a while
     accuse A B C                     A tells B that it suspects C, whether A does or not
     show all / show notices          what is written down from now on
@@ -64,6 +65,8 @@ class Script:
                 network.disconnect(a, b)
             case ["dial-fails", a, b, problem]:
                 network.happen(a, DialFailed(b, address_of(b), DialProblem[problem.upper()]))
+            case ["samples", name]:
+                network.change_samples(name, options)
             case ["leave", name]:
                 network.happen(name, LeaveRequested())
             case ["away", name]:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from typing import final
 
 from p2pnet.protocol.core.effects import Close, Effect, Evaluate, Finish, Notify, Prepare, RunLocalStep, Send
-from p2pnet.protocol.core.events import DeadlineReached, MessageReceived, PeerConnected, PeerDisconnected
+from p2pnet.protocol.core.events import (
+    DeadlineReached,
+    MessageReceived,
+    PeerConnected,
+    PeerDisconnected,
+    SamplesChanged,
+)
 from p2pnet.protocol.core.types import Message, PeerId
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.messages.wire import decode, encode
@@ -72,6 +78,11 @@ class Network:
         self.processes[name] = Process(node)
         self._oracle.started(self.now, self._key(name))
         self._carry_out(name, "starts", node.start(self.now))
+
+    def change_samples(self, name: str, options: Options) -> None:
+        """Give an agent other samples, as these options say."""
+        self._options[name] = {**self._options[name], **options}
+        self.happen(name, SamplesChanged())
 
     def connect(self, a: str, b: str) -> None:
         self._connections.add(frozenset((a, b)))

@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, object] = {
     **dict.fromkeys(("Prepared.n_metric_sums", "Prepared.n_candidates", "Prepared.n_tracked"), 0),
     "RunLocalStep.neighbor_proximal_weight": 0.0,
     "Share.quiet": 0,
+    "Evaluate.epoch": 0,
 }
 """Values that are left out, besides False, None, -1 and what is empty."""
 

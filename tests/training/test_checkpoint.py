@@ -19,7 +19,8 @@ FINGERPRINT = {"model": "2-3-1 tanh", "loss": "half-squared"}
 
 def checkpoint(statistics: FeatureStatistics | None = STATISTICS) -> Checkpoint:
     rounds = RoundSnapshot(17, np.array([1.0, np.pi, -0.0]), 3.25, is_converged=False, statistics=statistics)
-    return Checkpoint(rounds, {"proximal_weight": 0.7, "n_steps": 12.0}, FINGERPRINT, 4e-3)
+    rounds = replace(rounds, epoch=3, first_round=11)
+    return Checkpoint(rounds, {"proximal_weight": 0.7, "n_steps": 12.0}, FINGERPRINT, 4e-3, samples="a digest")
 
 
 @given(
@@ -38,6 +39,7 @@ def test_what_is_written_is_read_again(
     np.testing.assert_array_equal(read.rounds.params, params)
     assert (read.rounds.round, read.learner, read.fingerprint) == (round_, written.learner, FINGERPRINT)
     assert read.rounds.is_concluded is is_concluded
+    assert (read.rounds.epoch, read.rounds.first_round, read.samples) == (3, 11, "a digest")
     if has_statistics:
         assert read.rounds.statistics is not None
         assert read.rounds.statistics.labels == STATISTICS.labels

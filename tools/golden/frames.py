@@ -46,6 +46,7 @@ LANGUAGES = (
             "13": rounds.Witness,
             "20": rounds.LabelSet,
             "21": FeatureStatistics,
+            "22": rounds.Epoch,
         },
     ),
     Language(

@@ -50,6 +50,8 @@ class Evaluate:
     params: Array = field(repr=False)
     disagreement: float
     """max over neighbors of ‖z_j − w‖ / (1 + ‖w‖) in the mixing that made these parameters."""
+    epoch: int = 0
+    """The number of the epoch that the round is of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,11 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplesChanged:
+    """The agent's samples are others from now on: what is computed next is of these."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlineReached:
     """The time of `next_deadline` has come."""
 

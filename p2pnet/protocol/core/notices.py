@@ -96,6 +96,14 @@ class ServiceProlonged:
 
 
 @dataclass(frozen=True, slots=True)
+class EpochBegun:
+    """The network trains on, from where it was at rest."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyInUseTwice:
     """Two processes seem to use one key: their incarnations say Hello in turns."""
 
@@ -216,6 +224,7 @@ PlainNotice: TypeAlias = (
     | NoNeighborLeft
     | EndHeldUp
     | ServiceProlonged
+    | EpochBegun
     | KeyInUseTwice
     | TakenForPast
     | StatisticsFound

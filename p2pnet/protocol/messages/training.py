@@ -15,6 +15,7 @@ kind  message            says
 13    Witness            I have heard that this agent trains already, on this path
 20    LabelSet           the labels that I have heard of, and which run of averaging this is
 21    FeatureStatistics  the result of the averaging before training
+22    Epoch              which epoch of training I am in
 """
 
 from __future__ import annotations
@@ -229,9 +230,25 @@ class LabelSet(Message):
     """v of the reference."""
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch(Message):
+    """The epoch that the sender is in; repeated until the receiver is in it too.
+
+    Known to agents that keep running, which their fingerprints say.
+    """
+
+    link_id: LinkId
+    number: int
+    """0 for the first; it grows with each."""
+    first_round: int
+    """The round in which it has begun: the last one of the epoch before."""
+    is_over: bool
+    """Whether the sender has come to rest in it."""
+
+
 TrainingMessage: TypeAlias = (
     Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | StateReply | Away | Witness
-    | LabelSet | FeatureStatistics
+    | LabelSet | FeatureStatistics | Epoch
 )  # fmt: skip
 
 KINDS: Mapping[int, type[TrainingMessage]] = {
@@ -249,6 +266,7 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
     13: Witness,
     20: LabelSet,
     21: FeatureStatistics,
+    22: Epoch,
 }
 
 
@@ -313,6 +331,7 @@ _READERS: Mapping[str, Reader] = {
     "fingerprint": _read_texts,
     "is_confirmed": read_flag,
     "is_held": read_flag,
+    "is_over": read_flag,
     "name": _read_text,
     "address": _read_text,
     "reason": _read_text,
@@ -321,6 +340,8 @@ _READERS: Mapping[str, Reader] = {
     "link_id": read_link_id,
     "degree": read_count,
     "epoch": read_count,
+    "number": read_count,
+    "first_round": read_count,
     "revision": read_count,
     "account": read_count,
     "next_degree": read_count,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import final
 
+from p2pnet.protocol.core.effects import Notify
+from p2pnet.protocol.core.notices import NoNeighborLeft
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.mixing import Mixing
@@ -24,6 +26,7 @@ class Barrier:
         self._mixing = mixing
         self._awaited: set[PeerId] = set()
         self._raised_at = 0.0
+        self._was_alone = False
 
     def raise_for(
         self, round_: int, taking_part: Collection[Neighbor], taken: Collection[PeerId], heard_since: float, now: float
@@ -61,6 +64,11 @@ class Barrier:
     def is_alone(self) -> bool:
         """Whether no connected neighbor takes part in the rounds."""
         return not any(neighbor.is_connected and neighbor.is_ready for neighbor, _ in self._neighborhood.open())
+
+    def notify_of_loneliness(self) -> list[Notify]:
+        """Report once that no neighbor is left: from then on the agent trains on its own samples alone."""
+        was_alone, self._was_alone = self._was_alone, self.is_alone
+        return [Notify(NoNeighborLeft())] if self._was_alone and not was_alone else []
 
     @property
     def is_served(self) -> bool:

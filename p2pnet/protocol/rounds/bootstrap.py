@@ -151,7 +151,13 @@ class Bootstrap:
         Training has no more than its rounds, whatever the only one says.
         """
         ended_with = self._neighborhood.ended_with(now)
-        return -1 if ended_with is None else min(ended_with, self._max_rounds)
+        return -1 if ended_with is None else min(ended_with, self._last_possible)
+
+    @property
+    def _last_possible(self) -> int:
+        """The last round that there can be: of the latest epoch that a neighbor is in."""
+        begun = [neighbor.first_round for neighbor, _ in self._neighborhood.open()]
+        return max([self._at.first_round, *begun]) + self._max_rounds
 
     def _running(self) -> list[tuple[Neighbor, Link]]:
         """The neighbors that have parameters of a round, and the links."""
@@ -248,7 +254,12 @@ class Bootstrap:
 
     def _halfway(self, state: StateReply) -> StateReply:
         """What is believed of a neighbor that trains alone, as it says, among others that have not begun."""
-        return replace(state, round=min(state.round, self._max_rounds // 2), stop_round=-1, params=self._at.params)
+        return replace(
+            state,
+            round=min(state.round, self._at.first_round + self._max_rounds // 2),
+            stop_round=-1,
+            params=self._at.params,
+        )
 
     def state_received(self, peer: PeerId, state: StateReply) -> None:
         """Keep the state of a peer that was asked, and ignore one that was not.
@@ -259,8 +270,8 @@ class Bootstrap:
             return
         start = self._at.params
         reason = ""
-        if state.round > self._max_rounds:
-            reason = f"StateReply.round: {state.round}, and training has {self._max_rounds} rounds at most"
+        if state.round > self._last_possible:
+            reason = f"StateReply.round: {state.round}, and training has {self._last_possible} rounds at most"
         elif norm(state.params - start) > MAX_STATE_RATIO * max(1.0, norm(start)):
             reason = "StateReply.params: far from anything that training leads to"
         if reason:

@@ -23,7 +23,7 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import Send
+from p2pnet.protocol.core.effects import RunLocalStep, Send
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
@@ -115,6 +115,19 @@ class Exchange:
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
+
+    def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
+        """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
+        tracker = self.tracker
+        return RunLocalStep(
+            round_,
+            params,
+            tracker.direction,
+            tracker.mean_samples,
+            self.largest_proximal_weight(),
+            self.is_undisturbed() and is_complete,
+            tracker.network_size,
+        )
 
     def largest_proximal_weight(self) -> float:
         """The largest proximal weight that a neighbor announced; 0 without any."""
@@ -215,9 +228,11 @@ class Exchange:
             is_new = link.apply(round_)
             share = link.latest
             if share is not None:
-                self._termination.hear_of_hold(share.is_held)
-                counts.append(share.quiet)
-                neighbor.degree, neighbor.proximal_weight = share.next_degree, share.proximal_weight
+                is_of_epoch = share.round >= self._termination.first_round
+                self._termination.hear_of_hold(share.is_held and is_of_epoch)
+                counts.append(share.quiet if is_of_epoch else 0)
+                neighbor.degree = share.next_degree
+                neighbor.proximal_weight = share.proximal_weight if is_of_epoch else 0.0
             elif neighbor.peer in self._weights.taken or not neighbor.is_ready:
                 counts.append(0)
             if neighbor.peer not in self._weights.taken:

@@ -18,6 +18,7 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import (
     Ack,
     Away,
+    Epoch,
     Finished,
     Hello,
     LabelSet,
@@ -32,6 +33,7 @@ from p2pnet.protocol.messages.training import (
     Witness,
 )
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
@@ -59,6 +61,7 @@ class MessageHandlers:
         stationarity: Stationarity,
         termination: TerminationDetector,
         last_round: LastRound,
+        epochs: Epochs,
         timing: Timing,
     ) -> None:
         self._at = state
@@ -69,6 +72,7 @@ class MessageHandlers:
         self._stationarity = stationarity
         self._termination = termination
         self._last_round = last_round
+        self._epochs = epochs
         self._timing = timing
 
     def next_deadline(self) -> float | None:
@@ -116,7 +120,7 @@ class MessageHandlers:
         self,
         neighbor: Neighbor,
         link: Link,
-        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | StateReply | Witness,
+        message: Ready | Share | Ack | Finished | Left | Away | StateRequest | StateReply | Witness | Epoch,
         now: float,
     ) -> list[HandlerEffect]:
         match message:
@@ -134,6 +138,7 @@ class MessageHandlers:
             case Finished():
                 return self._finished_received(neighbor, link, message, now)
             case Left():
+                self._epochs.learn_of_change(f"{neighbor.name} has left")
                 return [*self._neighborhood.part(neighbor.peer, CloseReason.LEFT, now)]
             case Away():
                 until = now + self._timing.away_limit_s
@@ -144,6 +149,8 @@ class MessageHandlers:
                 if self._at.phase is Phase.BOOTSTRAPPING:
                     self._bootstrap.witness_received(neighbor.peer, message)
                 return []
+            case Epoch():
+                return [*self._epochs.heard(neighbor, link, message, now)]
             case StateReply():
                 self._check_size("StateReply.params", message.params.size)
                 if self._at.phase is Phase.BOOTSTRAPPING:
@@ -193,6 +200,8 @@ class MessageHandlers:
         return [Send(neighbor.peer, acknowledgement(link, self._termination.stop_round))]
 
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[HandlerEffect]:
+        if message.round <= self._termination.first_round:
+            return []  # of the epoch before
         is_first = neighbor.finished_sequence is None
         neighbor.finished_sequence, neighbor.round = message.sequence, message.round
         link.acknowledge(message.acknowledged, None, now)
@@ -239,9 +248,16 @@ class MessageHandlers:
                 effects.append(self._bootstrap.ready(neighbor, link, now))
         return effects
 
+    def finish(self, now: float) -> list[Send]:
+        """Take in all shares that have come, and tell all neighbors of the last round."""
+        for _, link in self._neighborhood.open():
+            link.apply(link.newest_round)
+        return [self.finished(neighbor, link, now) for neighbor, link in self._neighborhood.open()]
+
     def finished(self, neighbor: Neighbor, link: Link, now: float) -> Send:
-        """The Finished for a neighbor; it is resent until the neighbor has ended too."""
-        neighbor.resend_at = now + self._timing.resend_s
+        """The Finished for a neighbor; it is resent until the neighbor has ended too, and then as a sign of life."""
+        is_awaited = neighbor.finished_sequence is None
+        neighbor.resend_at = now + (self._timing.resend_s if is_awaited else self._timing.sign_s)
         return Send(neighbor.peer, Finished(link.link_id, self._at.round, link.sequence, link.tell_received()))
 
     def take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[HandlerEffect]:

@@ -25,6 +25,7 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerParted,
+    SamplesChanged,
 )
 from p2pnet.protocol.messages.training import TrainingMessage
 
@@ -38,5 +39,6 @@ RoundEvent: TypeAlias = (
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
+    | SamplesChanged
 )
 RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify

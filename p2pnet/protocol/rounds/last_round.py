@@ -34,7 +34,7 @@ class LastRound:
         self._named.hear(peer, stop_round)
         linked = {neighbor.peer for neighbor, _ in self._neighborhood.open()}
         self._named.keep(linked)
-        named = self._named.words.values()
+        named = [stop for stop in self._named.words.values() if stop > self._termination.first_round]
         is_near = self._termination.farthest >= min(LINKS_AROUND, self._termination.max_diameter)
         believed = min(named, default=None) if is_near or len(linked) <= 1 else left_by_two(named)
         if believed is not None:

@@ -11,6 +11,8 @@
 
     bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
 
+Where agents keep running, `finished` is rest: another epoch begins there when samples have changed (`epochs.py`).
+
 One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, and in every few rounds later
 (`schedule.py`); in the others its place is taken by the parameters as they are. An agent whose neighbors are more than
 one round ahead has been left behind, and goes on with their round instead of replaying those it missed.
@@ -28,7 +30,6 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     Notify,
-    RunLocalStep,
     Send,
 )
 from p2pnet.protocol.core.events import (
@@ -41,9 +42,10 @@ from p2pnet.protocol.core.events import (
     PeerConnected,
     PeerDisconnected,
     PeerParted,
+    SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import EndHeldUp, NeighborLate, NoNeighborLeft, ServiceProlonged
+from p2pnet.protocol.core.notices import EpochBegun, NeighborLate
 from p2pnet.protocol.core.timers import AdaptiveTimeout
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
@@ -94,13 +96,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Rounds mixed without a share of every neighbor."""
         self._disagreement = 0.0
         self._is_complete = True
-        self._step = LocalStepDone(-1, self._at.params, residual=np.inf, proximal_weight=0.0)
+        self._step = self._no_step()
         self._shared_at = -np.inf
-        self._is_alone = False
-        self._is_end_held_up = False
-        """Whether training goes on only because a neighbor is absent."""
-        self._is_service_prolonged = False
-        """Whether the agent has ended and stays only because a neighbor is absent."""
         self._has_ended_before = resumed is not None and self._at.round >= self.last_round
         """Whether training had ended in an earlier process: this one serves neighbors whose training has not."""
 
@@ -129,9 +126,13 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     @property
     def last_round(self) -> int:
-        """The round that training ends with, as far as this agent knows."""
+        """The round that training, or its epoch, ends with, as far as this agent knows."""
         stop_round = self._termination.stop_round
-        return min(self._options.max_rounds, stop_round) if stop_round >= 0 else self._options.max_rounds
+        return min(self._last_possible, stop_round) if stop_round >= 0 else self._last_possible
+
+    @property
+    def _last_possible(self) -> int:
+        return self._at.first_round + self._options.max_rounds
 
     def snapshot(self) -> RoundSnapshot | None:
         """Where training stands, for a later process to go on from; None while no round has begun."""
@@ -178,9 +179,13 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = self._take_leave(Away, now)
             case PeerParted(peer):
                 effects = [*self._neighborhood.let_go(peer, now)]
+            case SamplesChanged():
+                self._parts.epochs.learn_of_change("the samples here have changed")
+                effects = []
             case _:
                 assert_never(event)
         effects += self._go_on(now)
+        effects += self._parts.epochs.tell(now)
         self._note_what_is_told(effects, now)
         return effects
 
@@ -188,9 +193,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
         if self._at.phase is Phase.CLOSED:
             return None
-        times = [self._deadline, self._parts.liveness.next_deadline(), self._handlers.next_deadline()]
+        parts = self._parts
+        times = [self._deadline, *(part.next_deadline() for part in (parts.liveness, parts.handlers, parts.epochs))]
         if self._at.phase is Phase.BOOTSTRAPPING and not self._tracker.is_empty:
-            times.append(self._parts.bootstrap.deadline)
+            times.append(parts.bootstrap.deadline)
         return min((time for time in times if time is not None), default=None)
 
     def _go_on(self, now: float) -> list[RoundEffect]:
@@ -212,6 +218,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
+            case Phase.FINISHED if self._options.keeps_running:
+                return self._rest(now)
             case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
                 return self._close(now)
             case _:
@@ -234,12 +242,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._termination.trust(state.stop_round)
         self._termination.is_held = state.stop_round >= 0
         self._at.enter(state.round, state.params)
+        if state.stop_round >= 0:
+            self._parts.epochs.learn_of_change("the samples here were not trained on")
         self._at.announced_round = state.round
         self._at.phase = Phase.EVALUATING
         return [*self._parts.bootstrap.announce(now), self._evaluate()]
 
+    def _catch_up(self, now: float) -> list[RoundEffect]:
+        """Take over the result of neighbors that have all ended in a later round."""
+        self._at.phase = Phase.BOOTSTRAPPING
+        self._parts.bootstrap.begin(now)
+        return [*self._parts.bootstrap.advance(now)[0]]
+
     def _evaluate(self) -> Evaluate:
-        return Evaluate(self._at.round, self._at.params, self._disagreement)
+        return Evaluate(self._at.round, self._at.params, self._disagreement, self._at.epoch)
 
     def _evaluated(self, evaluated: Evaluated, now: float) -> list[RoundEffect]:
         is_asked = self._at.phase in (Phase.BOOTSTRAPPING, Phase.PROPOSING, Phase.EVALUATING)
@@ -253,39 +269,21 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     def _begin_round(self, now: float) -> list[RoundEffect]:
         """Begin a round: with its local step, or directly with its exchange where the schedule has no step."""
-        self._deadline = None
-        self._at.announced_round, self._at.has_trained = self._at.round, True
+        self._parts.epochs.follow()
+        self._deadline, self._at.announced_round, self._at.has_trained = None, self._at.round, True
         if self._parts.bootstrap.is_left_behind(now):
-            self._at.phase = Phase.BOOTSTRAPPING
-            self._parts.bootstrap.begin(now)
-            return [*self._parts.bootstrap.advance(now)[0]]
+            return self._catch_up(now)
         if (ended_with := self._neighborhood.ended_with(now)) is not None:
             self._termination.trust(max(ended_with, self._at.round))
         if self._at.round >= self.last_round:
             return self._finish(now)
         is_mixing_only = self._termination.is_held or self._at.n_listening_rounds > 0
-        if is_mixing_only or not is_step_round(self._at.round, self._options.exchanges):
+        if is_mixing_only or not is_step_round(self._at.schedule_round, self._options.exchanges):
             return self._propose(self._at.params, now)
-        effects = self._notify_of_loneliness()
+        effects: list[RoundEffect] = [*self._barrier.notify_of_loneliness()]
         self._at.phase, self._is_cut_short = Phase.STEPPING, False
-        is_complete, self._is_complete = self._exchange.is_undisturbed() and self._is_complete, True
-        tracker = self._tracker
-        neighbor_weight = self._exchange.largest_proximal_weight()
-        step = RunLocalStep(
-            self._at.round,
-            self._at.params,
-            tracker.direction,
-            tracker.mean_samples,
-            neighbor_weight,
-            is_complete,
-            tracker.network_size,
-        )
-        return [*effects, step]
-
-    def _notify_of_loneliness(self) -> list[RoundEffect]:
-        """Report once that no neighbor is left: from then on the agent trains on its own samples alone."""
-        was_alone, self._is_alone = self._is_alone, self._barrier.is_alone
-        return [Notify(NoNeighborLeft())] if self._is_alone and not was_alone else []
+        is_complete, self._is_complete = self._is_complete, True
+        return [*effects, self._exchange.local_step(self._at.round, self._at.params, is_complete=is_complete)]
 
     def _local_step_done(self, done: LocalStepDone, now: float) -> list[RoundEffect]:
         if self._at.phase is not Phase.STEPPING or done.round != self._at.round:
@@ -300,7 +298,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if not self._options.is_gradient_first:
             return self._share_when_paced(now)
         self._at.phase = Phase.PROPOSING
-        return [Evaluate(self._at.round, params, self._disagreement)]
+        return [Evaluate(self._at.round, params, self._disagreement, self._at.epoch)]
 
     def _share_when_paced(self, now: float) -> list[RoundEffect]:
         due = self._shared_at + self._timing.round_pace_s
@@ -313,14 +311,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def _share(self, now: float) -> list[RoundEffect]:
         step = self._step
         proposal = step.params if step.round == self._at.round else self._at.params
-        is_quiet = self._stationarity.is_reached(step.residual, self._disagreement)
         # Training does not end before absent neighbors return or their time is over.
-        absent = self._neighborhood.absent(now)
-        effects: list[RoundEffect] = []
-        if is_quiet and absent and not self._is_end_held_up:
-            effects.append(Notify(EndHeldUp(absent)))
-        self._is_end_held_up = bool(absent) and (self._is_end_held_up or is_quiet)
-        is_quiet = is_quiet and not absent
+        is_reached = self._stationarity.is_reached(step.residual, self._disagreement)
+        is_quiet, held_up = self._parts.ending.hold_up(is_reached, now)
+        effects: list[RoundEffect] = [*held_up]
         effects += self._exchange.give(
             self._at.round, proposal, step.proximal_weight, is_quiet, now, heard_since=now - self._patience_s
         )
@@ -356,7 +350,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self.n_rounds_lost += not mixture.is_complete
         # In asynchronous mode no round is ever complete, and steps are judged by the shares that have come.
         self._is_complete = self._is_complete and (mixture.is_complete or self._timing.is_asynchronous)
-        next_round = self._exchange.next_round(self._at.round, self._options.max_rounds)
+        next_round = self._exchange.next_round(self._at.round, self._last_possible)
         self._at.round = max(self._at.round, min(next_round, self.last_round))
         if self._options.is_gradient_first and self._at.round < self.last_round:
             self._exchange.renew_estimate()
@@ -370,25 +364,35 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def _finish(self, now: float) -> list[RoundEffect]:
         self._at.phase = Phase.FINISHED
         self._at.params = with_zeros_of(self._step.params, self._at.params)
-        self._deadline = now + self._timing.finish_timeout_s
-        self._at.is_converged = self._at.round < self._options.max_rounds
+        self._deadline = None if self._options.keeps_running else now + self._timing.finish_timeout_s
+        self._at.is_converged = self._at.round < self._last_possible
+        self._parts.epochs.rest(now)
         reason = "converged" if self._at.is_converged else "all rounds done"
-        effects: list[RoundEffect] = [Finish(self._at.round, self._at.params, reason)]
-        for neighbor, link in self._neighborhood.open():
-            link.apply(link.newest_round)
-            effects.append(self._handlers.finished(neighbor, link, now))
-        return effects
+        return [Finish(self._at.round, self._at.params, reason), *self._handlers.finish(now)]
 
     def _close(self, now: float) -> list[RoundEffect]:
         """Close, unless an absent neighbor is expected back and would have to be told the last round."""
-        if absent := self._neighborhood.absent(now):
+        is_prolonged, effects = self._parts.ending.prolong(now)
+        if is_prolonged:
             self._deadline = now + VIGIL_S
-            if self._is_service_prolonged:
-                return []
-            self._is_service_prolonged = True
-            return [Notify(ServiceProlonged(absent))]
+            return [*effects]
         self._at.phase = Phase.CLOSED
         return [Close()]
+
+    def _no_step(self) -> LocalStepDone:
+        return LocalStepDone(-1, self._at.params, residual=np.inf, proximal_weight=0.0)
+
+    def _rest(self, now: float) -> list[RoundEffect]:
+        """Go on serving, until there is a reason for another epoch, or others have gone through one alone."""
+        if self._parts.bootstrap.is_left_behind(now):
+            return self._catch_up(now)
+        if not (reason := self._parts.epochs.reason(now)):
+            return []
+        self._parts.begin_epoch(now)
+        self._step = self._no_step()
+        self._at.phase, self._is_complete, self._has_ended_before = Phase.EVALUATING, False, False
+        announced = self._parts.bootstrap.announce(now)
+        return [Notify(EpochBegun(self._at.epoch, reason)), *announced, self._evaluate()]
 
     def _take_leave(self, farewell: type[Left] | type[Away], now: float) -> list[RoundEffect]:
         effects: list[RoundEffect] = [*self._handlers.take_leave(farewell, now)]

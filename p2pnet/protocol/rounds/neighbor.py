@@ -69,6 +69,12 @@ class Neighbor:
     """The latest round that the peer is known to have behind it; -1 before its training has begun."""
     has_begun: bool = False
     """Whether the peer is in its rounds, and does not only wait to go on from those of an earlier process."""
+    epoch: int = 0
+    """The number of the epoch that the peer is known to be in."""
+    first_round: int = 0
+    """The round in which that has begun."""
+    is_resting: bool = False
+    """Whether that is over, as far as known."""
     degree: int = 0
     proximal_weight: float = 0.0
     n_missed: int = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import final
+from typing import NamedTuple, final
 
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
@@ -22,6 +22,13 @@ UNOPENED_FORGOTTEN_AFTER = 9
 """A peer that connects again and again and opens no link is waited for again after so many times as long: a tenth of
 the time, in which training ends all the same.
 """
+
+
+class Absence(NamedTuple):
+    """The absence of a peer that was linked."""
+
+    name: str
+    since: float
 
 
 @final
@@ -44,6 +51,8 @@ class Neighborhood:
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._awaited_until: dict[PeerId, float] = {}
         """Until when the links are waited for of peers that have connected and opened none since."""
+        self.absences: dict[PeerId, Absence] = {}
+        """Of peers that were linked, and have not left."""
         self.n_opened = 0
         """The number of links opened so far."""
         self.n_refusals = 0
@@ -117,6 +126,7 @@ class Neighborhood:
         self.n_opened += not neighbor.is_confirmed
         neighbor.is_confirmed = True
         self._awaited_until.pop(neighbor.peer, None)
+        self.absences.pop(neighbor.peer, None)
         neighbor.absent_until = None
 
     def close(self, peer: PeerId, reason: CloseReason, now: float) -> Notify:
@@ -129,7 +139,7 @@ class Neighborhood:
         neighbor.finished_sequence = None
         neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
         neighbor.opens_by = now + self._suspect_limit_s
-        neighbor.n_missed = 0
+        neighbor.n_missed = neighbor.epoch = 0
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
@@ -142,6 +152,7 @@ class Neighborhood:
         """Close the link for good and disconnect the peer."""
         closed = self.close(peer, reason, now)
         neighbor = self.enter(peer)
+        self.absences.pop(peer, None)
         neighbor.is_parted, neighbor.absent_until = True, None
         return [closed, Dismiss(peer, reason)]
 
@@ -172,6 +183,8 @@ class Neighborhood:
         neighbor = self.enter(peer)
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
         absent_until = until if is_expected else neighbor.absent_until
+        if neighbor.is_confirmed:
+            self.absences[peer] = Absence(neighbor.name or peer, now)
         closed = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return closed

@@ -38,6 +38,8 @@ class RoundOptions:
     max_ratio: float = 1e12
     """Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
+    keeps_running: bool = False
+    """Whether agents stay after the last round, at rest, and train on when samples change."""
     timing: Timing = field(default_factory=Timing)
     names: Mapping[PeerId, str] = field(default_factory=dict)
     """Names for neighbors in notices until their Hello has come."""

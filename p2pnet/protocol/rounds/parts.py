@@ -13,6 +13,8 @@ from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.ending import Ending
+from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
@@ -21,6 +23,7 @@ from p2pnet.protocol.rounds.liveness import Liveness
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
@@ -38,6 +41,8 @@ class RoundParts:
     bootstrap: Bootstrap
     stationarity: Stationarity
     termination: TerminationDetector
+    epochs: Epochs
+    ending: Ending
     liveness: Liveness
     handlers: MessageHandlers
 
@@ -49,12 +54,29 @@ class RoundParts:
                 neighbor.link.begin_account(account)
         self.exchange.tracker.begin_anew()
 
+    def begin_epoch(self, now: float) -> None:
+        """Begin an epoch where training has come to rest, with nothing of the last one but parameters and trackers."""
+        self.epochs.begin(now)
+        for neighbor in self.neighborhood:
+            neighbor.finished_sequence, neighbor.proximal_weight, neighbor.n_missed = None, 0.0, 0
+            if neighbor.link is not None:
+                neighbor.link.mass_flow = neighbor.link.params_flow = None
+        self.state.n_listening_rounds = N_LISTENING_ROUNDS
+
     def snapshot(self) -> RoundSnapshot | None:
         """Where training stands; None while no round has begun."""
         at = self.state
         if not at.has_trained:
             return None
-        return RoundSnapshot(at.round, at.params, self.stationarity.first_residual, at.is_converged)
+        return RoundSnapshot(
+            at.round,
+            at.params,
+            self.stationarity.first_residual,
+            at.is_converged,
+            epoch=at.epoch,
+            first_round=at.first_round,
+            is_current=self.epochs.is_current,
+        )
 
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
@@ -83,6 +105,8 @@ def assemble(
     termination = TerminationDetector(options.max_diameter)
     if resumed is not None:
         state.enter(resumed.round, resumed.params)
+        state.epoch, state.first_round = resumed.epoch, resumed.first_round
+        termination.first_round = resumed.first_round if resumed.epoch else -1
         stationarity.hear(resumed.first_residual)
         if resumed.is_converged:
             termination.trust(resumed.round)
@@ -115,6 +139,7 @@ def assemble(
         options.max_rounds,
         options.settling_s,
     )
+    epochs = Epochs(state, neighborhood, termination, timing)
     handlers = MessageHandlers(
         state,
         neighborhood,
@@ -124,7 +149,11 @@ def assemble(
         stationarity,
         termination,
         LastRound(neighborhood, termination),
+        epochs,
         timing,
     )
     liveness = Liveness(neighborhood, timing)
-    return RoundParts(state, neighborhood, barrier, exchange, bootstrap, stationarity, termination, liveness, handlers)
+    ending = Ending(neighborhood)
+    return RoundParts(
+        state, neighborhood, barrier, exchange, bootstrap, stationarity, termination, epochs, ending, liveness, handlers
+    )

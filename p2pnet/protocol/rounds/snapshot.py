@@ -22,9 +22,15 @@ class RoundSnapshot:
     """whether training has ended with these parameters because all agents were stationary"""
     statistics: FeatureStatistics | None = None
     """the feature statistics by which the samples are scaled; None where there was no such stage"""
+    epoch: int = 0
+    """the number of the epoch"""
+    first_round: int = 0
+    """the round in which it has begun"""
+    is_current: bool = True
+    """whether they are of the samples as they are now, as far as known"""
     is_concluded: bool = False
     """whether what follows on training, the metrics of the network, is done with these parameters as well"""
 
     def has_ended(self, max_rounds: int) -> bool:
-        """Whether a training of so many rounds at most has nothing left to do."""
-        return self.is_converged or self.round >= max_rounds
+        """Whether an epoch of so many rounds at most has nothing left to do."""
+        return self.is_converged or self.round >= self.first_round + max_rounds

@@ -39,6 +39,10 @@ class RoundState:
     """The number of rounds to mix in before the first local step."""
     is_converged: bool = False
     """Whether training has ended because all agents were stationary."""
+    epoch: int = 0
+    """The number of the epoch: samples have changed so often since training first came to rest."""
+    first_round: int = 0
+    """The first round of the epoch, from which its rounds are counted."""
     account: int = 0
     """The number of the account that the ledgers of all links belong to."""
 
@@ -46,6 +50,11 @@ class RoundState:
         """Enter training in a later round, with these parameters, and listen at first."""
         self.round, self.params, self.has_trained = round_, params, True
         self.n_listening_rounds = min(round_, N_LISTENING_ROUNDS)
+
+    @property
+    def schedule_round(self) -> int:
+        """The round by which local steps are scheduled: of an epoch, from when its change has spread."""
+        return self.round - self.first_round - (N_LISTENING_ROUNDS if self.epoch else 0)
 
     @property
     def trained_round(self) -> int:

@@ -353,6 +353,7 @@ def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float
     return replace(
         options,
         max_rounds=max_rounds,
+        keeps_running=False,
         exchanges=1,
         is_gradient_first=False,
         n_signs=0,

@@ -63,12 +63,20 @@ class TerminationDetector:
         """The largest count so far."""
         self.stop_round = -1
         """The round that all agents end with; -1 while none is known."""
+        self.first_round = -1
+        """The round in which the epoch has begun; last rounds up to it are those of epochs before."""
         self.is_held = False
         """Whether no agent takes local steps any more, since a link has opened or closed after the last round was
         named: converged parameters are to be kept. The flag spreads with the shares whose mass would disturb the
         others' directions.
         """
         self._links_before: Sequence[Link] | None = None
+
+    def begin_anew(self, first_round: int) -> None:
+        """Forget all that was known of the epoch before this one."""
+        self._around = self.count = self.farthest = 0
+        self._was_stationary = self.is_held = False
+        self.stop_round, self.first_round, self._links_before = -1, first_round, None
 
     def watch_links(self, links: Sequence[Link]) -> None:
         """Hold if the links differ from those of the last call and the last round is known."""
@@ -97,7 +105,7 @@ class TerminationDetector:
         agent that is long past that round, since the last round spreads before it comes: others have ended without this
         agent.
         """
-        if self._was_stationary and stop_round >= round_ - SLACK_ROUNDS:
+        if self._was_stationary and stop_round >= round_ - SLACK_ROUNDS and stop_round > self.first_round:
             self.trust(stop_round)
 
     def trust(self, stop_round: int) -> None:

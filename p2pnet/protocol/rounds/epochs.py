@@ -1,0 +1,181 @@
+"""Epochs: when agents that have come to rest train on.
+
+Where agents keep running, the last round of training is the end of an *epoch* only. The next epoch begins with the
+round in which they rest, at the parameters that they have: rounds never go back, and of all last rounds that are named
+those of the present epoch are later than its first round. Nothing else tells epochs apart, so two agents that begin one
+at the same time, each by itself, have begun the same.
+
+An agent begins an epoch once it has been at rest for a while and knows of a change: of its own samples, of a neighbor
+that has left for good, or of one that has trained apart. All others follow a neighbor's word (`Epoch`), as often as
+the budget of that neighbor allows. Absence changes nothing: samples of a machine that is restarted are not removed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from p2pnet.protocol.core.effects import Send
+from p2pnet.protocol.core.types import LinkId, PeerId
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.messages.training import Epoch
+from p2pnet.protocol.rounds.neighbor import Neighbor
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
+from p2pnet.protocol.rounds.state import Phase, RoundState
+from p2pnet.protocol.rounds.termination import SLACK_ROUNDS, TerminationDetector
+from p2pnet.protocol.rounds.timing import Timing
+
+WAKES_AT_ONCE, WAKE_S = 10, 5.0
+"""So many epochs of a neighbor are followed at once, and one more every five seconds. Honest agents rest for longer
+before they begin one."""
+
+
+@dataclass(slots=True)
+class _WakeBudget:
+    """What is left of the epochs of one neighbor that are followed."""
+
+    left: float
+    counted_at: float
+
+    def admits(self, now: float) -> bool:
+        self.left = min(self.left + (now - self.counted_at) / WAKE_S, WAKES_AT_ONCE)
+        self.counted_at = now
+        return self.left >= 1.0
+
+
+@final
+class Epochs:
+    """Knows the epochs of one agent and its neighbors, and decides when the next one begins."""
+
+    def __init__(
+        self, state: RoundState, neighborhood: Neighborhood, termination: TerminationDetector, timing: Timing
+    ) -> None:
+        self._at = state
+        self._neighborhood = neighborhood
+        self._termination = termination
+        self._timing = timing
+        self._change = ""
+        """What has changed since the samples that the present epoch has begun with."""
+        self._changed_in = 0
+        self._rested_at = 0.0
+        self._told: dict[LinkId, float] = {}
+        """When the other ends of links were last told of this agent's epoch."""
+        self._budgets: dict[PeerId, _WakeBudget] = {}
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._at.phase is Phase.FINISHED
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no change is known that the present epoch is not of."""
+        return not self._change
+
+    def learn_of_change(self, what: str) -> None:
+        """Know that the network's samples have changed in this round: what it comes to rest with may not be of them."""
+        self._change, self._changed_in = what, self._at.round
+
+    def rest(self, now: float) -> None:
+        """Come to rest. A change so long ago that all agents were stationary after it is done with."""
+        self._rested_at = now
+        named_in = self._at.round - self._termination.max_diameter - SLACK_ROUNDS
+        if self._at.is_converged and self._changed_in < named_in - self._termination.max_diameter:
+            self._change = ""
+
+    # When an epoch begins.
+
+    def reason(self, now: float) -> str:
+        """Why an agent at rest is to begin an epoch now; empty where it is not."""
+        for neighbor in self._ahead():
+            if self._budget(neighbor, now).admits(now):
+                return f"{neighbor.name} has begun it"
+        if now < self._own_due_at():
+            return ""
+        days = self._timing.forget_s / 86_400.0
+        return self._own_reason() or f"{self._names(self._forgotten(now))} has been away for {days:g} days"
+
+    def _ahead(self) -> list[Neighbor]:
+        """The neighbors that are in the rounds of a later epoch."""
+        return [n for n, _ in self._neighborhood.open() if n.epoch > self._at.epoch and not n.is_resting]
+
+    def _own_reason(self) -> str:
+        for neighbor, _ in self._neighborhood.open():
+            if neighbor.finished_sequence is not None and neighbor.round != self._at.round:
+                return self._change or f"{neighbor.name} has trained apart"
+        return self._change
+
+    def _own_due_at(self) -> float:
+        """When this agent begins an epoch without being told; infinite where nothing has changed."""
+        rested_at = self._rested_at + self._timing.rest_s
+        if self._own_reason():
+            return rested_at
+        absent_since = min((absence.since for absence in self._neighborhood.absences.values()), default=math.inf)
+        return max(rested_at, absent_since + self._timing.forget_s)
+
+    def _forgotten(self, now: float) -> list[PeerId]:
+        absences = self._neighborhood.absences
+        return [peer for peer, absence in absences.items() if now >= absence.since + self._timing.forget_s]
+
+    def _names(self, peers: list[PeerId]) -> str:
+        return ", ".join(self._neighborhood.absences[peer].name for peer in peers)
+
+    def begin(self, now: float) -> None:
+        """Begin an epoch in the round of rest: that of a neighbor, or one of this agent's own."""
+        ahead = self._ahead()
+        for neighbor in ahead:
+            self._budget(neighbor, now).left -= 1.0
+        for peer in self._forgotten(now):
+            del self._neighborhood.absences[peer]
+        latest = max([self._at.epoch, *(neighbor.epoch for neighbor, _ in self._neighborhood.open())])
+        self._enter(latest if ahead else latest + 1, self._at.round)
+        self._change = ""
+
+    def follow(self) -> None:
+        """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end."""
+        words = [(neighbor.epoch, neighbor.first_round) for neighbor, _ in self._neighborhood.open()]
+        number, first_round = max(words, default=(0, 0))
+        stop_round = self._termination.stop_round
+        if number > self._at.epoch and first_round <= self._at.round and not 0 <= stop_round <= first_round:
+            self._enter(number, first_round)
+            self._termination.trust(stop_round)
+
+    def _enter(self, number: int, first_round: int) -> None:
+        # An epoch has a round at least, so no word of a neighbor makes the number grow without bound.
+        self._at.epoch, self._at.first_round = min(number, max(first_round, self._at.epoch + 1)), first_round
+        self._termination.begin_anew(first_round)
+
+    def _budget(self, neighbor: Neighbor, now: float) -> _WakeBudget:
+        return self._budgets.setdefault(neighbor.peer, _WakeBudget(WAKES_AT_ONCE, now))
+
+    # What is said of epochs.
+
+    def heard(self, neighbor: Neighbor, link: Link, epoch: Epoch, now: float) -> list[Send]:
+        """Take in a neighbor's epoch; answer where it does not know this agent's."""
+        is_repeated = epoch.number == neighbor.epoch
+        neighbor.epoch, neighbor.first_round, neighbor.is_resting = epoch.number, epoch.first_round, epoch.is_over
+        is_answered = epoch.number < self._at.epoch or (epoch.number == self._at.epoch and is_repeated)
+        return [self._word(neighbor, link, now)] if is_answered else []
+
+    def tell(self, now: float) -> list[Send]:
+        """Tell neighbors that are not known to be in this agent's epoch."""
+        untold = self._untold()
+        self._told = {link.link_id: self._told[link.link_id] for _, link in untold if link.link_id in self._told}
+        return [self._word(neighbor, link, now) for neighbor, link in untold if now >= self._due_at(link)]
+
+    def next_deadline(self) -> float | None:
+        """The time at which something is to be told, or an epoch may begin."""
+        times = [self._due_at(link) for _, link in self._untold()]
+        if self._is_at_rest and math.isfinite(due_at := self._own_due_at()):
+            times.append(due_at)
+        return min(times, default=None)
+
+    def _untold(self) -> list[tuple[Neighbor, Link]]:
+        return [(neighbor, link) for neighbor, link in self._neighborhood.open() if neighbor.epoch < self._at.epoch]
+
+    def _due_at(self, link: Link) -> float:
+        return self._told.get(link.link_id, -self._timing.resend_s) + self._timing.resend_s
+
+    def _word(self, neighbor: Neighbor, link: Link, now: float) -> Send:
+        self._told[link.link_id] = now
+        return Send(neighbor.peer, Epoch(link.link_id, self._at.epoch, self._at.first_round, self._is_at_rest))

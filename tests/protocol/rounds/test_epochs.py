@@ -1,0 +1,125 @@
+"""When an agent at rest begins an epoch, whom it follows, and how often."""
+
+import pytest
+
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.messages.training import Epoch
+from p2pnet.protocol.rounds.epochs import WAKE_S, WAKES_AT_ONCE, Epochs
+from p2pnet.protocol.rounds.state import Phase
+from tests.protocol.rounds.parts import Parts
+
+ROUND = 296
+DAY_S = 86_400.0
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """At rest in round 296 since 0 s, with two neighbors that rest there too."""
+    parts = Parts("ann", "bob")
+    parts.state.round, parts.state.phase, parts.state.is_converged = ROUND, Phase.FINISHED, True
+    for neighbor in parts.neighborhood:
+        neighbor.name, neighbor.round, neighbor.finished_sequence = neighbor.peer, ROUND, 1
+    epochs(parts).rest(0.0)
+    return parts
+
+
+def epochs(parts: Parts) -> Epochs:
+    return parts.all.epochs
+
+
+def hear(parts: Parts, peer: PeerId, number: int, *, is_over: bool = False, now: float = 0.0) -> list[Epoch]:
+    """What is answered to a neighbor's word."""
+    neighbor, link = parts.neighbor(peer), parts.link(peer)
+    word = Epoch(link.link_id.mirrored(), number, ROUND, is_over)
+    return [send.message for send in epochs(parts).heard(neighbor, link, word, now) if isinstance(send.message, Epoch)]
+
+
+def test_nothing_happens_where_nothing_has_changed(parts: Parts) -> None:
+    assert epochs(parts).reason(1000 * DAY_S) == ""
+    assert epochs(parts).next_deadline() is None
+
+
+def test_a_change_here_begins_an_epoch_once_the_agent_has_been_at_rest_for_a_while(parts: Parts) -> None:
+    epochs(parts).learn_of_change("rows have come")
+    due_at = parts.timing.rest_s
+    assert epochs(parts).next_deadline() == due_at
+    assert epochs(parts).reason(due_at - 0.1) == ""
+    assert epochs(parts).reason(due_at) == "rows have come"
+    epochs(parts).begin(due_at)
+    assert (parts.state.epoch, parts.state.first_round) == (1, ROUND)
+    assert epochs(parts).is_current
+
+
+def test_a_neighbor_that_has_begun_one_is_followed_at_once_and_both_know(parts: Parts) -> None:
+    assert hear(parts, "ann", 1) == []
+    assert epochs(parts).reason(0.0) == "ann has begun it"
+    epochs(parts).begin(0.0)
+    assert parts.state.epoch == 1
+    told = {send.peer for send in epochs(parts).tell(0.0)}
+    assert told == {"bob"}
+    assert [answer.number for answer in hear(parts, "ann", 1)] == [1]  # it is said again: ann has not heard of us
+
+
+def test_a_neighbor_that_rests_in_a_later_epoch_wakes_nobody(parts: Parts) -> None:
+    hear(parts, "ann", 3, is_over=True)
+    assert epochs(parts).reason(0.0) == ""
+
+
+def test_a_neighbor_is_followed_as_often_as_its_budget_allows(parts: Parts) -> None:
+    followed = 0
+    for second in range(100):
+        hear(parts, "ann", parts.state.epoch + 1, now=float(second))
+        if epochs(parts).reason(float(second)):
+            epochs(parts).begin(float(second))
+            followed += 1
+    assert followed <= WAKES_AT_ONCE + 100 / WAKE_S
+    assert followed >= 100 / WAKE_S
+
+
+def test_no_word_makes_the_number_grow_without_bound(parts: Parts) -> None:
+    hear(parts, "ann", 10**15)
+    epochs(parts).begin(0.0)
+    assert parts.state.epoch == ROUND
+
+
+def test_neighbors_that_rest_in_different_rounds_have_trained_apart(parts: Parts) -> None:
+    parts.neighbor("bob").round = ROUND + 40
+    assert epochs(parts).reason(parts.timing.rest_s) == "bob has trained apart"
+
+
+def test_one_that_is_absent_for_a_week_is_given_up_and_one_that_comes_back_before_is_not(parts: Parts) -> None:
+    for peer in ("ann", "bob"):
+        parts.neighborhood.miss(peer, 0.0, CloseReason.DISCONNECTED, 0.0)
+    parts.join("bob", now=DAY_S)
+    assert epochs(parts).reason(6.9 * DAY_S) == ""
+    assert epochs(parts).next_deadline() == parts.timing.forget_s
+    assert epochs(parts).reason(7.0 * DAY_S) == "ann has been away for 7 days"
+    epochs(parts).begin(7.0 * DAY_S)
+    assert parts.neighborhood.absences == {}
+
+
+@pytest.mark.parametrize(("changed_in", "is_current"), [(ROUND - 3, False), (100, True)])
+def test_a_change_shortly_before_the_end_may_not_be_in_the_model(
+    parts: Parts, changed_in: int, is_current: bool
+) -> None:
+    parts.state.round = changed_in
+    epochs(parts).learn_of_change("rows have come")
+    parts.state.round = ROUND
+    epochs(parts).rest(5.0)
+    assert epochs(parts).is_current is is_current
+
+
+def test_an_agent_that_has_missed_the_end_enters_the_epoch_of_the_others_in_its_rounds(parts: Parts) -> None:
+    parts.state.phase, parts.state.round = Phase.STEPPING, ROUND + 3
+    hear(parts, "ann", 1)
+    epochs(parts).follow()
+    assert (parts.state.epoch, parts.termination.first_round) == (1, ROUND)
+
+
+def test_one_that_knows_the_end_of_its_epoch_comes_to_rest_first(parts: Parts) -> None:
+    parts.state.phase, parts.state.round = Phase.STEPPING, ROUND
+    parts.termination.trust(ROUND)
+    hear(parts, "ann", 1)
+    epochs(parts).follow()
+    assert parts.state.epoch == 0
