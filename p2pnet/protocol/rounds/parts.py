@@ -13,6 +13,8 @@ from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.bounds import MassBounds
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
@@ -104,6 +106,7 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
+        bounds=MassBounds(params.size) if options.is_bounded else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -115,10 +118,12 @@ def assemble(
         options.max_rounds,
         options.settling_s,
     )
+    convictions = Convictions()
     handlers = MessageHandlers(
         state,
         neighborhood,
-        Handshake(state, neighborhood),
+        Handshake(state, neighborhood, convictions),
+        convictions,
         exchange,
         bootstrap,
         stationarity,
