@@ -13,7 +13,7 @@ from typing import TypeAlias, final
 
 import numpy as np
 
-from p2pnet.protocol.core.types import Array, LinkId, Message
+from p2pnet.protocol.core.types import Array, LinkId, Message, WireArray
 from p2pnet.protocol.messages.training import Share
 
 
@@ -52,8 +52,14 @@ class Memory:
 ShareLie: TypeAlias = Callable[[Share, Memory], Share]
 
 
-def with_params(share: Share, params: Array) -> Share:
-    return replace(share, params=params.astype(share.params.dtype))
+def like(array: WireArray, values: WireArray) -> WireArray:
+    """The values, in the array's precision."""
+    converted: WireArray = values.astype(array.dtype)  # type: ignore[assignment]
+    return converted
+
+
+def with_params(share: Share, params: WireArray) -> Share:
+    return replace(share, params=like(share.params, params))
 
 
 def with_mass(share: Share, *, gradient: Array | float = 0.0, samples: float = 0.0, weight: float = 0.0) -> Share:
@@ -61,7 +67,7 @@ def with_mass(share: Share, *, gradient: Array | float = 0.0, samples: float = 0
     total[:-2] += gradient
     total[-2] += samples
     total[-1] += weight
-    return replace(share, total=total.astype(share.total.dtype))
+    return replace(share, total=like(share.total, total))
 
 
 def size_of(share: Share) -> float:
@@ -138,7 +144,7 @@ def noise(size: float) -> ShareLie:
 
 
 def total_scaled(factor: float) -> ShareLie:
-    return lambda share, _: replace(share, total=(factor * share.total).astype(share.total.dtype))
+    return lambda share, _: replace(share, total=like(share.total, factor * share.total))
 
 
 def total_plus(value: float) -> ShareLie:
