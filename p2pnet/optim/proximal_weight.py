@@ -78,8 +78,8 @@ class SecantWeight(ProximalWeightRule):
     MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     SLOWING = 0.9
-    MOST_FOLLOWED = 16.0
-    """Honest neighbors need up to 13 times as much."""
+    MOST_FOLLOWED = 64.0
+    """Honest neighbors need up to 13 times as much, and more than 16 times where shares are lost."""
     OWN_FADING = 0.005
     """Of the largest weight needed, from step to step."""
 

@@ -4,12 +4,12 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
 
     weight      |I_1| ≤ 4
     samples     |I_n| ≤ 10⁷ max(n, 1)
-                received_n ≥ (the most received so far) − s
-    gradient    ‖I_g‖ ≤ 5 γ s
+                received_n ≥ (the most received so far) − 3 s
+    gradient    ‖I_g‖ ≤ 3 γ s
 
 where s = max(n, n̂, |I_n| of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
-the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what two
-neighbors showed with the first shares of their links.
+the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
+has shown with the first share of its link, up to 20 times that, since samples may be unlike.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -28,13 +28,16 @@ import numpy as np
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.link import Link, norm
-from p2pnet.protocol.rounds.corroboration import reached_by_two
 
 MAX_WEIGHT: Final = 4.0
 """Agents' worth; 1.2 with 30 % loss."""
 MAX_ROWS: Final = 1e7
 """Of one agent among agents with one row each."""
-MAX_GRADIENT: Final = 5.0
+MAX_TAKEN_BACK: Final = 3.0
+"""Of what an agent may have: one that loses its link with a large neighbor takes back what it had passed on."""
+MAX_GRADIENT: Final = 3.0
+MOST_UNLIKE: Final = 20.0
+"""Times as large as the agent's own may be the gradient per sample of another whose samples are unlike its own."""
 TINY: Final = 1e-300
 FADING: Final = 0.98
 """Of the largest of late, from round to round."""
@@ -86,12 +89,13 @@ class MassBounds:
         n_moved = abs(float(moved[-2]))
         if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
-        if not received[-2] >= record.most_received - self._n_most:
+        if not received[-2] >= record.most_received - MAX_TAKEN_BACK * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES
         self._n_most = max(self._n_most, n_moved)
         record.most_received = max(record.most_received, float(received[-2]))
-        shown = reached_by_two(other.per_sample for other in self._records.values()) or 0.0
-        per_sample = max(self._first, self._of_late, shown)
+        own = max(self._first, self._of_late)
+        shown = max(other.per_sample for other in self._records.values())
+        per_sample = max(own, min(shown, MOST_UNLIKE * own))
         if per_sample and not norm(moved[: self._n_params]) <= MAX_GRADIENT * per_sample * self._n_most:
             return CloseReason.TOO_MUCH_GRADIENT
         return None
@@ -99,6 +103,7 @@ class MassBounds:
     def _record(self, peer: PeerId, link_id: LinkId, received: Array) -> _Record:
         record = self._records.get(peer)
         if record is None or record.link_id != link_id:
-            shown = norm(received[: self._n_params]) / max(float(received[-2]), TINY)
+            n_received = float(received[-2])
+            shown = norm(received[: self._n_params]) / n_received if n_received > 0.0 else 0.0
             record = self._records[peer] = _Record(link_id, shown if np.isfinite(shown) else 0.0)
         return record
