@@ -7,9 +7,9 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
                 received_n ≥ (the most received so far) − 3 s
     gradient    ‖I_g‖ ≤ 3 γ s
 
-where s = max(n, n̂, |I_n| of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
+where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
-has shown with the first share of its link, up to 20 times that, since samples may be unlike.
+that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -67,6 +67,7 @@ class MassBounds:
         self._n_most = 0.0
         """s"""
         self._records: dict[PeerId, _Record] = {}
+        self._convicted: set[PeerId] = set()
 
     def see_own(self, own: Array, n_estimate: float) -> None:
         """Take in the agent's own vector x of a round, and n̂, its estimate of the samples per agent."""
@@ -78,9 +79,19 @@ class MassBounds:
         self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
 
     def broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
-        """The bound that the link breaks with its newest share; None where it keeps all."""
+        """The bound that the link breaks with its newest share; None where it keeps all.
+
+        What a peer that has broken one shows of its gradient counts no more.
+        """
         if not self._n_most:
             return None
+        reason = self._broken_by(peer, link)
+        if reason is not None:
+            self._convicted.add(peer)
+            self._records.pop(peer)
+        return reason
+
+    def _broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
         received, sent = link.newest_totals()
         moved = received - sent
         record = self._record(peer, link.link_id, received)
@@ -91,7 +102,7 @@ class MassBounds:
             return CloseReason.TOO_MANY_SAMPLES
         if not received[-2] >= record.most_received - MAX_TAKEN_BACK * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES
-        self._n_most = max(self._n_most, n_moved)
+        self._n_most = max(self._n_most, float(moved[-2]))
         record.most_received = max(record.most_received, float(received[-2]))
         own = max(self._first, self._of_late)
         shown = max(other.per_sample for other in self._records.values())
@@ -104,6 +115,10 @@ class MassBounds:
         record = self._records.get(peer)
         if record is None or record.link_id != link_id:
             n_received = float(received[-2])
-            shown = norm(received[: self._n_params]) / n_received if n_received > 0.0 else 0.0
+            shown = (
+                norm(received[: self._n_params]) / n_received
+                if n_received > 0.0 and peer not in self._convicted
+                else 0.0
+            )
             record = self._records[peer] = _Record(link_id, shown if np.isfinite(shown) else 0.0)
         return record

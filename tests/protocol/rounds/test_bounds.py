@@ -74,6 +74,13 @@ def test_no_neighbor_takes_back_more_than_an_agent_has() -> None:
     assert judged.hears("ann", 0.0, 150.0 - 4.6 * N_OWN, 0.0) is CloseReason.TOO_MANY_SAMPLES
 
 
+def test_what_is_taken_back_little_by_little_counts_together() -> None:
+    judged = Judged()
+    reasons = [judged.hears("ann", 0.0, -0.5 * N_OWN * share, 0.0) for share in range(1, 9)]
+    assert reasons[:6] == [None] * 6
+    assert reasons[6] is CloseReason.TOO_MANY_SAMPLES
+
+
 def test_one_that_loses_a_large_neighbor_may_take_back_what_that_one_had() -> None:
     judged = Judged()
     assert judged.hears("ann", 0.0, 1e5, 0.2) is None
@@ -104,6 +111,13 @@ def test_samples_may_be_unlike_the_agents_own_if_the_first_share_says_so() -> No
     assert later.hears("ann", 2.5, 50.0, 0.5) is None
     assert later.hears("ann", 50.0, 100.0, 1.0) is CloseReason.TOO_MUCH_GRADIENT
     assert Judged(flat * np.array([1e-3, 1e-3, 1e-3, 1, 1])).hears("ann", 25.0, 50.0, 0.5) is not None
+
+
+def test_what_one_shows_that_has_broken_a_bound_before_counts_no_more() -> None:
+    judged = Judged(OWN * np.array([0.1, 0.1, 0.1, 1, 1]))
+    assert judged.hears("ann", 1e5, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
+    del judged.links["ann"]
+    assert judged.hears("ann", 25.0, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
 
 
 def test_without_any_gradient_of_its_own_an_agent_judges_none() -> None:
