@@ -259,7 +259,7 @@ class Link:
         if not self._waiting:
             return self.received, self.sent
         share, total = self._waiting[-1]
-        return total, self.sent if share.account == self.account else self._sent_by[0]
+        return total, self.sent if share.account == self.account else np.zeros_like(total)
 
     @property
     def owes_acknowledgement(self) -> bool:

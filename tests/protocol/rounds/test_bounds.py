@@ -28,7 +28,7 @@ class Judged:
         """The bound broken by a share with these totals, the gradient's along the first parameter."""
         if peer not in self.links:
             link_id = LinkId(Nonce(1, len(self.links) + 1), Nonce(1, 1))
-            self.links[peer] = Link(link_id, N_PARAMS + 2, 64, ResendTimer(0.2, 1.0))
+            self.links[peer] = Link(link_id, N_PARAMS + 2, N_PARAMS, 64, ResendTimer(0.2, 1.0))
         link = self.links[peer]
         total = np.array([gradient, 0.0, 0.0, samples, weight])
         sequence = link.newest_received + 1
