@@ -65,25 +65,34 @@ class ConstantWeight(ProximalWeightRule):
 
 @final
 class SecantWeight(ProximalWeightRule):
-    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 2 τ; never less than a neighbor's.
+    """τ⁺ = max(1.5 δ, (1 − fading) τ), and at most 2 τ; never less than a neighbor's, as far as that can be believed.
 
     A weight that was needed is remembered, and spreads from neighbor to neighbor, but the memory fades: no weight
     sticks, and the first τ need not be tuned. The fading is 0.2 at first and is multiplied by 0.9 at every violation
     (1.5 δ > τ), so that an agent whose weight was often too small lowers it ever more slowly, and converges. Growth is
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
     blind: along a displacement that momentum has made long, δ does not show all that grows across it.
+
+    A neighbor's weight counts up to `MOST_FOLLOWED` times the largest that this agent has needed itself, of late: with
+    what a neighbor merely says, no step would ever be longer than nothing.
     """
 
     CAUTION = 1.5
     MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     SLOWING = 0.9
+    MOST_FOLLOWED = 64.0
+    """Honest neighbors need up to 13 times as much, and more than 16 times where shares are lost."""
+    OWN_FADING = 0.005
+    """Of the largest weight needed, from step to step."""
 
     def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
         self._fading = self.FIRST_FADING
         self._largest = 0.0
         """The largest weight since the objective is what it is."""
+        self._own = self._most_own = weight
+        """τ as it would be without neighbors, and the largest of these, fading."""
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         needed = self.CAUTION * unmodelled_curvature
@@ -93,12 +102,19 @@ class SecantWeight(ProximalWeightRule):
         elif not is_blind:
             self.weight = max(needed, (1.0 - self._fading) * self.weight)
         self._largest = max(self._largest, self.weight)
+        if needed > self._own:
+            self._own = min(needed, self.MAX_GROWTH * self._own)
+        elif not is_blind:
+            self._own = max(needed, (1.0 - self._fading) * self._own)
+        self._most_own = max((1.0 - self.OWN_FADING) * self._most_own, self._own)
 
     def follow(self, neighbor_weight: float) -> None:
-        self.weight = max(self.weight, neighbor_weight)
+        self.weight = max(self.weight, min(neighbor_weight, self.MOST_FOLLOWED * self._most_own))
 
     def reject(self) -> None:
         self.weight *= 2.0
+        self._own *= 2.0
+        self._most_own = max(self._most_own, self._own)
 
     def begin_anew(self) -> None:
         self.weight, self._largest = max(self.weight, self._largest), 0.0
@@ -108,6 +124,6 @@ class SecantWeight(ProximalWeightRule):
         return {"proximal_weight": self.weight, "fading": self._fading, "largest_weight": self._largest}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        self.weight = state.get("proximal_weight", self.weight)
+        self.weight = self._own = self._most_own = state.get("proximal_weight", self.weight)
         self._fading = state.get("fading", self._fading)
         self._largest = state.get("largest_weight", self._largest)

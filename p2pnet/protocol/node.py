@@ -116,6 +116,8 @@ class Node(Machine[NodeEvent, Effect]):
         self._backoff = Backoff(rng.uniform)
         self._unreachable = UnreachablePeers()
         self._budgets = Budgets()
+        self._shut_out: dict[PeerId, float] = {}
+        """Until when peers are hung up on as soon as they come back, since they have sent too much."""
         self._board = Board(session.identity.peer) if is_reporting else None
         self._n_members = 1
         self._is_going_away = False
@@ -172,6 +174,8 @@ class Node(Machine[NodeEvent, Effect]):
         match event:
             case MessageReceived(peer, message):
                 return self._received(peer, message, now)
+            case PeerConnected(peer) if self._is_shut_out(peer, now):
+                return [HangUp(peer)]
             case PeerConnected(peer):
                 self._unreachable.reached(peer)
                 return self._to_peering(event, now)
@@ -213,6 +217,8 @@ class Node(Machine[NodeEvent, Effect]):
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
+        if self._is_shut_out(peer, now):
+            return []
         if not self._budgets.admits(peer, message, now):
             return self._hang_up_on(peer, message, now) if self._budgets.is_exceeded(peer) else []
         effects: list[Effect] = []
@@ -239,8 +245,11 @@ class Node(Machine[NodeEvent, Effect]):
         """Put off a peer that has sent far more than its budget allows."""
         self._budgets.forgive(peer)
         reason = f"it sends more than its budget: {type(message).__name__}"
-        until, _ = self._backoff.refused(peer, reason, now)
-        return self._put_off(peer, until, PeerDismissed(peer, reason), now)
+        self._shut_out[peer], _ = self._backoff.refused(peer, reason, now)
+        return self._put_off(peer, self._shut_out[peer], PeerDismissed(peer, reason), now)
+
+    def _is_shut_out(self, peer: PeerId, now: float) -> bool:
+        return bool(self._shut_out) and now < self._shut_out.get(peer, now)
 
     # Effects of the machines within.
 

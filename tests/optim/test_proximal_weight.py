@@ -62,13 +62,29 @@ def test_where_the_curvature_may_be_blind_the_weight_does_not_fall(weight: float
 
 
 @given(weight=weights, observed=observations, neighbor=weights)
-def test_it_is_never_below_a_neighbors(weight: float, observed: list[tuple[float, bool]], neighbor: float) -> None:
+def test_it_is_never_below_a_neighbors_as_far_as_that_is_believed(
+    weight: float, observed: list[tuple[float, bool]], neighbor: float
+) -> None:
     rule = SecantWeight(weight)
     for curvature, is_blind in observed:
         rule.observe(curvature, is_blind=is_blind)
         before = rule.weight
         rule.follow(neighbor)
-        assert rule.weight == max(before, neighbor)
+        assert rule.weight >= max(before, min(neighbor, 64.0 * 0.995 ** len(observed) * weight))
+        assert rule.weight <= max(before, neighbor)
+
+
+@given(weight=weights, observed=observations, neighbor=st.floats(1.0, 1e300))
+def test_what_a_neighbor_says_counts_up_to_64_times_what_was_needed_here(
+    weight: float, observed: list[tuple[float, bool]], neighbor: float
+) -> None:
+    rule = SecantWeight(weight)
+    needed = weight
+    for curvature, is_blind in observed:
+        rule.observe(curvature, is_blind=is_blind)
+        needed = max(needed, 1.5 * curvature)
+        rule.follow(neighbor)
+        assert rule.weight <= 2.0 * 64.0 * needed
 
 
 @given(weight=st.floats(1e-3, 1e3), observed=st.lists(st.tuples(st.floats(0, 1e4), st.booleans()), max_size=30))

@@ -33,7 +33,7 @@ from p2pnet.agent.transport.connection import (
 )
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
-from p2pnet.agent.transport.strangers import HandshakeBudget, Strangers
+from p2pnet.agent.transport.strangers import OF_A_HOST, OF_A_KEY, HandshakeBudget, Strangers
 from p2pnet.errors import TransportError
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
@@ -98,7 +98,8 @@ class Authenticator:
     def __init__(self, context: Context, is_allowed: Callable[[PeerId], bool], observer: ConnectionObserver) -> None:
         self._is_allowed = is_allowed
         self._observer = observer
-        self._budget = HandshakeBudget()
+        self._of_keys = HandshakeBudget(OF_A_KEY)
+        self._of_hosts = HandshakeBudget(OF_A_HOST)
         self.socket = context.socket(zmq.REP)
         self.socket.linger = 0
         self.socket.bind(_ZAP_ADDRESS)
@@ -119,7 +120,8 @@ class Authenticator:
             key = z85.encode(credentials[0])
             peer = key.decode("ascii")
             if self._is_allowed(peer):
-                if self._budget.admits(peer, monotonic()):
+                now = monotonic()
+                if self._of_hosts.admits(address.decode("ascii", "replace"), now) and self._of_keys.admits(peer, now):
                     return [version, request_id, b"200", b"OK", key, b""]
                 self._observer.rejected(Refusal.TOO_MANY_HANDSHAKES, peer, address.decode("ascii", "replace"))
                 return [version, request_id, b"500", b"too many handshakes", b"", b""]

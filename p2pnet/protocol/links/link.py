@@ -251,10 +251,15 @@ class Link:
         """‖received − sent‖ with the newest received share: the net mass that the link has moved, or is about to move
         where that share is of an account in which nothing was sent yet.
         """
+        received, sent = self.newest_totals()
+        return norm(received - sent)
+
+    def newest_totals(self) -> tuple[Array, Array]:
+        """What the link has received with the newest share, and sent, in the account of that share."""
         if not self._waiting:
-            return norm(self.received - self.sent)
+            return self.received, self.sent
         share, total = self._waiting[-1]
-        return norm(total - self.sent if share.account == self.account else total)
+        return total, self.sent if share.account == self.account else np.zeros_like(total)
 
     @property
     def owes_acknowledgement(self) -> bool:

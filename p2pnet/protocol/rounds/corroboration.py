@@ -14,6 +14,7 @@ from typing import Generic, TypeVar, final
 from p2pnet.protocol.core.types import PeerId
 
 Word = TypeVar("Word")
+Number = TypeVar("Number", int, float)
 
 
 @final
@@ -44,15 +45,15 @@ class Corroboration(Generic[Word]):
         return None
 
 
-def reached_by_two(numbers: Iterable[int]) -> int | None:
+def reached_by_two(numbers: Iterable[Number]) -> Number | None:
     """The second largest: two have got as far; None where there are fewer than two."""
     return _second(sorted(numbers, reverse=True))
 
 
-def left_by_two(numbers: Iterable[int]) -> int | None:
+def left_by_two(numbers: Iterable[Number]) -> Number | None:
     """The second smallest; None where there are fewer than two."""
     return _second(sorted(numbers))
 
 
-def _second(numbers: list[int]) -> int | None:
+def _second(numbers: list[Number]) -> Number | None:
     return numbers[1] if len(numbers) > 1 else None

@@ -24,11 +24,13 @@ from typing import final
 import numpy as np
 
 from p2pnet.protocol.core.effects import RunLocalStep, Send
+from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.barrier import Barrier
+from p2pnet.protocol.rounds.bounds import MassBounds
 from p2pnet.protocol.rounds.lead import Lead
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
@@ -75,6 +77,7 @@ class Exchange:
         n_params: int,
         momentum: float | None,
         max_ratio: float,
+        bounds: MassBounds | None = None,
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
@@ -86,6 +89,7 @@ class Exchange:
         self._termination = termination
         self._momentum = momentum
         self._max_ratio = max_ratio
+        self._bounds = bounds
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
@@ -115,6 +119,8 @@ class Exchange:
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
+        if self._bounds is not None:
+            self._bounds.see_own(self.tracker.own, self.tracker.mean_samples)
 
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
@@ -148,8 +154,14 @@ class Exchange:
     def _were_to_meet(self, peer: PeerId, rounds: range) -> bool:
         return any(self._mixing.meets(peer, round_) for round_ in rounds)
 
-    def is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
-        """Whether a received share is within plausible bounds:
+    def objection(self, peer: PeerId, link: Link, share: Share, params: Array) -> CloseReason | None:
+        """Why the link is to be closed over a received share; None where it is plausible."""
+        if not self._is_in_measure(link, share, params):
+            return CloseReason.OUT_OF_RANGE
+        return None if self._bounds is None else self._bounds.broken_by(peer, link)
+
+    def _is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
+        """Whether a received share is within the range of what can be computed with:
 
             ‖received − sent‖ ≤ ϱ max(1, ‖x‖),    ‖z_j‖ ≤ ϱ max(1, ‖w‖)
 

@@ -33,6 +33,7 @@ from p2pnet.protocol.messages.training import (
     Witness,
 )
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.handshake import Handshake
@@ -56,6 +57,7 @@ class MessageHandlers:
         state: RoundState,
         neighborhood: Neighborhood,
         handshake: Handshake,
+        convictions: Convictions,
         exchange: Exchange,
         bootstrap: Bootstrap,
         stationarity: Stationarity,
@@ -67,6 +69,7 @@ class MessageHandlers:
         self._at = state
         self._neighborhood = neighborhood
         self._handshake = handshake
+        self._convictions = convictions
         self._exchange = exchange
         self._bootstrap = bootstrap
         self._stationarity = stationarity
@@ -185,8 +188,10 @@ class MessageHandlers:
             return [closed, Send(neighbor.peer, Reset(share.link_id.mirrored()))]
         is_new = accepted is not None
         link.acknowledge(share.acknowledged, None, now)
-        if accepted is not None and not self._exchange.is_in_measure(link, accepted, self._at.params):
-            return [*self._neighborhood.part(neighbor.peer, CloseReason.OUT_OF_RANGE, now)]
+        if accepted is not None:
+            reason = self._exchange.objection(neighbor.peer, link, accepted, self._at.params)
+            if reason is not None:
+                return self._convict(neighbor.peer, reason, now)
         self._stationarity.hear(share.first_residual)
         self._last_round.named(neighbor.peer, share.stop_round, self._at.round)
         neighbor.is_ready = neighbor.has_begun = True
@@ -198,6 +203,11 @@ class MessageHandlers:
         if is_finished:
             link.apply(share.round)
         return [Send(neighbor.peer, acknowledgement(link, self._termination.stop_round))]
+
+    def _convict(self, peer: PeerId, reason: CloseReason, now: float) -> list[HandlerEffect]:
+        """Close the link, which takes back all that was ever given over it, and open none with the peer for a while."""
+        self._convictions.convict(peer, self._at.round)
+        return [Send(peer, Refuse(f"not trusted for now: {reason}")), *self._neighborhood.part(peer, reason, now)]
 
     def _finished_received(self, neighbor: Neighbor, link: Link, message: Finished, now: float) -> list[HandlerEffect]:
         if message.round <= self._termination.first_round:

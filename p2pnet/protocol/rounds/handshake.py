@@ -18,7 +18,8 @@ from p2pnet.protocol.core.codec import LOWEST_VERSION, SPOKEN_VERSIONS
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, TakenForPast
 from p2pnet.protocol.core.types import Nonce, PeerId
-from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Reset
+from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Refuse, Reset
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.duplicate_keys import DuplicateKeyDetector
 from p2pnet.protocol.rounds.fingerprints import refusal
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Neighbor
@@ -33,6 +34,8 @@ PAST_S = 10.0
 have been in flight. Then for the present: its clock was set back, and its state directory lost.
 """
 
+NOT_TRUSTED = "not trusted for now: it has sent what no honest agent sends, or passed it on"
+
 MAX_HELLO_INTERVAL_S = 8.0
 """The longest interval between unanswered Hellos; intervals double up to it."""
 
@@ -43,9 +46,10 @@ HandshakeEffect: TypeAlias = Send | PutOff | Dismiss | Notify
 class Handshake:
     """One agent's handshakes with its neighbors."""
 
-    def __init__(self, state: RoundState, neighborhood: Neighborhood) -> None:
+    def __init__(self, state: RoundState, neighborhood: Neighborhood, convictions: Convictions) -> None:
         self._at = state
         self._neighborhood = neighborhood
+        self._convictions = convictions
         self._duplicate_keys = DuplicateKeyDetector()
         self._told_of_past: set[PeerId] = set()
 
@@ -59,6 +63,8 @@ class Handshake:
         neighborhood = self._neighborhood
         effects: list[HandshakeEffect] = []
         effects += refusal(peer, neighborhood.identity.fingerprint, hello)
+        if self._convictions.is_refused(peer, self._at.round):
+            effects = [Send(peer, Refuse(NOT_TRUSTED)), PutOff(peer, hello.name, NOT_TRUSTED, is_ours=True)]
         if effects:
             neighborhood.enter(peer).is_parted = True
             neighborhood.n_refusals += 1

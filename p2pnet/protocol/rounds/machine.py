@@ -290,7 +290,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             return []
         self._step = done
         if done.round == 0:
-            self._stationarity.hear(done.residual)
+            self._stationarity.measured(done.residual)
         return self._propose(done.params, now)
 
     def _propose(self, params: Array, now: float) -> list[RoundEffect]:

@@ -13,6 +13,8 @@ from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
+from p2pnet.protocol.rounds.bounds import MassBounds
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.ending import Ending
 from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
@@ -128,6 +130,7 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
+        bounds=MassBounds(params.size) if options.is_bounded else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -140,10 +143,12 @@ def assemble(
         options.settling_s,
     )
     epochs = Epochs(state, neighborhood, termination, timing)
+    convictions = Convictions()
     handlers = MessageHandlers(
         state,
         neighborhood,
-        Handshake(state, neighborhood),
+        Handshake(state, neighborhood, convictions),
+        convictions,
         exchange,
         bootstrap,
         stationarity,

@@ -362,6 +362,7 @@ def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float
         precision=64,
         is_coded=False,
         max_ratio=MAX_RATIO,
+        is_bounded=False,
         timing=replace(
             timing,
             round_pace_s=ROUND_PACE_S,

@@ -11,6 +11,10 @@ from typing import final
 
 from p2pnet.protocol.links.link import Link
 
+MAX_RATIO = 16.0
+"""Of another agent's residual in the first round to the agent's own. Where an honest one is larger, this agent is
+stationary somewhat later."""
+
 SLACK_ROUNDS = 8
 """Rounds added to the diameter bound before the last round, to allow for lost shares."""
 
@@ -22,17 +26,25 @@ class Stationarity:
         residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance;
 
     with tolerance 0 never, though both may be exactly 0 for a while. The first residual spreads with the shares, so
-    that all agents use one scale, even agents that join at the end.
+    that all agents use one scale, even agents that join at the end. An agent that has one of its own believes others up
+    to `MAX_RATIO` times that: with a larger scale all would count as stationary at once.
     """
 
     def __init__(self, tolerance: float) -> None:
         self._tolerance = tolerance
+        self._limit = math.inf
         self.first_residual = 0.0
 
+    def measured(self, residual: float) -> None:
+        """Update the scale by the agent's own residual of the first round."""
+        if math.isfinite(residual) and residual > 0.0:
+            self._limit = MAX_RATIO * residual
+            self.first_residual = min(max(self.first_residual, residual), self._limit)
+
     def hear(self, first_residual: float) -> None:
-        """Update the scale by a first-round residual, the agent's own or the largest that a neighbor knows of."""
+        """Update the scale by the largest residual of the first round that a neighbor, or an earlier run, knows of."""
         if math.isfinite(first_residual):
-            self.first_residual = max(self.first_residual, first_residual)
+            self.first_residual = max(self.first_residual, min(first_residual, self._limit))
 
     def is_reached(self, residual: float, disagreement: float) -> bool:
         is_near = residual <= self._tolerance * self.first_residual and disagreement <= self._tolerance

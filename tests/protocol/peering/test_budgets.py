@@ -1,11 +1,21 @@
 """How much a peer may send: what an honest one needs, and no flood."""
 
+from random import Random
+
+import numpy as np
 import pytest
 
+from p2pnet.protocol.core.effects import Effect, HangUp
+from p2pnet.protocol.core.events import MessageReceived, PeerConnected, PeerDisconnected, Prepared
 from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.messages.membership import Gossip, Ping, Pong
 from p2pnet.protocol.messages.training import Ack, LabelSet, Ready, StateRequest
+from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.budgets import GOSSIP, GREETINGS, LABELS, OTHERS, ROUNDS, TOLERATED, Budget, Budgets
+from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.session import Session
+from p2pnet.simulation.rounds_only import WiredPeering
 
 LINK = LinkId(Nonce(1, 1), Nonce(1, 1))
 
@@ -57,3 +67,20 @@ def test_messages_of_membership_share_a_budget() -> None:
     budgets = Budgets()
     kinds: list[Message] = [Ping(1, True), Pong(1), Gossip(())]
     assert sum(budgets.admits("ann", kinds[k % 3], 0.0) for k in range(1000)) == GOSSIP.at_once
+
+
+def test_one_that_was_hung_up_on_for_excess_is_hung_up_on_again_if_it_comes_back_too_soon() -> None:
+    session = Session(Identity("me", "me", 4, {}), RoundOptions(10), own=None)
+    node = Node(session, WiredPeering(), Random(0))  # noqa: S311
+    node.start(0.0)
+    node.handle(Prepared({}, np.zeros(2)), 0.0)
+    assert HangUp("ann") not in node.handle(PeerConnected("ann"), 0.0)
+    effects: list[Effect] = []
+    for _ in range(2_000):
+        effects += node.handle(MessageReceived("ann", StateRequest(LINK)), 0.0)
+    assert effects.count(HangUp("ann")) == 1
+    node.handle(PeerDisconnected("ann"), 1.0)
+    assert node.handle(PeerConnected("ann"), 2.0) == [HangUp("ann")]
+    assert node.handle(MessageReceived("ann", StateRequest(LINK)), 2.1) == []
+    assert HangUp("bob") not in node.handle(PeerConnected("bob"), 2.2)
+    assert HangUp("ann") not in node.handle(PeerConnected("ann"), 6.0)

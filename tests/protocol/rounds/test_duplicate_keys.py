@@ -10,6 +10,7 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Hello
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.duplicate_keys import MAX_RELAPSES, WINDOW_S, DuplicateKeyDetector
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -51,7 +52,7 @@ def test_the_two_stages_of_one_process_are_not_two_processes() -> None:
 
 def test_a_neighborhood_tells_of_it_though_it_drops_what_the_earlier_one_says() -> None:
     neighborhood = Neighborhood(Identity("me", "me", 1, {}), make_link, suspect_limit_s=20.0)
-    handshake = Handshake(RoundState(np.zeros(1)), neighborhood)
+    handshake = Handshake(RoundState(np.zeros(1)), neighborhood, Convictions())
     effects = [handshake.hello_received("key", hello(incarnation), 0.0) for incarnation in IN_TURNS]
     told = [effect.notice for some in effects for effect in some if isinstance(effect, Notify)]
     assert [notice for notice in told if isinstance(notice, KeyInUseTwice)] != []

@@ -14,6 +14,7 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Message, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ack, Hello, Refuse, Reset
+from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.fingerprints import AVERAGED_APART
 from p2pnet.protocol.rounds.handshake import MAX_HELLO_INTERVAL_S, Handshake, HandshakeEffect
 from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity
@@ -30,7 +31,7 @@ def table_of(name: str, incarnation: int = 1, fingerprint: Mapping[str, str] = F
 
 
 def shake(neighborhood: Neighborhood) -> Handshake:
-    return Handshake(RoundState(np.zeros(1)), neighborhood)
+    return Handshake(RoundState(np.zeros(1)), neighborhood, Convictions())
 
 
 def make_link(link_id: LinkId, _: frozenset[str]) -> Link:

@@ -28,6 +28,26 @@ def test_before_anything_has_been_heard_nobody_is_stationary() -> None:
     assert not stationarity.is_reached(residual=1e-9, disagreement=0.0)
 
 
+@pytest.mark.parametrize("is_heard_before", [True, False])
+def test_a_neighbors_first_residual_counts_up_to_sixteen_times_the_agents_own(is_heard_before: bool) -> None:
+    stationarity = Stationarity(1e-3)
+    if is_heard_before:
+        stationarity.hear(1e300)
+    stationarity.measured(2.0)
+    stationarity.hear(5.0)
+    assert stationarity.first_residual == (32.0 if is_heard_before else 5.0)
+    stationarity.hear(1e300)
+    assert stationarity.first_residual == 32.0
+    assert not stationarity.is_reached(0.033, 0.0)
+
+
+def test_an_agent_whose_own_first_residual_is_nothing_believes_its_neighbors() -> None:
+    stationarity = Stationarity(1e-3)
+    stationarity.measured(0.0)
+    stationarity.hear(7.0)
+    assert stationarity.first_residual == 7.0
+
+
 def test_with_tolerance_zero_nobody_comes_to_rest() -> None:
     stationarity = Stationarity(0.0)
     stationarity.hear(3.0)

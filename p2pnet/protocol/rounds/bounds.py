@@ -1,0 +1,124 @@
+"""Bounds of the mass that a link has moved: what no honest neighbor gives, however its samples differ.
+
+With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = received − sent of one link:
+
+    weight      |I_1| ≤ 4
+    samples     |I_n| ≤ 10⁷ max(n, 1)
+                received_n ≥ (the most received so far) − 3 s
+    gradient    ‖I_g‖ ≤ 3 γ s
+
+where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
+the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
+that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
+
+Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
+between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
+samples no more than those, once. A broken bound closes the link, which takes back all that it has moved. A liar that
+keeps the bounds B of its links turns the network's mean gradient by ΣB / Σn at most. How many samples it has is its own
+word: it may claim more than it has, as a member that has them may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.types import Array, LinkId, PeerId
+from p2pnet.protocol.links.link import Link, norm
+
+MAX_WEIGHT: Final = 4.0
+"""Agents' worth; 1.2 with 30 % loss."""
+MAX_ROWS: Final = 1e7
+"""Of one agent among agents with one row each."""
+MAX_TAKEN_BACK: Final = 3.0
+"""Of what an agent may have: one that loses its link with a large neighbor takes back what it had passed on."""
+MAX_GRADIENT: Final = 3.0
+MOST_UNLIKE: Final = 20.0
+"""Times as large as the agent's own may be the gradient per sample of another whose samples are unlike its own."""
+TINY: Final = 1e-300
+FADING: Final = 0.98
+"""Of the largest of late, from round to round."""
+
+
+@dataclass(slots=True)
+class _Record:
+    """What one link has shown."""
+
+    link_id: LinkId
+    per_sample: float
+    """‖received_g‖ / received_n with its first share"""
+    most_received: float = 0.0
+
+
+@final
+class MassBounds:
+    """Holds the links of one agent to the bounds of mass; the agent's own vectors are what it measures them by."""
+
+    def __init__(self, n_params: int) -> None:
+        self._n_params = n_params
+        self._first = 0.0
+        """‖g‖/n in the first round"""
+        self._of_late = 0.0
+        """the largest ‖g‖/n since, fading"""
+        self._n_own = 0.0
+        self._n_most = 0.0
+        """s"""
+        self._records: dict[PeerId, _Record] = {}
+        self._convicted: set[PeerId] = set()
+
+    def see_own(self, own: Array, n_estimate: float) -> None:
+        """Take in the agent's own vector x of a round, and n̂, its estimate of the samples per agent."""
+        self._n_own = float(own[-2])
+        per_sample = norm(own[: self._n_params]) / max(self._n_own, TINY)
+        if np.isfinite(per_sample):
+            self._first = self._first or per_sample
+            self._of_late = max(FADING * self._of_late, per_sample)
+        self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
+
+    def broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
+        """The bound that the link breaks with its newest share; None where it keeps all.
+
+        What a peer that has broken one shows of its gradient counts no more.
+        """
+        if not self._n_most:
+            return None
+        reason = self._broken_by(peer, link)
+        if reason is not None:
+            self._convicted.add(peer)
+            self._records.pop(peer)
+        return reason
+
+    def _broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
+        received, sent = link.newest_totals()
+        moved = received - sent
+        record = self._record(peer, link.link_id, received)
+        if not abs(float(moved[-1])) <= MAX_WEIGHT:
+            return CloseReason.TOO_MUCH_WEIGHT
+        n_moved = abs(float(moved[-2]))
+        if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
+            return CloseReason.TOO_MANY_SAMPLES
+        if not received[-2] >= record.most_received - MAX_TAKEN_BACK * self._n_most:
+            return CloseReason.TOO_MANY_SAMPLES
+        self._n_most = max(self._n_most, float(moved[-2]))
+        record.most_received = max(record.most_received, float(received[-2]))
+        own = max(self._first, self._of_late)
+        shown = max(other.per_sample for other in self._records.values())
+        per_sample = max(own, min(shown, MOST_UNLIKE * own))
+        if per_sample and not norm(moved[: self._n_params]) <= MAX_GRADIENT * per_sample * self._n_most:
+            return CloseReason.TOO_MUCH_GRADIENT
+        return None
+
+    def _record(self, peer: PeerId, link_id: LinkId, received: Array) -> _Record:
+        record = self._records.get(peer)
+        if record is None or record.link_id != link_id:
+            n_received = float(received[-2])
+            shown = (
+                norm(received[: self._n_params]) / n_received
+                if n_received > 0.0 and peer not in self._convicted
+                else 0.0
+            )
+            record = self._records[peer] = _Record(link_id, shown if np.isfinite(shown) else 0.0)
+        return record

@@ -1,0 +1,124 @@
+"""What a link may have moved, judged by the agent's own gradients and samples."""
+
+import numpy as np
+import pytest
+
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId, Nonce
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.rounds.bounds import MAX_GRADIENT, MAX_ROWS, MAX_WEIGHT, MassBounds
+
+N_PARAMS = 3
+N_OWN = 100.0
+OWN = np.array([30.0, 0.0, 40.0, N_OWN, 1.0])
+"""A gradient of 0.5 a sample."""
+
+
+class Judged:
+    """An agent with links to neighbors, whose totals the tests name."""
+
+    def __init__(self, own: Array = OWN) -> None:
+        self.bounds = MassBounds(N_PARAMS)
+        self.bounds.see_own(own, own[-2])
+        self.links: dict[str, Link] = {}
+
+    def hears(self, peer: str, gradient: float, samples: float, weight: float) -> CloseReason | None:
+        """The bound broken by a share with these totals, the gradient's along the first parameter."""
+        if peer not in self.links:
+            link_id = LinkId(Nonce(1, len(self.links) + 1), Nonce(1, 1))
+            self.links[peer] = Link(link_id, N_PARAMS + 2, N_PARAMS, 64, ResendTimer(0.2, 1.0))
+        link = self.links[peer]
+        total = np.array([gradient, 0.0, 0.0, samples, weight])
+        sequence = link.newest_received + 1
+        share = Share(link.link_id, sequence, 0, 0, 64, sequence, 1, 1.0, 1.0, 0, -1, False, total, np.zeros(N_PARAMS))
+        assert link.accept(share, sequence, now=0.0)
+        return self.bounds.broken_by(peer, link)
+
+
+def test_nothing_is_judged_before_the_agent_knows_its_own_gradient() -> None:
+    judged = Judged()
+    judged.bounds = MassBounds(N_PARAMS)
+    assert judged.hears("ann", 1e9, 1e9, 1e9) is None
+
+
+def test_what_an_agent_like_oneself_gives_is_within_bounds() -> None:
+    judged = Judged()
+    for share in range(1, 30):
+        part = 1.0 - 0.5**share
+        assert judged.hears("ann", 50.0 * part, N_OWN * part, part) is None
+
+
+@pytest.mark.parametrize("weight", [1.1 * MAX_WEIGHT, -1.1 * MAX_WEIGHT, np.nan])
+def test_no_link_moves_the_weight_of_several_agents(weight: float) -> None:
+    assert Judged().hears("ann", 0.0, 0.0, weight) is CloseReason.TOO_MUCH_WEIGHT
+
+
+def test_a_neighbor_may_have_ten_million_times_as_many_samples_and_as_much_gradient_as_goes_with_them() -> None:
+    judged = Judged()
+    n_samples = MAX_ROWS * N_OWN
+    assert judged.hears("ann", 0.5 * n_samples, n_samples, 1.0) is None
+    assert judged.hears("ann", 0.5 * n_samples, 2 * n_samples, 1.0) is CloseReason.TOO_MANY_SAMPLES
+
+
+@pytest.mark.parametrize("n_samples", [-3.1 * N_OWN, np.nan, np.inf])
+def test_no_neighbor_takes_samples_that_it_has_not_given(n_samples: float) -> None:
+    assert Judged().hears("ann", 0.0, n_samples, 0.0) is CloseReason.TOO_MANY_SAMPLES
+
+
+def test_no_neighbor_takes_back_more_than_an_agent_has() -> None:
+    judged = Judged()
+    for given in (50.0, 90.0, 150.0, 60.0):
+        assert judged.hears("ann", 0.0, given, 0.0) is None
+    assert judged.hears("ann", 0.0, 150.0 - 4.6 * N_OWN, 0.0) is CloseReason.TOO_MANY_SAMPLES
+
+
+def test_what_is_taken_back_little_by_little_counts_together() -> None:
+    judged = Judged()
+    reasons = [judged.hears("ann", 0.0, -0.5 * N_OWN * share, 0.0) for share in range(1, 9)]
+    assert reasons[:6] == [None] * 6
+    assert reasons[6] is CloseReason.TOO_MANY_SAMPLES
+
+
+def test_one_that_loses_a_large_neighbor_may_take_back_what_that_one_had() -> None:
+    judged = Judged()
+    assert judged.hears("ann", 0.0, 1e5, 0.2) is None
+    assert judged.hears("bob", 0.0, 10.0, 0.2) is None
+    assert judged.hears("bob", 0.0, -9e4, 0.2) is None
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_gradient_moved_is_bounded_by_the_agents_own_of_the_first_round_or_of_late(sign: float) -> None:
+    limit = sign * MAX_GRADIENT * 0.5 * N_OWN
+    assert Judged().hears("ann", 0.99 * limit, 0.0, 0.0) is None
+    assert Judged().hears("ann", 1.01 * limit, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+    later = Judged()
+    for _ in range(200):
+        later.bounds.see_own(0.01 * OWN * np.array([1, 1, 1, 100, 100]), N_OWN)
+    assert later.hears("ann", 0.99 * limit, 0.0, 0.0) is None
+    steeper = Judged()
+    steeper.bounds.see_own(2.0 * OWN * np.array([1, 1, 1, 0.5, 0.5]), N_OWN)
+    assert steeper.hears("ann", 1.99 * limit, 0.0, 0.0) is None
+
+
+def test_samples_may_be_unlike_the_agents_own_if_the_first_share_says_so() -> None:
+    flat = OWN * np.array([0.1, 0.1, 0.1, 1, 1])
+    judged = Judged(flat)
+    assert judged.hears("ann", 25.0, 50.0, 0.5) is None
+    assert judged.hears("ann", 50.0, 100.0, 1.0) is None
+    later = Judged(flat)
+    assert later.hears("ann", 2.5, 50.0, 0.5) is None
+    assert later.hears("ann", 50.0, 100.0, 1.0) is CloseReason.TOO_MUCH_GRADIENT
+    assert Judged(flat * np.array([1e-3, 1e-3, 1e-3, 1, 1])).hears("ann", 25.0, 50.0, 0.5) is not None
+
+
+def test_what_one_shows_that_has_broken_a_bound_before_counts_no_more() -> None:
+    judged = Judged(OWN * np.array([0.1, 0.1, 0.1, 1, 1]))
+    assert judged.hears("ann", 1e5, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
+    del judged.links["ann"]
+    assert judged.hears("ann", 25.0, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
+
+
+def test_without_any_gradient_of_its_own_an_agent_judges_none() -> None:
+    assert Judged(OWN * np.array([0, 0, 0, 1, 1])).hears("ann", 1e9, 50.0, 0.5) is None
