@@ -191,6 +191,8 @@ class Daemon:
             self._handle(events.PeerRevoked(peer))
         if self._signals.take_reload():
             self._control.reload()
+        if self._control.take_reload() and self._service is not None:
+            self._service.ask()
         if (farewell := self._signals.farewell) is not None:
             what = "go away for a while" if isinstance(farewell, events.AwayRequested) else "leave"
             self._stopped_because = self._stopped_because or f"told to {what}"

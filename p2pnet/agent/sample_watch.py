@@ -24,6 +24,11 @@ class SampleWatch:
         self._clock = clock
         self._read = self._seen = self._look()
         self.next_look_at = clock() + interval_s
+        self._is_asked = False
+
+    def ask(self) -> None:
+        """Have what is there now read at once, whether it looks changed or not."""
+        self._is_asked, self.next_look_at = True, self._clock()
 
     def has_changed(self) -> bool:
         """Look if it is time to; whether there is something new to read, which is told once."""
@@ -32,6 +37,9 @@ class SampleWatch:
             return False
         self.next_look_at = now + self._interval_s
         before, self._seen = self._seen, self._look()
+        if self._is_asked:
+            self._is_asked, self._read = False, self._seen
+            return True
         if self._seen == self._read or self._seen != before:
             return False
         self._read = self._seen

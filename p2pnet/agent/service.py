@@ -45,6 +45,10 @@ class Service:
         """When the samples are to be looked at."""
         return self._watch.next_look_at
 
+    def ask(self) -> None:
+        """Have the samples read again at once, though their files may look the same, or be none."""
+        self._watch.ask()
+
     @property
     def has_news(self) -> bool:
         """Whether the samples have changed, told once each time."""

@@ -56,3 +56,11 @@ def test_a_directory_grows_and_a_file_comes_that_was_not_there(tmp_path: Path, c
     assert looks(watch, clock, 1) == [False]
     missing.touch()
     assert looks(watch, clock, 2) == [False, True]
+
+
+def test_what_is_asked_for_is_told_at_once_and_once(tmp_path: Path, clock: Clock) -> None:
+    watch = SampleWatch([tmp_path / "samples.csv"], INTERVAL_S, clock)
+    clock.now = INTERVAL_S / 2
+    watch.ask()
+    assert watch.has_changed()
+    assert looks(watch, clock, 2) == [False] * 2

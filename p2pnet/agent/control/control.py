@@ -39,6 +39,7 @@ class Control:
         self._reloading = reloading
         self._log = log
         self._server: ControlServer | None = None
+        self._has_reloaded = False
 
     def open(self, listen: Callable[[], ControlServer]) -> None:
         """Begin to listen; where that cannot be, training goes on without."""
@@ -68,6 +69,11 @@ class Control:
         except P2pnetError as error:
             self._log.warning("the settings in force stay: %s", error)
 
+    def take_reload(self) -> bool:
+        """Whether the settings were read anew, and the samples are to be; true once for each time."""
+        has_reloaded, self._has_reloaded = self._has_reloaded, False
+        return has_reloaded
+
     def take_revoked(self) -> set[PeerId]:
         """Remove and return the keys that are allowed no more, whose connections are to be closed."""
         return set() if self._reloading is None else self._reloading.take_revoked()
@@ -78,6 +84,7 @@ class Control:
     def _reload(self) -> Mapping[str, Any]:
         if self._reloading is None:
             raise ControlError("the settings of this agent are not from a file; start it anew")
+        self._has_reloaded = True
         return self._reloading.reload()
 
     def _answer(self, command: Command, carry_out: Callable[[Command], Mapping[str, Any]]) -> Mapping[str, Any]:
