@@ -53,10 +53,10 @@ def load_data(options: DataOptions) -> Parts:
     if options.test_source is None:
         try:
             if split is not None:
-                parts = split.apply(samples, options.seed)
+                parts = split.deal(samples, options.seed)
                 return Parts(*parts[:2]) if options.is_growing else parts
             if options.is_growing:
-                return Parts(*Split(test=options.test_fraction).apply(samples, options.seed)[:2])
+                return Parts(*Split(test=options.test_fraction).deal(samples, options.seed)[:2])
             rng = np.random.default_rng(options.seed)
             return Parts(*samples.dealt(samples.split_rows(options.test_fraction, rng)))
         except DataError as error:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from p2pnet.data.cells import days_of, is_missing, label_text, plain_number
 from p2pnet.data.encoding import Category
 from p2pnet.data.samples import Samples
+from p2pnet.data.sharding import Indices
 from p2pnet.data.table import Texts
 from p2pnet.errors import DataError
 
@@ -70,13 +71,22 @@ class Split:
         return found, np.flatnonzero(np.isnan(found))
 
     def apply(self, samples: Samples, seed: int) -> Parts:
-        """The parts of the samples, which are used up; DataError where none is left to train on."""
+        """The parts of the samples; DataError where none is left to train on."""
+        train, validation, test = map(samples.take, self._rows(samples, seed))
+        return Parts(train, test, validation)
+
+    def deal(self, samples: Samples, seed: int) -> Parts:
+        """The same within the memory of the samples, which are used up (`Samples.dealt`)."""
+        train, validation, test = samples.dealt(self._rows(samples, seed))
+        return Parts(train, test, validation)
+
+    def _rows(self, samples: Samples, seed: int) -> list[Indices]:
+        """The rows of each part, in the order of PARTS."""
         place = self._places(samples, seed)
-        rows = [np.flatnonzero(place == k) for k in range(len(PARTS))]
+        rows: list[Indices] = [np.flatnonzero(place == k) for k in range(len(PARTS))]
         if not len(rows[0]):
             raise DataError(f"split leaves none of {samples.n_samples} rows to train on; ask for less of them")
-        train, validation, test = samples.dealt(rows)
-        return Parts(train, test, validation)
+        return rows
 
     def _places(self, samples: Samples, seed: int) -> Any:
         """The place among PARTS of each row."""

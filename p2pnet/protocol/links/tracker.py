@@ -36,6 +36,8 @@ class Tracker:
         self._estimate: Array | None = None
         self.largest_own = 0.0
         """The largest norm ‖x‖ so far."""
+        self.weight = 1.0
+        """p, the weight that was present when the estimate was computed."""
 
     @property
     def own(self) -> Array:
@@ -66,7 +68,7 @@ class Tracker:
         amplify noise without bound; filling up with the previous estimate has the same fixed point and does not.
         """
         mass = self.mass(links)
-        weight = mass[-1]
+        weight = self.weight = float(mass[-1])
         previous = self._own[:-1] if self._estimate is None else self._estimate
         self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
 

@@ -120,7 +120,8 @@ class Exchange:
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
         if self._bounds is not None:
-            self._bounds.see_own(self.tracker.own, self.tracker.mean_samples)
+            tracker, links = self.tracker, self._neighborhood.links()
+            self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight)
 
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""

@@ -8,7 +8,14 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.bounds import MAX_GRADIENT, MAX_ROWS, MAX_WEIGHT, MassBounds
+from p2pnet.protocol.rounds.bounds import (
+    MAX_GRADIENT,
+    MAX_ROWS,
+    MAX_UNSTEADY,
+    MAX_WEIGHT,
+    STEADY_ROUNDS,
+    MassBounds,
+)
 
 N_PARAMS = 3
 N_OWN = 100.0
@@ -17,12 +24,16 @@ OWN = np.array([30.0, 0.0, 40.0, N_OWN, 1.0])
 
 
 class Judged:
-    """An agent with links to neighbors, whose totals the tests name."""
+    """An agent with links to neighbors, whose totals the tests name; so many rounds are behind it."""
 
-    def __init__(self, own: Array = OWN) -> None:
+    def __init__(self, own: Array = OWN, n_rounds: int = STEADY_ROUNDS + 2) -> None:
         self.bounds = MassBounds(N_PARAMS)
-        self.bounds.see_own(own, own[-2])
+        for _ in range(n_rounds):
+            self.see_own(own)
         self.links: dict[str, Link] = {}
+
+    def see_own(self, own: Array, n_estimate: float = N_OWN, weight: float = 1.0) -> None:
+        self.bounds.see_own(own, n_estimate, (), weight)
 
     def hears(self, peer: str, gradient: float, samples: float, weight: float) -> CloseReason | None:
         """The bound broken by a share with these totals, the gradient's along the first parameter."""
@@ -95,10 +106,10 @@ def test_the_gradient_moved_is_bounded_by_the_agents_own_of_the_first_round_or_o
     assert Judged().hears("ann", 1.01 * limit, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
     later = Judged()
     for _ in range(200):
-        later.bounds.see_own(0.01 * OWN * np.array([1, 1, 1, 100, 100]), N_OWN)
+        later.see_own(0.01 * OWN * np.array([1, 1, 1, 100, 100]))
     assert later.hears("ann", 0.99 * limit, 0.0, 0.0) is None
     steeper = Judged()
-    steeper.bounds.see_own(2.0 * OWN * np.array([1, 1, 1, 0.5, 0.5]), N_OWN)
+    steeper.see_own(2.0 * OWN * np.array([1, 1, 1, 0.5, 0.5]))
     assert steeper.hears("ann", 1.99 * limit, 0.0, 0.0) is None
 
 
@@ -106,10 +117,10 @@ def test_samples_may_be_unlike_the_agents_own_if_the_first_share_says_so() -> No
     flat = OWN * np.array([0.1, 0.1, 0.1, 1, 1])
     judged = Judged(flat)
     assert judged.hears("ann", 25.0, 50.0, 0.5) is None
-    assert judged.hears("ann", 50.0, 100.0, 1.0) is None
+    assert judged.hears("ann", 90.0, 100.0, 1.0) is None
     later = Judged(flat)
     assert later.hears("ann", 2.5, 50.0, 0.5) is None
-    assert later.hears("ann", 50.0, 100.0, 1.0) is CloseReason.TOO_MUCH_GRADIENT
+    assert later.hears("ann", 90.0, 100.0, 1.0) is CloseReason.TOO_MUCH_GRADIENT
     assert Judged(flat * np.array([1e-3, 1e-3, 1e-3, 1, 1])).hears("ann", 25.0, 50.0, 0.5) is not None
 
 
@@ -117,8 +128,16 @@ def test_what_one_shows_that_has_broken_a_bound_before_counts_no_more() -> None:
     judged = Judged(OWN * np.array([0.1, 0.1, 0.1, 1, 1]))
     assert judged.hears("ann", 1e5, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
     del judged.links["ann"]
-    assert judged.hears("ann", 25.0, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
+    assert judged.hears("ann", 90.0, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
 
 
 def test_without_any_gradient_of_its_own_an_agent_judges_none() -> None:
     assert Judged(OWN * np.array([0, 0, 0, 1, 1])).hears("ann", 1e9, 50.0, 0.5) is None
+
+
+def test_where_links_or_weight_have_changed_of_late_far_more_is_honest() -> None:
+    limit = MAX_GRADIENT * 0.5 * N_OWN
+    for unsteady in (Judged(n_rounds=2), Judged()):
+        unsteady.see_own(OWN, weight=1.5)
+        assert unsteady.hears("ann", 2.0 * limit, 0.0, 0.0) is None
+        assert unsteady.hears("ann", 1.1 * MAX_UNSTEADY * 0.5 * N_OWN, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
