@@ -119,6 +119,7 @@ def run(case: Case) -> Outcome:
             max_neighbors=max(case.n_agents, 8),
             outgoing=Telling(LIES[case.lie], memory) if names[k] in liars else honest,
             options=RoundOptions(
+                is_bounded=True,
                 max_rounds=case.rounds,
                 expected_neighbors=len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),

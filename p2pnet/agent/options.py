@@ -91,6 +91,8 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         keeps_running=settings.service.keep_running,
         names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
         precision=network.wire_bits(algorithm.tolerance),
+        # Where partners change, or no agent waits, weight and mass are never steady.
+        is_bounded=settings.security.bound_shares and network.schedule == "all" and network.round_timeout_s > 0,
         is_coded=network.is_coded,
         mixing=make_mixing(schedule_options(network, me), me),
         # What flowed in the round before came from somebody else where partners change.

@@ -189,6 +189,11 @@ class SecuritySettings(Section):
     """Who may talk to this agent."""
 
     secret_key: Path = Field(default=Path("agent.key"), description="Key file of this agent, made by `p2pnet keygen`.")
+    bound_shares: bool = Field(
+        default=False,
+        description="Whether a neighbor that moves more weight, samples or gradient than honest ones do is cut off for "
+        "a while; not with a schedule, nor with round_timeout_s = 0.",
+    )
     allowed_peers: tuple[PublicKey, ...] = Field(
         default=(),
         description="Public keys that may connect, besides those of neighbors and seeds.",

@@ -134,6 +134,7 @@ def trained(network: Network, n_agents: int, seed: int) -> WholeNodes:
             expected_neighbors=1 if network.late else len(around[k]),
             max_diameter=diameter_bound(graph, n_agents),
             tolerance=0.0,
+            is_bounded=True,
             timing=timing,
         )
         neighbors = [names[j] for j in around[k]]

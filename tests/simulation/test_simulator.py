@@ -398,10 +398,10 @@ def test_without_conserving_links_lost_messages_lead_astray(monkeypatch: pytest.
     regression = Regression(8)
     apply = Link.apply
 
-    def give_once(link: Link, mass: Array) -> tuple[int, Array]:
+    def give_once(link: Link, mass: Array, params: Array, round_: int) -> tuple[int, Array, Array]:  # noqa: ARG001
         link.sequence += 1
         link.sent = link.sent + mass
-        return 0, mass
+        return 0, mass, params
 
     def add(link: Link, round_: int) -> bool:
         before = link.received

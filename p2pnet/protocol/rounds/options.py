@@ -37,7 +37,7 @@ class RoundOptions:
     """Whether shares for neighbors that can read them are coded instead."""
     max_ratio: float = 1e12
     """Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
-    is_bounded: bool = True
+    is_bounded: bool = False
     """Whether links are held to the bounds of gradients and samples (`bounds.py`), which other sums do not keep."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
     keeps_running: bool = False
