@@ -131,8 +131,16 @@ def read(frames: list[bytes]) -> Message | None:
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("is_named", [True, False], ids=["named", "overlay"])
 def test_whatever_a_member_sends_no_agent_fails_and_rounds_go_on(is_named: bool) -> None:
-    ear, rng = Ear(), Random(5)  # noqa: S311
-    fleet = fleet_with(ear, is_named=is_named, seed=5)
+    """Medians of three: where a link closes by what is sent, it takes seconds until it is there again."""
+    ratios = np.array([rounds_kept(is_named=is_named, seed=seed) for seed in (5, 6, 7)])
+    assert np.median(ratios, axis=0).min() > 0.5
+    assert ratios.min() > 0.25
+
+
+def rounds_kept(*, is_named: bool, seed: int) -> tuple[float, float]:
+    """The rounds a second under mutated frames, and under well-formed lies, to those of a quiet network."""
+    ear, rng = Ear(), Random(seed)  # noqa: S311
+    fleet = fleet_with(ear, is_named=is_named, seed=seed)
     assert fleet.run_until(fleet.is_training)
     fleet.run(5.0)
     quiet = fleet.nodes.round(VICTIM)
@@ -150,12 +158,11 @@ def test_whatever_a_member_sends_no_agent_fails_and_rounds_go_on(is_named: bool)
             yield read([bytes(frame) for frame in encode(lie)])
 
     tracemalloc.start()
-    n_read, per_s = played(fleet, frames())
+    n_read, under_frames = played(fleet, frames())
     assert n_read > N_FRAMES / 50
-    assert per_s > quiet_per_s / 2
     after_frames = tracemalloc.get_traced_memory()[0]
-    n_read, per_s = played(fleet, lies())
+    n_read, under_lies = played(fleet, lies())
     assert n_read > N_LIES / 50
-    assert per_s > quiet_per_s / 2
     assert tracemalloc.get_traced_memory()[0] < after_frames + 30 * 2**20
     tracemalloc.stop()
+    return under_frames / quiet_per_s, under_lies / quiet_per_s

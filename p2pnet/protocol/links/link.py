@@ -26,7 +26,7 @@ import numpy as np
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
-from p2pnet.protocol.links.coding import MEMORY, Replica, coded, read
+from p2pnet.protocol.links.coding import MEMORY, OtherBaseError, Replica, coded, read
 from p2pnet.protocol.messages.training import CODED, Share
 
 MAX_IN_FLIGHT = 2
@@ -68,6 +68,8 @@ class Link:
         """The account of the ledger; totals of other accounts are not entered."""
         self.sequence = 0
         self.acknowledged = 0
+        self._has_read_code = False
+        """Whether a coded share has come over the link: only then can its two ends have parted."""
         self.newest_received = 0
         self.missing: int | None = None
         """The sequence number before the newest received, where that share has not come and is still of use."""
@@ -181,11 +183,17 @@ class Link:
         if (share.round > self.newest_round) if is_overtaken else (share.round < self.newest_round):
             place = "before" if is_overtaken else "after"
             raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
-        replica = self._read(share)
+        try:
+            replica = self._read(share)
+        except OtherBaseError as error:
+            if self._has_read_code:
+                raise
+            raise ProtocolError(f"{error}, of a link that had none that was coded") from None
         if replica is None:
             return None
         total = replica.total
         if share.precision == CODED:
+            self._has_read_code = True
             share = replace(share, params=replica.params)
         if is_overtaken:
             self.missing = None

@@ -29,6 +29,7 @@ class Parts:
         momentum: float | None = 0.0,
         expected_neighbors: int = 1,
         settling_s: float = 0.0,
+        is_bounded: bool = False,
     ) -> None:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
@@ -40,6 +41,7 @@ class Parts:
             max_diameter=2,
             tolerance=1e-3,
             mixing=self.mixing,
+            is_bounded=is_bounded,
             timing=self.timing,
         )
         self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS), N_PARAMS)

@@ -25,7 +25,7 @@ def test_a_conviction_expires_and_each_further_one_lasts_longer() -> None:
 
 
 def test_one_whose_share_breaks_a_bound_loses_its_link_with_all_that_it_gave_and_gets_a_new_one_later() -> None:
-    parts = Parts("ann", "bob")
+    parts = Parts("ann", "bob", is_bounded=True)
     own = np.ones(N_MASS - 2)
     parts.exchange.evaluated(own, 1.0)
     before = parts.exchange.mass()
