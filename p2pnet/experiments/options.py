@@ -36,7 +36,7 @@ class ExperimentOptions(ABC):
     hidden: tuple[int, ...] = (32,)
     factory: str | None = None
     """`package.module:name` of what makes another model; `hidden` then means nothing"""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """of the factory"""
     penalty: str = "l2:1e-3"
     rounds: int = 500
