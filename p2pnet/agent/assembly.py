@@ -28,12 +28,12 @@ from p2pnet.protocol.node import Node
 from p2pnet.protocol.peering.overlay_peering import OverlayPeering
 from p2pnet.protocol.peering.peering import Peering
 from p2pnet.protocol.peering.static_peering import StaticPeering
-from p2pnet.protocol.rounds.gathering import Gathering
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+from p2pnet.protocol.rounds.start_quorum import StartQuorum
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_outline, make_training, summarize
 
@@ -144,7 +144,7 @@ def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot
         identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed
     )
     if preparation.min_agents > 1:
-        session = Gathering(session, preparation.min_agents)
+        session = StartQuorum(session, preparation.min_agents)
     rng = SystemRandom()
     return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True)
 

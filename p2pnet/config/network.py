@@ -117,7 +117,7 @@ class NetworkSettings(Section):
     precision: Literal["auto", "float64", "float32", "coded"] = Field(
         default="auto",
         description="Numbers on the wire; auto: float32 for algorithm.tolerance >= 1e-5, float64 for more accuracy; "
-        "coded: a fifth of the bytes, what the last shares do not foretell, rounded the finer the smaller it is (auto "
+        "coded: a fifth of the bytes, what the last shares do not predict, rounded the finer the smaller it is (auto "
         "for neighbors of earlier releases).",
     )
     max_message_bytes: int = Field(

@@ -1,4 +1,4 @@
-"""Coded shares: what a share says beyond what its reader could foretell, rounded.
+"""Coded shares: what a share says beyond what its reader could predict, rounded.
 
 Both ends of a link keep a *replica* of what one has told the other with each of the last shares: total of mass T and
 parameters z. A coded share is made from replica b, its *base*, which the reader has acknowledged, and from replica q of
@@ -11,7 +11,7 @@ of q. Of both vectors travels what a prediction from these leaves, rounded ([·]
 with the coefficients of least squares, which travel too. Samples and weight, at the end of T, are not rounded. So
 replica s follows from those before and the share alone, whatever was lost, late or repeated: the coder is that of
 differential pulse-code modulation (Jayant and Noll 1984), with a predictor that is fitted anew for each share. Its
-error is a small part of what could not be foretold, so it vanishes as training converges, and chooses its own
+error is a small part of what could not be predicted, so it vanishes as training converges, and chooses its own
 precision. It is not carried on: what was rounded away of the mass stays in the sender's ledger, of the parameters it is
 part of the next change.
 
@@ -39,7 +39,7 @@ N_EXACT = 2
 """Numbers at the end of a total that are not rounded: samples and weight."""
 
 FINENESS = 2**-3
-"""ρ of what is not foretold."""
+"""ρ of what is not predicted."""
 
 FINENESS_FROM_ZERO = 2**-11
 """ρ of what is told over a new link from nothing: neighbors that have long trained are near each other."""
@@ -97,23 +97,23 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
             _coefficients(base.total[:n], totals, total[:n]),
             _coefficients(base.params, of_params, params),
         ]
-        foretold = [
+        predicted = [
             _sum(base.total[:n], totals, coefficients[0]),
             _sum(base.params, of_params, coefficients[1]),
         ]
-        rests = [
-            rounded(total[:n] - foretold[0], _fineness(base, round_, is_foretold=True)),
-            rounded(params - foretold[1], _fineness(base, round_, is_foretold=bool(of_params))),
+        residuals = [
+            rounded(total[:n] - predicted[0], _fineness(base, round_, is_predicted=True)),
+            rounded(params - predicted[1], _fineness(base, round_, is_predicted=bool(of_params))),
         ]
-        replica = _followed(base, foretold, rests, exact)
+        replica = _followed(base, predicted, residuals, exact)
     head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
-    return np.frombuffer(b"".join([*head, pack(rests)]), dtype=np.uint8), replica
+    return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
 
 
-def _fineness(base: Replica, round_: int, *, is_foretold: bool) -> float:
+def _fineness(base: Replica, round_: int, *, is_predicted: bool) -> float:
     if round_ < EARLY_ROUNDS:
-        return EARLY_FINENESS if is_foretold else EARLY_FINENESS_FROM_ZERO
+        return EARLY_FINENESS if is_predicted else EARLY_FINENESS_FROM_ZERO
     return FINENESS if base.before else FINENESS_FROM_ZERO
 
 
@@ -132,11 +132,11 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
         if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
             raise OtherBaseError(f"Share.base: share {share.base} is another one here")
         exact = code.numbers(_EXACT, N_EXACT)
-        foretold = [
+        predicted = [
             _sum(base.total[:n], totals, code.coefficients(len(totals))),
             _sum(base.params, of_params, code.coefficients(len(of_params))),
         ]
-        replica = _followed(base, foretold, code.vectors((n, len(base.params))), exact)
+        replica = _followed(base, predicted, code.vectors((n, len(base.params))), exact)
     if not (np.isfinite(replica.total).all() and np.isfinite(replica.params).all()):
         raise ProtocolError("Share.total: holds a number that is not finite")
     return replica
@@ -171,9 +171,9 @@ class _Reader:
             raise ProtocolError(f"Share.total: {error}") from error
 
 
-def _followed(base: Replica, foretold: list[Array], rests: list[Rounded], exact: NDArray[np.floating]) -> Replica:
-    """The replica that follows: what was foretold, and the rests of it."""
-    total, params = (vector + rest.values() for vector, rest in zip(foretold, rests, strict=True))
+def _followed(base: Replica, predicted: list[Array], residuals: list[Rounded], exact: NDArray[np.floating]) -> Replica:
+    """The replica that follows: what was predicted, and its residuals."""
+    total, params = (vector + residual.values() for vector, residual in zip(predicted, residuals, strict=True))
     before = (Replica(base.total, base.params), *base.before)[:MEMORY]
     return Replica(np.concatenate([total, base.total[len(total) :] + exact]), params, before)
 

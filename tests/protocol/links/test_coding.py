@@ -73,7 +73,7 @@ def test_what_is_read_is_what_the_sender_keeps_and_near_what_it_had_to_say(power
         np.testing.assert_allclose(told.total[N_PARAMS:], total[N_PARAMS:], rtol=1e-7)
 
 
-def test_what_repeats_itself_is_foretold_and_takes_few_bytes() -> None:
+def test_what_repeats_itself_is_predicted_and_takes_few_bytes() -> None:
     """Totals that grow evenly and parameters that stay: but for the first shares there is nothing to be said."""
     rng = np.random.default_rng(0)
     mass, params = rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS)
@@ -86,7 +86,7 @@ def test_what_repeats_itself_is_foretold_and_takes_few_bytes() -> None:
     assert sizes[0] > 300
 
 
-def test_the_error_falls_with_what_cannot_be_foretold() -> None:
+def test_the_error_falls_with_what_cannot_be_predicted() -> None:
     """A course that comes to rest is followed ever more exactly, at the same number of bits."""
     rng = np.random.default_rng(1)
     end, base = rng.standard_normal(N_PARAMS), origin()

@@ -1,4 +1,4 @@
-"""The gathering: the session begins once enough agents are there.
+"""The start quorum: the session begins once enough agents are there.
 
 A site that loads for a minute, or has a label that no other has, must not come too late for the statistics stage. So
 where `min_agents` is set, an agent first waits until it knows so many living ones, itself included: the members that
@@ -29,7 +29,7 @@ from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 
 
 @final
-class Gathering(SessionMachine):
+class StartQuorum(SessionMachine):
     """Holds a session back until `min_agents` are known to live."""
 
     def __init__(self, session: SessionMachine, min_agents: int) -> None:

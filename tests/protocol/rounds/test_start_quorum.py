@@ -12,10 +12,10 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.notices import AgentsAwaited
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.rounds.gathering import Gathering
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
+from p2pnet.protocol.rounds.start_quorum import StartQuorum
 
 
 @final
@@ -55,35 +55,35 @@ def awaited(n_agents: int, min_agents: int) -> list[SessionEffect]:
 
 def test_members_that_gossip_are_counted_and_those_connected_meanwhile_are_told_of_at_the_beginning() -> None:
     session = Recorded()
-    gathering = Gathering(session, 4)
-    assert gathering.start(0.0) == awaited(1, 4)
-    assert gathering.handle(PeerConnected("a"), 1.0) == awaited(2, 4)
-    assert gathering.handle(MembersCounted(2), 1.0) == []
-    assert gathering.handle(PeerConnected("b"), 1.0) == awaited(3, 4)
-    assert gathering.handle(PeerDisconnected("a"), 2.0) == awaited(2, 4)
-    assert gathering.next_deadline() is None
+    quorum = StartQuorum(session, 4)
+    assert quorum.start(0.0) == awaited(1, 4)
+    assert quorum.handle(PeerConnected("a"), 1.0) == awaited(2, 4)
+    assert quorum.handle(MembersCounted(2), 1.0) == []
+    assert quorum.handle(PeerConnected("b"), 1.0) == awaited(3, 4)
+    assert quorum.handle(PeerDisconnected("a"), 2.0) == awaited(2, 4)
+    assert quorum.next_deadline() is None
     assert session.starts == []
 
-    assert gathering.handle(MembersCounted(4), 3.0) == [Prepare(None)]
+    assert quorum.handle(MembersCounted(4), 3.0) == [Prepare(None)]
     assert session.starts == [3.0]
     assert session.events == [PeerConnected("b")]
-    assert gathering.next_deadline() == 5.0
+    assert quorum.next_deadline() == 5.0
 
-    gathering.handle(MembersCounted(1), 4.0)  # what follows is for the session to see to
-    gathering.handle(PeerDisconnected("b"), 4.0)
+    quorum.handle(MembersCounted(1), 4.0)  # what follows is for the session to see to
+    quorum.handle(PeerDisconnected("b"), 4.0)
     assert session.events == [PeerConnected("b"), PeerDisconnected("b")]
 
 
 def test_named_neighbors_that_are_connected_are_counted_where_no_member_gossips() -> None:
     session = Recorded()
-    gathering = Gathering(session, 2)
-    gathering.start(0.0)
-    assert gathering.handle(PeerConnected("a"), 1.0) == [Prepare(None)]
+    quorum = StartQuorum(session, 2)
+    quorum.start(0.0)
+    assert quorum.handle(PeerConnected("a"), 1.0) == [Prepare(None)]
     assert session.events == [PeerConnected("a")]
 
 
 def test_one_that_waits_may_be_told_to_leave() -> None:
     for event in (LeaveRequested(), AwayRequested()):
-        gathering = Gathering(Recorded(), 2)
-        gathering.start(0.0)
-        assert gathering.handle(event, 1.0) == [Close()]
+        quorum = StartQuorum(Recorded(), 2)
+        quorum.start(0.0)
+        assert quorum.handle(event, 1.0) == [Close()]
