@@ -319,7 +319,7 @@ class Daemon:
                 case Close():
                     self._is_closed = True
                 case Describe():
-                    self._handle(events.Described(self._control.view.report()))
+                    self._handle(events.Described(self._control.view.observed()))
                 case Notify(StatisticsUnsettled() as notice):
                     raise TrainingError(text_of(notice, self._names))
                 case Notify(notice):

@@ -65,6 +65,7 @@ from p2pnet.protocol.core.notices import (
     PeerDismissed,
     PeerUnreachable,
 )
+from p2pnet.protocol.core.reports import AgentReport, Observed
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
 from p2pnet.protocol.messages.reports import REPORTS, Reports
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
@@ -78,6 +79,7 @@ from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+from p2pnet.protocol.rounds.state import Phase
 
 REVOKED = "its key is allowed no more"
 
@@ -132,6 +134,13 @@ class Node(Machine[NodeEvent, Effect]):
     def rounds(self) -> RoundMachine | None:
         """The round machine of the training; None until training is prepared."""
         return self._session.rounds
+
+    @property
+    def stage(self) -> str:
+        """`waiting` before the first round, `training`, or `ended` while neighbors are still served."""
+        if self.rounds is None or self.rounds.announced_round < 0:
+            return "waiting"
+        return "ended" if self.rounds.phase in (Phase.FINISHED, Phase.CLOSED) else "training"
 
     @property
     def neighborhood(self) -> Neighborhood | None:
@@ -194,7 +203,8 @@ class Node(Machine[NodeEvent, Effect]):
             case ForeignVersionReceived(peer, version):
                 until, is_news = self._backoff.refused(peer, f"version {version}", now)
                 return self._put_off(peer, until, ForeignVersion(peer, version, is_news), now)
-            case Described(report):
+            case Described(observed):
+                report = self._report(observed)
                 return [] if self._board is None else [*self._board.describe(report, self._reported_to(), now)]
             case DeadlineReached():
                 effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
@@ -235,6 +245,25 @@ class Node(Machine[NodeEvent, Effect]):
         except ProtocolError as error:
             effects.append(Notify(MessageDropped(peer, str(error))))
         return effects
+
+    def _report(self, observed: Observed) -> AgentReport:
+        """What all others are told of this agent; the board sets the sequence number."""
+        linked = [] if self.neighborhood is None else self.neighborhood.open()
+        return AgentReport(
+            peer=self.identity.peer,
+            name=self.identity.name,
+            software=observed.software,
+            incarnation=self.identity.incarnation,
+            sequence=0,
+            stage=self.stage,
+            round=-1 if self.rounds is None else self.rounds.announced_round,
+            residual=observed.residual,
+            disagreement=observed.disagreement,
+            n_neighbors=len(linked),
+            bytes_sent=observed.bytes_sent,
+            objective=observed.objective,
+            test_metric=observed.test_metric,
+        )
 
     def _reported_to(self) -> list[PeerId]:
         """The neighbors that read reports."""

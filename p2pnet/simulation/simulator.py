@@ -17,7 +17,7 @@ from p2pnet.errors import ProtocolError, TrainingError
 from p2pnet.protocol.core import effects
 from p2pnet.protocol.core.events import DeadlineReached, Described, MessageReceived, Prepared, SamplesChanged
 from p2pnet.protocol.core.notices import MessageDropped, Notice
-from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.messages.training import Share, StateReply
@@ -290,7 +290,7 @@ class Simulator(Processes):
                 case effects.Finish():
                     pass  # the agent goes on serving its neighbors until it closes
                 case effects.Describe():
-                    self.handle(peer, Described(_report(process.node, self.bytes_sent[peer])))
+                    self.handle(peer, Described(Observed(__version__, None, None, self.bytes_sent[peer])))
                 case effects.Conclude():
                     self.conclusions[peer] = effect
                 case _:
@@ -331,25 +331,6 @@ class Simulator(Processes):
             del self._wake_at[peer]
         deadline = self._processes[peer].node.next_deadline()
         return deadline is not None and deadline <= self.now
-
-
-def _report(node: Node, bytes_sent: int) -> AgentReport:
-    """What a simulated agent tells all others of itself."""
-    identity, rounds = node.identity, node.rounds
-    linked = [] if node.neighborhood is None else node.neighborhood.open()
-    return AgentReport(
-        peer=identity.peer,
-        name=identity.name,
-        software=__version__,
-        incarnation=identity.incarnation,
-        sequence=0,
-        stage="waiting" if rounds is None else rounds.phase.value,
-        round=-1 if rounds is None else rounds.announced_round,
-        residual=None,
-        disagreement=None,
-        n_neighbors=len(linked),
-        bytes_sent=bytes_sent,
-    )
 
 
 def _learner(process: _Process) -> Learner:

@@ -15,12 +15,9 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.transport.base import Transport
 from p2pnet.protocol.core.events import LocalStepDone
-from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.neighbor import Neighbor
-from p2pnet.protocol.rounds.state import Phase
-
-_WAITING, _TRAINING, _ENDED = "waiting", "training", "ended"
 
 
 @final
@@ -54,14 +51,6 @@ class AgentView:
         if isinstance(event, LocalStepDone):
             self._residual = event.residual
 
-    @property
-    def stage(self) -> str:
-        """`waiting` before the first round, `training`, or `ended` while neighbors are still served."""
-        rounds = self._node.rounds
-        if rounds is None or rounds.announced_round < 0:
-            return _WAITING
-        return _ENDED if rounds.phase in (Phase.FINISHED, Phase.CLOSED) else _TRAINING
-
     def status(self) -> Mapping[str, Any]:
         """Where the training of this agent stands, and what it costs."""
         node, latest = self._node, self._recorder.latest
@@ -74,7 +63,7 @@ class AgentView:
             "pid": os.getpid(),
             "running_s": round(self._clock() - self._started_at_s, 1),
             "addresses": list(self._transport.addresses),
-            "stage": self.stage,
+            "stage": node.stage,
             "round": -1 if rounds is None else rounds.announced_round,
             "last_round": None if rounds is None else rounds.last_round,
             "residual": self._relative_residual(),
@@ -92,21 +81,14 @@ class AgentView:
             "processor_s": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
         }
 
-    def report(self) -> AgentReport:
-        """What is told of this agent to all others."""
-        identity, rounds, latest = self._node.identity, self._node.rounds, self._recorder.latest
+    def observed(self) -> Observed:
+        """What of this agent is told to all others, beside what the node knows itself."""
+        latest = self._recorder.latest
         shared = latest if self._is_sharing_metrics else None
-        return AgentReport(
-            peer=identity.peer,
-            name=identity.name,
+        return Observed(
             software=__version__,
-            incarnation=identity.incarnation,
-            sequence=0,
-            stage=self.stage,
-            round=-1 if rounds is None else rounds.announced_round,
             residual=self._relative_residual(),
             disagreement=_finite(None if latest is None else latest.disagreement),
-            n_neighbors=sum(neighbor.is_open for neighbor in self._neighbors()),
             bytes_sent=self._transport.bytes_sent,
             objective=_finite(None if shared is None else shared.objective_local),
             test_metric=_finite(None if shared is None else shared.test_metric),

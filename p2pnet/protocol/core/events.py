@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.core.types import Array, Message, PeerId
 
 MessageT_co = TypeVar("MessageT_co", bound=Message, covariant=True)
@@ -60,9 +60,9 @@ class PeerFound:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """The answer to Describe: this agent as it describes itself."""
+    """The answer to Describe: what the shell alone knows of its agent."""
 
-    report: AgentReport
+    observed: Observed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,19 @@ from p2pnet.protocol.core.types import PeerId
 
 @final
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What the shell alone knows of its agent."""
+
+    software: str
+    residual: float | None
+    disagreement: float | None
+    bytes_sent: int
+    objective: float | None = None
+    test_metric: float | None = None
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class AgentReport:
     """One agent, as it describes itself."""
 
