@@ -17,8 +17,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from p2pnet.errors import ModelError
-from p2pnet.optim.arrays import Array, BoolArray
-from p2pnet.optim.models.base import Linearization, Model, Neuron
+from p2pnet.interop.foreign_model import ForeignModel, Signature
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.models.base import Linearization, Model
 from p2pnet.optim.models.factory import ModelRequest
 from p2pnet.training.model_file import ModelFile
 
@@ -43,7 +44,7 @@ def load_into(params: Any, path: str | Path) -> Any:
 
 
 @final
-class JaxModel(Model):
+class JaxModel(ForeignModel):
     """The outputs of a network as a function of one flat vector: the leaves of its parameters in their order."""
 
     def __init__(
@@ -58,41 +59,22 @@ class JaxModel(Model):
             raise ModelError(f"{where}: its parameters are {flat.dtype}; make them float32, or float64")
         self._dtype: np.dtype[Any] = np.dtype(flat.dtype)
         leaves = jax.tree_util.tree_leaves_with_path(params)
-        self._is_bias = np.concatenate([np.full(leaf.size, _is_bias(path, leaf)) for path, leaf in leaves])
+        is_bias = np.concatenate([np.full(leaf.size, _is_bias(path, leaf)) for path, leaf in leaves])
 
         def outputs(w: Any, X: Any) -> Any:
             return apply(unravel(w), X.reshape(len(X), *request.shape))
 
-        self._n_outputs = self._checked(outputs, flat)
+        n_outputs = self._checked(outputs, flat)
         self._predict = jax.jit(outputs)
         self._jvp = jax.jit(lambda w, X, step: jax.jvp(lambda v: outputs(v, X), (w,), (step,))[1])
         self._vjp = jax.jit(lambda w, X, cotangents: jax.vjp(lambda v: outputs(v, X), w)[1](cotangents)[0])
-        shape = "x".join(map(str, request.shape))
-        precision = "" if self._dtype == np.float64 else f" {self._dtype}"
-        self._text = f"{name} {shape}-{self._n_outputs}{precision} {_digest(params)}"
-
-    @property
-    def n_inputs(self) -> int:
-        return self._request.n_inputs
-
-    @property
-    def n_outputs(self) -> int:
-        return self._n_outputs
-
-    @property
-    def n_params(self) -> int:
-        return len(self._is_bias)
-
-    @property
-    def dtype(self) -> np.dtype[np.floating]:
-        return self._dtype
+        super().__init__(
+            Signature(name, request.shape, request.n_inputs, n_outputs, self._dtype, is_bias, _digest(params))
+        )
 
     @property
     def n_numbers_per_sample(self) -> int:
-        return 8 * self._n_outputs + self.n_inputs
-
-    def describe(self) -> str:
-        return self._text
+        return 8 * self.n_outputs + self.n_inputs
 
     def init(self, rng: np.random.Generator) -> Array:
         return _array(ravel_pytree(self._first(int(rng.integers(_MAX_SEED))))[0])
@@ -102,12 +84,6 @@ class JaxModel(Model):
 
     def linearize(self, params: Array, X: Array) -> JaxLinearization:
         return JaxLinearization(self, self.on_device(params), self.on_device(X))
-
-    def is_bias(self) -> BoolArray:
-        return self._is_bias.copy()
-
-    def neurons(self) -> tuple[Neuron, ...]:
-        return ()
 
     def on_device(self, values: Array) -> Any:
         """The array in the model's precision, on its device."""
@@ -124,7 +100,7 @@ class JaxModel(Model):
 
     def _checked(self, outputs: Callable[[Any, Any], Any], flat: Any) -> int:
         """How many outputs there are; ModelError where a pass over a few samples fails, or is no function of each."""
-        X = self.on_device(np.stack([np.arange(k, k + self.n_inputs) % 2 for k in range(3)]))
+        X = self.on_device(np.stack([np.arange(k, k + self._request.n_inputs) % 2 for k in range(3)]))
         try:
             found = outputs(flat, X)
         except Exception as error:  # a user's function may raise anything

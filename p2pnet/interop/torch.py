@@ -20,9 +20,10 @@ import torch
 from torch.func import functional_call
 
 from p2pnet.errors import ModelError
+from p2pnet.interop.foreign_model import ForeignModel, Signature
 from p2pnet.interop.torch_checks import check_outputs, refuse_what_is_not_a_function
-from p2pnet.optim.arrays import Array, BoolArray
-from p2pnet.optim.models.base import Linearization, Model, Neuron
+from p2pnet.optim.arrays import Array
+from p2pnet.optim.models.base import Linearization, Model
 from p2pnet.optim.models.factory import ModelRequest
 from p2pnet.training.model_file import ModelFile
 
@@ -65,7 +66,7 @@ def load_into(module: ModuleT, path: str | Path) -> ModuleT:
 
 
 @final
-class TorchModel(Model):
+class TorchModel(ForeignModel):
     """A module's outputs as a function of one flat vector: its trained parameters in the order of their names."""
 
     def __init__(self, build: Callable[[], Any], request: ModelRequest, where: str) -> None:
@@ -76,40 +77,22 @@ class TorchModel(Model):
         self.device = _device(request.device, where)
         module = module.to(self.device)
         parts = _trained(module, where)
-        self._n_outputs = check_outputs(module, request.shape, _dtype(module, where), self.device, where)
+        n_outputs = check_outputs(module, request.shape, _dtype(module, where), self.device, where)
         self.is_recurrent = any(isinstance(part, torch.nn.RNNBase) for part in module.modules())
         self._names = tuple(parts)
         self._shapes = tuple(part.shape for part in parts.values())
         self._sizes = [part.numel() for part in parts.values()]
         self._torch_dtype = _dtype(module, where)
-        self._dtype: np.dtype[Any] = np.dtype(str(self._torch_dtype).removeprefix("torch."))
-        self._is_bias = np.concatenate([np.full(part.numel(), _is_bias(name, part)) for name, part in parts.items()])
-        self._text = self._described(module)
+        dtype: np.dtype[Any] = np.dtype(str(self._torch_dtype).removeprefix("torch."))
+        is_bias = np.concatenate([np.full(part.numel(), _is_bias(name, part)) for name, part in parts.items()])
+        name = type(module).__name__
+        super().__init__(Signature(name, request.shape, request.n_inputs, n_outputs, dtype, is_bias, _digest(module)))
         self._own = _PerThread(module)
         self._n_numbers = self._measured()
 
     @property
-    def n_inputs(self) -> int:
-        return self._request.n_inputs
-
-    @property
-    def n_outputs(self) -> int:
-        return self._n_outputs
-
-    @property
-    def n_params(self) -> int:
-        return len(self._is_bias)
-
-    @property
-    def dtype(self) -> np.dtype[np.floating]:
-        return self._dtype
-
-    @property
     def n_numbers_per_sample(self) -> int:
         return self._n_numbers
-
-    def describe(self) -> str:
-        return self._text
 
     def init(self, rng: np.random.Generator) -> Array:
         module = _seeded(self._build, int(rng.integers(_MAX_SEED)))
@@ -127,12 +110,6 @@ class TorchModel(Model):
             outputs = self._outputs(flat, X)
         return TorchLinearization(self, flat, outputs)
 
-    def is_bias(self) -> BoolArray:
-        return self._is_bias.copy()
-
-    def neurons(self) -> tuple[Neuron, ...]:
-        return ()
-
     def _outputs(self, flat: Any, X: Array) -> Any:
         pieces = flat.split(self._sizes)
         params = {name: piece.view(shape) for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)}
@@ -143,15 +120,10 @@ class TorchModel(Model):
         """A tensor of its own on the device, whatever becomes of the array."""
         return torch.tensor(values, dtype=self._torch_dtype, device=self.device)
 
-    def _described(self, module: Any) -> str:
-        shape = "x".join(map(str, self._request.shape))
-        precision = "" if self._dtype == np.float64 else f" {self._dtype}"
-        return f"{type(module).__name__} {shape}-{self._n_outputs}{precision} {_digest(module)}"
-
     def _measured(self) -> int:
         """How many numbers both graphs keep for a sample."""
         kept = [0, 0]
-        zeros = np.zeros(self.n_params, dtype=self._dtype)
+        zeros = np.zeros(self.n_params, dtype=self.dtype)
         for place, n_samples in enumerate((1, 3)):
 
             def keep(tensor: Any, place: int = place) -> Any:
@@ -159,9 +131,9 @@ class TorchModel(Model):
                 return tensor
 
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                X = np.zeros((n_samples, self.n_inputs), dtype=self._dtype)
+                X = np.zeros((n_samples, self.n_inputs), dtype=self.dtype)
                 self.linearize(zeros, X).jvp(zeros)
-        return max(8 * self._n_outputs, (kept[1] - kept[0]) // 2)
+        return max(8 * self.n_outputs, (kept[1] - kept[0]) // 2)
 
 
 @final
