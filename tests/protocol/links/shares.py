@@ -3,7 +3,7 @@
 import numpy as np
 
 from p2pnet.protocol.core.timers import ResendTimer
-from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
 
@@ -16,11 +16,16 @@ def new_link(precision: int = 64) -> Link:
 
 def give(link: Link, round_: int = 0, mass: float = 1.0) -> Share:
     """The share of a round, with the same mass in every entry."""
-    base, total, params = link.give(np.full(SIZE, mass), np.zeros(N_PARAMS))
+    return give_vectors(link, np.full(SIZE, mass), np.zeros(N_PARAMS), round_)
+
+
+def give_vectors(link: Link, mass: Array, params: Array, round_: int) -> Share:
+    acknowledged = link.newest_received
+    base, total, of_params = link.give(mass, params, round_)
     return Share(
         link_id=link.link_id,
         sequence=link.sequence,
-        acknowledged=link.newest_received,
+        acknowledged=acknowledged,
         base=base,
         precision=link.precision,
         round=round_,
@@ -31,7 +36,7 @@ def give(link: Link, round_: int = 0, mass: float = 1.0) -> Share:
         stop_round=-1,
         is_held=False,
         total=total,
-        params=params,
+        params=of_params,
     )
 
 

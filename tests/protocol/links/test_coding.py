@@ -14,6 +14,7 @@ from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
 from p2pnet.protocol.links.coding import FINENESS, N_EXACT, OtherBaseError, Replica, coded, read
 from p2pnet.protocol.links.link import MAX_UNACKNOWLEDGED, Link
 from p2pnet.protocol.messages.training import CODED, Share
+from tests.protocol.links.shares import give_vectors
 
 N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
@@ -26,24 +27,7 @@ def new_link(mine: int = 1, theirs: int = 2) -> Link:
 
 
 def give(link: Link, mass: Array, params: Array, round_: int = 0) -> Share:
-    acknowledged = link.newest_received
-    base, total, of_params = link.give(mass, params)
-    share = Share(
-        link_id=link.link_id,
-        sequence=link.sequence,
-        acknowledged=acknowledged,
-        base=base,
-        precision=link.precision,
-        round=round_,
-        next_degree=1,
-        proximal_weight=0.0,
-        first_residual=0.0,
-        quiet=0,
-        stop_round=-1,
-        is_held=False,
-        total=total,
-        params=of_params,
-    )
+    share = give_vectors(link, mass, params, round_)
     link.keep(share, 0.0)
     return share
 
