@@ -77,7 +77,7 @@ def find_start(preparation: Preparation, beginning: Beginning, files: Checkpoint
     is_converged = checkpoint.rounds.is_converged and checkpoint.tolerance <= preparation.rounds.tolerance
     rounds = replace(checkpoint.rounds, is_converged=is_converged)
     if rounds.has_ended(preparation.rounds.max_rounds) and preparation.rounds.keeps_running:
-        log.info("rests where training has come to, in round %d", rounds.round)
+        log.info("has finished training before: idle in round %d", rounds.round)
     elif rounds.has_ended(preparation.rounds.max_rounds):
         log.info(
             "training had ended after %d rounds; neighbors that have not ended are told for %g s; "

@@ -115,7 +115,7 @@ class Provenance:
     saved_at: str = ""
     """ISO 8601, UTC"""
     epoch: int = 0
-    """how often samples had changed since training first came to rest; with `rounds`, the version of the model"""
+    """how often samples had changed since training first finished; with `rounds`, the version of the model"""
     lacks: tuple[str, ...] = ()
     """neighbors that were absent when it was trained"""
     fingerprint: Mapping[str, str] = field(default_factory=dict)

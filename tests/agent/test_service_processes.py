@@ -41,5 +41,5 @@ def test_every_model_follows_samples_that_arrive_at_one_agent_and_no_restart_wak
             assert agent.exit_code() == 0
             agent.start()
             fleet.until(lambda: agent.count("linked with") == n_linked + 2)  # noqa: B023  (waited for here)
-        assert all(agent.has_said("rests where training has come to") for agent in fleet.agents)
+        assert all(agent.has_said("has finished training before") for agent in fleet.agents)
         assert [agent.count("epoch . begins") for agent in fleet.agents] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""Agents that keep running: whatever arrives and whatever befalls the network, all come to rest in one epoch with
+"""Agents that keep running: whatever arrives and whatever befalls the network, all finish in one epoch with
 the solution for the samples as they are, and nothing is lost meanwhile.
 """
 
@@ -38,7 +38,7 @@ TIMING = Timing(
     silence_s=5.0,
     suspect_limit_s=5.0,
     away_limit_s=10.0,
-    rest_s=2.0,
+    idle_s=2.0,
 )
 OPTIONS = RoundOptions(
     max_rounds=2000, exchanges=1, momentum=0.0, max_diameter=4, tolerance=1e-9, keeps_running=True, timing=TIMING
@@ -87,8 +87,8 @@ class Network:
         self.nodes.run(seconds)
         assert self.nodes.conservation_error() <= MAX_LEAK
 
-    def is_at_rest(self) -> bool:
-        """Whether all rest in one epoch, and nothing is left to be learned."""
+    def is_idle(self) -> bool:
+        """Whether all are idle in one epoch, and nothing is left to be learned."""
         machines = self.nodes.simulator.machines
         if len(machines) < N_AGENTS or any(machine.phase is not Phase.FINISHED for machine in machines.values()):
             return False
@@ -96,8 +96,8 @@ class Network:
         is_current = all(snapshot.is_current for snapshot in snapshots)
         return is_current and len({(snapshot.epoch, snapshot.round) for snapshot in snapshots}) == 1
 
-    def rest(self) -> None:
-        assert self.nodes.run_until(self.is_at_rest, PATIENCE_S)
+    def become_idle(self) -> None:
+        assert self.nodes.run_until(self.is_idle, PATIENCE_S)
         assert self.nodes.conservation_error() <= MAX_LEAK
 
     def errors(self) -> list[float]:
@@ -123,7 +123,7 @@ STEP = st.one_of(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=12), st.integers(0, 2**16))
-def test_whatever_arrives_and_befalls_all_rest_in_one_epoch_with_the_solution(
+def test_whatever_arrives_and_befalls_all_finish_in_one_epoch_with_the_solution(
     steps: list[tuple[object, ...]], seed: int
 ) -> None:
     network = Network(seed)
@@ -146,24 +146,24 @@ def test_whatever_arrives_and_befalls_all_rest_in_one_epoch_with_the_solution(
     network.nodes.simulator.conditions = GOOD_WEATHER
     network.nodes.heal()
     network.run(30.0)
-    network.rest()
+    network.become_idle()
     assert max(network.errors()) < ACCURACY
 
 
 def test_fifty_updates_in_a_row_lose_nothing_and_each_is_an_epoch() -> None:
     network = Network()
-    network.rest()
+    network.become_idle()
     for update in range(1, 51):
         network.arrive(NAMES[update % N_AGENTS], update)
         network.run(1.0)
-        network.rest()
+        network.become_idle()
         assert network.epoch() == update
         assert max(network.errors()) < ACCURACY
 
 
-def test_a_rolling_restart_with_an_announced_absence_wakes_nobody_that_was_at_rest() -> None:
+def test_a_rolling_restart_with_an_announced_absence_wakes_nobody_that_was_idle() -> None:
     network = Network()
-    network.rest()
+    network.become_idle()
     network.nodes.go_away(NAMES[0])
     network.run(1000.0)
     assert network.epoch(NAMES[1]) == 0

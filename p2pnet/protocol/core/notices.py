@@ -100,7 +100,7 @@ class ServiceProlonged:
 
 @dataclass(frozen=True, slots=True)
 class EpochBegun:
-    """The network trains on, from where it was at rest."""
+    """The network trains on, from where it was idle."""
 
     number: int
     why: str

@@ -243,7 +243,7 @@ class Epoch(Message):
     first_round: int
     """The round in which it has begun: the last one of the epoch before."""
     is_over: bool
-    """Whether the sender has come to rest in it."""
+    """Whether the sender has finished in it."""
 
 
 TrainingMessage: TypeAlias = (

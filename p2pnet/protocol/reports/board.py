@@ -2,7 +2,7 @@
 
 Every two seconds an agent describes itself, and passes on to each neighbor what that does not know yet: a report floods
 the graph, each link carrying it once. A report that has not changed but for its byte counts is not sent again before a
-minute is over, so that a network at rest is quiet, and no more than eight reports go to a neighbor at once: two
+minute is over, so that a network idle is quiet, and no more than eight reports go to a neighbor at once: two
 kilobytes. What is on the board is hearsay: a member may say anything of others. It is shown, and decides nothing.
 """
 

@@ -1,11 +1,11 @@
-"""Epochs: when agents that have come to rest train on.
+"""Epochs: when agents that have finished train on.
 
 Where agents keep running, the last round of training is the end of an *epoch* only. The next epoch begins with the
-round in which they rest, at the parameters that they have: rounds never go back, and of all last rounds that are named
-those of the present epoch are later than its first round. Nothing else tells epochs apart, so two agents that begin one
-at the same time, each by itself, have begun the same.
+round in which they are idle, at the parameters that they have: rounds never go back, and of all last rounds that are
+named those of the present epoch are later than its first round. Nothing else tells epochs apart, so two agents that
+begin one at the same time, each by itself, have begun the same.
 
-An agent begins an epoch once it has been at rest for a while and knows of a change: of its own samples, of a neighbor
+An agent begins an epoch once it has been idle for a while and knows of a change: of its own samples, of a neighbor
 that has left for good, or of one that has trained apart. All others follow a neighbor's word (`Epoch`), as often as
 the budget of that neighbor allows. Absence changes nothing: samples of a machine that is restarted are not removed.
 """
@@ -27,7 +27,7 @@ from p2pnet.protocol.rounds.termination import SLACK_ROUNDS, TerminationDetector
 from p2pnet.protocol.rounds.timing import Timing
 
 WAKES_AT_ONCE, WAKE_S = 10, 5.0
-"""So many epochs of a neighbor are followed at once, and one more every five seconds. Honest agents rest for longer
+"""So many epochs of a neighbor are followed at once, and one more every five seconds. Honest agents are idle for longer
 before they begin one."""
 
 
@@ -58,13 +58,13 @@ class Epochs:
         self._change = ""
         """What has changed since the samples that the present epoch has begun with."""
         self._changed_in = 0
-        self._rested_at = 0.0
+        self._idle_since = 0.0
         self._told: dict[LinkId, float] = {}
         """When the other ends of links were last told of this agent's epoch."""
         self._budgets: dict[PeerId, _WakeBudget] = {}
 
     @property
-    def _is_at_rest(self) -> bool:
+    def _is_idle(self) -> bool:
         return self._at.phase is Phase.FINISHED
 
     @property
@@ -73,12 +73,12 @@ class Epochs:
         return not self._change
 
     def learn_of_change(self, what: str) -> None:
-        """Know that the network's samples have changed in this round: what it comes to rest with may not be of them."""
+        """Know that the network's samples have changed in this round: what it finishes with may not be of them."""
         self._change, self._changed_in = what, self._at.round
 
-    def rest(self, now: float) -> None:
-        """Come to rest. A change so long ago that all agents were stationary after it is done with."""
-        self._rested_at = now
+    def become_idle(self, now: float) -> None:
+        """Finish, and be idle. A change so long ago that all agents were stationary after it is done with."""
+        self._idle_since = now
         named_in = self._at.round - self._termination.max_diameter - SLACK_ROUNDS
         if self._at.is_converged and self._changed_in < named_in - self._termination.max_diameter:
             self._change = ""
@@ -86,7 +86,7 @@ class Epochs:
     # When an epoch begins.
 
     def reason(self, now: float) -> str:
-        """Why an agent at rest is to begin an epoch now; empty where it is not."""
+        """Why an idle agent is to begin an epoch now; empty where it is not."""
         for neighbor in self._ahead():
             if self._budget(neighbor, now).admits(now):
                 return f"{neighbor.name} has begun it"
@@ -97,7 +97,7 @@ class Epochs:
 
     def _ahead(self) -> list[Neighbor]:
         """The neighbors that are in the rounds of a later epoch."""
-        return [n for n, _ in self._neighborhood.open() if n.epoch > self._at.epoch and not n.is_resting]
+        return [n for n, _ in self._neighborhood.open() if n.epoch > self._at.epoch and not n.is_idle]
 
     def _own_reason(self) -> str:
         for neighbor, _ in self._neighborhood.open():
@@ -107,11 +107,11 @@ class Epochs:
 
     def _own_due_at(self) -> float:
         """When this agent begins an epoch without being told; infinite where nothing has changed."""
-        rested_at = self._rested_at + self._timing.rest_s
+        earliest = self._idle_since + self._timing.idle_s
         if self._own_reason():
-            return rested_at
+            return earliest
         absent_since = min((absence.since for absence in self._neighborhood.absences.values()), default=math.inf)
-        return max(rested_at, absent_since + self._timing.forget_s)
+        return max(earliest, absent_since + self._timing.forget_s)
 
     def _forgotten(self, now: float) -> list[PeerId]:
         absences = self._neighborhood.absences
@@ -121,7 +121,7 @@ class Epochs:
         return ", ".join(self._neighborhood.absences[peer].name for peer in peers)
 
     def begin(self, now: float) -> None:
-        """Begin an epoch in the round of rest: that of a neighbor, or one of this agent's own."""
+        """Begin an epoch in the round in which agents are idle: that of a neighbor, or one of this agent's own."""
         ahead = self._ahead()
         for neighbor in ahead:
             self._budget(neighbor, now).left -= 1.0
@@ -153,7 +153,7 @@ class Epochs:
     def heard(self, neighbor: Neighbor, link: Link, epoch: Epoch, now: float) -> list[Send]:
         """Take in a neighbor's epoch; answer where it does not know this agent's."""
         is_repeated = epoch.number == neighbor.epoch
-        neighbor.epoch, neighbor.first_round, neighbor.is_resting = epoch.number, epoch.first_round, epoch.is_over
+        neighbor.epoch, neighbor.first_round, neighbor.is_idle = epoch.number, epoch.first_round, epoch.is_over
         is_answered = epoch.number < self._at.epoch or (epoch.number == self._at.epoch and is_repeated)
         return [self._word(neighbor, link, now)] if is_answered else []
 
@@ -166,7 +166,7 @@ class Epochs:
     def next_deadline(self) -> float | None:
         """The time at which something is to be told, or an epoch may begin."""
         times = [self._due_at(link) for _, link in self._untold()]
-        if self._is_at_rest and math.isfinite(due_at := self._own_due_at()):
+        if self._is_idle and math.isfinite(due_at := self._own_due_at()):
             times.append(due_at)
         return min(times, default=None)
 
@@ -178,4 +178,4 @@ class Epochs:
 
     def _word(self, neighbor: Neighbor, link: Link, now: float) -> Send:
         self._told[link.link_id] = now
-        return Send(neighbor.peer, Epoch(link.link_id, self._at.epoch, self._at.first_round, self._is_at_rest))
+        return Send(neighbor.peer, Epoch(link.link_id, self._at.epoch, self._at.first_round, self._is_idle))

@@ -11,7 +11,7 @@
 
     bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
 
-Where agents keep running, `finished` is rest: another epoch begins there when samples have changed (`epochs.py`).
+Where agents keep running, those in `finished` are idle: another epoch begins there when samples change (`epochs.py`).
 
 One round is one exchange (`exchange.py`). A local step comes in each of the first rounds, and in every few rounds later
 (`schedule.py`); in the others its place is taken by the parameters as they are. An agent whose neighbors are more than
@@ -219,7 +219,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
             case Phase.FINISHED if self._options.keeps_running:
-                return self._rest(now)
+                return self._stay_idle(now)
             case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
                 return self._close(now)
             case _:
@@ -366,7 +366,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         self._at.params = with_zeros_of(self._step.params, self._at.params)
         self._deadline = None if self._options.keeps_running else now + self._timing.finish_timeout_s
         self._at.is_converged = self._at.round < self._last_possible
-        self._parts.epochs.rest(now)
+        self._parts.epochs.become_idle(now)
         reason = "converged" if self._at.is_converged else "all rounds done"
         return [Finish(self._at.round, self._at.params, reason), *self._handlers.finish(now)]
 
@@ -382,7 +382,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def _no_step(self) -> LocalStepDone:
         return LocalStepDone(-1, self._at.params, residual=np.inf, proximal_weight=0.0)
 
-    def _rest(self, now: float) -> list[RoundEffect]:
+    def _stay_idle(self, now: float) -> list[RoundEffect]:
         """Go on serving, until there is a reason for another epoch, or others have gone through one alone."""
         if self._parts.bootstrap.is_left_behind(now):
             return self._catch_up(now)

@@ -73,7 +73,7 @@ class Neighbor:
     """The number of the epoch that the peer is known to be in."""
     first_round: int = 0
     """The round in which that has begun."""
-    is_resting: bool = False
+    is_idle: bool = False
     """Whether that is over, as far as known."""
     degree: int = 0
     proximal_weight: float = 0.0

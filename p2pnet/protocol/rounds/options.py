@@ -41,7 +41,7 @@ class RoundOptions:
     """Whether links are held to the bounds of gradients and samples (`bounds.py`), which other sums do not keep."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
     keeps_running: bool = False
-    """Whether agents stay after the last round, at rest, and train on when samples change."""
+    """Whether agents stay after the last round, idle, and train on when samples change."""
     timing: Timing = field(default_factory=Timing)
     names: Mapping[PeerId, str] = field(default_factory=dict)
     """Names for neighbors in notices until their Hello has come."""

@@ -57,7 +57,7 @@ class RoundParts:
         self.exchange.tracker.begin_anew()
 
     def begin_epoch(self, now: float) -> None:
-        """Begin an epoch where training has come to rest, with nothing of the last one but parameters and trackers."""
+        """Begin an epoch where training has finished, with nothing of the last one but parameters and trackers."""
         self.epochs.begin(now)
         for neighbor in self.neighborhood:
             neighbor.finished_sequence, neighbor.proximal_weight, neighbor.n_missed = None, 0.0, 0

@@ -40,7 +40,7 @@ class RoundState:
     is_converged: bool = False
     """Whether training has ended because all agents were stationary."""
     epoch: int = 0
-    """The number of the epoch: samples have changed so often since training first came to rest."""
+    """The number of the epoch: samples have changed so often since training first finished."""
     first_round: int = 0
     """The first round of the epoch, from which its rounds are counted."""
     account: int = 0

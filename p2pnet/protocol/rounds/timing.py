@@ -45,14 +45,14 @@ class Timing:
     """How long training does not end because of a neighbor that has vanished without a message."""
     away_limit_s: float = 120.0
     """The same for a neighbor that has announced its return (Away)."""
-    rest_s: float = 10.0
-    """How long an agent stays at rest at least before it begins an epoch."""
+    idle_s: float = 10.0
+    """How long an agent stays idle at least before it begins an epoch."""
     forget_s: float = 7 * 86_400.0
     """How long the network keeps what it has learned from an agent that is absent."""
 
     @property
     def sign_s(self) -> float:
-        """How long an agent at rest says nothing to a neighbor: one or two signs of life may be lost."""
+        """How long an idle agent says nothing to a neighbor: one or two signs of life may be lost."""
         return self.silence_s / 4
 
     @property

@@ -1,4 +1,4 @@
-"""When an agent at rest begins an epoch, whom it follows, and how often."""
+"""When an agent idle begins an epoch, whom it follows, and how often."""
 
 import pytest
 
@@ -15,12 +15,12 @@ DAY_S = 86_400.0
 
 @pytest.fixture
 def parts() -> Parts:
-    """At rest in round 296 since 0 s, with two neighbors that rest there too."""
+    """Idle in round 296 since 0 s, with two neighbors that are idle there too."""
     parts = Parts("ann", "bob")
     parts.state.round, parts.state.phase, parts.state.is_converged = ROUND, Phase.FINISHED, True
     for neighbor in parts.neighborhood:
         neighbor.name, neighbor.round, neighbor.finished_sequence = neighbor.peer, ROUND, 1
-    epochs(parts).rest(0.0)
+    epochs(parts).become_idle(0.0)
     return parts
 
 
@@ -40,9 +40,9 @@ def test_nothing_happens_where_nothing_has_changed(parts: Parts) -> None:
     assert epochs(parts).next_deadline() is None
 
 
-def test_a_change_here_begins_an_epoch_once_the_agent_has_been_at_rest_for_a_while(parts: Parts) -> None:
+def test_a_change_here_begins_an_epoch_once_the_agent_has_been_idle_for_a_while(parts: Parts) -> None:
     epochs(parts).learn_of_change("rows have come")
-    due_at = parts.timing.rest_s
+    due_at = parts.timing.idle_s
     assert epochs(parts).next_deadline() == due_at
     assert epochs(parts).reason(due_at - 0.1) == ""
     assert epochs(parts).reason(due_at) == "rows have come"
@@ -61,7 +61,7 @@ def test_a_neighbor_that_has_begun_one_is_followed_at_once_and_both_know(parts: 
     assert [answer.number for answer in hear(parts, "ann", 1)] == [1]  # it is said again: ann has not heard of us
 
 
-def test_a_neighbor_that_rests_in_a_later_epoch_wakes_nobody(parts: Parts) -> None:
+def test_a_neighbor_that_is_idle_in_a_later_epoch_wakes_nobody(parts: Parts) -> None:
     hear(parts, "ann", 3, is_over=True)
     assert epochs(parts).reason(0.0) == ""
 
@@ -83,9 +83,9 @@ def test_no_word_makes_the_number_grow_without_bound(parts: Parts) -> None:
     assert parts.state.epoch == ROUND
 
 
-def test_neighbors_that_rest_in_different_rounds_have_trained_apart(parts: Parts) -> None:
+def test_neighbors_that_are_idle_in_different_rounds_have_trained_apart(parts: Parts) -> None:
     parts.neighbor("bob").round = ROUND + 40
-    assert epochs(parts).reason(parts.timing.rest_s) == "bob has trained apart"
+    assert epochs(parts).reason(parts.timing.idle_s) == "bob has trained apart"
 
 
 def test_one_that_is_absent_for_a_week_is_given_up_and_one_that_comes_back_before_is_not(parts: Parts) -> None:
@@ -106,7 +106,7 @@ def test_a_change_shortly_before_the_end_may_not_be_in_the_model(
     parts.state.round = changed_in
     epochs(parts).learn_of_change("rows have come")
     parts.state.round = ROUND
-    epochs(parts).rest(5.0)
+    epochs(parts).become_idle(5.0)
     assert epochs(parts).is_current is is_current
 
 
@@ -117,7 +117,7 @@ def test_an_agent_that_has_missed_the_end_enters_the_epoch_of_the_others_in_its_
     assert (parts.state.epoch, parts.termination.first_round) == (1, ROUND)
 
 
-def test_one_that_knows_the_end_of_its_epoch_comes_to_rest_first(parts: Parts) -> None:
+def test_one_that_knows_the_end_of_its_epoch_finishes_first(parts: Parts) -> None:
     parts.state.phase, parts.state.round = Phase.STEPPING, ROUND
     parts.termination.trust(ROUND)
     hear(parts, "ann", 1)
