@@ -12,6 +12,7 @@ from p2pnet.cli.keygen import keygen
 from p2pnet.cli.predict import predict
 from p2pnet.cli.run import run
 from p2pnet.cli.simulate import simulate
+from p2pnet.cli.sweep import sweep
 
 __all__ = ["main"]
 
@@ -19,6 +20,6 @@ for command in (
     *(run, check, doctor, keygen),
     *(status, peers, watch, reload, checkpoint, leave, away),
     *(predict, evaluate, inspect, export),
-    *(demo, simulate),
+    *(demo, simulate, sweep),
 ):
     main.add_command(command)

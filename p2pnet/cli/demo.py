@@ -8,14 +8,14 @@ import click
 
 from p2pnet.catalogue.topologies import topology_forms
 from p2pnet.cli.imports import find_modules_in, importing
-from p2pnet.cli.options import DATA_FILES, network_options, report_options, training_options
+from p2pnet.cli.options import DATA_FILES, DATASETS, network_options, report_options, training_options
 
 
 @click.command()
 @network_options(
     agents="How many agents, a process each.",
     topology=f"{', '.join(topology_forms(is_changing=False))}.",
-    data=f"digits, breast-cancer, diabetes, wine, iris, {DATA_FILES}.",
+    data=f"{DATASETS}, {DATA_FILES}.",
 )
 @click.option(
     "--partition",

@@ -13,6 +13,7 @@ from p2pnet.catalogue.registry import Registry
 Command: TypeAlias = Callable[..., Any]
 Decorator: TypeAlias = Callable[[Command], Command]
 
+DATASETS = "digits, breast-cancer, diabetes, wine, iris, linnerud, images[:ROWS[:SEED]]"
 DATA_FILES = ", ".join(f"FILE.{name}" for name in READERS.built_in_names)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,10 @@ from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.catalogue.topologies import topology_forms
 from p2pnet.cli.imports import find_modules_in, importing
-from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_options, training_options
+from p2pnet.cli.options import DATA_FILES, DATASETS, NameOption, network_options, report_options, training_options
+
+if TYPE_CHECKING:
+    from p2pnet.experiments.simulate.options import SimulateOptions
 
 
 @click.command()
@@ -22,8 +25,7 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
     topology=f"{', '.join(topology_forms())}, or a FILE with an edge a line and a blank line "
     "between the graphs that rounds take in turn. overlay: up to 1,000 agents find each other from a seed, agree on "
     "statistics, and choose their neighbors.",
-    data=f"digits, breast-cancer, diabetes, wine, iris, {DATA_FILES}, "
-    "synthetic:regression:ROWS:INPUTS or synthetic:classification:ROWS:INPUTS:CLASSES.",
+    data=f"{DATASETS}, {DATA_FILES}, synthetic:regression:ROWS:INPUTS or synthetic:classification:ROWS:INPUTS:CLASSES.",
 )
 @click.option(
     "--partition",
@@ -98,16 +100,23 @@ from p2pnet.cli.options import DATA_FILES, NameOption, network_options, report_o
 @click.option("--asynchronous", "is_asynchronous", is_flag=True, help="No agent waits for another.")
 @click.option("--compare/--no-compare", "is_compared", default=True, help="Train centrally and alone as well.")
 @report_options(files="faults.csv of a network with faults")
-def simulate(hidden: str, arguments: tuple[str, ...], partitions: tuple[str, ...], **options: Any) -> None:
+def simulate(**given: Any) -> None:
     """Train one network across simulated agents, in one process and virtual time."""
+    find_modules_in(Path.cwd())
+    options = simulate_options(**given)
+    with importing():
+        from p2pnet.experiments.simulate.run import run_simulation
+    sys.exit(run_simulation(options))
+
+
+def simulate_options(
+    *, hidden: str, arguments: tuple[str, ...], partitions: tuple[str, ...], **given: Any
+) -> "SimulateOptions":
+    """The options of a simulation, from parsed arguments; ConfigError for the first wrong one."""
     from p2pnet.experiments.options import parse_arguments, parse_hidden
     from p2pnet.experiments.simulate.options import SimulateOptions, parse_partitions
 
-    find_modules_in(Path.cwd())
     partition, cut = parse_partitions(partitions)
-    simulate_options = SimulateOptions(
-        hidden=parse_hidden(hidden), arguments=parse_arguments(arguments), partition=partition, cut=cut, **options
+    return SimulateOptions(
+        hidden=parse_hidden(hidden), arguments=parse_arguments(arguments), partition=partition, cut=cut, **given
     )
-    with importing():
-        from p2pnet.experiments.simulate.run import run_simulation
-    sys.exit(run_simulation(simulate_options))

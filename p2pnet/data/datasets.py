@@ -1,4 +1,4 @@
-"""Data sets of the demo and the simulation: scikit-learn's small ones, or a user's file.
+"""Data sets of the demo and the simulation: scikit-learn's own, images made from one of them, or a user's file.
 
 scikit-learn's files are read as they lie in its package: importing it takes over a second, reading them a few
 hundredths.
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.catalogue.readers import has_reader, suffixes
+from p2pnet.data.images import FORMS as IMAGE_FORMS
+from p2pnet.data.images import draw_images, is_images, parse_images
 from p2pnet.data.reading import Roles, TaskChoice, read_samples
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import is_target_scaled, moments, scaling_by
@@ -28,11 +30,11 @@ def load_dataset(
 
     `roles` says what a file's other columns are for; dates, categories and gaps have become inputs.
     """
-    if data in NAMED_DATASETS:
+    if is_named(data):
         return load_named(data, loss)
     source = Path(data)
     if not has_reader(source):
-        raise DataError(f"{data}: is neither a {suffixes()} file nor one of {', '.join(NAMED_DATASETS)}")
+        raise DataError(f"{data}: is neither a {suffixes()} file nor one of {named_datasets()}")
     samples = read_samples(source, replace(roles or Roles(), target=target, task=task))
     if len(np.unique(samples.Y)) < 2:
         raise DataError(f"{data}, column {samples.target_name!r}: has one value only; there is nothing to learn")
@@ -43,15 +45,27 @@ def load_dataset(
     return standardize(train, test, loss)
 
 
+def is_named(data: str) -> bool:
+    """Whether this is a data set that has a name; ConfigError for numbers that it cannot have."""
+    return data in NAMED_DATASETS or (is_images(data) and parse_images(data) is not None)
+
+
+def named_datasets() -> str:
+    """The names of all, for people."""
+    return ", ".join((*NAMED_DATASETS, IMAGE_FORMS))
+
+
 def load_named(name: str, loss: str = "auto") -> tuple[Samples, Samples]:
-    """(training, test) samples of digits, breast-cancer, diabetes, wine or iris.
+    """(training, test) samples of a data set that has a name.
 
     The split is scikit-learn's `train_test_split(test_size=0.2, random_state=0)`, stratified for classification.
-    Digits are divided by 16, their largest value; the others are standardised.
+    Digits and images have values from 0 to 1; the others are standardised.
     """
     rng = np.random.RandomState(0)  # the older generator is part of the data sets' definition
-    train, test = NAMED_DATASETS[name](_sklearn_files()).split(TEST_FRACTION, rng)
-    return (train, test) if name == "digits" else standardize(train, test, loss)
+    files = _sklearn_files()
+    samples = NAMED_DATASETS[name](files) if name in NAMED_DATASETS else _images(files, name)
+    train, test = samples.split(TEST_FRACTION, rng)
+    return (train, test) if name not in NAMED_DATASETS or name == "digits" else standardize(train, test, loss)
 
 
 def standardize(train: Samples, test: Samples, loss: str = "auto") -> tuple[Samples, Samples]:
@@ -98,17 +112,32 @@ def _diabetes(files: Path) -> Samples:
     return Samples(X, y.reshape(-1, 1), "regression", (), _names(X), "progression")
 
 
+def _linnerud(files: Path) -> Samples:
+    """The weight of a person by three exercises."""
+    X = _table(files / "linnerud_exercise.csv", skiprows=1)
+    y = _table(files / "linnerud_physiological.csv", skiprows=1)[:, :1]
+    return Samples(X, y, "regression", (), ("chins", "situps", "jumps"), "weight")
+
+
+def _images(files: Path, name: str) -> Samples:
+    digits = _digits(files)
+    X, labels = draw_images(digits.X, digits.Y, parse_images(name))
+    return _classification(X.astype(np.float64), labels, digits.classes, digits.target_name)
+
+
 NAMED_DATASETS: Mapping[str, Callable[[Path], Samples]] = {
     "digits": _digits,
     "breast-cancer": _breast_cancer,
     "diabetes": _diabetes,
     "wine": _wine,
     "iris": _iris,
+    "linnerud": _linnerud,
 }
+"""Those whose files come with scikit-learn."""
 
 
 def _classification(
-    X: NDArray[np.float64], y: NDArray[np.float64], classes: tuple[str, ...], target_name: str
+    X: NDArray[np.float64], y: NDArray[np.generic], classes: tuple[str, ...], target_name: str
 ) -> Samples:
     return Samples(X, y.astype(np.intp), "classification", classes, _names(X), target_name)
 

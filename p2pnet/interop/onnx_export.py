@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from p2pnet.catalogue.extras import import_extra
 from p2pnet.data.encoding import Encoding
 from p2pnet.data.files import write_file
 from p2pnet.errors import ModelError
-from p2pnet.interop.extras import import_extra
 from p2pnet.interop.layers import layers_of
 from p2pnet.interop.onnx_graph import Graph
 from p2pnet.interop.onnx_inputs import OPSET_ML, raw_inputs

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from p2pnet.catalogue.extras import import_extra
 from p2pnet.data.files import write_file
-from p2pnet.interop.extras import import_extra
 from p2pnet.interop.layers import layers_of
 from p2pnet.training.trained_model import TrainedModel
 

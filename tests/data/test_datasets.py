@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_linnerud
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from p2pnet.catalogue.losses import LOSSES, losses_for
 from p2pnet.data.datasets import load_dataset, load_named
 from p2pnet.data.roles import Roles
-from p2pnet.errors import DataError
+from p2pnet.errors import ConfigError, DataError
 
 
 def test_digits_are_scikit_learns_divided_by_16_in_its_own_split() -> None:
@@ -123,3 +123,44 @@ def test_tables_with_dates_categories_and_gaps_become_plain_inputs(tmp_path: Pat
     np.testing.assert_array_equal(train.X[:, -3:].sum(axis=1), 1.0)
     place = train.feature_names.index("age")
     assert abs(train.X[:, place].mean()) < 1e-12
+
+
+def test_linnerud_is_scikit_learns_weight_by_exercises() -> None:
+    X, y = load_linnerud(return_X_y=True)
+    X_train, _, y_train, _ = train_test_split(X, y[:, :1], test_size=0.2, random_state=0)
+    train, test = load_named("linnerud")
+
+    np.testing.assert_allclose(train.X, StandardScaler().fit_transform(X_train), atol=1e-12)
+    np.testing.assert_allclose(train.Y, StandardScaler().fit_transform(y_train), atol=1e-12)
+    assert test.n_samples == 4
+
+
+def test_images_are_digits_of_28_by_28_that_depend_on_their_seed_alone() -> None:
+    train, test = load_named("images:200:3")
+    again, _ = load_named("images:200:3")
+    other, _ = load_named("images:200:4")
+
+    assert train.X.shape == (160, 784)
+    assert test.X.shape == (40, 784)
+    assert 0.0 <= train.X.min() < 0.01 < 0.9 < train.X.max() <= 1.0
+    assert train.classes == tuple("0123456789")
+    np.testing.assert_array_equal(train.X, again.X)
+    assert not np.array_equal(train.X, other.X)
+
+
+def test_each_image_is_of_the_digit_that_its_label_names() -> None:
+    """Shrunk to 8 × 8 again, nearest neighbors among the digits themselves are mostly of the same label."""
+    X, y = load_digits(return_X_y=True)
+    train, _ = load_named("images:300")
+    middle = train.X.reshape(-1, 28, 28)[:, 2:26, 2:26].reshape(-1, 8, 3, 8, 3).mean(axis=(2, 4)).reshape(-1, 64)
+    nearest = np.linalg.norm(middle[:, np.newaxis] - X / 16, axis=2).argmin(axis=1)
+
+    assert np.mean(y[nearest] == train.Y) > 0.6
+
+
+@pytest.mark.parametrize(
+    "text", ["images:", "images:x", "images:200:1:2", "images:10", "images:-5", "images:99999999999"]
+)
+def test_numbers_that_images_cannot_have_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"--data {text}: must"):
+        load_dataset(text, None, "auto", seed=0)

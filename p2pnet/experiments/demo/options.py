@@ -6,7 +6,7 @@ from typing import Any, Final, final
 
 from p2pnet.agent.options import problem_settings, settings_of_flags
 from p2pnet.catalogue.readers import suffixes
-from p2pnet.data.datasets import NAMED_DATASETS
+from p2pnet.data.datasets import is_named, named_datasets
 from p2pnet.experiments.options import ExperimentOptions, require, require_term
 from p2pnet.experiments.topologies.by_name import parse_fixed
 
@@ -47,10 +47,10 @@ class DemoOptions(ExperimentOptions):
         require(self.agents >= 2, "--agents", self.agents, "must be at least 2")
         require_term("--topology", self.topology, parse_fixed)
         require(
-            self.is_of_file or self.data in NAMED_DATASETS,
+            self.is_of_file or is_named(self.data),
             "--data",
             self.data,
-            f"must be one of {', '.join(NAMED_DATASETS)}, or a file that ends in {suffixes()}",
+            f"must be one of {named_datasets()}, or a file that ends in {suffixes()}",
         )
         self.check_training()
         for key in settings_of_flags(self.flags):

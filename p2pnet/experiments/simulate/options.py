@@ -13,7 +13,7 @@ from p2pnet.agent.options import default_exchanges, default_tolerance, wire_bits
 from p2pnet.catalogue.readers import suffixes
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.topologies import TOPOLOGIES
-from p2pnet.data.datasets import NAMED_DATASETS
+from p2pnet.data.datasets import is_named, named_datasets
 from p2pnet.data.sharding import PartitionName
 from p2pnet.data.synthetic import PREFIX, parse_synthetic
 from p2pnet.errors import ConfigError
@@ -104,9 +104,8 @@ class SimulateOptions(ExperimentOptions):
         if self.data.startswith(PREFIX):
             parse_synthetic(self.data)
         else:
-            known = ", ".join((*NAMED_DATASETS, "synthetic:..."))
-            is_known = self.is_of_file or self.data in NAMED_DATASETS
-            require(is_known, "--data", self.data, f"must be one of {known}, or a file that ends in {suffixes()}")
+            known = f"{named_datasets()}, synthetic:..., or a file that ends in {suffixes()}"
+            require(self.is_of_file or is_named(self.data), "--data", self.data, f"must be one of {known}")
         self.check_training()
         require_term("--step-rule", self.step_rule, STEP_RULES.parse)
         for name, count in {

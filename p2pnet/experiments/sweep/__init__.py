@@ -1,0 +1,1 @@
+"""`p2pnet sweep`: grids of simulations, settings by seeds, which go on where they were interrupted."""
