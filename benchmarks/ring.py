@@ -8,6 +8,7 @@ and wait for theirs.
 import logging
 import math
 import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from p2pnet.agent.history import read_history
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.run_recorder import RunRecorder
+from p2pnet.agent.service_manager import ServiceManager
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import NoDiscovery
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
@@ -126,7 +128,8 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     )
     names, recorder = PeerNames({}), RunRecorder(state, log, time.time)
     control = Control(AgentView(node, transport, recorder, state.path, names, time.time), None, log, time.monotonic)
-    Daemon(node, still, transport, NoDiscovery(), names, log, checkpoints, recorder, control).run()
+    manager = ServiceManager.of({}, os.getpid(), time.monotonic)
+    Daemon(node, still, transport, NoDiscovery(), names, log, checkpoints, recorder, control, manager).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from p2pnet.agent.service import Service
+from p2pnet.errors import TrainingError
 from p2pnet.protocol.core.effects import Choose, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
 from p2pnet.training.learner import Learner
@@ -39,6 +42,15 @@ def measure(learner: Learner, effect: Measure) -> Computed:
 
 def choose(learner: Learner, effect: Choose) -> Computed:
     return Computed(learner.choose(effect), None)
+
+
+def require_finite(evaluated: Evaluated) -> Evaluated:
+    """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
+    if not np.all(np.isfinite(evaluated.gradient_sum)):
+        raise TrainingError(
+            f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
+        )
+    return evaluated
 
 
 def train_anew(service: Service, training: Training) -> Computed:

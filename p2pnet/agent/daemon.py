@@ -6,17 +6,16 @@ Gradients and local steps that take long run on a thread of their own (`worker.p
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import assert_never, final
 
-import numpy as np
-
 from p2pnet import __version__
 from p2pnet.agent.checkpoints import Checkpoints
-from p2pnet.agent.computing import Answer, Computed, choose, measure, run_local_step, train_anew
+from p2pnet.agent.computing import Answer, Computed, choose, measure, require_finite, run_local_step, train_anew
 from p2pnet.agent.control.control import Command, Control
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
@@ -27,6 +26,7 @@ from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.saved_model import model_file_of
 from p2pnet.agent.service import Service
+from p2pnet.agent.service_manager import ServiceManager
 from p2pnet.agent.signals import Signals
 from p2pnet.agent.transport.base import Queried, Received, Rejected, Transport, TransportEvent
 from p2pnet.agent.transport.discovery import Discovery
@@ -66,15 +66,6 @@ GOODBYE_TIMEOUT_S = 0.5
 """How long withdrawing the mDNS announcement may take."""
 
 
-def require_finite(evaluated: events.Evaluated) -> events.Evaluated:
-    """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
-    if not np.all(np.isfinite(evaluated.gradient_sum)):
-        raise TrainingError(
-            f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
-        )
-    return evaluated
-
-
 @final
 class Daemon:
     """The event loop of one agent; all decisions are the node's."""
@@ -90,6 +81,7 @@ class Daemon:
         checkpoints: Checkpoints,
         recorder: RunRecorder,
         control: Control,
+        manager: ServiceManager,
         service: Service | None = None,
     ) -> None:
         """With a `service` the agent keeps running."""
@@ -100,8 +92,8 @@ class Daemon:
         self._discovery = discovery
         self._rejections = Rejections(node.identity.peer, names, log)
         self._recorder = recorder
-        self._progress = Progress(log)
-        self._control = control
+        self._progress = Progress(log, manager.tell_status)
+        self._control, self._manager = control, manager
         self._checkpoints = checkpoints
         self._learner_numbers: Mapping[str, float] = {}
         self._names = names
@@ -142,6 +134,7 @@ class Daemon:
         try:
             self._discovery.start()
             self._perform(self._node.start(time.monotonic()))
+            self._manager.tell_ready()
             while not self._is_closed:
                 self._turn()
             self._save_model()
@@ -157,6 +150,7 @@ class Daemon:
             self._go_in_haste()
             raise
         finally:
+            self._manager.tell_stopping()
             self._save_checkpoint()
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
@@ -167,8 +161,8 @@ class Daemon:
         """Wait for events, and handle them."""
         deadline = self._node.next_deadline()
         look_at = None if self._service is None else self._service.next_look_at
-        due = [at for at in (deadline, look_at) if at is not None]
-        timeout_s = max(min(due) - time.monotonic(), 0.0) if due else None
+        due = min(at for at in (deadline, look_at, self._manager.next_keep_alive) if at is not None)
+        timeout_s = None if due == math.inf else max(due - time.monotonic(), 0.0)
         for happening in self._transport.poll(0.0 if self._worker.has_answer else timeout_s):
             self._handle_transport(happening)
         for agent in self._discovery.take():
@@ -186,6 +180,7 @@ class Daemon:
             self._handle_answer(computed.answer)
         if self._service is not None and self._training is not None and self._service.has_news:
             self._worker.do("read", partial(train_anew, self._service, self._training))
+        self._manager.keep_alive()
         self._control.serve(self._carry_out)
         for peer in self._control.take_revoked():
             self._handle(events.PeerRevoked(peer))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Final, final
 
 from p2pnet.training.records import RoundRecord
@@ -18,8 +19,10 @@ PAUSE: Final = 0.1
 class Progress:
     """Tells of a round now and then; a record says itself when it was made."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, tell_status: Callable[[str], None]) -> None:
+        """`tell_status` gets each line, too."""
         self._log = log
+        self._tell_status = tell_status
         self._begun_at_s: float | None = None
         self._told: RoundRecord | None = None
 
@@ -34,8 +37,10 @@ class Progress:
         per_s = (record.round - self._told.round) / since_told_s
         metric = f", {metric_name} {record.test_metric:.4f} on own test samples"
         metric = "" if math.isnan(record.test_metric) else metric
-        self._log.info(
-            "round %d: objective %.4g%s, disagreement %.1g; %.2g rounds a second",
-            *(record.round, record.objective_local, metric, record.disagreement, per_s),
+        line = (
+            f"round {record.round}: objective {record.objective_local:.4g}{metric}, "
+            f"disagreement {record.disagreement:.1g}; {per_s:.2g} rounds a second"
         )
+        self._log.info("%s", line)
+        self._tell_status(line)
         self._told = record

@@ -27,6 +27,7 @@ from p2pnet.agent.options import log_options
 from p2pnet.agent.resuming import Beginning, checkpoint_files, find_start
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.service import make_service
+from p2pnet.agent.service_manager import ServiceManager
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.base import Transport
 from p2pnet.config import Settings
@@ -118,9 +119,9 @@ def _run(
         control.open(lambda: listen(state, transport.wake))
         at_exit.callback(control.close)
         service = make_service(preparation, checkpoints, start.resumed, log) if preparation.watch_interval_s else None
-        daemon = Daemon(
-            node, start.make_training, transport, discovery, names, log, checkpoints, recorder, control, service
-        )
+        manager = ServiceManager.of(os.environ, os.getpid(), time.monotonic)
+        make = start.make_training
+        daemon = Daemon(node, make, transport, discovery, names, log, checkpoints, recorder, control, manager, service)
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
             trained, model = daemon.training, daemon.saved_model

@@ -24,19 +24,21 @@ def log(caplog: pytest.LogCaptureFixture) -> logging.Logger:
 def test_a_line_says_round_objective_and_the_metric_by_name(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    progress = Progress(log)
+    statuses: list[str] = []
+    progress = Progress(log, statuses.append)
     for round_, time_s, metric in [(0, 0.0, 0.1), (1, 1.0, 0.2), (40, 10.0, 0.97), (41, 20.0, math.nan)]:
         progress.tell(record(round_, time_s, metric), "accuracy")
     assert caplog.messages == [
         "round 40: objective 0.25, accuracy 0.9700 on own test samples, disagreement 0.001; 4 rounds a second",
         "round 41: objective 0.25, disagreement 0.001; 0.1 rounds a second",
     ]
+    assert statuses == caplog.messages
 
 
 def test_lines_come_every_few_seconds_at_first_and_every_few_minutes_in_the_long_run(
     log: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    progress = Progress(log)
+    progress = Progress(log, lambda _: None)
     for round_ in range(DAY_S + 1):
         progress.tell(record(round_, float(round_)), "R²")
         if round_ == 60:

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.agent.assembly import Preparation, prepare
-from p2pnet.agent.daemon import require_finite
+from p2pnet.agent.computing import require_finite
 from p2pnet.agent.logs import check_log
 from p2pnet.agent.options import log_options
 from p2pnet.agent.state_directory import StateDirectory
