@@ -43,7 +43,7 @@ def example_config() -> str:
         section: Any = section_field.annotation
         lines = [f"# {section.__doc__}", f"[{name}]"]
         for key, field in section.model_fields.items():
-            lines += [f"# {field.description}", *_choices(field), _example_line(key, field)]
+            lines += [f"# {field.description}", *(f"# {line}" for line in choices_of(field)), _example_line(key, field)]
         tables.append("\n".join(lines) + "\n")
     return "\n".join(tables)
 
@@ -74,11 +74,20 @@ def _toml_key(key: str) -> str:
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 
-def _choices(field: FieldInfo) -> list[str]:
+def choices_of(field: FieldInfo) -> list[str]:
+    """The values that a setting may have, where they have names: a sentence a set of them."""
     shown = [choice.shown for choice in field.metadata if isinstance(choice, Choice)]
     if get_origin(field.annotation) is Literal:
         shown.append(get_args(field.annotation))
-    return [f"# One of {', '.join(names)}." for names in shown]
+    return [f"One of {', '.join(names)}." for names in shown]
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default of a setting as it stands in TOML; nothing where there is none."""
+    if field.is_required():
+        return "required"
+    is_shown = field.default is not None and field.default is not PydanticUndefined
+    return f"`{toml_value(field.default)}`" if is_shown else ""
 
 
 def _example_line(key: str, field: FieldInfo) -> str:
