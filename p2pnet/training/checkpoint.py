@@ -76,7 +76,12 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     }
     packed = msgpack.packb(header)
     body = b"".join([_LENGTH.pack(len(packed)), packed, *(array.astype("<f8").tobytes() for array in arrays)])
-    return _PREFIX.pack(_MAGIC, checkpoint.version, hashlib.sha256(body).digest()) + body
+    return sealed(body, checkpoint.version)
+
+
+def sealed(body: bytes, version: int = VERSION) -> bytes:
+    """The content of a checkpoint's file: what it is, its version and the SHA-256 of the body stand before the body."""
+    return _PREFIX.pack(_MAGIC, version, hashlib.sha256(body).digest()) + body
 
 
 def decode_checkpoint(content: bytes) -> Checkpoint:
