@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from p2pnet.config.addresses import split_address
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
 from p2pnet.data.splitting import Split
+from p2pnet.data.window import Window
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
@@ -132,6 +134,7 @@ def data_options(data: DataSettings, *, is_growing: bool = False) -> DataOptions
             task=data.task,
             classes=data.classes,
             split=split_of(data),
+            window=None if data.window is None else Window.parse(data.window, time.time),
         ),
         test_source=data.test_source,
         test_fraction=data.test_fraction,
