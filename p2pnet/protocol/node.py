@@ -31,6 +31,7 @@ from p2pnet.protocol.core.effects import (
     Notify,
     Prepare,
     PutOff,
+    Rescale,
     RunLocalStep,
     Send,
 )
@@ -309,7 +310,7 @@ class Node(Machine[NodeEvent, Effect]):
                     outward.append(effect)
                 case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
                     outward.append(effect)
-                case Measure() | Choose() | Conclude():
+                case Rescale() | Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

@@ -1,9 +1,10 @@
-"""Agents that keep running: samples that arrive, restarts, and rows that cannot be used."""
+"""Agents that keep running: samples that arrive, restarts, and samples that have drifted from their scales."""
 
 from pathlib import Path
 
 import numpy as np
 
+import p2pnet
 from p2pnet.testing import Fleet, LocalAgent, least_squares, linear_shards, relative_errors
 from p2pnet.testing.problems import Shard, linear_shard
 
@@ -43,3 +44,24 @@ def test_every_model_follows_samples_that_arrive_at_one_agent_and_no_restart_wak
             fleet.until(lambda: agent.count("linked with") == n_linked + 2)  # noqa: B023  (waited for here)
         assert all(agent.has_said("has finished training before") for agent in fleet.agents)
         assert [agent.count("epoch . begins") for agent in fleet.agents] == [1, 1, 1]
+
+
+def test_samples_that_have_drifted_are_scaled_anew_everywhere_and_in_the_model(tmp_path: Path) -> None:
+    shards = linear_shards(3)
+    scaled = {**SERVING, "data.standardize": "network"}
+    with Fleet.create(tmp_path, 3, settings=scaled, shards=shards) as fleet:
+        fleet.start()
+        fleet.until(lambda: all(agent.has_said("the model is in") for agent in fleet.agents))
+
+        arrived = linear_shard(99, n_samples=30)
+        arrived = Shard(arrived.X + np.array([20.0, 0.0, 0.0]), arrived.y)
+        shards[0] = Shard(np.vstack([shards[0].X, arrived.X]), np.concatenate([shards[0].y, arrived.y]))
+        fleet[0].files.write_samples(shards[0])
+        fleet.until(lambda: [epoch_published(agent) for agent in fleet.agents] == [2, 2, 2])
+
+        X, solution = np.vstack([shard.X for shard in shards]), least_squares(shards)
+        right = X @ solution[:-1] + solution[-1]
+        for agent in fleet.agents:
+            assert agent.has_said("have drifted by .* all agents scale them anew")
+            predicted = p2pnet.load(agent.files.directory / "model.npz").predict(X)
+            np.testing.assert_allclose(predicted, right, atol=1e-6 * np.abs(right).max())

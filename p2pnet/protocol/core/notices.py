@@ -107,6 +107,14 @@ class EpochBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescaled:
+    """Other scales are in force, since the network's samples have drifted from those before."""
+
+    drift: float
+    """in deviations, or the part by which a deviation has changed; 0 where this agent has not measured it"""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyInUseTwice:
     """Two processes seem to use one key: their incarnations say Hello in turns."""
 
@@ -228,6 +236,7 @@ PlainNotice: TypeAlias = (
     | EndHeldUp
     | ServiceProlonged
     | EpochBegun
+    | Rescaled
     | KeyInUseTwice
     | TakenForPast
     | StatisticsFound

@@ -47,7 +47,8 @@ class Neighborhood:
         self._make_link = make_link
         self._suspect_limit_s = suspect_limit_s
         self._names = names
-        self._counter = 0
+        self.n_nonces = identity.n_nonces
+        """The nonces of this incarnation so far."""
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._awaited_until: dict[PeerId, float] = {}
         """Until when the links are waited for of peers that have connected and opened none since."""
@@ -219,5 +220,5 @@ class Neighborhood:
                 del self._neighbors[neighbor.peer]
 
     def _fresh_nonce(self) -> Nonce:
-        self._counter += 1
-        return Nonce(self.identity.incarnation, self._counter)
+        self.n_nonces += 1
+        return Nonce(self.identity.incarnation, self.n_nonces)
