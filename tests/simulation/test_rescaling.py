@@ -2,6 +2,8 @@
 and with the solution for the samples as they are now.
 """
 
+import gc
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -76,17 +78,22 @@ class Site:
         self.training = scaled_anew(self.training, self._made(statistics), params)
         return self.training.prepared, self.training.learner
 
-    def arrive(self, shard: Shard) -> Learner:
-        """The learner with more rows."""
+    def change(self, shard: Shard) -> Learner:
+        """The learner with other rows."""
         assert self.training is not None
-        before = self.shard
-        self.shard = Shard(np.vstack([before.X, shard.X]), np.concatenate([before.y, shard.y]))
+        self.shard = shard
         self.training = self._made(self.training.statistics)
         return self.training.learner
 
     def _made(self, statistics: FeatureStatistics | None) -> Training:
         samples = samples_of(self.shard)
         return make_training(self.options, samples, samples, statistics)
+
+
+def shifted(shift: float, seed: int, n_samples: int) -> Shard:
+    """Rows of which the first input is shifted."""
+    rows = linear_shard(seed, n_samples=n_samples, weights=(1.0, -2.0, 0.5))
+    return Shard(rows.X + np.array([shift, 0.0, 0.0]), rows.y)
 
 
 class Network:
@@ -104,9 +111,15 @@ class Network:
 
     def arrive(self, name: str, shift: float, seed: int = 5, n_samples: int = 60) -> None:
         """Rows arrive at a machine, of which the first input is shifted."""
-        rows = linear_shard(seed, n_samples=n_samples, weights=(1.0, -2.0, 0.5))
-        rows = Shard(rows.X + np.array([shift, 0.0, 0.0]), rows.y)
-        self.nodes.simulator.change_samples(name, self.sites[name].arrive(rows))
+        before, rows = self.sites[name].shard, shifted(shift, seed, n_samples)
+        self._change(name, Shard(np.vstack([before.X, rows.X]), np.concatenate([before.y, rows.y])))
+
+    def replace(self, name: str, shift: float, seed: int) -> None:
+        """All rows of a machine are replaced by others."""
+        self._change(name, shifted(shift, seed, n_samples=60))
+
+    def _change(self, name: str, shard: Shard) -> None:
+        self.nodes.simulator.change_samples(name, self.sites[name].change(shard))
 
     def become_idle(self, revision: int) -> None:
         """Go on until all are idle, by scales of this revision, and none knows of a change."""
@@ -194,3 +207,26 @@ def test_parts_that_have_scaled_anew_apart_end_with_the_same_scales(network: Net
     network.become_idle(revision=2)
     assert len(set(network.surveys())) == 1
     assert max(network.errors()) < ACCURACY
+
+
+N_UPDATES = 50 if os.environ.get("P2PNET_LONG_TESTS") else 9
+
+
+def n_objects() -> int:
+    """The objects of decisions and mathematics that are alive; a simulation's own record grows."""
+    gc.collect()
+    rooms = ("p2pnet.protocol.rounds", "p2pnet.protocol.links", "p2pnet.optim", "p2pnet.training")
+    return sum(str(type(alive).__module__).startswith(rooms) for alive in gc.get_objects())
+
+
+def test_updates_in_a_row_two_of_them_with_other_scales_lose_nothing_and_leave_nothing_behind(network: Network) -> None:
+    before = n_objects()
+    rescaled_at = {N_UPDATES // 3: 20.0, 2 * N_UPDATES // 3: 0.0}
+    shift, revision = 0.0, 0
+    for update in range(1, N_UPDATES + 1):
+        if update in rescaled_at:
+            shift, revision = rescaled_at[update], revision + 1
+        network.replace(NAMES[1], shift, seed=100 + update)
+        network.become_idle(revision)
+        assert max(network.errors()) < ACCURACY
+    assert n_objects() <= before + N_AGENTS  # what two links have in flight
