@@ -144,7 +144,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"refused {peer}: there are {limit}; raise it, or name this one"
         case PeerUnreachable(peer, address, problem):
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
-        case MemberChanged(change, name, accuser, n_living):
+        case MemberChanged(change, name, accuser, n_living, _):
             by = f" by {accuser}" if accuser else ""
             return f"members: {name} {change}{by} ({n_living} living)"
         case _:

@@ -42,6 +42,7 @@ class MemberChange(StrEnum):
     SUSPECTED = "is suspected"
     CONFIRMED = "is suspected by another member"
     DIED = "died"
+    WENT = "is away, and expected back"
     LEFT = "left"
 
 
@@ -224,6 +225,7 @@ class MemberChanged:
     name: str
     accuser: str
     n_living: int
+    peer: PeerId = ""
 
 
 PlainNotice: TypeAlias = (

@@ -29,6 +29,8 @@ class Absence(NamedTuple):
 
     name: str
     since: float
+    is_announced: bool
+    """whether it has said Away"""
 
 
 @final
@@ -185,7 +187,7 @@ class Neighborhood:
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
         absent_until = until if is_expected else neighbor.absent_until
         if neighbor.is_confirmed:
-            self.absences[peer] = Absence(neighbor.name or peer, now)
+            self.absences[peer] = Absence(neighbor.name or peer, now, reason is CloseReason.AWAY)
         closed = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return closed
