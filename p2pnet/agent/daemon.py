@@ -306,7 +306,7 @@ class Daemon:
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
                 case Finish(round_, _, reason):
-                    self._stopped_because = reason
+                    self._stopped_because, self._conclusion = reason, None
                     self._log.info("finished after %d rounds: %s", round_, reason)
                     self._lacks = self._node.absent_names
                     self._try_to_save_model()

@@ -238,7 +238,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
-        is_measured=data.split is not None and not settings.service.keep_running,
+        is_measured=data.split is not None,
         is_rescaled=_is_rescaled(settings),
         class_weights=_class_weights(settings, task),
         patience=_patience(settings),

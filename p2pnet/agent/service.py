@@ -108,7 +108,7 @@ class Service:
         before = self._preparation.parts.train
         if parts.train.feature_names != before.feature_names:
             raise DataError(f"{options.source}: its columns are others: {', '.join(parts.train.feature_names)}")
-        kept = [self._without_unknown(samples, classes) for samples in parts[:2]]
+        kept = [self._without_unknown(samples, classes) for samples in parts if samples is not None]
         if options.roles.classes is not None:
             kept = [samples.with_classes(classes) for samples in kept]
         return Parts(*kept)

@@ -54,8 +54,7 @@ def load_data(options: DataOptions) -> Parts:
     if options.test_source is None:
         try:
             if split is not None:
-                parts = split.deal(samples, options.seed)
-                return Parts(*parts[:2]) if options.is_growing else parts
+                return split.deal(samples, options.seed)
             if options.is_growing:
                 return Parts(*Split(test=options.test_fraction).deal(samples, options.seed)[:2])
             rng = np.random.default_rng(options.seed)

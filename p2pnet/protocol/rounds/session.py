@@ -50,7 +50,7 @@ from p2pnet.protocol.core.events import (
     SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import Rescaled, StatisticsFound
+from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
@@ -244,7 +244,14 @@ class Session(SessionMachine):
         n_sums = prepared.params.size + prepared.n_tracked
         self._rounds = RoundMachine(identity, options, prepared.params, n_sums, self._resumed)
         concluded_round = self._resumed.round if self._resumed is not None and self._resumed.is_concluded else None
-        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums, concluded_round)
+        self._conclusion = Conclusion(
+            replace(identity, n_nonces=0),
+            options,
+            prepared.n_candidates,
+            prepared.n_metric_sums,
+            concluded_round,
+            self._conclusion.n_nonces,
+        )
         if self._options.keeps_running and prepared.n_tracked and self.found is not None and self._rescaling is None:
             timing, me = options.timing, f"{identity.peer} {identity.incarnation}"
             self._rescaling = Rescaling(me, self.found, options.rescale_at, timing.idle_s)
@@ -305,6 +312,8 @@ class Session(SessionMachine):
             if isinstance(effect, Close):
                 continue
             effects.append(effect)
+            if isinstance(effect, Notify) and isinstance(effect.notice, EpochBegun):
+                self._conclusion.abandon()
             if isinstance(effect, RunLocalStep) and self._rescaling is not None:
                 self._rescaling.observe(effect.direction[rounds.params.size :])
             if isinstance(effect, Finish):
