@@ -17,6 +17,7 @@ from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
+from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
@@ -176,6 +177,8 @@ class NextLearner(Learner):
         earlier, self._earlier = self._earlier, {}
         if effect.round <= earlier.get(ROUND, -math.inf) + MAX_ROUNDS_AWAY:
             self.optimizer.restore(earlier)
+        elif N_STEPS in earlier:
+            self.optimizer.restore({N_STEPS: earlier[N_STEPS]})
         if self._params is not None and effect.params is self._given:
             params = self._params
         else:
@@ -218,8 +221,9 @@ class NextLearner(Learner):
         return {**self.optimizer.state(), ROUND: self._round, **self._earlier}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        """Go on from the numbers of an earlier run, unless the first step comes many rounds later: measured on what
-        others had then, a proximal weight would spread among them.
+        """Go on from the numbers of an earlier run. Where the first step comes many rounds later, go on from how many
+        steps there were only, or it would be without momentum as at the start of training: a proximal weight that was
+        measured on what others had then would spread among them.
         """
         self._earlier = state
 
