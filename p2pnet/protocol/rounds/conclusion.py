@@ -5,7 +5,7 @@ Both are averages over links of their own (`measurement.py`), whose incarnations
 goes on serving neighbors meanwhile.
 
 Where agents keep running, each epoch ends with a measurement, which the next one cuts short. Its Hellos name the round
-that the epoch has ended with, and those of another are passed over.
+that the epoch has ended with, and the scales; those of others are passed over.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.notices import MetricsUnsettled, ParametersChosen
 from p2pnet.protocol.core.types import CHOICE, MEASUREMENT, Array, FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Refuse, TrainingMessage
-from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD
+from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD
 from p2pnet.protocol.rounds.happenings import RoundEvent
 from p2pnet.protocol.rounds.measurement import MeasurementEffect, MeasurementMachine
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -40,7 +40,7 @@ from p2pnet.protocol.rounds.options import RoundOptions
 STAGES = (CHOICE, MEASUREMENT)
 
 FINISHED_FIELD: Final = "finished"
-"""The field for the round that the epoch has ended with, where agents keep running."""
+"""The field for the round that the epoch has ended with, and the scales, where agents keep running."""
 
 START_TIMEOUT_S = 10.0
 """How long a stage waits for links with all neighbors: these end their training at the same time, or have died."""
@@ -200,7 +200,8 @@ class Conclusion:
 
     @property
     def _finished_text(self) -> str | None:
-        return str(self._finished_round) if self._options.keeps_running else None
+        scales = self._identity.fingerprint.get(SURVEY_FIELD, "")
+        return f"{self._finished_round} {scales}".strip() if self._options.keeps_running else None
 
     def _stage_of(self, message: TrainingMessage) -> str | None:
         """The stage that a message is of; None for one of the training."""
