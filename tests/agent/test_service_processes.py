@@ -42,7 +42,7 @@ def test_every_model_follows_samples_that_arrive_at_one_agent_and_no_restart_wak
             agent.stop()
             assert agent.exit_code() == 0
             agent.start()
-            fleet.until(lambda: agent.count("linked with") == n_linked + 2)  # noqa: B023  (waited for here)
+            fleet.until(lambda: agent.count("linked with") >= n_linked + 2)  # noqa: B023  (waited for here)
         assert all(agent.has_said("has finished training before") for agent in fleet.agents)
         assert [agent.count("epoch . begins") for agent in fleet.agents] == [1, 1, 1]
 
