@@ -45,7 +45,7 @@ class Checkpoints:
         self._log = log
         self._clock = clock
         self._due_at = clock() + interval_s
-        self._saved = None if resumed is None else _mark(resumed.rounds)
+        self._saved: tuple[object, ...] | None = None if resumed is None else _mark(resumed.rounds)
         self._is_told = False
         self._thread: Thread | None = None
 
@@ -107,6 +107,8 @@ class Checkpoints:
         self._due_at = now + max(self._interval_s, LEAST_PAUSE * (now - begun_at))
 
 
-def _mark(snapshot: RoundSnapshot) -> tuple[int, int, bool, bool, bool]:
+def _mark(snapshot: RoundSnapshot) -> tuple[object, ...]:
     """What differs between any two snapshots of one training."""
-    return snapshot.round, snapshot.epoch, snapshot.is_converged, snapshot.is_concluded, snapshot.is_current
+    scales = None if snapshot.statistics is None else snapshot.statistics.survey
+    flags = (snapshot.is_converged, snapshot.is_concluded, snapshot.is_current)
+    return snapshot.round, snapshot.epoch, scales, *flags

@@ -10,7 +10,7 @@ import numpy as np
 
 from p2pnet.agent.service import Service
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.effects import Choose, Measure, RunLocalStep
+from p2pnet.protocol.core.effects import Choose, Measure, Rescale, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
 from p2pnet.training.learner import Learner
 from p2pnet.training.records import RoundRecord
@@ -29,7 +29,7 @@ class Computed:
     learner: Mapping[str, float] | None = None
     """the numbers that the learner of a later run goes on with, where a gradient was computed"""
     training: Training | None = None
-    """that of samples that have changed"""
+    """that of samples or scales that have changed"""
 
 
 def run_local_step(learner: Learner, effect: RunLocalStep) -> Computed:
@@ -53,7 +53,15 @@ def require_finite(evaluated: Evaluated) -> Evaluated:
     return evaluated
 
 
-def train_anew(service: Service, training: Training) -> Computed:
+def train_anew(service: Service) -> Computed:
     """The training of other samples, if they can be used."""
-    renewed = service.train_anew(training)
+    renewed = service.train_anew()
     return Computed(None if renewed is None else SamplesChanged(), None, training=renewed)
+
+
+def rescale(service: Service | None, effect: Rescale) -> Computed:
+    """The training by other scales."""
+    if service is None:
+        raise AssertionError("scales change where agents keep running only")
+    renewed = service.rescale(effect.statistics, effect.params)
+    return Computed(renewed.prepared, None, training=renewed)

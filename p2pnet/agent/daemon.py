@@ -14,8 +14,9 @@ from functools import partial
 from typing import assert_never, final
 
 from p2pnet import __version__
+from p2pnet.agent import computing
 from p2pnet.agent.checkpoints import Checkpoints
-from p2pnet.agent.computing import Answer, Computed, choose, measure, require_finite, run_local_step, train_anew
+from p2pnet.agent.computing import Answer, Computed
 from p2pnet.agent.control.control import Command, Control
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
@@ -48,6 +49,7 @@ from p2pnet.protocol.core.effects import (
     Measure,
     Notify,
     Prepare,
+    Rescale,
     RunLocalStep,
     Send,
 )
@@ -179,7 +181,7 @@ class Daemon:
             self._training = computed.training or self._training
             self._handle_answer(computed.answer)
         if self._service is not None and self._training is not None and self._service.has_news:
-            self._worker.do("read", partial(train_anew, self._service, self._training))
+            self._worker.do("read", partial(computing.train_anew, self._service))
         self._manager.keep_alive()
         self._control.serve(self._carry_out)
         for peer in self._control.take_revoked():
@@ -289,20 +291,22 @@ class Daemon:
                     self._transport.hang_up(peer)
                 case Prepare(statistics):
                     self._worker.do("prepare", partial(self._prepare, statistics))
+                case Rescale():
+                    self._worker.do("rescale", partial(computing.rescale, self._service, effect))
                 case Evaluate():
                     self._worker.do("evaluate", partial(self._evaluate, self._learner, effect))
                 case RunLocalStep():
                     self._recorder.begin()
-                    self._worker.do("local step", partial(run_local_step, self._learner, effect))
+                    self._worker.do("local step", partial(computing.run_local_step, self._learner, effect))
                 case Measure():
-                    self._worker.do("measure", partial(measure, self._learner, effect))
+                    self._worker.do("measure", partial(computing.measure, self._learner, effect))
                 case Choose():
-                    self._worker.do("choose", partial(choose, self._learner, effect))
+                    self._worker.do("choose", partial(computing.choose, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)
                 case Finish(round_, _, reason):
-                    self._stopped_because = reason
+                    self._stopped_because, self._conclusion = reason, None
                     self._log.info("finished after %d rounds: %s", round_, reason)
                     self._lacks = self._node.absent_names
                     self._try_to_save_model()
@@ -347,10 +351,12 @@ class Daemon:
 
     def _prepare(self, statistics: FeatureStatistics | None) -> Computed:
         self._training = training = self._make_training(statistics)
+        if self._service is not None:
+            self._service.begin(training)
         return Computed(training.prepared, None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> Computed:
-        evaluated = require_finite(learner.evaluate(effect))
+        evaluated = computing.require_finite(learner.evaluate(effect))
         seen = learner.observe()
         record = RoundRecord(
             effect.round,

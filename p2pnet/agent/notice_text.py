@@ -31,6 +31,7 @@ from p2pnet.protocol.core.notices import (
     PeerDismissed,
     PeerUnreachable,
     PlainNotice,
+    Rescaled,
     ServiceProlonged,
     StatisticsFound,
     StatisticsUnsettled,
@@ -96,6 +97,9 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"training has ended; staying on for a while: {', '.join(peers)} may come back"
         case EpochBegun(number, why):
             return f"epoch {number} begins: {why}"
+        case Rescaled(drift):
+            by = f" by {drift:.2g} deviations" if drift else ""
+            return f"the network's samples have drifted{by} from their scales: all agents scale them anew"
         case KeyInUseTwice(peer, peers):
             return (
                 f"two processes seem to use the key of {' and '.join(peers)}: they say Hello in turns, and each closes "
@@ -140,7 +144,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"refused {peer}: there are {limit}; raise it, or name this one"
         case PeerUnreachable(peer, address, problem):
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
-        case MemberChanged(change, name, accuser, n_living):
+        case MemberChanged(change, name, accuser, n_living, _):
             by = f" by {accuser}" if accuser else ""
             return f"members: {name} {change}{by} ({n_living} living)"
         case _:

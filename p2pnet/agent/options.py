@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from p2pnet.config.addresses import split_address
 from p2pnet.data.reading import DataOptions
 from p2pnet.data.roles import Roles
 from p2pnet.data.splitting import Split
+from p2pnet.data.window import Window
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.links.tracker import N_SIGNS
@@ -89,6 +91,7 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         max_diameter=network.max_diameter,
         tolerance=algorithm.tolerance,
         keeps_running=settings.service.keep_running,
+        rescale_at=settings.service.rescale_at or math.inf,
         names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
         precision=network.wire_bits(algorithm.tolerance),
         # Where partners change, or no agent waits, weight and mass are never steady.
@@ -132,6 +135,7 @@ def data_options(data: DataSettings, *, is_growing: bool = False) -> DataOptions
             task=data.task,
             classes=data.classes,
             split=split_of(data),
+            window=None if data.window is None else Window.parse(data.window, time.time),
         ),
         test_source=data.test_source,
         test_fraction=data.test_fraction,
@@ -214,6 +218,15 @@ def _check_service(settings: Settings) -> None:
         )
 
 
+def _is_rescaled(settings: Settings) -> bool:
+    is_scaled = settings.data.standardize == "network" and settings.model.factory is None
+    return settings.service.keep_running and is_scaled and settings.service.rescale_at > 0
+
+
+def _service_text(settings: Settings) -> str:
+    return "keeps running" + (f", scales anew at {settings.service.rescale_at:g}" if _is_rescaled(settings) else "")
+
+
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task, or settings do not fit together."""
     _check_service(settings)
@@ -225,7 +238,8 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
-        is_measured=data.split is not None and not settings.service.keep_running,
+        is_measured=data.split is not None,
+        is_rescaled=_is_rescaled(settings),
         class_weights=_class_weights(settings, task),
         patience=_patience(settings),
         source=str(data.source),
@@ -236,7 +250,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "weighting": algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
             **({} if class_weights is None else {"class weights": describe(class_weights)}),
-            **({"service": "keeps running"} if settings.service.keep_running else {}),
+            **({"service": _service_text(settings)} if settings.service.keep_running else {}),
             **({} if algorithm.patience is None else {"patience": str(algorithm.patience)}),
             **({} if data.split is None else {"split": f"{split_of(data)}, seed {data.seed}"}),
         },

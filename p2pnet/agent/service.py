@@ -1,9 +1,10 @@
-"""An agent that keeps running: it reads its samples again when they have changed."""
+"""An agent that keeps running: it reads samples that have changed again, and scales them as the network does."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from dataclasses import replace
 from typing import final
@@ -16,13 +17,17 @@ from p2pnet.data.reading import load_data
 from p2pnet.data.samples import Samples
 from p2pnet.data.splitting import Parts
 from p2pnet.errors import DataError
+from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.training.checkpoint import Checkpoint
-from p2pnet.training.training import Training
+from p2pnet.training.training import Training, scaled_anew
 
 
 @final
 class Service:
-    """Watches the samples of an agent, and makes the training of those that are there now."""
+    """Watches the samples of an agent, and makes the training of those that are there now, by the scales in force.
+
+    What it makes is made on the learner's thread, one after the other, each from the one before.
+    """
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class Service:
         """`is_behind`: the samples have changed since the checkpoint that this run goes on from."""
         self.is_behind = is_behind
         self._preparation = preparation
+        self._training: Training | None = None
         self._watch = watch
         self._checkpoints = checkpoints
         self._log = log
@@ -54,25 +60,44 @@ class Service:
         """Whether the samples have changed, told once each time."""
         return self._watch.has_changed()
 
-    def train_anew(self, training: Training) -> Training | None:
+    def begin(self, training: Training) -> None:
+        """Take over the first training."""
+        self._training = training
+
+    def train_anew(self) -> Training | None:
         """The training of the samples that are there now, scaled as before; None where they cannot be used, or are the
         same.
 
         Rows with labels that the network does not know are held back. All that is wrong is told in the log.
         """
+        training = self._present
         try:
-            parts = self._read(training)
-            renewed = replace(self._preparation, parts=parts).training(training.statistics)
+            preparation = replace(self._preparation, parts=self._read(training))
+            renewed = preparation.training(training.statistics)
         except DataError as error:
             self._log.warning("the samples have changed, and cannot be used: %s; those before stay in use", error)
             return None
-        digest = digest_of(parts.train)
+        digest = digest_of(preparation.parts.train)
         if digest == self._checkpoints.samples:
             return None
         self._checkpoints.samples = digest
         renewed.learner.succeed(training.learner)
-        self._log.info("the samples have changed: %d to train on", parts.train.n_samples)
+        self._log.info("the samples have changed: %d to train on", preparation.parts.train.n_samples)
+        self._preparation, self._training = preparation, renewed
         return renewed
+
+    def rescale(self, statistics: FeatureStatistics, params: Array) -> Training:
+        """The training of the same samples, scaled by other statistics, with the parameters that give the same function
+        as those given; DataError where it cannot be.
+        """
+        self._training = scaled_anew(self._present, self._preparation.training(statistics), params)
+        return self._training
+
+    @property
+    def _present(self) -> Training:
+        if self._training is None:
+            raise AssertionError("samples are read again, or scaled anew, before there is a training")
+        return self._training
 
     def _read(self, training: Training) -> Parts:
         """The samples, without those that the network has no label for; DataError where they are not of its columns."""
@@ -83,7 +108,7 @@ class Service:
         before = self._preparation.parts.train
         if parts.train.feature_names != before.feature_names:
             raise DataError(f"{options.source}: its columns are others: {', '.join(parts.train.feature_names)}")
-        kept = [self._without_unknown(samples, classes) for samples in parts[:2]]
+        kept = [self._without_unknown(samples, classes) for samples in parts if samples is not None]
         if options.roles.classes is not None:
             kept = [samples.with_classes(classes) for samples in kept]
         return Parts(*kept)
@@ -121,7 +146,12 @@ def make_service(
     """The service of an agent that keeps running, from the checkpoint that it goes on from, if there is one."""
     checkpoints.samples = digest_of(preparation.parts.train)
     is_behind = resumed is not None and resumed.samples != checkpoints.samples
-    data = preparation.data
+    data, options = preparation.data, preparation.training_options
+    if options.problem.factory and options.scaling == "network" and math.isfinite(preparation.rounds.rescale_at):
+        log.warning(
+            "model.factory: such a network keeps the scales that are found at first, however samples drift; service."
+            "rescale_at = 0 says that this is meant"
+        )
     paths = [path for path in (data.source, data.test_source) if path is not None and not is_function(path)]
     watch = SampleWatch(paths, preparation.watch_interval_s, time.monotonic)
     return Service(preparation, watch, checkpoints, log, is_behind=is_behind)

@@ -68,6 +68,9 @@ Label = Annotated[str, BeforeValidator(_label_text)]
 ClassWeights = Annotated[dict[Label, ClassWeight] | Literal["balanced"], BeforeValidator(_class_weights)]
 
 
+_WINDOW = re.compile(r"\s*[1-9][0-9]{0,8}\s+(rows?|days?)(\s+by\s+\S.*)?")
+
+
 class DataSettings(Section):
     """The samples of this machine; they never leave it."""
 
@@ -153,6 +156,12 @@ class DataSettings(Section):
         examples=[{"train": 0.7, "validation": 0.1, "test": 0.2}],
     )
     seed: int = Field(default=0, ge=0, description="Seed of the split into training and test samples.")
+    window: str | None = Field(
+        default=None,
+        description="Only the newest rows of source: so many, the last ones or by a column, as in 5000 rows by "
+        "admitted; or those of so many days before the newest, by the column of dates. Default: all.",
+        examples=["5000 rows"],
+    )
 
     @field_validator("source", "test_source")
     @classmethod
@@ -168,6 +177,13 @@ class DataSettings(Section):
         if names is None or isinstance(names, str):
             return names if names is None else unicodedata.normalize("NFC", names.strip())
         return tuple(unicodedata.normalize("NFC", name.strip()) for name in names)
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_one(cls, window: str | None) -> str | None:
+        if window is not None and _WINDOW.fullmatch(window) is None:
+            raise ValueError("must be as in 5000 rows, 30 days, or 30 days by admitted")
+        return window
 
     @field_validator("delimiter")
     @classmethod

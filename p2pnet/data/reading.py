@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -53,8 +54,7 @@ def load_data(options: DataOptions) -> Parts:
     if options.test_source is None:
         try:
             if split is not None:
-                parts = split.deal(samples, options.seed)
-                return Parts(*parts[:2]) if options.is_growing else parts
+                return split.deal(samples, options.seed)
             if options.is_growing:
                 return Parts(*Split(test=options.test_fraction).deal(samples, options.seed)[:2])
             rng = np.random.default_rng(options.seed)
@@ -62,7 +62,7 @@ def load_data(options: DataOptions) -> Parts:
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
     columns = samples.feature_names if samples.encoding is None else samples.encoding.names
-    roles = replace(options.roles, target=samples.target_name, task=samples.task, features=columns)
+    roles = replace(options.roles, target=samples.target_name, task=samples.task, features=columns, window=None)
     test = _read(options, options.test_source, roles)
     if samples.task == "classification":
         classes = options.roles.classes or in_order({*samples.classes, *test.classes})
@@ -71,11 +71,12 @@ def load_data(options: DataOptions) -> Parts:
 
 
 def _read(options: DataOptions, source: Path, roles: Roles) -> Samples:
+    by = [part.texts for part in (roles.split, roles.window) if part is not None]
     request = TableRequest(
         target=roles.target,
         is_target_text=roles.task != "regression",
         weights=roles.weights,
-        texts=frozenset({*roles.categorical, *roles.dates, *(() if roles.split is None else roles.split.texts)}),
+        texts=frozenset(itertools.chain(roles.categorical, roles.dates, *by)),
         encoding=options.encoding,
         delimiter=options.delimiter,
         decimal=options.decimal,

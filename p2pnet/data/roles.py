@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, final
 
@@ -19,6 +19,7 @@ from p2pnet.data.samples import Samples, in_order
 from p2pnet.data.splitting import Split
 from p2pnet.data.suspicions import suspicions
 from p2pnet.data.table import Numbers, Table, Texts
+from p2pnet.data.window import Window
 from p2pnet.errors import DataError
 
 TaskChoice: TypeAlias = Literal["auto", "regression", "classification"]
@@ -45,6 +46,17 @@ class Roles:
     """all labels in order; None: those found"""
     split: Split | None = None
     """into rows to train on and others, which may be by a column"""
+    window: Window | None = None
+    """the newest rows, of which alone there are samples; None: all"""
+
+    @property
+    def times(self) -> str | None:
+        """The column of the times by which rows are new; None for the order of the rows."""
+        if self.window is None or self.window.by is not None or self.window.unit == "rows":
+            return None if self.window is None else self.window.by
+        if self.split is not None and self.split.time is not None:
+            return self.split.time
+        return self.dates[0] if len(self.dates) == 1 else None
 
 
 def samples_of(table: Table, roles: Roles) -> Samples:
@@ -79,10 +91,10 @@ class _Reading:
             self._refuse_gaps()
         task, target = self._target()
         weights = self._weights()
-        split_keys = self._split_keys()
+        split_keys, times = self._split_keys(), self._times()
         if self.flaws:
             raise as_error(table.source, self.flaws)
-        notes = [*table.notes, *self._leave_out(self._is_target_missing(target))]
+        notes = [*table.notes, *self._leave_out(self._is_target_missing(target), times)]
         X = self.encoding.numeric(values)
         categories = tuple(values.category(column.name) for column in self.encoding.categories)
         Y, classes = self._encoded(task, target)
@@ -108,15 +120,19 @@ class _Reading:
         table, roles = self.table, self.roles
         known = set(table.names)
         split_name = None if roles.split is None else roles.split.name
-        singles = ((self.target_name, "target"), (roles.weights, "weights"), (split_name, "split"))
+        singles = (
+            (self.target_name, "target"),
+            (roles.weights, "weights"),
+            (split_name, "split"),
+            (None if roles.window is None else roles.window.by, "window"),
+        )
         for name, setting in singles:
             if name is not None and name not in known:
                 self._absent(name, f"data.{setting}")
             elif name is not None and table.count(name) > 1:
                 self.flaws.append(Flaw(f"there is more than one column {name!r}; give each its own name"))
         apart = {self.target_name, roles.weights}
-        if roles.split is not None and split_name not in {*(roles.features or ()), *roles.dates}:
-            apart.add(split_name)
+        apart |= {split_name, roles.times} - {*(roles.features or ()), *roles.dates}
         features: Sequence[str]
         if roles.features is not None:
             features = roles.features
@@ -248,19 +264,43 @@ class _Reading:
         split = self.roles.split
         if split is None or split.name is None or self.table.names.count(split.name) != 1:
             return None
-        column = self.table.column(split.name)
+        needed = "neither train, validation nor test" if split.column is not None else "neither date nor number"
+        return self._keys(split.name, split.keys, needed, "data.split")
+
+    def _times(self) -> NDArray[np.float64] | None:
+        """The times by which rows are new enough; None where that is by their order, or all are."""
+        window, name = self.roles.window, self.roles.times
+        if window is None or (name is None and window.unit == "rows"):
+            return None
+        if name is None:
+            what = 'data.window is in days, and there is not one column of dates; name it, as in "30 days by admitted"'
+            self.flaws.append(Flaw(what))
+            return None
+        if self.table.names.count(name) != 1:
+            return None
+        needed = "no date" if window.unit == "days" else "neither date nor number"
+        return self._keys(name, window.keys, needed, "data.window")
+
+    def _keys(
+        self,
+        name: str,
+        keys_of: Callable[[Texts, str], tuple[NDArray[np.float64], NDArray[np.intp]]],
+        needed: str,
+        setting: str,
+    ) -> NDArray[np.float64]:
+        """What a setting takes from the texts of a column."""
+        column = self.table.column(name)
         texts = column if isinstance(column, Texts) else as_texts(column)
-        keys, rows = split.keys(texts, self.table.decimal)
+        keys, rows = keys_of(texts, self.table.decimal)
         if len(rows):
             text, where = texts.levels[texts.codes[rows[0]]], named(self.table.places(rows), len(rows))
-            needed = "neither train, validation nor test" if split.column is not None else "neither date nor number"
-            self.flaws.append(Flaw(f"column {split.name!r}: {text!r} in {where} is {needed}; data.split is by it"))
+            self.flaws.append(Flaw(f"column {name!r}: {text!r} in {where} is {needed}; {setting} is by it"))
         return keys
 
     # What remains.
 
-    def _leave_out(self, is_target_missing: NDArray[np.bool_]) -> list[str]:
-        """Keep the rows that can be trained on; a note for each reason why others are not."""
+    def _leave_out(self, is_target_missing: NDArray[np.bool_], times: NDArray[np.float64] | None) -> list[str]:
+        """Keep the rows that can be trained on, and are new enough; a note for each reason why others are not."""
         gaps: dict[str, NDArray[np.intp]] = {self.target_name or "": np.flatnonzero(is_target_missing)}
         if self.roles.missing == "drop":
             gaps |= self.values.gaps
@@ -269,13 +309,19 @@ class _Reading:
         if self.roles.missing in ("mean", "indicator"):
             for name, rows in self.values.gaps.items():
                 notes.append(f"column {name!r}: {len(rows)} of {self.table.n_rows} values are missing")
-        if not gaps:
+        window = self.roles.window
+        if not gaps and window is None:
             return notes
         is_kept = np.ones(self.table.n_rows, dtype=bool)
         for rows in gaps.values():
             is_kept[rows] = False
         if not is_kept.any():
             raise DataError(f"{self.table.source}: no row has a value in all columns; {'; '.join(notes)}")
+        if window is not None:
+            rows = np.flatnonzero(is_kept)
+            is_newest = window.newest(np.arange(len(rows), dtype=np.float64) if times is None else times[rows])
+            is_kept[rows[~is_newest]] = False
+            notes.append(f"data.window: the newest {is_newest.sum()} of {len(rows)} rows are read")
         self.values.keep(is_kept)
         return notes
 

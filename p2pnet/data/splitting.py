@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.cells import days_of, is_missing, label_text, plain_number
+from p2pnet.data.cells import label_text
 from p2pnet.data.encoding import Category
 from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import Indices
 from p2pnet.data.table import Texts
+from p2pnet.data.window import time_of
 from p2pnet.errors import DataError
 
 Hashes = NDArray[np.uint64]
@@ -65,7 +66,7 @@ class Split:
     def keys(self, texts: Texts, decimal: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """(key of each row, rows without one): the place among PARTS, or the time, by what stands in the column."""
         is_part = self.column is not None
-        keys = [_part_of(level) if is_part else _time_of(level, decimal) for level in texts.levels]
+        keys = [_part_of(level) if is_part else time_of(level, decimal) for level in texts.levels]
         of_levels = np.array([np.nan if key is None else key for key in keys], dtype=np.float64)
         found = of_levels[texts.codes] if len(of_levels) else np.empty(0)
         return found, np.flatnonzero(np.isnan(found))
@@ -145,10 +146,3 @@ def _mixed(rows: Hashes) -> Hashes:
 def _part_of(text: str) -> float | None:
     name = label_text(text).casefold()
     return float(PARTS.index(name)) if name in PARTS else None
-
-
-def _time_of(text: str, decimal: str) -> float | None:
-    if is_missing(text):
-        return None
-    days = days_of(text)
-    return plain_number(text, decimal) if days is None else days

@@ -7,7 +7,10 @@ with too large a τ they converge slowly.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import final
+from typing import Final, final
+
+PROXIMAL_WEIGHT: Final = "proximal_weight"
+"""The name of τ among the numbers that a later run goes on with."""
 
 
 class ProximalWeightRule(ABC):
@@ -39,11 +42,11 @@ class ProximalWeightRule(ABC):
 
     def state(self) -> dict[str, float]:
         """The numbers that a later run goes on with."""
-        return {"proximal_weight": self.weight}
+        return {PROXIMAL_WEIGHT: self.weight}
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Go on from the numbers of an earlier run; those that are missing stay as they are."""
-        self.weight = state.get("proximal_weight", self.weight)
+        self.weight = state.get(PROXIMAL_WEIGHT, self.weight)
 
 
 @final
@@ -121,9 +124,9 @@ class SecantWeight(ProximalWeightRule):
         self._fading = self.FIRST_FADING
 
     def state(self) -> dict[str, float]:
-        return {"proximal_weight": self.weight, "fading": self._fading, "largest_weight": self._largest}
+        return {PROXIMAL_WEIGHT: self.weight, "fading": self._fading, "largest_weight": self._largest}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        self.weight = self._own = self._most_own = state.get("proximal_weight", self.weight)
+        self.weight = self._own = self._most_own = state.get(PROXIMAL_WEIGHT, self.weight)
         self._fading = state.get("fading", self._fading)
         self._largest = state.get("largest_weight", self._largest)

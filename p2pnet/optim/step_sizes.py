@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+
+N_STEPS: Final = "n_steps"
+"""The name of the number of steps among the numbers that a later run goes on with."""
 
 
 class StepSizeRule(ABC):
@@ -98,8 +101,8 @@ class MomentumStep(StepSizeRule):
         )
 
     def state(self) -> dict[str, float]:
-        return {"n_steps": self._n_steps, "n_forward": self._n_forward}
+        return {N_STEPS: self._n_steps, "n_forward": self._n_forward}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        self._n_steps = int(state.get("n_steps", self._n_steps))
+        self._n_steps = int(state.get(N_STEPS, self._n_steps))
         self._n_forward = int(state.get("n_forward", self._n_forward))

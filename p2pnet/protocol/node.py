@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
@@ -31,6 +32,7 @@ from p2pnet.protocol.core.effects import (
     Notify,
     Prepare,
     PutOff,
+    Rescale,
     RunLocalStep,
     Send,
 )
@@ -60,6 +62,8 @@ from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import (
     ForeignVersion,
     LinkRefused,
+    MemberChange,
+    MemberChanged,
     MessageDropped,
     Notice,
     PeerDismissed,
@@ -309,7 +313,7 @@ class Node(Machine[NodeEvent, Effect]):
                     outward.append(effect)
                 case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
                     outward.append(effect)
-                case Measure() | Choose() | Conclude():
+                case Rescale() | Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)
@@ -321,11 +325,20 @@ class Node(Machine[NodeEvent, Effect]):
             match effect:
                 case PeerConnected() | PeerDisconnected() | PeerParted():
                     outward += self._to_session(effect, now)
+                case Notify(MemberChanged(MemberChange.SUSPECTED | MemberChange.DIED) as notice):
+                    outward += self._told_of(notice)
                 case Send() | Dial() | HangUp() | Notify():
                     outward.append(effect)
                 case _:
                     assert_never(effect)
         return outward
+
+    def _told_of(self, notice: MemberChanged) -> list[Effect]:
+        """What is told of a member that does not answer: of a neighbor that has said Away, that it is away."""
+        absence = None if self.rounds is None else self.rounds.neighborhood.absences.get(notice.peer)
+        if absence is None or not absence.is_announced:
+            return [Notify(notice)]
+        return [Notify(replace(notice, change=MemberChange.WENT))] if notice.change is MemberChange.DIED else []
 
     def _put_off(
         self, peer: PeerId, until: float, notice: Notice, now: float, *, is_distrusted: bool = False

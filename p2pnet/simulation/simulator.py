@@ -18,7 +18,7 @@ from p2pnet.protocol.core import effects
 from p2pnet.protocol.core.events import DeadlineReached, Described, MessageReceived, Prepared, SamplesChanged
 from p2pnet.protocol.core.notices import MessageDropped, Notice
 from p2pnet.protocol.core.reports import Observed
-from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
+from p2pnet.protocol.core.types import Array, FeatureStatistics, Message, PeerId
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.protocol.messages.training import Share, StateReply
 from p2pnet.protocol.messages.wire import decode, encode, is_membership_message
@@ -35,6 +35,9 @@ MAX_EVENTS_AT_ONCE = 20_000
 
 Preparation: TypeAlias = Callable[[FeatureStatistics | None], tuple[Prepared, Learner]]
 """Builds an agent's training problem, scaled by the network's feature statistics where there are any."""
+
+Rescaling: TypeAlias = Callable[[FeatureStatistics, Array], tuple[Prepared, Learner]]
+"""Builds it anew by other statistics, with the parameters that give the same function as those given."""
 
 Outgoing: TypeAlias = Callable[[Message], list[Message]]
 """What an agent sends in place of each of its messages; an honest agent sends the message itself."""
@@ -57,6 +60,11 @@ def honest(message: Message) -> list[Message]:
     return [message]
 
 
+def keep_scales(statistics: FeatureStatistics, params: Array) -> tuple[Prepared, Learner]:
+    """For agents that track no moments, and so never want other scales."""
+    raise AssertionError(f"{params.size} parameters cannot be expressed in the scales of {statistics.survey}")
+
+
 @dataclass(slots=True)
 class _Process:
     """One running agent."""
@@ -65,6 +73,7 @@ class _Process:
     prepare: Preparation
     admits: Callable[[PeerId], bool]
     outgoing: Outgoing
+    rescale: Rescaling
     learner: Learner | None = None
     is_closed: bool = False
 
@@ -148,9 +157,10 @@ class Simulator(Processes):
         prepare: Preparation,
         admits: Callable[[PeerId], bool] = lambda _: True,
         outgoing: Outgoing = honest,
+        rescale: Rescaling = keep_scales,
     ) -> None:
         """Start or restart an agent."""
-        self._processes[peer] = _Process(node, prepare, admits, outgoing)
+        self._processes[peer] = _Process(node, prepare, admits, outgoing, rescale)
         self.bytes_sent.setdefault(peer, 0)
         self._lives[peer] = self._lives.get(peer, 0) + 1
         self._wake_at.pop(peer, None)
@@ -275,6 +285,9 @@ class Simulator(Processes):
                     self.post(0.0, peer, _learner(process).choose(effect))
                 case effects.Prepare(statistics):
                     prepared, process.learner = process.prepare(statistics)
+                    self.handle(peer, prepared)
+                case effects.Rescale(statistics, params):
+                    prepared, process.learner = process.rescale(statistics, params)
                     self.handle(peer, prepared)
                 case effects.Dial(other, addresses):
                     self.network.dial(peer, other, addresses)

@@ -31,7 +31,7 @@ from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.graphs import components
 from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.overlay_simulation import address_of
-from p2pnet.simulation.simulator import Outgoing, Preparation, Simulator, honest
+from p2pnet.simulation.simulator import Outgoing, Preparation, Rescaling, Simulator, honest, keep_scales
 from p2pnet.simulation.virtual_network import Conditions
 
 CLOCK_AT_START = 1_000_000_000
@@ -64,6 +64,7 @@ class WholeAgent:
     """where no neighbors are named"""
     outgoing: Outgoing = honest
     """what is sent in place of each of its messages"""
+    rescale: Rescaling = keep_scales
 
     def admits(self, peer: PeerId) -> bool:
         """Whether the peer's key is on the allow-list."""
@@ -109,8 +110,10 @@ class WholeNodes:
 
     # What befalls the agents.
 
-    def start(self, agent: WholeAgent) -> None:
-        """Start an agent, for the first time or with other settings, in the state directory that there may be."""
+    def start(self, agent: WholeAgent, resumed: RoundSnapshot | None = None) -> None:
+        """Start an agent, for the first time or with other settings, in the state directory that there may be;
+        `resumed` is the checkpoint in it.
+        """
         self._end(agent.name)
         self._agents[agent.name] = agent
         clock = CLOCK_AT_START + int(self.simulator.now) + self._clocks_ahead_s.get(agent.name, 0)
@@ -118,8 +121,8 @@ class WholeNodes:
         life = self._n_lives.get(agent.name, 0) + 1
         self._incarnations[agent.name], self._n_lives[agent.name] = incarnation, life
         rng = Random(f"{self._seed} {agent.name} {life}")  # noqa: S311  (a simulation's)
-        node, self._sessions[agent.name] = make_whole_node(agent, incarnation, rng)
-        self.simulator.add(agent.name, node, agent.prepare, agent.admits, agent.outgoing)
+        node, self._sessions[agent.name] = make_whole_node(agent, incarnation, rng, resumed)
+        self.simulator.add(agent.name, node, agent.prepare, agent.admits, agent.outgoing, agent.rescale)
 
     def restart(self, name: PeerId, *, is_state_lost: bool = False) -> None:
         """Start an agent again, as it was set up, with its state directory or with none."""

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.models.base import Model
+from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
+from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
@@ -98,6 +101,9 @@ class Learner(ABC):
         """Take the place of a learner of other samples of this agent, between two calls of its methods."""
         self.restore(earlier.state())
 
+    def begin_elsewhere(self, earlier: Learner) -> None:  # noqa: B027  (not every learner remembers something)
+        """Take the place of a learner whose parameters have other coordinates, with what does not depend on these."""
+
     def feasible(self, params: Array) -> Array:
         """Project onto the domain of the penalty (the limit of prox_{t r} for t → 0), since mixing may round out of a
         box; the identity for finite penalties.
@@ -118,11 +124,13 @@ class NextLearner(Learner):
         clock: Callable[[], float] = time.monotonic,
         held_out: Callable[[Array], NDArray[np.float64]] | None = None,
         stopping: EarlyStopping | None = None,
+        moments: Array | None = None,
     ) -> None:
         """The solver of a local step stops after `step_limit_s` of the clock's time, at its present iterate.
 
-        `held_out` gives the sums of the held-out rows at parameters.
+        `held_out` gives the sums of the held-out rows at parameters; `moments` are tracked beside the gradient.
         """
+        self._moments = moments
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
         self._clock = clock
@@ -154,6 +162,8 @@ class NextLearner(Learner):
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         if self._stopping is not None:
             gradient_sum = np.concatenate([gradient_sum, self._stopping.observe(effect.round, params)])
+        elif self._moments is not None:
+            gradient_sum = np.concatenate([gradient_sum, self._moments])
         return Evaluated(effect.round, gradient_sum, n_samples)
 
     def observe(self) -> Observation:
@@ -167,6 +177,8 @@ class NextLearner(Learner):
         earlier, self._earlier = self._earlier, {}
         if effect.round <= earlier.get(ROUND, -math.inf) + MAX_ROUNDS_AWAY:
             self.optimizer.restore(earlier)
+        elif N_STEPS in earlier:
+            self.optimizer.restore({N_STEPS: earlier[N_STEPS]})
         if self._params is not None and effect.params is self._given:
             params = self._params
         else:
@@ -209,8 +221,9 @@ class NextLearner(Learner):
         return {**self.optimizer.state(), ROUND: self._round, **self._earlier}
 
     def restore(self, state: Mapping[str, float]) -> None:
-        """Go on from the numbers of an earlier run, unless the first step comes many rounds later: measured on what
-        others had then, a proximal weight would spread among them.
+        """Go on from the numbers of an earlier run. Where the first step comes many rounds later, go on from how many
+        steps there were only, or it would be without momentum as at the start of training: a proximal weight that was
+        measured on what others had then would spread among them.
         """
         self._earlier = state
 
@@ -220,6 +233,15 @@ class NextLearner(Learner):
         self.n_iterations = earlier.n_iterations
         if isinstance(earlier, NextLearner):
             self._epoch = earlier._epoch
+
+    def begin_elsewhere(self, earlier: Learner) -> None:
+        self.optimizer.rule.restore({PROXIMAL_WEIGHT: earlier.state().get(PROXIMAL_WEIGHT, self.optimizer.rule.weight)})
+        self.n_iterations = earlier.n_iterations
+
+    @property
+    def model(self) -> Model:
+        """What is trained."""
+        return self.optimizer.objective.model
 
     def feasible(self, params: Array) -> Array:
         return self.optimizer.penalty.prox(params, 0.0)

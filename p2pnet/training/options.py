@@ -79,6 +79,8 @@ class TrainingOptions:
     """whether all labels of the network are given, so that none are to be found out"""
     is_measured: bool
     """whether the network's metrics are found after training, of the rows that all agents hold out"""
+    is_rescaled: bool
+    """whether the network is to know how far its samples drift from the scales in force"""
     class_weights: ClassWeights | None
     """what samples count by their class; None: all alike"""
     patience: Patience | None

@@ -34,6 +34,7 @@ from p2pnet.training.problem import (
     make_problem,
     worker_map,
 )
+from p2pnet.training.rescaling import moment_sums, rescaled
 
 LARGEST_VALUE = 1e150
 """The largest magnitude of values that are squared and summed."""
@@ -51,7 +52,7 @@ class Training:
 
     learner: Learner
     params: Array = field(repr=False)
-    """the initial parameters"""
+    """those to begin with"""
     fingerprint: dict[str, str]
     description: ModelDescription = field(repr=False)
     """what is needed to use the trained parameters on raw samples"""
@@ -60,6 +61,8 @@ class Training:
     held_out: HeldOut | None = field(default=None, repr=False)
     """what the network's metrics are of; None where no split is set"""
     stopping: EarlyStopping | None = field(default=None, repr=False)
+    moments: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """what is tracked to know how far samples drift from their scales; nothing where these stay as they are"""
     statistics: FeatureStatistics | None = field(default=None, repr=False)
     """those that it was built with"""
 
@@ -73,7 +76,7 @@ class Training:
         """What the node is to know of it."""
         n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums
         if self.stopping is None:
-            return Prepared(self.fingerprint, self.params, n_metric_sums)
+            return Prepared(self.fingerprint, self.params, n_metric_sums, n_tracked=self.moments.size)
         n_candidates, n_tracked = self.stopping.n_candidates, self.stopping.n_tracked
         return Prepared(self.fingerprint, self.params, n_metric_sums, n_candidates, n_tracked)
 
@@ -84,9 +87,9 @@ class Outline:
 
     fingerprint: dict[str, str]
     least_params: int
-    """the number of parameters, were there no labels and levels but the agent's own"""
+    """the number of parameters, and of what is tracked beside, were there no labels and levels but the agent's own"""
     most_params: int
-    """the size of the largest vector exchanged: parameters for the most labels and levels possible, or statistics"""
+    """the size of the largest vector exchanged: the same for the most labels and levels possible, or statistics"""
 
 
 def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatistics | None) -> Outline:
@@ -106,11 +109,13 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     if train.task == "regression":
         problem.loss.encode(train.Y, problem.model.n_outputs)
     _check_inputs(problem, train)
+    n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
+    n_tracked = 2 * n_columns + 1 if options.is_rescaled else 0
     return Outline(
         early_fingerprint(problem, options, train),
-        problem.model.n_params,
+        problem.model.n_params + n_tracked,
         max(
-            make_problem(options.problem, most).model.n_params,
+            make_problem(options.problem, most).model.n_params + n_tracked,
             0 if summary is None else summary.n_sums,
             most_sums(most) if options.is_measured else 0,
         ),
@@ -197,6 +202,10 @@ def make_training(
     stopping = None
     if options.patience is not None and others:
         stopping = EarlyStopping(*problem.loss_sum(others[0]), options.patience)
+    moments_of = np.zeros(0)
+    if options.is_rescaled and statistics is not None:
+        is_scaled = is_target_scaled(scaling_of, options.problem.loss)
+        moments_of = moment_sums(scaling_of, scaling, is_target_scaled=is_scaled)
     optimizer = make_optimizer(problem, options.optimizer, train, worker_map(options.optimizer.workers))
     scales = {}
     is_by_statistics = options.scaling == "network" or options.class_weights == "balanced"
@@ -210,6 +219,7 @@ def make_training(
             step_limit_s=options.step_limit_s,
             held_out=None if held_out is None else held_out.sums,
             stopping=stopping,
+            moments=moments_of,
         ),
         params=problem.first_params().astype(np.float64, copy=False),
         fingerprint=fingerprint(problem, options, train) | scales,
@@ -217,8 +227,21 @@ def make_training(
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
         held_out=held_out,
         stopping=stopping,
+        moments=moments_of,
         statistics=found,
     )
+
+
+def scaled_anew(training: Training, renewed: Training, params: Array) -> Training:
+    """The training by other scales with the parameters that give the same function of raw samples as those given, and
+    with the proximal weight of its learner; all else that depends on coordinates is forgotten.
+    """
+    learner = renewed.learner
+    if not isinstance(learner, NextLearner):
+        raise AssertionError(f"{type(learner).__name__} has no model to scale anew")
+    learner.begin_elsewhere(training.learner)
+    before, after = training.description.scaling, renewed.description.scaling
+    return replace(renewed, params=rescaled(learner.model, params, before, after))
 
 
 def statistics_alone(summary: LocalStatistics | None, samples: Samples) -> FeatureStatistics | None:

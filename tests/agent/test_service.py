@@ -49,14 +49,16 @@ def serving(directory: Path) -> tuple[Service, Training, Preparation]:
     checkpoints.samples = digest_of(preparation.parts.train)
     training = preparation.training(statistics_alone(preparation.summary, preparation.parts.train))
     watch = SampleWatch([directory / "samples.csv"], 1.0, lambda: 0.0)
-    return Service(preparation, watch, checkpoints, log, is_behind=False), training, preparation
+    service = Service(preparation, watch, checkpoints, log, is_behind=False)
+    service.begin(training)
+    return service, training, preparation
 
 
 def test_more_rows_are_scaled_as_before_and_the_same_rows_are_nothing_new(directory: Path) -> None:
     service, training, preparation = serving(directory)
-    assert service.train_anew(training) is None
+    assert service.train_anew() is None
     (directory / "samples.csv").write_text(HEAD + ROWS + "1000,cat\n2000,dog\n", encoding="utf-8")
-    renewed = service.train_anew(training)
+    renewed = service.train_anew()
     assert renewed is not None
     before, after = training.description.scaling, renewed.description.scaling
     np.testing.assert_array_equal(before.feature_mean, after.feature_mean)
@@ -69,11 +71,11 @@ def test_more_rows_are_scaled_as_before_and_the_same_rows_are_nothing_new(direct
 def test_rows_with_labels_that_the_network_does_not_know_are_held_back_and_named(
     directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service, training, _ = serving(directory)
+    service, _, _ = serving(directory)
     (directory / "samples.csv").write_text(
         HEAD + ROWS + "".join(f"{k},newt\n{k},cat\n" for k in range(50, 90)), encoding="utf-8"
     )
-    renewed = service.train_anew(training)
+    renewed = service.train_anew()
     assert renewed is not None
     assert renewed.description.classes == ("cat", "dog")
     assert "rows are held back: the network does not know their labels: newt" in caplog.text
@@ -85,9 +87,9 @@ def test_rows_with_labels_that_the_network_does_not_know_are_held_back_and_named
 def test_samples_that_cannot_be_used_change_nothing_and_are_told(
     directory: Path, caplog: pytest.LogCaptureFixture, content: str, complaint: str
 ) -> None:
-    service, training, _ = serving(directory)
+    service, _, _ = serving(directory)
     (directory / "samples.csv").write_text(content, encoding="utf-8")
-    assert service.train_anew(training) is None
+    assert service.train_anew() is None
     assert complaint in caplog.text
 
 

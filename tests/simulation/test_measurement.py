@@ -27,11 +27,11 @@ NAMES = [f"agent-{k + 1}" for k in range(N_AGENTS)]
 ROW = {name: [NAMES[k + d] for d in (-1, 1) if 0 <= k + d < N_AGENTS] for k, name in enumerate(NAMES)}
 
 
-def fleet_of(loss_rate: float = 0.0, seed: int = 1) -> VirtualFleet:
+def fleet_of(loss_rate: float = 0.0, seed: int = 1, **settings: Any) -> VirtualFleet:
     """Agents in a row, the sparsest graph; the shards differ in size and noise."""
     shards = [linear_shard(k, n_samples=40 + 60 * k, noise=0.2 * k) for k in range(N_AGENTS)]
     conditions = Conditions(latency_s=0.01, loss_rate=loss_rate, max_delay_s=0.02 * loss_rate, is_encoding=True)
-    return VirtualFleet(shards, SETTINGS, neighbors=ROW, conditions=conditions, seed=seed)
+    return VirtualFleet(shards, {**SETTINGS, **settings}, neighbors=ROW, conditions=conditions, seed=seed)
 
 
 def concluded(fleet: VirtualFleet) -> dict[str, Conclude]:
@@ -76,6 +76,20 @@ def test_all_agents_have_the_metrics_of_all_held_out_rows(loss_rate: float) -> N
     assert len({fleet.nodes.round(name) for name in fleet.names}) == 1
     check(fleet, fleet.names)
     assert fleet.run_until(lambda: fleet.nodes.simulator.is_over, 120.0)
+
+
+@pytest.mark.parametrize("loss_rate", [0.0, 0.3])
+def test_where_agents_keep_running_each_epoch_is_measured_when_it_ends(loss_rate: float) -> None:
+    fleet = fleet_of(loss_rate, **{"service.keep_running": True})
+    fleet.start()
+    names = fleet.names
+    while len(names) > 2:
+        assert fleet.run_until(lambda: len(concluded(fleet)) == len(names), 600.0)  # noqa: B023  (waited for here)
+        check(fleet, names)
+        assert all(fleet.nodes.phase(name) is Phase.FINISHED for name in names)
+        concluded(fleet).clear()
+        *names, leaving = names
+        fleet.nodes.leave(leaving)
 
 
 @pytest.mark.parametrize("victim", ["agent-1", "agent-5"])

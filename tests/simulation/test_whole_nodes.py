@@ -13,6 +13,8 @@ from p2pnet.protocol.core.notices import (
     InStatistics,
     LinkClosed,
     LinkRefused,
+    MemberChange,
+    MemberChanged,
     MessageDropped,
     PeerUnreachable,
 )
@@ -226,3 +228,18 @@ def test_what_cannot_be_decoded_is_dropped_with_a_notice() -> None:
     dropped = {notice for notice in fleet.nodes.notices("agent-1") if isinstance(notice, MessageDropped)}
     assert {notice.peer for notice in dropped} == {"agent-3"}
     assert {notice.reason for notice in dropped} == {"Share.proximal_weight: not a finite number of at least zero"}
+
+
+def test_of_a_neighbor_that_has_said_away_it_is_told_that_it_is_away_and_of_others_that_they_died() -> None:
+    fleet = VirtualFleet(linear_shards(4), seed=2)
+    fleet.start()
+    assert fleet.run_until(lambda: all(len(fleet.nodes.linked(name)) == 3 for name in fleet.names))
+    away, dead, *rest = fleet.names[::-1]
+    fleet.nodes.go_away(away)
+    fleet.nodes.crash([dead])
+    fleet.run(60.0)
+    for name in rest:
+        told = [notice for notice in fleet.nodes.notices(name) if isinstance(notice, MemberChanged)]
+        assert {notice.name for notice in told if notice.change is MemberChange.WENT} == {away}
+        assert {notice.name for notice in told if notice.change is MemberChange.DIED} == {dead}
+        assert away not in {notice.name for notice in told if notice.change is MemberChange.SUSPECTED}

@@ -10,6 +10,7 @@ import pytest
 from p2pnet.agent.options import default_optimizer, default_problem
 from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
 from p2pnet.protocol.core.types import Array
@@ -91,3 +92,12 @@ def test_the_numbers_of_an_earlier_run_are_gone_on_with_unless_the_network_has_g
     later.restore(earlier.state())
     assert later.state() == earlier.state()
     assert (step_of(later, params, 100 + n_rounds_later).proximal_weight == 7.0) == is_gone_on_with
+
+
+@pytest.mark.parametrize("n_rounds_later", [20, 200])
+def test_an_agent_that_returns_is_not_in_its_first_steps_again(n_rounds_later: int) -> None:
+    (earlier, params), (later, _) = learner_with(math.inf), learner_with(math.inf)
+    earlier.evaluate(Evaluate(100, params, 0.0))
+    later.restore({**earlier.state(), N_STEPS: 40.0})
+    step_of(later, params, 100 + n_rounds_later)
+    assert later.state()[N_STEPS] == 41.0

@@ -167,6 +167,25 @@ class Mlp(Model):
         smaller = Mlp(sizes, self.activation.name, self._dtype)
         return smaller, np.concatenate([np.column_stack(layer).ravel() for layer in layers])
 
+    def transformed(
+        self, params: Array, inputs: tuple[Array, Array], outputs: tuple[float, float] = (1.0, 0.0)
+    ) -> Array:
+        """The parameters w' that give the same function in other units: f(w'; x') = a f(w; u x' + v) + b.
+
+        `inputs` is (u, v), each (n_inputs,), `outputs` is (a, b). With a_0 = u x' + v the first layer is
+        W_1 diag(u) x' + (b_1 + W_1 v).
+        """
+        changed = params.copy()
+        (factor, shift), (scale, offset) = inputs, outputs
+        W, b = self.layer(changed, 0)
+        b += W @ shift
+        W *= factor
+        W, b = self.layer(changed, self.n_layers - 1)
+        W *= scale
+        b *= scale
+        b += offset
+        return changed
+
     def _checked(self, params: Array, X: Array) -> Array:
         if params.shape != (self.n_params,):
             raise ModelError(f"{self.describe()} has {self.n_params} parameters, got an array of shape {params.shape}")

@@ -43,6 +43,16 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescale:
+    """Build the training problem anew, scaled by these statistics, with the parameters that give the same function of
+    unscaled samples as those given now; `Prepared` answers.
+    """
+
+    statistics: FeatureStatistics
+    params: Array = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """Compute n_k ∇f_k(w), the gradient of the summed local loss, at the round's first parameters w."""
 
@@ -135,7 +145,7 @@ class Notify:
 
 
 Effect: TypeAlias = (
-    Send | Dial | HangUp | Prepare | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
+    Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
     | Conclude | Close | Describe | Notify
 )  # fmt: skip
 """The effects that a shell performs."""

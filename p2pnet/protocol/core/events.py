@@ -142,6 +142,8 @@ class Chosen:
 class SamplesChanged:
     """The agent's samples are others from now on: what is computed next is of these."""
 
+    why: str = "the samples here have changed"
+
 
 @dataclass(frozen=True, slots=True)
 class DeadlineReached:

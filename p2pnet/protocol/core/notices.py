@@ -42,6 +42,7 @@ class MemberChange(StrEnum):
     SUSPECTED = "is suspected"
     CONFIRMED = "is suspected by another member"
     DIED = "died"
+    WENT = "is away, and expected back"
     LEFT = "left"
 
 
@@ -104,6 +105,14 @@ class EpochBegun:
 
     number: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rescaled:
+    """Other scales are in force, since the network's samples have drifted from those before."""
+
+    drift: float
+    """in deviations, or the part by which a deviation has changed; 0 where this agent has not measured it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +225,7 @@ class MemberChanged:
     name: str
     accuser: str
     n_living: int
+    peer: PeerId = ""
 
 
 PlainNotice: TypeAlias = (
@@ -228,6 +238,7 @@ PlainNotice: TypeAlias = (
     | EndHeldUp
     | ServiceProlonged
     | EpochBegun
+    | Rescaled
     | KeyInUseTwice
     | TakenForPast
     | StatisticsFound

@@ -259,7 +259,7 @@ class MembershipMachine(Machine[MembershipEvent, MembershipEffect]):
         member = self.members.find(record.peer)
         name = (member.name if member is not None else "") or record.name or record.peer
         accuser = self._name(record.accuser) if change is MemberChange.SUSPECTED and record.accuser else ""
-        return MemberChanged(change, name, accuser, self.members.n_living)
+        return MemberChanged(change, name, accuser, self.members.n_living, record.peer)
 
     def _name(self, peer: PeerId) -> str:
         member = self.members.find(peer)

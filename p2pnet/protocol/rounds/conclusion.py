@@ -3,13 +3,17 @@ training stops early, and the measurement of those that are kept.
 
 Both are averages over links of their own (`measurement.py`), whose incarnations come after that of the training; it
 goes on serving neighbors meanwhile.
+
+Where agents keep running, each epoch ends with a measurement, which the next one cuts short. Its Hellos name the round
+that the epoch has ended with, and the scales; those of others are passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TypeAlias, final
+from types import MappingProxyType
+from typing import Final, TypeAlias, final
 
 import numpy as np
 
@@ -27,13 +31,16 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.notices import MetricsUnsettled, ParametersChosen
 from p2pnet.protocol.core.types import CHOICE, MEASUREMENT, Array, FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Refuse, TrainingMessage
-from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD
+from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD
 from p2pnet.protocol.rounds.happenings import RoundEvent
 from p2pnet.protocol.rounds.measurement import MeasurementEffect, MeasurementMachine
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 
 STAGES = (CHOICE, MEASUREMENT)
+
+FINISHED_FIELD: Final = "finished"
+"""The field for the round that the epoch has ended with, and the scales, where agents keep running."""
 
 START_TIMEOUT_S = 10.0
 """How long a stage waits for links with all neighbors: these end their training at the same time, or have died."""
@@ -56,9 +63,11 @@ class Conclusion:
         n_candidates: int,
         n_metric_sums: int,
         concluded_round: int | None = None,
+        n_nonces: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """`identity` is that of the training; no candidates leave nothing to choose, no sums nothing to measure. What
-        follows on training up to `concluded_round` has been done by an earlier process.
+        follows on training up to `concluded_round` has been done by an earlier process. `n_nonces` are those that the
+        links of each stage have had before.
         """
         self._identity = identity
         self._options = options
@@ -68,6 +77,8 @@ class Conclusion:
         self.is_concluded = False
         """Whether the metrics are known, here or to an earlier process."""
         self._machines: dict[str, MeasurementMachine] = {}
+        self._n_nonces = dict(n_nonces)
+        self._finished_round = -1
         self._last_params: Array = np.zeros(0)
         self._connected: set[PeerId] = set()
         self._is_left = False
@@ -84,6 +95,17 @@ class Conclusion:
         is_complete = not self._n_metric_sums or is_begun or self._is_left
         return is_complete and all(machine.is_closed for machine in self._machines.values())
 
+    @property
+    def n_nonces(self) -> Mapping[str, int]:
+        """The nonces of the links of each stage so far."""
+        return self._n_nonces | {stage: machine.neighborhood.n_nonces for stage, machine in self._machines.items()}
+
+    def abandon(self) -> None:
+        """Forget what follows on an epoch, since another one begins."""
+        self._n_nonces = dict(self.n_nonces)
+        self._machines = {}
+        self.is_concluded = False
+
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
         times = [machine.next_deadline() for machine in self._machines.values()]
@@ -97,7 +119,9 @@ class Conclusion:
 
     def begin(self, finished: Finish, now: float) -> list[ConclusionEffect]:
         """Begin with the first stage, if there is any, after the last round of training."""
-        self._last_params = finished.params
+        if self._options.keeps_running:
+            self.abandon()
+        self._last_params, self._finished_round = finished.params, finished.round
         if finished.round == self._concluded_round:
             self.is_concluded = True
             return []
@@ -112,6 +136,8 @@ class Conclusion:
                 return [Notify(ParametersChosen(round_)), *self._measure(params, now)]
             case Measured(stage):
                 return self._to([stage], event, now)
+            case MessageReceived(_, Hello() as hello) if hello.fingerprint.get(FINISHED_FIELD) != self._finished_text:
+                return []
             case MessageReceived(_, message):
                 owner = self._stage_of(message)
                 return [] if owner is None else self._to([owner], event, now)
@@ -155,20 +181,27 @@ class Conclusion:
         return [] if is_begun else self._begin(MEASUREMENT, params, self._n_metric_sums, now)
 
     def _begin(self, stage: str, params: Array, n_sums: int, now: float) -> list[ConclusionEffect]:
+        told = {} if self._finished_text is None else {FINISHED_FIELD: self._finished_text}
         identity = replace(
             self._identity,
             incarnation=self._incarnation(stage),
-            fingerprint={**self._identity.fingerprint, STAGE_FIELD: stage},
+            fingerprint={**self._identity.fingerprint, STAGE_FIELD: stage, **told},
+            n_nonces=self._n_nonces.get(stage, 0),
         )
         n_expected = min(self._options.expected_neighbors, max(len(self._connected), 1))
         timing = self._options.timing
         patience = replace(timing, start_timeout_s=min(timing.start_timeout_s, START_TIMEOUT_S))
-        options = replace(self._options, expected_neighbors=n_expected, timing=patience)
+        options = replace(self._options, expected_neighbors=n_expected, timing=patience, keeps_running=False)
         self._machines[stage] = machine = MeasurementMachine(stage, identity, options, params, n_sums)
         effects = self._of(stage, machine.start(now), now)
         for peer in sorted(self._connected):
             effects += self._of(stage, machine.handle(PeerConnected(peer), now), now)
         return effects
+
+    @property
+    def _finished_text(self) -> str | None:
+        scales = self._identity.fingerprint.get(SURVEY_FIELD, "")
+        return f"{self._finished_round} {scales}".strip() if self._options.keeps_running else None
 
     def _stage_of(self, message: TrainingMessage) -> str | None:
         """The stage that a message is of; None for one of the training."""

@@ -132,13 +132,19 @@ class Epochs:
         self._change = ""
 
     def follow(self) -> None:
-        """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end."""
+        """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end.
+
+        Agents that were idle in different rounds have begun one epoch in each of them: the latest holds, or they would
+        not take their steps in the same rounds, nor end with one.
+        """
         words = [(neighbor.epoch, neighbor.first_round) for neighbor, _ in self._neighborhood.open()]
         number, first_round = max(words, default=(0, 0))
         stop_round = self._termination.stop_round
         if number > self._at.epoch and first_round <= self._at.round and not 0 <= stop_round <= first_round:
             self._enter(number, first_round)
             self._termination.trust(stop_round)
+        elif number == self._at.epoch and self._at.first_round < first_round <= self._at.round:
+            self._at.first_round = self._termination.first_round = first_round
 
     def _enter(self, number: int, first_round: int) -> None:
         # An epoch has a round at least, so no word of a neighbor makes the number grow without bound.

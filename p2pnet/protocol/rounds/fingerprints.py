@@ -47,6 +47,7 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "task": "data.task",
     "split": "data.split and data.seed",
     "schedule": "network.schedule, and all the same neighbors",
+    "service": "service.keep_running and service.rescale_at",
     "weighting": "algorithm.weighting",
 }
 """What the user should check where a field differs."""

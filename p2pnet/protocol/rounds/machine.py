@@ -179,8 +179,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = self._take_leave(Away, now)
             case PeerParted(peer):
                 effects = [*self._neighborhood.let_go(peer, now)]
-            case SamplesChanged():
-                self._parts.epochs.learn_of_change("the samples here have changed")
+            case SamplesChanged(why):
+                self._parts.epochs.learn_of_change(why)
                 effects = []
             case _:
                 assert_never(event)

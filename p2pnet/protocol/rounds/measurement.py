@@ -35,6 +35,7 @@ from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import Plateau
 from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import EXACTLY, without_local_steps
@@ -69,6 +70,10 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
         self._sums = np.zeros(n_sums)
         self._average: Array | None = None
         """Of all agents' sums, in the last round that was stationary."""
+
+    @property
+    def neighborhood(self) -> Neighborhood:
+        return self._rounds.neighborhood
 
     @property
     def is_closed(self) -> bool:

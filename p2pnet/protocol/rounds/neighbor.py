@@ -31,6 +31,8 @@ class Identity:
     """What must be equal for two agents to train together, field by field: model, loss, penalty, data."""
     address: str = ""
     """The address at which the agent can be dialed; empty for an agent that only dials out."""
+    n_nonces: int = 0
+    """The nonces of this incarnation that links have had before."""
 
 
 @final

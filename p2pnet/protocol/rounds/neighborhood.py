@@ -29,6 +29,8 @@ class Absence(NamedTuple):
 
     name: str
     since: float
+    is_announced: bool
+    """whether it has said Away"""
 
 
 @final
@@ -47,7 +49,8 @@ class Neighborhood:
         self._make_link = make_link
         self._suspect_limit_s = suspect_limit_s
         self._names = names
-        self._counter = 0
+        self.n_nonces = identity.n_nonces
+        """The nonces of this incarnation so far."""
         self._neighbors: dict[PeerId, Neighbor] = {}
         self._awaited_until: dict[PeerId, float] = {}
         """Until when the links are waited for of peers that have connected and opened none since."""
@@ -184,7 +187,7 @@ class Neighborhood:
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
         absent_until = until if is_expected else neighbor.absent_until
         if neighbor.is_confirmed:
-            self.absences[peer] = Absence(neighbor.name or peer, now)
+            self.absences[peer] = Absence(neighbor.name or peer, now, reason is CloseReason.AWAY)
         closed = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return closed
@@ -219,5 +222,5 @@ class Neighborhood:
                 del self._neighbors[neighbor.peer]
 
     def _fresh_nonce(self) -> Nonce:
-        self._counter += 1
-        return Nonce(self.identity.incarnation, self._counter)
+        self.n_nonces += 1
+        return Nonce(self.identity.incarnation, self.n_nonces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,6 +43,8 @@ class RoundOptions:
     mixing: Mixing = field(default_factory=MetropolisMixing)
     keeps_running: bool = False
     """Whether agents stay after the last round, idle, and train on when samples change."""
+    rescale_at: float = math.inf
+    """The drift of the samples from their scales at which agents that keep running scale them anew."""
     timing: Timing = field(default_factory=Timing)
     names: Mapping[PeerId, str] = field(default_factory=dict)
     """Names for neighbors in notices until their Hello has come."""

@@ -22,7 +22,18 @@ from dataclasses import replace
 from typing import TypeAlias, final
 
 from p2pnet.protocol.core.codec import LOWEST_VERSION
-from p2pnet.protocol.core.effects import Choose, Close, Conclude, Finish, Measure, Notify, Prepare, Send
+from p2pnet.protocol.core.effects import (
+    Choose,
+    Close,
+    Conclude,
+    Finish,
+    Measure,
+    Notify,
+    Prepare,
+    Rescale,
+    RunLocalStep,
+    Send,
+)
 from p2pnet.protocol.core.events import (
     AwayRequested,
     Chosen,
@@ -36,25 +47,27 @@ from p2pnet.protocol.core.events import (
     PeerDisconnected,
     PeerParted,
     Prepared,
+    SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import StatisticsFound
+from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
-from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, refusal
+from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD, refusal
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.rescaling import Rescaling, is_later
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
 
 SessionEvent: TypeAlias = RoundEvent | Prepared | Measured | Chosen | MembersCounted
-SessionEffect: TypeAlias = RoundEffect | Prepare | Measure | Choose | Conclude
+SessionEffect: TypeAlias = RoundEffect | Prepare | Rescale | Measure | Choose | Conclude
 
 STATISTICS, TRAINING = "survey", "training"
 
@@ -117,6 +130,9 @@ class Session(SessionMachine):
         self.found: FeatureStatistics | None = None if resumed is None else resumed.statistics
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None
+        self._rescaling: Rescaling | None = None
+        self._replaced: RoundMachine | None = None
+        """The rounds before, while the training is built anew by other scales."""
         self._conclusion = Conclusion(identity, options, 0, 0)
         self._is_closed = False
         self._connected: set[PeerId] = set()
@@ -170,16 +186,24 @@ class Session(SessionMachine):
         match event:
             case MessageReceived(peer, Hello() as hello) if hello.fingerprint.get(STAGE_FIELD) == STATISTICS:
                 return self._tell(peer, hello)
+            case MessageReceived(peer, FeatureStatistics() as scales) if self._rescaling is not None:
+                self._rescaling.hear(peer, scales, now)
+                return self._rescale_if_due(now)
             case MessageReceived(_, LabelSet() | FeatureStatistics()):
                 return []  # late messages of the statistics stage
+            case MessageReceived(peer, Hello() as hello) if self._is_scaled_otherwise(hello):
+                return self._tell_scales(peer, hello)
             case LeaveRequested() | AwayRequested() if self._rounds is None:
                 return [Close()]
-        return [] if self._rounds is None else self._train(self._rounds, event, now)
+        effects = [] if self._rounds is None else self._train(self._rounds, event, now)
+        return effects + self._rescale_if_due(now)
 
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
         machines = [self._statistics] if self._statistics is not None else [self._rounds, self._conclusion]
         times = [machine.next_deadline() for machine in machines if machine is not None]
+        if self._rescaling is not None and self._rounds is not None:
+            times.append(self._rescaling.next_deadline(is_idle=self._rounds.phase is Phase.FINISHED))
         return min((time for time in times if time is not None), default=None)
 
     def _average(self, machine: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
@@ -206,20 +230,72 @@ class Session(SessionMachine):
         return [Send(peer, self.found)]
 
     def _begin_training(self, prepared: Prepared, now: float) -> list[SessionEffect]:
+        before, self._replaced = self._replaced, None
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
+        if before is not None:
+            # What is said over the links of before is not to be taken for a word over those to come.
+            identity = replace(identity, n_nonces=before.neighborhood.n_nonces)
+            self._resumed = None if self._resumed is None else replace(self._resumed, params=prepared.params)
         options = replace(self._options, settling_s=self._settling_s)
-        if self.found is not None and self._resumed is None:
+        if self.found is not None and (self._resumed is None or before is not None):
             # Absent neighbors were awaited in the statistics stage already, and links have settled there.
             n_expected = min(options.expected_neighbors, max(len(self._connected), 1))
             options = replace(options, expected_neighbors=n_expected, settling_s=0.0)
         n_sums = prepared.params.size + prepared.n_tracked
         self._rounds = RoundMachine(identity, options, prepared.params, n_sums, self._resumed)
         concluded_round = self._resumed.round if self._resumed is not None and self._resumed.is_concluded else None
-        self._conclusion = Conclusion(identity, options, prepared.n_candidates, prepared.n_metric_sums, concluded_round)
+        self._conclusion = Conclusion(
+            replace(identity, n_nonces=0),
+            options,
+            prepared.n_candidates,
+            prepared.n_metric_sums,
+            concluded_round,
+            self._conclusion.n_nonces,
+        )
+        if self._options.keeps_running and prepared.n_tracked and self.found is not None and self._rescaling is None:
+            timing, me = options.timing, f"{identity.peer} {identity.incarnation}"
+            self._rescaling = Rescaling(me, self.found, options.rescale_at, timing.idle_s)
         effects: list[SessionEffect] = [*self._rounds.start(now)]
         for peer in sorted(self._connected):
             effects += self._train(self._rounds, PeerConnected(peer), now)
+        if before is not None:
+            self._rounds.neighborhood.absences |= before.neighborhood.absences
+            effects += self._train(self._rounds, SamplesChanged("its samples are scaled anew"), now)
         return effects
+
+    # Other scales.
+
+    def _is_scaled_otherwise(self, hello: Hello) -> bool:
+        """Whether a Hello is of an agent that has heard of later scales than this one, or of earlier ones."""
+        theirs = hello.fingerprint.get(SURVEY_FIELD)
+        if self._rescaling is None or theirs is None or hello.fingerprint.get(STAGE_FIELD) != TRAINING:
+            return False
+        ours = self._rescaling.in_force.survey
+        return is_later(ours, theirs) or is_later(theirs, ours)
+
+    def _tell_scales(self, peer: PeerId, hello: Hello) -> list[SessionEffect]:
+        """Tell an agent of later scales than it has; one that has later ones tells them when it is greeted."""
+        if self._rescaling is None or is_later(hello.fingerprint[SURVEY_FIELD], self._rescaling.in_force.survey):
+            return []
+        return [Send(peer, self._rescaling.in_force)]
+
+    def _rescale_if_due(self, now: float) -> list[SessionEffect]:
+        """Have later scales in force, if there are some that are believed, or the time has come to propose some."""
+        rescaling, rounds = self._rescaling, self._rounds
+        if rescaling is None or rounds is None:
+            return []
+        scales = rescaling.believed(now, len(self._connected))
+        if scales is None and rounds.phase is Phase.FINISHED:
+            scales = rescaling.proposal(now)
+        if scales is None:
+            return []
+        effects: list[SessionEffect] = [Notify(Rescaled(rescaling.largest_drift))]
+        rescaling.adopt(scales)
+        self.found, self._resumed = scales, self.snapshot()
+        self._rounds, self._replaced = None, rounds
+        effects += [Send(peer, scales) for peer in sorted(self._connected)]
+        is_begun = self._resumed is not None
+        return [*effects, Rescale(scales, rounds.params) if is_begun else Prepare(scales)]
 
     def _train(self, rounds: RoundMachine, event: RoundEvent | Measured | Chosen, now: float) -> list[SessionEffect]:
         """Hand an event to the rounds of training, to what follows on them, or to both."""
@@ -236,8 +312,14 @@ class Session(SessionMachine):
             if isinstance(effect, Close):
                 continue
             effects.append(effect)
+            if isinstance(effect, Notify) and isinstance(effect.notice, EpochBegun):
+                self._conclusion.abandon()
+            if isinstance(effect, RunLocalStep) and self._rescaling is not None:
+                self._rescaling.observe(effect.direction[rounds.params.size :])
             if isinstance(effect, Finish):
                 effects += self._conclusion.begin(effect, now)
+                if self._rescaling is not None:
+                    self._rescaling.become_idle(now)
         return self._until_closed(effects, rounds)
 
     def _until_closed(self, effects: list[SessionEffect], rounds: RoundMachine) -> list[SessionEffect]:

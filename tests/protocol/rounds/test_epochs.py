@@ -28,10 +28,12 @@ def epochs(parts: Parts) -> Epochs:
     return parts.all.epochs
 
 
-def hear(parts: Parts, peer: PeerId, number: int, *, is_over: bool = False, now: float = 0.0) -> list[Epoch]:
+def hear(
+    parts: Parts, peer: PeerId, number: int, first_round: int = ROUND, *, is_over: bool = False, now: float = 0.0
+) -> list[Epoch]:
     """What is answered to a neighbor's word."""
     neighbor, link = parts.neighbor(peer), parts.link(peer)
-    word = Epoch(link.link_id.mirrored(), number, ROUND, is_over)
+    word = Epoch(link.link_id.mirrored(), number, first_round, is_over)
     return [send.message for send in epochs(parts).heard(neighbor, link, word, now) if isinstance(send.message, Epoch)]
 
 
@@ -115,6 +117,17 @@ def test_an_agent_that_has_missed_the_end_enters_the_epoch_of_the_others_in_its_
     hear(parts, "ann", 1)
     epochs(parts).follow()
     assert (parts.state.epoch, parts.termination.first_round) == (1, ROUND)
+
+
+def test_of_one_epoch_that_has_begun_in_two_rounds_the_later_holds_once_an_agent_has_got_there(parts: Parts) -> None:
+    epochs(parts).learn_of_change("rows have come")
+    epochs(parts).begin(parts.timing.idle_s)
+    hear(parts, "ann", 1, first_round=ROUND + 40)
+    for round_, first_round in ((ROUND + 39, ROUND), (ROUND + 40, ROUND + 40)):
+        parts.state.round = round_
+        epochs(parts).follow()
+        assert (parts.state.epoch, parts.state.first_round) == (1, first_round)
+    assert parts.termination.first_round == ROUND + 40
 
 
 def test_one_that_knows_the_end_of_its_epoch_finishes_first(parts: Parts) -> None:
