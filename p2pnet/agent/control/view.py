@@ -107,6 +107,7 @@ class AgentView:
             "public_key": node.identity.peer,
             "software": __version__,
             "pid": os.getpid(),
+            "started_at_s": self._started_at_s,
             "running_s": round(self._clock() - self._started_at_s, 1),
             "addresses": list(self._transport.addresses),
             "stage": node.stage,
