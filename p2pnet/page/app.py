@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final, final
 
@@ -44,11 +44,13 @@ class TooLargeError(Exception):
     """A body of more bytes than are allowed."""
 
 
-def make_app(options: PageOptions, port: int, feed: AgentFeed) -> Starlette:
-    """The application; `port` is the one that it is served on."""
+def make_app(
+    options: PageOptions, port: int, feed: AgentFeed, is_ending: Callable[[], bool] = lambda: False
+) -> Starlette:
+    """The application; `port` is the one that it is served on. Streams end once `is_ending` says so."""
     routes = [
         Route("/", _index),
-        Route("/stream", _Streams(feed).stream),
+        Route("/stream", _Streams(feed, is_ending).stream),
         Route("/snapshot", lambda _: JSONResponse(Updates().of(feed.look()))),
         Route("/metrics", lambda request: _metrics(feed, request)),
         Route("/healthz", lambda _: PlainTextResponse("ok\n")),
@@ -86,8 +88,9 @@ def _readiness(feed: AgentFeed) -> Response:
 class _Streams:
     """The streams of updates, a few at once."""
 
-    def __init__(self, feed: AgentFeed) -> None:
+    def __init__(self, feed: AgentFeed, is_ending: Callable[[], bool]) -> None:
         self._feed = feed
+        self._is_ending = is_ending
         self._n_open = 0
 
     async def stream(self, _: Request) -> Response:
@@ -99,7 +102,7 @@ class _Streams:
         self._n_open += 1
         updates = Updates()
         try:
-            while True:
+            while not self._is_ending():
                 view = await run_in_threadpool(self._feed.look)
                 yield f"data: {json.dumps(updates.of(view), separators=(',', ':'))}\n\n"
                 await asyncio.sleep(PERIOD_S)

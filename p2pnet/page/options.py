@@ -103,10 +103,12 @@ def page_options(
     if address.is_everywhere and not names:
         raise ConfigError(f"--bind {bind}: say by --host under which name browsers will call the page")
     own = {"localhost", "127.0.0.1", "[::1]"} if address.is_loopback else set()
+    if not address.is_everywhere:
+        own.add(address.url_host.lower())
     return PageOptions(
         state_dir=settings.agent.state_dir,
         bind=address,
-        names=frozenset({*(name.lower() for name in names), *own, address.url_host.lower()}),
+        names=frozenset({*(name.lower() for name in names), *own}),
         token=secrets.token_urlsafe(_TOKEN_BYTES) if token_file is None else _kept_token(token_file),
         certificate=None if certificate is None or key is None else Certificate(certificate, key),
         is_predicting=settings.page.predict,

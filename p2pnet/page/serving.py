@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 import uvicorn
+from starlette.applications import Starlette
 
 from p2pnet.agent.control.client import ControlConnection
 from p2pnet.errors import ConfigError, TransportError
@@ -20,8 +21,8 @@ from p2pnet.page.options import BindAddress, Certificate, PageOptions
 
 _MAX_CONNECTIONS: Final = 128
 _BACKLOG: Final = 64
-_GRACE_S: Final = 1
-"""Streams never end by themselves."""
+_GRACE_S: Final = 5
+"""More than the second in which streams end."""
 
 
 def serve(options: PageOptions, announce: Callable[[str], None]) -> None:
@@ -39,19 +40,20 @@ def serve(options: PageOptions, announce: Callable[[str], None]) -> None:
         scheme = "http" if options.certificate is None else "https"
         host = min(options.names) if options.bind.is_everywhere else options.bind.url_host
         announce(f"{scheme}://{host}:{port}/?token={options.token}")
-        server = uvicorn.Server(_config(options, port, feed))
+        app = make_app(options, port, feed, lambda: server.should_exit)
+        server = uvicorn.Server(_config(options, app))
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening])
 
 
-def _config(options: PageOptions, port: int, feed: AgentFeed) -> uvicorn.Config:
+def _config(options: PageOptions, app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(options, port, feed),
+        app,
         loop="asyncio",
         http="h11",
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -54,7 +54,7 @@ def test_all_addresses_have_no_name_of_their_own() -> None:
     files = {"certificate": Path("chain.pem"), "key": Path("key.pem")}
     with pytest.raises(ConfigError, match="say by --host"):
         options("0.0.0.0:443", **files)
-    assert options("[::]:443", names=["Page.Example"], **files).names == {"page.example", "[::]"}
+    assert options("[::]:443", names=["Page.Example"], **files).names == {"page.example"}
 
 
 def test_the_loopback_has_its_usual_names() -> None:
