@@ -64,7 +64,9 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium, or the one that playwright has installed."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium
-        own = shutil.which("chromium")
+        own = next(
+            (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+        )
         try:
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = chromium.launch(executable_path=own, args=arguments)
@@ -319,7 +321,9 @@ def test_what_it_costs_while_somebody_looks(opening: Opening, running: Running) 
             page = opening(viewport, color_scheme=scheme)
             expect(rows(page, "quality")).to_have_count(N_CLASSES)
             page.wait_for_timeout(3000)
-            page.screenshot(path=FIGURES / f"page-{device}-{scheme}.png", full_page=True)
+            page.screenshot(path=FIGURES / f"page-{device}-{scheme}.png")
+            if scheme == "light":
+                page.screenshot(path=FIGURES / f"page-{device}-whole.png", full_page=True)
 
 
 def test_an_agent_that_goes_and_comes_back_and_an_epoch(opening: Opening, running: Running) -> None:

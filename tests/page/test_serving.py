@@ -7,10 +7,12 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -22,6 +24,7 @@ pytest.importorskip("uvicorn")
 from p2pnet.cli import main
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.page import ServedPage, served_page
+from p2pnet.page.app import MAX_STREAMS
 from p2pnet.testing import Fleet, wait_until
 from tests.page.running import running_demo
 
@@ -70,6 +73,16 @@ def test_updates_come_once_a_second(page: ServedPage, fleet: Fleet) -> None:
     assert not second["is_anew"]
 
 
+def test_a_few_may_look_at_once(page: ServedPage) -> None:
+    with ExitStack() as at_exit:
+        for _ in range(MAX_STREAMS):
+            next(at_exit.enter_context(stream(page)))
+        with pytest.raises(HTTPError, match="503"):
+            at_exit.enter_context(stream(page))
+    with stream(page) as updates:
+        next(updates)
+
+
 def test_metrics_and_predictions_are_served_beside(page: ServedPage, fleet: Fleet) -> None:
     assert b'p2pnet_agent_info{agent="agent-1"' in get(page, "/metrics")
     fleet.until(lambda: (fleet[0].files.state.path / "model.npz").is_file())
@@ -92,7 +105,7 @@ def test_an_agent_that_is_killed_and_started_again_is_said_to_be_gone_and_back(p
 def test_the_page_ends_when_it_is_told_though_somebody_looks(
     fleet: Fleet, number: signal.Signals, exit_code: int
 ) -> None:
-    command = [shutil.which("p2pnet") or "p2pnet", "page", str(fleet[0].files.config), "--bind", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "p2pnet", "page", str(fleet[0].files.config), "--bind", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -137,14 +150,14 @@ def test_an_address_that_is_taken_and_an_extra_that_is_missing_are_one_line_each
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stdout) == (69, "")
     assert "in use; give another, or port 0" in result.stderr
-    monkeypatch.setitem(__import__("sys").modules, "starlette", None)
+    monkeypatch.setitem(sys.modules, "starlette", None)
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stdout) == (78, "")
     assert "pip install 'p2pnet[page]'" in result.stderr
 
 
 def test_the_page_of_a_demo_stays_until_ctrl_c(tmp_path: Path) -> None:
-    command = [shutil.which("p2pnet") or "p2pnet", "demo", "--agents", "2", "--data", "iris", "--hidden", "none"]
+    command = [sys.executable, "-m", "p2pnet", "demo", "--agents", "2", "--data", "iris", "--hidden", "none"]
     with (
         (tmp_path / "log").open("wb") as log,
         subprocess.Popen([*command, "--rounds", "5", "--page", "--json"], stdout=subprocess.PIPE, stderr=log) as demo,

@@ -28,7 +28,7 @@ class Happening:
 
 @final
 class Journal(logging.Handler):
-    """Keeps what is worth a person's look: lines of INFO or more, whichever level the log itself is kept at above."""
+    """Keeps the latest lines of INFO or more; where the log itself is kept at a higher level, of that."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         super().__init__(_LEAST_LEVEL)

@@ -9,7 +9,7 @@ export class ModelView {
   constructor(section) {
     this.aside = section.querySelector(".aside");
     this.box = section.querySelector(".scroll");
-    const heads = HEADS.map((title, k) => (title ? make("th", { scope: "col", class: k >= 2 ? "number" : null }, title) : make("td")));
+    const heads = HEADS.map((title, k) => (title ? make("th", { scope: "col", class: k >= 2 ? "number" : null }, title) : make("td", { class: "bars" })));
     this.body = make("tbody");
     this.table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body);
     this.box.append(this.table);

@@ -13,7 +13,7 @@ export class QualityView {
     this.metrics = make("dl", { class: "metrics" });
     this.body = make("tbody");
     const heads = ["Class", "Samples", "Precision", "", "Recall", "", "F1", ""].map((title, k) =>
-      title ? make("th", { scope: "col", class: k >= 1 ? "number" : null }, title) : make("td"),
+      title ? make("th", { scope: "col", class: k >= 1 ? "number" : null }, title) : make("td", { class: "bars" }),
     );
     this.table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), this.body);
     this.box.append(this.metrics, this.table);
