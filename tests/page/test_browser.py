@@ -322,8 +322,8 @@ def test_what_it_costs_while_somebody_looks(opening: Opening, running: Running) 
             expect(rows(page, "quality")).to_have_count(N_CLASSES)
             page.wait_for_timeout(3000)
             page.screenshot(path=FIGURES / f"page-{device}-{scheme}.png")
-            if scheme == "light":
-                page.screenshot(path=FIGURES / f"page-{device}-whole.png", full_page=True)
+            if (device, scheme) == ("desk", "light"):
+                page.screenshot(path=FIGURES / "page-desk-whole.png", full_page=True)
 
 
 def test_an_agent_that_goes_and_comes_back_and_an_epoch(opening: Opening, running: Running) -> None:

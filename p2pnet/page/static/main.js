@@ -58,8 +58,10 @@ function showHead(state) {
 function showBanner(state) {
   const since = state.seen_at_s === null ? "" : ` Shown is what was known at ${clock(state.seen_at_s)}.`;
   let text = "";
-  if (!state.isConnected) text = `The connection to the page is lost; trying again.${since}`;
-  else if (!state.is_running) text = `The agent does not answer: ${state.problem}.${since} Trying again.`;
+  if (!state.isConnected) {
+    const advice = "If the page was started anew, open the address that it has printed.";
+    text = `The connection to the page is lost; trying again. ${advice}${since}`;
+  } else if (!state.is_running) text = `The agent does not answer: ${state.problem}.${since} Trying again.`;
   const banner = byId("banner");
   banner.hidden = text === "";
   setText(banner, text);
