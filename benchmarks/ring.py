@@ -26,6 +26,7 @@ from benchmarks.base import Benchmark, Figure
 from p2pnet.agent.checkpoint_files import CheckpointFiles, DirectoryFiles
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.control.control import Control
+from p2pnet.agent.control.journal import Journal
 from p2pnet.agent.control.view import AgentView
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.history import read_history
@@ -46,6 +47,7 @@ from p2pnet.protocol.peering.static_peering import StaticPeering
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
+from p2pnet.training.assessment import Assessment
 from p2pnet.training.learner import Learner, Observation
 from p2pnet.training.model_file import ModelDescription, Network
 from p2pnet.training.training import Training
@@ -99,7 +101,14 @@ def still(_: FeatureStatistics | None) -> Training:
         scaling=no_scaling(0),
         loss="half-squared",
     )
-    return Training(StillLearner(), np.zeros(N_PARAMS), {}, description, lambda params: {})  # noqa: ARG005
+    return Training(
+        StillLearner(),
+        np.zeros(N_PARAMS),
+        {},
+        description,
+        lambda _: {},
+        lambda round_, _: Assessment(round_, "still", ()),
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,8 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
         CheckpointFiles(DirectoryFiles(place.directory), 1 << 20), math.inf, settings.tolerance, log, time.monotonic
     )
     names, recorder = PeerNames({}), RunRecorder(state, log, time.time)
-    control = Control(AgentView(node, transport, recorder, state.path, names, time.time), None, log, time.monotonic)
+    view = AgentView(node, transport, recorder, state.path, names, time.time, Journal())
+    control = Control(view, None, log, time.monotonic)
     manager = ServiceManager.of({}, os.getpid(), time.monotonic)
     Daemon(node, still, transport, NoDiscovery(), names, log, checkpoints, recorder, control, manager).run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]

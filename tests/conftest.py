@@ -26,6 +26,8 @@ SLOW: Sequence[str] = (
     "experiments",
     "golden/test_golden_surfaces.py",
     "interop",
+    "page/test_browser.py",
+    "page/test_serving.py",
     "protocol/rounds/test_statistics.py",
     "simulation/test_any_life.py",
     "simulation/test_faults.py",

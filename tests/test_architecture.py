@@ -57,7 +57,8 @@ LAYERS = {
         *("errors", "catalogue", "config", "optim", "data", "training", "testing", "experiments"),
         *("agent.history", "agent.transport.keys"),
     ),
-    "cli": ("errors", "catalogue", "config", "data", "training", "agent", "experiments", "interop"),
+    "page": ("errors", "config", "data", "training", "agent"),
+    "cli": ("errors", "catalogue", "config", "data", "training", "agent", "experiments", "interop", "page"),
     "__main__": ("cli",),
 }
 """What each package may import besides itself, from the bottom to the top: no package imports a later one."""
@@ -82,6 +83,7 @@ READ_SETTINGS = {
         "agent/control/reloading.py",
         "agent/diagnostics/check.py",
         "agent/diagnostics/check_data.py",
+        "page/options.py",
     ),  # where a command begins: passed on to the two above as they are
 }
 """All that import the class of the settings, or of a section, outside of `config`; the others have options."""
@@ -93,6 +95,7 @@ SEES_BOTH_ROOMS = {"training/learner.py", "agent/daemon.py", "experiments/simula
 WRITTEN_FOR_AN_EXTRA = {
     *("interop/sklearn.py", "interop/sklearn_pipeline.py"),
     *("interop/jax.py", "interop/torch.py", "interop/torch_checks.py"),
+    *("page/app.py", "page/guard.py", "page/metrics.py", "page/serving.py"),
 }
 """Modules that import another library at their start, and are themselves imported only when they are asked for."""
 
@@ -267,11 +270,14 @@ def test_heavy_libraries_are_imported_where_they_are_used() -> None:
         "jax",
         "matplotlib",
         "onnx",
+        "prometheus_client",
         "rich",
         "safetensors",
         "scipy",
         "sklearn",
+        "starlette",
         "torch",
+        "uvicorn",
         "zeroconf",
     }
     for path in sources():

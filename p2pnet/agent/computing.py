@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,6 +51,12 @@ def require_finite(evaluated: Evaluated) -> Evaluated:
             f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
         )
     return evaluated
+
+
+def aside(work: Callable[[], None]) -> Computed:
+    """Do what concerns no round, between those that do."""
+    work()
+    return Computed(None, None)
 
 
 def train_anew(service: Service) -> Computed:

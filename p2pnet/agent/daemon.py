@@ -17,6 +17,7 @@ from p2pnet import __version__
 from p2pnet.agent import computing
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.computing import Answer, Computed
+from p2pnet.agent.control.assessing import Assessing
 from p2pnet.agent.control.control import Command, Control
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
@@ -109,6 +110,7 @@ class Daemon:
         self._n_dropped = 0
         self._n_refused = 0
         self._line_budget = LineBudget()
+        self._assessing = Assessing(lambda work: self._worker.do("assess", partial(computing.aside, work)))
 
     @property
     def is_computing(self) -> bool:
@@ -206,8 +208,10 @@ class Daemon:
             self._perform(self._node.handle(events.AwayRequested(), time.monotonic()))
 
     def _carry_out(self, command: Command) -> Mapping[str, object]:
-        """Carry out a command of the control socket that changes the course of this agent."""
+        """Carry out a command of the control socket that changes the course of this agent, or is to compute."""
         match command:
+            case Command.MODEL:
+                return self._assessing.ask(self._training, self._node.rounds)
             case Command.LEAVE:
                 self._signals.farewell = self._signals.farewell or events.LeaveRequested()
             case Command.AWAY:

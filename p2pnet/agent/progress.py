@@ -41,6 +41,6 @@ class Progress:
             f"round {record.round}: objective {record.objective_local:.4g}{metric}, "
             f"disagreement {record.disagreement:.1g}; {per_s:.2g} rounds a second"
         )
-        self._log.info("%s", line)
+        self._log.info("%s", line, extra={"is_progress": True})
         self._tell_status(line)
         self._told = record

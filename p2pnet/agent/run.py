@@ -14,6 +14,7 @@ from p2pnet.agent.assembly import make_discovery, make_node, prepare
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.control.control import Control
 from p2pnet.agent.control.endpoint import socket_path
+from p2pnet.agent.control.journal import Journal
 from p2pnet.agent.control.reloading import Reloading
 from p2pnet.agent.control.server import ControlServer
 from p2pnet.agent.control.view import AgentView
@@ -80,6 +81,8 @@ def _run(
     beginning: Beginning,
     read_again: Callable[[], Settings] | None,
 ) -> int:
+    journal = Journal()
+    log.addHandler(journal)
     preparation = prepare(settings)
     for note in preparation.parts.train.notes:
         log.info("%s: %s", preparation.training_options.source, note)
@@ -112,6 +115,7 @@ def _run(
             state.path,
             names,
             time.time,
+            journal,
             is_sharing_metrics=preparation.is_sharing_metrics,
         )
         reloading = None if read_again is None else Reloading(settings, read_again, preparation.allow_list, log)

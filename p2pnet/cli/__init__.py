@@ -9,6 +9,7 @@ from p2pnet.cli.export import export
 from p2pnet.cli.group import main
 from p2pnet.cli.inspect import inspect
 from p2pnet.cli.keygen import keygen
+from p2pnet.cli.page import page
 from p2pnet.cli.predict import predict
 from p2pnet.cli.run import run
 from p2pnet.cli.simulate import simulate
@@ -18,7 +19,7 @@ __all__ = ["main"]
 
 for command in (
     *(run, check, doctor, keygen),
-    *(status, peers, watch, reload, checkpoint, leave, away),
+    *(status, peers, watch, page, reload, checkpoint, leave, away),
     *(predict, evaluate, inspect, export),
     *(demo, simulate, sweep),
 ):

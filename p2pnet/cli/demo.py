@@ -27,6 +27,7 @@ from p2pnet.cli.options import DATA_FILES, DATASETS, network_options, report_opt
 @training_options(pace="so that one can follow")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")
 @click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
+@click.option("--page", "is_page", is_flag=True, help="Serve the page of the first agent until Ctrl-C.")
 @click.option(
     "--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="A setting of all agents; may be repeated."
 )

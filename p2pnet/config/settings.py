@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from p2pnet.config.network import AgentSettings, NetworkSettings, PrivacySettings, SecuritySettings
+from p2pnet.config.page import PageSettings
 from p2pnet.config.section import Section
 from p2pnet.config.service import ServiceSettings
 from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
@@ -38,6 +39,7 @@ class Settings(Section):
     objective: ObjectiveSettings = Field(default_factory=ObjectiveSettings)
     algorithm: AlgorithmSettings = Field(default_factory=AlgorithmSettings)
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    page: PageSettings = Field(default_factory=PageSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     def relative_to(self, directory: Path) -> "Settings":

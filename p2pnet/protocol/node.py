@@ -69,7 +69,7 @@ from p2pnet.protocol.core.notices import (
     PeerDismissed,
     PeerUnreachable,
 )
-from p2pnet.protocol.core.reports import AgentReport, Observed
+from p2pnet.protocol.core.reports import MAX_LINKS, AgentReport, Observed, mark_of
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
 from p2pnet.protocol.messages.reports import REPORTS, Reports
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
@@ -267,6 +267,7 @@ class Node(Machine[NodeEvent, Effect]):
             bytes_sent=observed.bytes_sent,
             objective=observed.objective,
             test_metric=observed.test_metric,
+            links=tuple(mark_of(neighbor.peer) for neighbor, _ in linked[:MAX_LINKS]),
         )
 
     def _reported_to(self) -> list[PeerId]:

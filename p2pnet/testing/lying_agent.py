@@ -48,6 +48,9 @@ class LyingTransport(Transport):
     def bytes_received(self) -> int:
         return self._inner.bytes_received
 
+    def bytes_with(self, peer: PeerId) -> tuple[int, int]:
+        return self._inner.bytes_with(peer)
+
     @property
     def n_rejected(self) -> Mapping[Refusal, int]:
         return self._inner.n_rejected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.training.agreement import check_network, labels_and_levels, own_levels
+from p2pnet.training.assessment import Assessment, assess
 from p2pnet.training.class_weights import balancing, class_shares, with_class_weights
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
@@ -58,6 +60,8 @@ class Training:
     """what is needed to use the trained parameters on raw samples"""
     metrics: Callable[[Array], Mapping[str, float]]
     """of parameters on the agent's own test samples, by name; the first is the test metric that the learner observes"""
+    assess: Callable[[int, Array], Assessment]
+    """of the parameters of a round, for people who watch"""
     held_out: HeldOut | None = field(default=None, repr=False)
     """what the network's metrics are of; None where no split is set"""
     stopping: EarlyStopping | None = field(default=None, repr=False)
@@ -225,6 +229,7 @@ def make_training(
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),
+        assess=partial(assess, problem, test, scaling.target_scale),
         held_out=held_out,
         stopping=stopping,
         moments=moments_of,

@@ -35,6 +35,9 @@ class Recorder(Transport):
         self.sent.append(frames)
         return True
 
+    def bytes_with(self, peer: PeerId) -> tuple[int, int]:
+        return (3, 4)
+
     def messages(self) -> list[AnyMessage]:
         return [wire.decode(frames) for frames in self.sent]
 

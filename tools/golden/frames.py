@@ -115,7 +115,7 @@ def _built(value: Any) -> Any:
         case {"record": [peer, state, *others]}:
             return Record(peer, MemberState(state), *others)
         case {"report": values}:
-            return AgentReport(*values)
+            return AgentReport(*map(_built, values))
         case {"tuple": items}:
             return tuple(map(_built, items))
         case {"map": texts}:
@@ -142,7 +142,7 @@ def _plain(value: Any) -> Any:
             peer, state, *others = (getattr(value, field.name) for field in fields(value))
             return {"record": [peer, int(state), *others]}
         case AgentReport():
-            return {"report": [getattr(value, field.name) for field in fields(value)]}
+            return {"report": [_plain(getattr(value, field.name)) for field in fields(value)]}
         case tuple():
             return {"tuple": [_plain(item) for item in value]}
         case dict():

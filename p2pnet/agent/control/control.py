@@ -20,6 +20,9 @@ class Command(StrEnum):
     STATUS = "status"
     PEERS = "peers"
     NETWORK = "network"
+    EVENTS = "events"
+    HISTORY = "history"
+    MODEL = "model"
     RELOAD = "reload"
     CHECKPOINT = "checkpoint"
     LEAVE = "leave"
@@ -53,10 +56,12 @@ class Control:
             self._server.close()
 
     def serve(self, carry_out: Callable[[Command], Mapping[str, Any]]) -> None:
-        """Answer all requests that wait; `carry_out` does what changes the course of the agent."""
+        """Answer all requests that wait; `carry_out` does what changes the course of the agent, or is the
+        learner's to compute.
+        """
         for request in self._requests():
             try:
-                request.answer(self._answer(Command(request.command), carry_out))
+                request.answer(self._answer(Command(request.command), request.after, carry_out))
             except ValueError:
                 request.refuse(f"no such command: {request.command[:80]}; there are {', '.join(sorted(Command))}")
             except P2pnetError as error:
@@ -87,7 +92,9 @@ class Control:
         self._has_reloaded = True
         return self._reloading.reload()
 
-    def _answer(self, command: Command, carry_out: Callable[[Command], Mapping[str, Any]]) -> Mapping[str, Any]:
+    def _answer(
+        self, command: Command, after: int, carry_out: Callable[[Command], Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
         match command:
             case Command.STATUS:
                 return self.view.status()
@@ -95,9 +102,13 @@ class Control:
                 return self.view.peers()
             case Command.NETWORK:
                 return self.view.network(self._clock())
+            case Command.EVENTS:
+                return self.view.events(after)
+            case Command.HISTORY:
+                return self.view.history(after)
             case Command.RELOAD:
                 return self._reload()
-            case Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
+            case Command.MODEL | Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
                 return carry_out(command)
             case _:
                 assert_never(command)

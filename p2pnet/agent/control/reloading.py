@@ -44,7 +44,7 @@ class Reloading:
         new = self._read()
         options = log_options(new)
         handler = open_handler(options)
-        for old in self._log.handlers[:]:
+        for old in [each for each in self._log.handlers if isinstance(each, logging.StreamHandler)]:
             self._log.removeHandler(old)
             old.close()
         self._log.addHandler(handler)

@@ -7,6 +7,8 @@ into a queue, and answered by the daemon's own loop.
     ← {"ok": {"agent": "agent-1", …}}
     → {"command": "dance"}
     ← {"error": "no such command: dance; there are away, checkpoint, leave, …"}
+    → {"command": "events", "after": 17}
+    ← {"ok": {"events": [{"number": 18, …}, …]}}
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ class Request:
     """A command that waits for its answer."""
 
     command: str
+    after: int = 0
+    """of what grows, only what is behind this number is asked for"""
     _answers: list[Mapping[str, Any]] = field(default_factory=list)
     _is_answered: Event = field(default_factory=Event)
 
@@ -101,8 +105,8 @@ class ControlServer:
         with suppress(OSError):
             self.path.unlink()
 
-    def _ask(self, command: str) -> Mapping[str, Any]:
-        request = Request(command)
+    def _ask(self, command: str, after: int) -> Mapping[str, Any]:
+        request = Request(command, after)
         self._requests.put(request)
         self._wake()
         return request.wait(ANSWER_TIMEOUT_S)
@@ -112,7 +116,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, path: str, ask: Callable[[str], Mapping[str, Any]]) -> None:
+    def __init__(self, path: str, ask: Callable[[str, int], Mapping[str, Any]]) -> None:
         self.ask = ask
         self.places = BoundedSemaphore(MAX_CLIENTS)
         super().__init__(path, _Client)
@@ -148,9 +152,10 @@ class _Client(socketserver.StreamRequestHandler):
         except (ValueError, RecursionError):
             return {"error": "not a line of JSON"}
         command = asked.get("command") if isinstance(asked, dict) else None
-        if not isinstance(command, str):
+        after = asked.get("after", 0) if isinstance(asked, dict) else None
+        if not isinstance(command, str) or not isinstance(after, int):
             return {"error": 'not of the form {"command": "status"}'}
-        return self.server.ask(command)
+        return self.server.ask(command, after)
 
 
 def _prepare_directory(directory: Path) -> None:

@@ -6,18 +6,40 @@ import math
 import os
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 from p2pnet import __version__
+from p2pnet.agent.control.journal import Journal
+from p2pnet.agent.control.thinned_series import ThinnedSeries
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.transport.base import Transport
-from p2pnet.protocol.core.events import LocalStepDone
+from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.neighbor import Neighbor
+
+MAX_POINTS: Final = 1000
+"""Rounds that are kept of the course of training since the agent was started."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Where training stood at the beginning of a round."""
+
+    round: int
+    epoch: int
+    time_s: float
+    """seconds since the epoch of Unix"""
+    objective: float | None
+    test_metric: float | None
+    disagreement: float | None
+    residual: float | None
+    """of the local step before, relative to the largest of the first round"""
+    bytes_sent: int
 
 
 @final
@@ -32,6 +54,7 @@ class AgentView:
         state_dir: Path,
         names: PeerNames,
         clock: Callable[[], float],
+        journal: Journal,
         *,
         is_sharing_metrics: bool = False,
     ) -> None:
@@ -45,11 +68,34 @@ class AgentView:
         self._clock = clock
         self._started_at_s = clock()
         self._residual: float | None = None
+        self._journal = journal
+        self._curve = ThinnedSeries[CurvePoint](MAX_POINTS)
 
     def note(self, event: object) -> None:
         """Note what the learner has computed."""
         if isinstance(event, LocalStepDone):
             self._residual = event.residual
+        elif isinstance(event, Evaluated) and (latest := self._recorder.latest) is not None:
+            self._curve.add(
+                CurvePoint(
+                    latest.round,
+                    self._epoch(),
+                    latest.time_s,
+                    _finite(latest.objective_local),
+                    _finite(latest.test_metric),
+                    _finite(latest.disagreement),
+                    self._relative_residual(),
+                    latest.bytes_sent,
+                )
+            )
+
+    def events(self, after: int) -> Mapping[str, Any]:
+        """The lines of the log behind the one of this number, as far as they are kept."""
+        return {"events": [asdict(line) for line in self._journal.after(after)]}
+
+    def history(self, after: int) -> Mapping[str, Any]:
+        """The course of training behind the point of this number, thinned out where it is long."""
+        return {"points": [{"number": number, **asdict(point)} for number, point in self._curve.after(after)]}
 
     def status(self) -> Mapping[str, Any]:
         """Where the training of this agent stands, and what it costs."""
@@ -61,11 +107,13 @@ class AgentView:
             "public_key": node.identity.peer,
             "software": __version__,
             "pid": os.getpid(),
+            "started_at_s": self._started_at_s,
             "running_s": round(self._clock() - self._started_at_s, 1),
             "addresses": list(self._transport.addresses),
             "stage": node.stage,
             "round": -1 if rounds is None else rounds.announced_round,
             "last_round": None if rounds is None else rounds.last_round,
+            "epoch": self._epoch(),
             "residual": self._relative_residual(),
             "disagreement": None if latest is None else latest.disagreement,
             "objective": None if latest is None else latest.objective_local,
@@ -104,6 +152,10 @@ class AgentView:
         """The neighbors of this agent, and the state of the link with each."""
         return {"peers": [self._peer(neighbor) for neighbor in self._neighbors()]}
 
+    def _epoch(self) -> int:
+        snapshot = self._node.snapshot()
+        return 0 if snapshot is None else snapshot.epoch
+
     def _relative_residual(self) -> float | None:
         """The residual of the last local step, relative to the largest of the first round."""
         snapshot = self._node.snapshot()
@@ -116,6 +168,7 @@ class AgentView:
         return [] if table is None else list(table)
 
     def _peer(self, neighbor: Neighbor) -> Mapping[str, Any]:
+        bytes_sent, bytes_received = self._transport.bytes_with(neighbor.peer)
         return {
             "name": neighbor.name or self._names.given.get(neighbor.peer, ""),
             "public_key": neighbor.peer,
@@ -123,6 +176,8 @@ class AgentView:
             "state": _state_of(neighbor),
             "round": neighbor.round,
             "missed": neighbor.n_missed,
+            "bytes_sent": bytes_sent,
+            "bytes_received": bytes_received,
         }
 
 

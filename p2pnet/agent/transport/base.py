@@ -99,6 +99,10 @@ class Transport(ABC):
     def bytes_received(self) -> int:
         """The bytes of all frames received so far, refused frames included."""
 
+    @abstractmethod
+    def bytes_with(self, peer: PeerId) -> tuple[int, int]:
+        """What of these was sent to the peer, and received from it, over all its connections."""
+
     @property
     @abstractmethod
     def n_rejected(self) -> Mapping[Refusal, int]:

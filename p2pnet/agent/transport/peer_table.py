@@ -41,7 +41,7 @@ class PeerTable(ConnectionObserver):
         self._n_unreported: Counter[Refusal] = Counter()
         self._reported_at: dict[Refusal, float] = {}
         self.n_rejected: Counter[Refusal] = Counter()
-        self.n_bytes_received = 0
+        self.n_bytes_received: Counter[PeerId] = Counter()
 
     def route(self, peer: PeerId) -> Connection | None:
         """The connection to send over; None where the peer is not connected."""
@@ -128,7 +128,7 @@ class PeerTable(ConnectionObserver):
         self._settle(connection.peer, entry)
 
     def queried(self, connection: Connection, message: RawMessage) -> None:
-        self.n_bytes_received += message.n_bytes
+        self.n_bytes_received[connection.peer] += message.n_bytes
         self._leave(connection)
         self._queriers[connection.peer] = connection
         self._events.append(Queried(connection.peer, tuple([frame.buffer for frame in message.frames[1:]])))
@@ -144,7 +144,7 @@ class PeerTable(ConnectionObserver):
         self._settle(connection.peer, entry)
 
     def received(self, peer: PeerId, connection: Connection | None, message: RawMessage) -> None:
-        self.n_bytes_received += message.n_bytes
+        self.n_bytes_received[peer] += message.n_bytes
         if connection and not self._is_ours(connection):
             return
         if message.refusal:

@@ -6,6 +6,7 @@ authenticator. A peer is identified by its verified key alone; routing ids, addr
 
 import math
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import MappingProxyType
@@ -33,7 +34,7 @@ class ZmqTransport(Transport):
         self._sockets = SocketSet()
         self._peers = PeerTable(keys.public)
         self._addresses: tuple[str, ...] = ()
-        self._n_bytes_sent = 0
+        self._n_bytes_sent: Counter[PeerId] = Counter()
         self._next_check = monotonic()
         self._is_woken = False
         self._is_closed = False
@@ -75,11 +76,14 @@ class ZmqTransport(Transport):
 
     @property
     def bytes_sent(self) -> int:
-        return self._n_bytes_sent
+        return self._n_bytes_sent.total()
 
     @property
     def bytes_received(self) -> int:
-        return self._peers.n_bytes_received
+        return self._peers.n_bytes_received.total()
+
+    def bytes_with(self, peer: PeerId) -> tuple[int, int]:
+        return self._n_bytes_sent[peer], self._peers.n_bytes_received[peer]
 
     @property
     def n_rejected(self) -> Mapping[Refusal, int]:
@@ -101,13 +105,13 @@ class ZmqTransport(Transport):
         connection = self._peers.route(peer)
         if connection is None or not connection.send(frames, n_bytes):
             return False
-        self._n_bytes_sent += n_bytes
+        self._n_bytes_sent[peer] += n_bytes
         return True
 
     def reply(self, peer: PeerId, frames: Sequence[Frame]) -> None:
         n_bytes = sum(memoryview(frame).nbytes for frame in frames)
         if self._peers.reply(peer, frames, n_bytes):
-            self._n_bytes_sent += n_bytes
+            self._n_bytes_sent[peer] += n_bytes
 
     def poll(self, timeout_s: float | None) -> list[TransportEvent]:
         deadline = math.inf if timeout_s is None else monotonic() + timeout_s

@@ -40,6 +40,8 @@ class DemoOptions(ExperimentOptions):
 
     is_float32: bool = False
     curvature_samples: int | None = None
+    is_page: bool = False
+    """whether the page of the first agent is served, and stays until Ctrl-C"""
     flags: tuple[str, ...] = ()
     """settings of all agents, `section.key=value`"""
 

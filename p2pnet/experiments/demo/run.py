@@ -18,6 +18,7 @@ from p2pnet.errors import TrainingError
 from p2pnet.experiments.demo.display import make_display
 from p2pnet.experiments.demo.fleet import AgentFiles, clear_directory, outcome_of, write_fleet
 from p2pnet.experiments.demo.options import DemoOptions
+from p2pnet.experiments.demo.page import served_page
 from p2pnet.experiments.demo.progress import Follower, HistoryTail
 from p2pnet.experiments.report.baselines import train_baselines
 from p2pnet.experiments.report.files import write_report, writing_to
@@ -64,12 +65,27 @@ def run_demo(options: DemoOptions) -> int:
         with _directory(options) as directory:
             with writing_to(directory):
                 agents = write_fleet(options, workload, directory)
-            missing = _train(options, workload, agents, server)
-            seconds_total = time.monotonic() - started_at
-            outcomes = tuple(outcome_of(agent) for agent in agents if agent.name not in missing)
-            network = NetworkOutcome(outcomes, seconds_total, missing)
-            _report(options, workload, network)
+            with _page(options, agents[0]):
+                missing = _train(options, workload, agents, server)
+                seconds_total = time.monotonic() - started_at
+                outcomes = tuple(outcome_of(agent) for agent in agents if agent.name not in missing)
+                network = NetworkOutcome(outcomes, seconds_total, missing)
+                _report(options, workload, network)
     return 0
+
+
+@contextlib.contextmanager
+def _page(options: DemoOptions, agent: AgentFiles) -> Iterator[None]:
+    """Serve the page of the agent, if it is asked for, and go on with that until Ctrl-C."""
+    if not options.is_page:
+        yield
+        return
+    with served_page(agent.config) as page:
+        click.echo(f"The page of {agent.name}: {page.address}", err=True)
+        yield
+        click.echo("The page shows what was known last, until Ctrl-C.", err=True)
+        with contextlib.suppress(SystemExit):
+            signal.pause()
 
 
 def _train(options: DemoOptions, workload: Workload, agents: list[AgentFiles], server: ForkServer) -> dict[str, str]:

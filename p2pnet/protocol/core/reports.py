@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from p2pnet.protocol.core.types import PeerId
+
+MARK_LENGTH: Final = 8
+"""Of 85 signs each: among a thousand agents no two marks are the same by chance."""
+MAX_LINKS: Final = 64
+"""The links of one agent that are reported."""
+
+
+def mark_of(peer: PeerId) -> str:
+    """What stands for an agent among the links of others: the beginning of its key."""
+    return peer[:MARK_LENGTH]
 
 
 @final
@@ -44,6 +54,8 @@ class AgentReport:
     """mean loss over the agent's own samples, plus the penalty; None unless its settings share it"""
     test_metric: float | None = None
     """on the agent's own test samples, the same"""
+    links: tuple[str, ...] = ()
+    """the marks of the agents that it is linked with, at most MAX_LINKS of them"""
 
     @property
     def precedence(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.codec import MessageSet, read_count, read_round, read_text
-from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.core.reports import MARK_LENGTH, MAX_LINKS, AgentReport
 from p2pnet.protocol.core.types import Message
 
 REPORTS: Final = "reports"
@@ -49,11 +49,17 @@ def _read_metric(value: object) -> float | None:
     return value
 
 
+def _read_links(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_LINKS:
+        raise ProtocolError(f"not a list of at most {MAX_LINKS} links")
+    return tuple(read_text(mark, MARK_LENGTH) for mark in value)
+
+
 def _read_report(value: object) -> AgentReport:
     if not isinstance(value, list) or len(value) != len(AgentReport.__slots__):
         raise ProtocolError(f"not a report of {len(AgentReport.__slots__)} parts")
     peer, name, software, incarnation, sequence, stage, round_, *numbers = value
-    residual, disagreement, n_neighbors, bytes_sent, objective, test_metric = numbers
+    residual, disagreement, n_neighbors, bytes_sent, objective, test_metric, links = numbers
     return AgentReport(
         read_text(peer, _MAX_PEER_LENGTH),
         read_text(name, _MAX_NAME_LENGTH),
@@ -68,6 +74,7 @@ def _read_report(value: object) -> AgentReport:
         read_count(bytes_sent),
         _read_number(objective),
         _read_metric(test_metric),
+        _read_links(links),
     )
 
 

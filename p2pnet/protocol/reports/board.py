@@ -46,7 +46,7 @@ class Board:
         self._me = me
         self._heard: dict[PeerId, Heard] = {}
         self._told: dict[PeerId, dict[PeerId, tuple[int, int]]] = {}
-        """Of each neighbor, the latest report of each agent that it is known to have."""
+        """Of each neighbor, the latest report of each agent that it is known to have, that known longest first."""
         self._sequence = 0
         self.due_at = -math.inf
         """When this agent is to describe itself again."""
@@ -82,20 +82,28 @@ class Board:
             known = self._heard.get(report.peer)
             if known is None and len(self._heard) >= MAX_AGENTS:
                 continue
-            told[report.peer] = max(told.get(report.peer, (-1, -1)), report.precedence)
+            told[report.peer] = max(told.pop(report.peer, (-1, -1)), report.precedence)
             if known is None or report.precedence > known.report.precedence:
                 self._heard[report.peer] = Heard(report, now)
 
     def _news_for(self, peer: PeerId) -> tuple[AgentReport, ...]:
-        """The reports that the neighbor does not have, those that came first before the others."""
+        """The reports that the neighbor does not have: this agent's own, then those of agents of which the neighbor was
+        told nothing for longest. By age alone, reports that change in each period would keep others out for ever.
+        """
         told = self._told.setdefault(peer, {})
         news = [
             heard
             for about, heard in self._heard.items()
             if about != peer and told.get(about, (-1, -1)) < heard.report.precedence
         ]
-        chosen = tuple(heard.report for heard in sorted(news, key=lambda heard: heard.at)[:AT_ONCE])
-        told.update((report.peer, report.precedence) for report in chosen)
+        if not news:
+            return ()
+        turn = {about: place for place, about in enumerate(told)} | {self._me: -2}
+        news.sort(key=lambda heard: (turn.get(heard.report.peer, -1), heard.at))
+        chosen = tuple(heard.report for heard in news[:AT_ONCE])
+        for report in chosen:
+            told.pop(report.peer, None)
+            told[report.peer] = report.precedence
         return chosen
 
     def _forget(self, now: float) -> None:

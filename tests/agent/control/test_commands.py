@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.agent.control.client import ask
+from p2pnet.agent.control.client import ControlConnection, ask
 from p2pnet.cli import main
+from p2pnet.protocol.core.reports import mark_of
 from p2pnet.testing import LINEAR_REGRESSION, LocalAgent, free_ports, linear_shard
 from p2pnet.testing.waiting import wait_until
 
@@ -69,6 +70,36 @@ def test_from_any_agent_the_whole_network_is_seen(pair: tuple[LocalAgent, LocalA
         wait_until(partial(_knows_all, agent), lambda: "not all agents are heard of")
         assert [seen["name"] for seen in _network(agent)] == [one.name for one in pair]
         assert "training" in p2pnet("watch", agent, "--once")
+
+
+def test_what_happens_how_training_goes_and_what_the_model_is_like_can_be_followed(
+    pair: tuple[LocalAgent, LocalAgent],
+) -> None:
+    one, other = pair
+    with ControlConnection(one.directory) as connection:
+        events = connection.ask("events")["events"]
+        assert f"linked with {other.name}" in [event["text"] for event in events]
+        assert connection.ask("events", events[-1]["number"])["events"] == []
+
+        points = connection.ask("history")["points"]
+        assert [point["round"] for point in points] == sorted(point["round"] for point in points)
+        assert {"epoch", "time_s", "objective", "test_metric", "disagreement", "bytes_sent"} < points[-1].keys()
+        assert 0 <= points[-1]["residual"] < 1
+        assert all(point["number"] > 3 for point in connection.ask("history", 3)["points"])
+
+        def links() -> list[str]:
+            (seen,) = [agent for agent in connection.ask("network")["agents"] if agent["name"] == one.name]
+            return list(seen["links"])
+
+        wait_until(lambda: links() == [mark_of(other.keys.public)], lambda: "the link is not told of")
+        (link,) = connection.ask("peers")["peers"]
+        assert link["bytes_sent"] > 0
+        assert link["bytes_received"] > 0
+
+        wait_until(lambda: connection.ask("model")["assessment"] is not None, lambda: "the parameters are not assessed")
+        assessment = connection.ask("model")["assessment"]
+        assert assessment["network"].startswith("linear")
+        assert [layer["name"] for layer in assessment["layers"]] == ["output"]
 
 
 def test_a_checkpoint_is_saved_when_it_is_asked_for(pair: tuple[LocalAgent, LocalAgent]) -> None:

@@ -33,7 +33,9 @@ class Loop:
             self._woken.wait()
             self._woken.clear()
             for request in self.server.take():
-                if request.command == "forbidden":
+                if request.command == "after":
+                    request.answer({"after": request.after})
+                elif request.command == "forbidden":
                     request.refuse("that is forbidden")
                 else:
                     request.answer({"asked": request.command})
@@ -85,6 +87,8 @@ def test_one_connection_may_ask_again_and_again_and_what_is_no_request_is_refuse
             (b"[" * 30_000, {"error": "not a line of JSON"}),
             (b"[1]", {"error": 'not of the form {"command": "status"}'}),
             (b'{"command": 3}', {"error": 'not of the form {"command": "status"}'}),
+            (b'{"command": "one", "after": "two"}', {"error": 'not of the form {"command": "status"}'}),
+            (b'{"command": "after", "after": 2}', {"ok": {"after": 2}}),
             (b'{"command": "two"}', {"ok": {"asked": "two"}}),
         ]:
             lines.write(line + b"\n")

@@ -133,3 +133,18 @@ def test_invented_agents_fill_no_memory() -> None:
     for k in range(5_000):
         board.hear("liar", [replace(report(f"invented {k}"), sequence=1)], 0.0)
     assert len(board.reports(0.0)) == 1024
+
+
+def test_where_all_agents_change_all_the_time_none_is_kept_out() -> None:
+    n_agents = 4 * AT_ONCE
+    network = ring(n_agents)
+    for _ in range(3 * n_agents):
+        for peer in network.neighbors:
+            network.round[peer] += 1
+        network.pass_a_period()
+    for peer, neighbors in network.neighbors.items():
+        late = {about: network.round[about] - known for about, known in network.rounds_known_at(peer).items()}
+        assert late.keys() == network.neighbors.keys()
+        assert max(late[neighbor] for neighbor in neighbors) <= 1
+        # A report waits for its turn at each of the n/2 links that it passes, for n/8 periods at most.
+        assert max(late.values()) <= n_agents / 2 * n_agents / AT_ONCE
