@@ -20,6 +20,7 @@ from p2pnet.protocol.core.notices import (
     LinkClosed,
     LinkOpened,
     LinkRefused,
+    MemberAdmitted,
     MemberChanged,
     MessageDropped,
     MetricsUnsettled,
@@ -31,6 +32,7 @@ from p2pnet.protocol.core.notices import (
     PeerDismissed,
     PeerUnreachable,
     PlainNotice,
+    RevokedHere,
     ServiceProlonged,
     StatisticsFound,
     StatisticsUnsettled,
@@ -43,6 +45,7 @@ _WARNINGS = (
     MetricsUnsettled,
     NoNeighborAnswered,
     NoNeighborLeft,
+    RevokedHere,
     StatisticsUnsettled,
     TakenForPast,
 )
@@ -140,6 +143,13 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"refused {peer}: there are {limit}; raise it, or name this one"
         case PeerUnreachable(peer, address, problem):
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
+        case MemberAdmitted(peer, name):
+            return f"{name} ({peer}) is a member of the network now"
+        case RevokedHere():
+            return (
+                "the key of this agent has been revoked: no other agent talks to it any more. Stop it; to take part "
+                "again it needs a new key and another invitation"
+            )
         case MemberChanged(change, name, accuser, n_living):
             by = f" by {accuser}" if accuser else ""
             return f"members: {name} {change}{by} ({n_living} living)"

@@ -21,6 +21,7 @@ class Command(StrEnum):
     PEERS = "peers"
     NETWORK = "network"
     RELOAD = "reload"
+    RECORDS = "records"
     CHECKPOINT = "checkpoint"
     LEAVE = "leave"
     AWAY = "away"
@@ -97,7 +98,7 @@ class Control:
                 return self.view.network(self._clock())
             case Command.RELOAD:
                 return self._reload()
-            case Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
+            case Command.RECORDS | Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
                 return carry_out(command)
             case _:
                 assert_never(command)

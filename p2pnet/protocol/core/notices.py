@@ -211,6 +211,19 @@ class PeerUnreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberAdmitted:
+    """A key belongs to a member from now on."""
+
+    peer: PeerId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedHere:
+    """The key of this very agent has been revoked."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberChanged:
     change: MemberChange
     name: str
@@ -240,7 +253,9 @@ PlainNotice: TypeAlias = (
     | ForeignVersion
     | AdmissionRefused
     | PeerUnreachable
+    | MemberAdmitted
     | MemberChanged
+    | RevokedHere
 )
 
 
