@@ -11,7 +11,9 @@ from p2pnet.cli.network import agent_toml_option, settings_and_management, tell_
 _LATER = "others hear of it once it runs: p2pnet run agent.toml"
 
 _root_key_option = click.option(
-    "--root-key", type=click.Path(path_type=Path), help="The network's signing key; default: network/root.key."
+    "--root-key",
+    type=click.Path(path_type=Path, exists=True),
+    help="The network's signing key; default: network/root.key.",
 )
 
 
