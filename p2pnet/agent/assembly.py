@@ -183,7 +183,7 @@ def make_discovery(preparation: Preparation, transport: Transport, log: logging.
     told = announcement(preparation.keys.public, preparation.name, preparation.fingerprint, network.advertise)
     bind = next(iter(transport.addresses), "none")
     is_welcome = preparation.allow_list.__contains__
-    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
+    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log, told.network)
 
 
 def _make_peering(preparation: Preparation, identity: Identity, rng: Randomness) -> Peering:

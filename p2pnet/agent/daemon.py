@@ -91,7 +91,7 @@ class Daemon:
         self._training: Training | None = None
         self._transport = transport
         self._discovery = discovery
-        self._rejections = Rejections(node.identity.peer, names, log)
+        self._rejections = Rejections(node.identity, names, log)
         self._recorder = recorder
         self._progress = Progress(log, manager.tell_status)
         self._control, self._manager = control, manager
