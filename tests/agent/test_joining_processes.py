@@ -35,6 +35,11 @@ class Ward:
         for machine, others in ((self.ann, {"bob", "cat"}), (self.bob, {"ann", "cat"}), (self.cat, {"ann", "bob"})):
             machine.until(lambda machine=machine, others=others: machine.linked == others)  # type: ignore[misc]
 
+    @property
+    def records(self) -> set[bytes]:
+        """The lines of all records, on the first machine's disk."""
+        return set((self.ann.directory / "network" / "records").read_bytes().splitlines())
+
     def newcomer(self, name: str) -> Machine:
         self.others.append(Machine(self.place / name, seed=sum(map(ord, name))))
         return self.others[-1]
@@ -197,6 +202,42 @@ def test_another_key_for_the_same_member(ward: Ward) -> None:
     ned.until(lambda: len(ned.linked) >= 2)
     shown = ward.ann.type("trust", "list").stdout
     assert next(line for line in shown.splitlines() if before in line).endswith("revoked")
+
+
+def test_a_member_that_is_restored_from_a_backup_hears_what_it_has_missed(ward: Ward) -> None:
+    oda = ward.newcomer("oda")
+    oda.join(ward.ann.invite())
+    oda.until(lambda: len(oda.linked) >= 2)
+    records = oda.directory / "network" / "records"
+    backup = records.read_bytes()  # while it runs
+    oda.kill()
+    pam = ward.newcomer("pam")
+    assert pam.try_to_join(ward.ann.invite()).returncode == 0
+    assert ward.ann.type("revoke", "pam").returncode == 0
+    records.write_bytes(backup)
+    oda.start("run", "agent.toml")
+    oda.until(lambda: set(records.read_bytes().splitlines()) == ward.records)
+    assert next(row for row in oda.type("trust", "list").stdout.splitlines() if row.startswith("pam")).endswith(
+        "revoked"
+    )
+
+
+def test_a_cloned_disk_is_told_of_and_gets_a_key_of_its_own(ward: Ward) -> None:
+    quy, clone = ward.newcomer("quy"), ward.newcomer("clone")
+    quy.join(ward.ann.invite())
+    quy.until(lambda: "ann" in quy.linked)
+    shutil.rmtree(clone.directory)
+    shutil.copytree(quy.directory, clone.directory)
+    settings = clone.directory / "agent.toml"
+    settings.write_text(settings.read_text().replace(quy.own[-1], clone.own[-1]))
+    clone.start("run", "agent.toml")
+    ward.ann.until(lambda: "two processes seem to use the key of quy" in ward.ann.said)
+    clone.kill()
+    assert clone.type("rotate").returncode == 0
+    quy.until(lambda: not quy.linked)
+    clone.start("run", "agent.toml")
+    clone.until(lambda: "ann" in clone.linked)
+    assert not quy.linked
 
 
 def test_three_machines_of_three_network_namespaces(tmp_path: Path) -> None:

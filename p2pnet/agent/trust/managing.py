@@ -59,9 +59,7 @@ class Management:
         """
         if len(name) > MAX_NAME_LENGTH:
             raise SecurityError(f"{name[:20]}…: a name has at most {MAX_NAME_LENGTH} characters")
-        grant = self.roster.grant(signer_of(self.keys).public)
-        if grant is None or not grant.may_invite:
-            raise SecurityError("this agent may not invite: have its name granted that where the network began")
+        self._signer_of_admissions()
         n_open = sum(
             now_s <= issued.expires_s and not self.roster.admissions_by(issued.id)
             for issued in self.files.invitations()
@@ -98,7 +96,7 @@ class Management:
 
     def add(self, key: PeerId, name: str) -> None:
         """Admit a key without an invitation. Its machine needs the file `records` of this one, by whatever way."""
-        signer = signer_of(self.keys)
+        signer = self._signer_of_admissions()
         parse_public_key(key)
         if key in self.roster.revoked:
             raise SecurityError(f"{key} was revoked, for good; the machine needs another key")
@@ -137,6 +135,14 @@ class Management:
         if not found or not isinstance(found[0].fact, Admission):
             raise SecurityError(f"no member is called {whom}, or has that key; p2pnet trust list shows all")
         return found[0].fact
+
+    def _signer_of_admissions(self) -> Signer:
+        """The key of this agent; SecurityError where it may not invite."""
+        own = signer_of(self.keys)
+        grant = self.roster.grant(own.public)
+        if grant is None or not grant.may_invite:
+            raise SecurityError("this agent may not invite: have its name granted that where the network began")
+        return own
 
     def _signer_of_revocations(self) -> Signer:
         """The network's signing key where it is here, else this agent's."""
