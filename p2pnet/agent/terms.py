@@ -36,7 +36,13 @@ _OF_THE_NETWORK: Final = frozenset(
             "network.max_diameter",
             "network.round_timeout_s",
         ),
-        *("network.round_pace_s", "network.start_timeout_s", "network.finish_timeout_s", "service.keep_running"),
+        *(
+            "network.min_agents",
+            "network.round_pace_s",
+            "network.start_timeout_s",
+            "network.finish_timeout_s",
+            "service.keep_running",
+        ),
     }
 )
 _WHOLE_SECTIONS: Final = ("model", "objective", "algorithm")

@@ -68,6 +68,8 @@ def join(line: str, agent_toml: Path, values: Mapping[str, Any], allowed_code: I
     roster = _checked(joined, invitation.network_id, invitation.inviter)
     member = _admission_of(roster, keys.public)
     told = {**read_terms(joined.settings, allowed_code), **_agents_to_begin_with(joined, inviter.key, address)}
+    if joined.is_static:  # a single neighbor is named, and no more need be there
+        told.pop("network.min_agents", None)
     settings = place.complete({**told, **_address_of(own, address), **own, "agent.name": member.name})
     place.files.create(roster.genesis, roster)
     place.write(settings)

@@ -21,6 +21,8 @@ from p2pnet.protocol.trust.roster import Roster
 
 MAX_OPEN = 64
 """The most invitations of one member that can be used at a time."""
+NO_SIGNING_KEY = bytes(32)
+"""Of a member that signs nothing: no signature is right by it."""
 _SHOWN_KEY = 8
 
 
@@ -74,6 +76,8 @@ class Management:
     def grant(self, whom: str, *, may_revoke: bool, quota: int) -> Admission:
         """Let a member invite, and revoke; SecurityError without the network's signing key."""
         member = self._member(whom)
+        if member.signing_key == NO_SIGNING_KEY:
+            raise SecurityError(f"{member.name} was added by its key alone, and signs nothing; have it join by a line")
         if self._root is None:
             raise SecurityError(
                 "only the network's signing key grants: it is network/root.key where the network began, and can be "
@@ -102,7 +106,7 @@ class Management:
             raise SecurityError(f"{key} was revoked, for good; the machine needs another key")
         if key in self.roster.allowed:
             raise SecurityError(f"{key} is a member already")
-        self._keep(signer, Admission(key, bytes(32), name))
+        self._keep(signer, Admission(key, NO_SIGNING_KEY, name))
 
     def members(self) -> Iterator[MemberView]:
         """All that were ever admitted, those that stand first."""

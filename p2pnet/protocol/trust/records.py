@@ -128,15 +128,15 @@ class SignedRecord:
     fact: Fact
     signer: bytes
     signature: bytes = field(repr=False)
+    data: bytes = field(init=False, repr=False, compare=False)
+    """the record as bytes"""
+    digest: bytes = field(init=False, repr=False, compare=False)
+    """16 bytes that stand for the record"""
 
-    @property
-    def data(self) -> bytes:
-        return _packed([VERSION, _NUMBERS[type(self.fact)], *_fields(self.fact), self.signer, self.signature])
-
-    @property
-    def digest(self) -> bytes:
-        """16 bytes that stand for the record."""
-        return hashlib.blake2b(self.data, digest_size=DIGEST_BYTES).digest()
+    def __post_init__(self) -> None:
+        data = _packed([VERSION, _NUMBERS[type(self.fact)], *_fields(self.fact), self.signer, self.signature])
+        object.__setattr__(self, "data", data)
+        object.__setattr__(self, "digest", hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest())
 
     def is_signed(self, network_id: bytes, verify: Verify) -> bool:
         return verify(self.signer, signed_bytes(network_id, self.fact, self.signer), self.signature)

@@ -88,6 +88,12 @@ def test_a_signing_key_that_was_taken_away_is_named_by_its_path(home: Home) -> N
     assert shown(home)["ann"].rights.endswith("1000 at most")  # of several grants, the widest
 
 
+def test_a_member_that_was_added_by_its_key_alone_is_granted_nothing(home: Home) -> None:
+    home.management().add(generate_keys().public, "bob")
+    with pytest.raises(SecurityError, match="signs nothing"):
+        home.management().grant("bob", may_revoke=True, quota=1)
+
+
 def test_a_key_that_is_none_is_not_added(home: Home) -> None:
     with pytest.raises(SecurityError, match="not a public key"):
         home.management().add("bob", "bob")

@@ -3,6 +3,7 @@
 import pytest
 
 from p2pnet.agent.transport.keys import generate_keys
+from p2pnet.agent.trust.managing import NO_SIGNING_KEY
 from p2pnet.agent.trust.signing import Recovery, Signer, proof, signer_of, verify
 from p2pnet.errors import SecurityError
 from p2pnet.protocol.trust.records import Admission
@@ -44,3 +45,10 @@ def test_a_key_that_would_make_the_proof_a_constant_is_refused() -> None:
 
 def test_a_signer_made_of_the_same_seed_is_the_same() -> None:
     assert Signer(b"s" * 32).public == Signer(b"s" * 32).public
+
+
+def test_nothing_is_signed_right_by_the_key_of_a_member_that_signs_nothing() -> None:
+    point_of_small_order = bytes([1]) + bytes(31)
+    for signature in (bytes(64), point_of_small_order + bytes(32)):
+        for message in (b"", b"anything"):
+            assert not verify(NO_SIGNING_KEY, message, signature)
