@@ -56,7 +56,7 @@ class Roster:
 
     def __iter__(self) -> Iterator[SignedRecord]:
         """All records, grants first: who reads them in this order knows each signer."""
-        return iter(sorted(self._records.values(), key=lambda record: not isinstance(record.fact, Grant)))
+        return iter([record for _, record in sorted(self._records.items(), key=_grants_first)])
 
     def __contains__(self, digest: bytes) -> bool:
         return digest in self._records
@@ -113,18 +113,22 @@ class Roster:
         return taken
 
     def _take(self, new: Mapping[bytes, SignedRecord]) -> list[SignedRecord]:
+        """Keep the records of known signers, within the bounds; a few others wait for their grant."""
         taken = []
-        root = self.genesis.root
-        for digest, record in sorted(new.items(), key=lambda item: not isinstance(item[1].fact, Grant)):
-            if record.signer != root and (isinstance(record.fact, Grant) or record.signer not in self._grants):
-                if not isinstance(record.fact, Grant) and len(self._waiting) < MAX_WAITING:
+        for digest, record in sorted(new.items(), key=_grants_first):
+            is_of_root = record.signer == self.genesis.root
+            if isinstance(record.fact, Grant):
+                if not is_of_root:
+                    continue
+            elif not is_of_root and record.signer not in self._grants:
+                if len(self._waiting) < MAX_WAITING:
                     self._waiting[digest] = record
                 continue
-            most = MAX_RECORDS if record.signer == root else MAX_OF_A_HOLDER
-            if self._n_of.get(record.signer, 0) >= most or len(self._records) >= MAX_RECORDS:
+            n_signed = self._n_of.get(record.signer, 0)
+            if len(self._records) >= MAX_RECORDS or (not is_of_root and n_signed >= MAX_OF_A_HOLDER):
                 continue
             self._records[digest] = record
-            self._n_of[record.signer] = self._n_of.get(record.signer, 0) + 1
+            self._n_of[record.signer] = n_signed + 1
             if isinstance(record.fact, Grant):
                 self._note_grant(record.fact)
             taken.append(record)
@@ -189,6 +193,10 @@ class Roster:
             return grant.may_revoke
         is_replacing = isinstance(fact, Admission) and fact.replaces != ""
         return grant.may_invite and (grant.may_revoke or not is_replacing)
+
+
+def _grants_first(item: tuple[bytes, SignedRecord]) -> bool:
+    return not isinstance(item[1].fact, Grant)
 
 
 def _kept(revocations: Mapping[bytes, tuple[Revocation, SignedRecord]]) -> dict[PeerId, frozenset[bytes]]:
