@@ -53,9 +53,8 @@ def init(
 
         _, management = settings_and_management(agent_toml)
         genesis = founding.recover(management.files, _given(recover))
-        click.echo(
-            f"the signing key of the network {genesis.name} is there again: {agent_toml.parent}/network/root.key"
-        )
+        place = management.files.path / "root.key"
+        click.echo(f"the signing key of the network {genesis.name} is there again: {place}")
         return
     if network_name is None:
         raise ConfigError("p2pnet init: the network has no name yet; add --network NAME")

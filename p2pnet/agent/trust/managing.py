@@ -15,6 +15,7 @@ from p2pnet.agent.trust.invitation import Invitation
 from p2pnet.agent.trust.network_files import NetworkFiles
 from p2pnet.agent.trust.signing import Signer, signer_of
 from p2pnet.errors import SecurityError
+from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.trust.records import MAX_KEPT, MAX_NAME_LENGTH, Admission, Fact, Grant, Revocation, SignedRecord
 from p2pnet.protocol.trust.roster import Roster
@@ -57,7 +58,7 @@ class Management:
 
     def invite(self, name: str, lifetime_s: int, addresses: tuple[str, ...], now_s: float) -> Invitation:
         """Make an invitation, for a machine that is to have this name, or any; SecurityError where it would not be
-        honored.
+        honored, TransportError where an address is none.
         """
         if len(name) > MAX_NAME_LENGTH:
             raise SecurityError(f"{name[:20]}…: a name has at most {MAX_NAME_LENGTH} characters")
@@ -68,6 +69,7 @@ class Management:
         )
         if n_open >= MAX_OPEN:
             raise SecurityError(f"{MAX_OPEN} invitations are open already: wait until some are used, or have expired")
+        addresses = tuple(str(Address.parse(address)) for address in addresses)
         expires_s = int(now_s) + lifetime_s
         invitation = Invitation.make(self.roster.genesis.network_id, self.keys.public, expires_s, addresses)
         self.files.invite(invitation.issued(name))

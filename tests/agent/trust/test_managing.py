@@ -7,7 +7,7 @@ import pytest
 from p2pnet.agent.transport.keys import generate_keys, load_keys, write_keys
 from p2pnet.agent.trust.managing import Management, MemberView
 from p2pnet.agent.trust.signing import signer_of
-from p2pnet.errors import SecurityError
+from p2pnet.errors import SecurityError, TransportError
 from p2pnet.protocol.trust.records import Admission
 from tests.agent.trust.conftest import Home
 
@@ -92,6 +92,11 @@ def test_a_member_that_was_added_by_its_key_alone_is_granted_nothing(home: Home)
     home.management().add(generate_keys().public, "bob")
     with pytest.raises(SecurityError, match="signs nothing"):
         home.management().grant("bob", may_revoke=True, quota=1)
+
+
+def test_an_address_that_is_none_is_not_written_into_an_invitation(home: Home) -> None:
+    with pytest.raises(TransportError):
+        home.management().invite("bob", 60, ("nowhere",), 0.0)
 
 
 def test_a_key_that_is_none_is_not_added(home: Home) -> None:
