@@ -33,6 +33,7 @@ from p2pnet.protocol.core.notices import (
     PeerUnreachable,
     PlainNotice,
     RevokedHere,
+    RosterGrown,
     ServiceProlonged,
     StatisticsFound,
     StatisticsUnsettled,
@@ -145,6 +146,8 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
         case MemberAdmitted(peer, name):
             return f"{name} ({peer}) is a member of the network now"
+        case RosterGrown(n_admitted, n_members):
+            return f"{n_admitted} members more are known by the records of the network, {n_members} in all"
         case RevokedHere():
             return (
                 "the key of this agent has been revoked: no other agent talks to it any more. Stop it; to take part "

@@ -305,6 +305,8 @@ class Node(Machine[NodeEvent, Effect]):
         return self._put_off(peer, self._shut_out[peer], PeerDismissed(peer, reason), now)
 
     def _is_shut_out(self, peer: PeerId, now: float) -> bool:
+        if self._spread is not None and peer in self._spread.roster.revoked:
+            return True
         return bool(self._shut_out) and now < self._shut_out.get(peer, now)
 
     # Effects of the machines within.
@@ -360,7 +362,7 @@ class Node(Machine[NodeEvent, Effect]):
             match effect:
                 case PeerRevoked():
                     outward += self.handle(effect, now)
-                case Send() | HangUp() | KeepRecords() | Notify():
+                case Send() | KeepRecords() | Notify():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

@@ -219,6 +219,14 @@ class MemberAdmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class RosterGrown:
+    """Many keys belong to members from now on, as when a newcomer hears of all others."""
+
+    n_admitted: int
+    n_members: int
+
+
+@dataclass(frozen=True, slots=True)
 class RevokedHere:
     """The key of this very agent has been revoked."""
 
@@ -256,6 +264,7 @@ PlainNotice: TypeAlias = (
     | MemberAdmitted
     | MemberChanged
     | RevokedHere
+    | RosterGrown
 )
 
 

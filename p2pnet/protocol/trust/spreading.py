@@ -8,13 +8,13 @@ that it allows may connect, and one that is revoked is hung up on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
-from p2pnet.protocol.core.effects import HangUp, KeepRecords, Notify, Send
+from p2pnet.protocol.core.effects import KeepRecords, Notify, Send
 from p2pnet.protocol.core.events import PeerRevoked
-from p2pnet.protocol.core.notices import MemberAdmitted, RevokedHere
+from p2pnet.protocol.core.notices import MemberAdmitted, RevokedHere, RosterGrown
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.trust import (
     HASH_BYTES,
@@ -31,8 +31,10 @@ from p2pnet.protocol.trust.roster import Roster
 SOON_S: Final = 1.0
 """The first pause between two comparisons with a peer that has other records; it doubles."""
 COMPARE_S: Final = 30.0
+MAX_TOLD: Final = 8
+"""New members that come at once, of each of which people are told."""
 
-SpreadEffect: TypeAlias = Send | HangUp | KeepRecords | PeerRevoked | Notify
+SpreadEffect: TypeAlias = Send | KeepRecords | PeerRevoked | Notify
 
 
 @dataclass(slots=True)
@@ -56,9 +58,7 @@ class RecordSpread:
         self._note(roster)
 
     def connected(self, peer: PeerId, now: float) -> list[SpreadEffect]:
-        """Compare with a peer that has come; one that is revoked is hung up on."""
-        if peer in self.roster.revoked:
-            return [HangUp(peer)]
+        """Compare with a peer that has come."""
         self._peers[peer] = _Comparing(now)
         return self.advance(now)
 
@@ -99,7 +99,7 @@ class RecordSpread:
 
     def add(self, records: Iterable[SignedRecord], now: float, sender: PeerId | None = None) -> list[SpreadEffect]:
         """Take in records, of a peer or signed here: keep and pass on those that are news."""
-        before = dict(self.roster.allowed)
+        before = self.roster.allowed.keys()
         revoked_before = self.roster.revoked
         news = self.roster.add(records)
         if not news:
@@ -109,13 +109,18 @@ class RecordSpread:
             comparing.at, comparing.pause_s = min(comparing.at, now + SOON_S), SOON_S
         effects: list[SpreadEffect] = [KeepRecords(tuple(record.data for record in news))]
         effects += self._tell([peer for peer in self._peers if peer != sender], news)
-        gone = (before.keys() - self.roster.allowed.keys()) | (self.roster.revoked - revoked_before)
+        now_revoked = self.roster.revoked - revoked_before
+        gone = (before - self.roster.allowed.keys()) | (now_revoked & self._peers.keys())
         for peer in sorted(gone):
             effects.append(Notify(RevokedHere()) if peer == self.me else PeerRevoked(peer))
-        for peer in sorted(self.roster.allowed.keys() - before.keys()):
-            fact = self.roster.allowed[peer].fact
-            effects.append(Notify(MemberAdmitted(peer, fact.name if isinstance(fact, Admission) else "")))
-        return effects
+        return effects + [Notify(notice) for notice in self._admitted(self.roster.allowed.keys() - before)]
+
+    def _admitted(self, peers: Collection[PeerId]) -> list[MemberAdmitted | RosterGrown]:
+        """What people are told of new members: of each, but where there are many at once."""
+        if len(peers) > MAX_TOLD:
+            return [RosterGrown(len(peers), len(self.roster.allowed))]
+        facts = [self.roster.allowed[peer].fact for peer in sorted(peers)]
+        return [MemberAdmitted(fact.key, fact.name) for fact in facts if isinstance(fact, Admission)]
 
     def _tell(self, peers: Iterable[PeerId], records: Sequence[SignedRecord]) -> list[SpreadEffect]:
         messages = [TrustRecords(self._network, batch) for batch in _batches(records)]

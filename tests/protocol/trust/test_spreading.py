@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.core.effects import HangUp, KeepRecords, Send
+from p2pnet.protocol.core.effects import KeepRecords, Notify, Send
 from p2pnet.protocol.core.events import PeerRevoked
+from p2pnet.protocol.core.notices import MemberAdmitted, RosterGrown
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.trust import TrustDigest, TrustRecords
 from p2pnet.protocol.messages.wire import decode, encode
@@ -17,7 +18,7 @@ from p2pnet.protocol.trust.roster import Roster
 from p2pnet.protocol.trust.spreading import COMPARE_S, RecordSpread, SpreadEffect
 from tests.protocol.trust.signing import GENESIS, admitted, granted, key, signed, verify
 
-FOUNDER = [admitted("ann"), granted("ann")]
+FOUNDER = [admitted("ann"), granted("ann", quota=200)]
 MANY = [admitted(f"member-{k}", key("ann")) for k in range(120)]
 
 
@@ -93,8 +94,19 @@ def test_one_that_is_revoked_is_told_of_and_then_hung_up_on() -> None:
     assert [send.peer for send in sends(effects)] == ["member-3", "member-4"]
     assert PeerRevoked("member-3") in effects
     assert effects.index(PeerRevoked("member-3")) > effects.index(sends(effects)[0])
-    one.disconnected("member-3")
-    assert one.connected("member-3", 2.0) == [HangUp("member-3")]
+
+
+def test_of_old_revocations_nobody_is_hung_up_on() -> None:
+    one = spread_of("one")
+    old = signed(Revocation("member-3"), key("ann"))
+    assert not [effect for effect in one.add([MANY[3], old], 1.0) if isinstance(effect, PeerRevoked)]
+
+
+def test_of_many_members_at_once_people_are_told_their_number() -> None:
+    notices = [effect.notice for effect in spread_of("one").add(MANY, 0.0) if isinstance(effect, Notify)]
+    assert notices == [RosterGrown(len(MANY), len(MANY) + 1)]
+    notices = [effect.notice for effect in spread_of("one").add(MANY[:2], 0.0) if isinstance(effect, Notify)]
+    assert notices == [MemberAdmitted("member-0", "member-0"), MemberAdmitted("member-1", "member-1")]
 
 
 def test_records_of_another_network_are_passed_over() -> None:
