@@ -265,6 +265,18 @@ def test_three_machines_of_three_network_namespaces(tmp_path: Path) -> None:
         namespaces.close()
 
 
+def test_a_machine_without_a_way_to_any_member_joins_by_a_copied_file(ward: Ward) -> None:
+    rob = ward.newcomer("rob")
+    public = rob.type("keygen").stdout.strip()
+    assert ward.ann.type("trust", "add", public, "rob").returncode == 0
+    (rob.directory / "network").mkdir(mode=0o700)
+    shutil.copy(ward.ann.directory / "network" / "records", rob.directory / "network" / "records")
+    settings = (ward.bob.directory / "agent.toml").read_text()  # of another machine, but for name and address
+    (rob.directory / "agent.toml").write_text(settings.replace('"bob"', '"rob"').replace(ward.bob.own[-1], rob.own[-1]))
+    rob.start("run", "agent.toml")
+    rob.until(lambda: "ann" in rob.linked)
+
+
 def _in_namespace(namespaces: Namespaces, k: int, directory: Path, command: Sequence[str]) -> list[str]:
     """The command in its directory, which entering a namespace leaves."""
     return namespaces.command(k, ["env", "-C", str(directory), *command])
