@@ -33,7 +33,9 @@ def revoke(member: str, with_invited: bool, root_key: Path | None, agent_toml: P
 @click.command()
 @click.argument("member")
 @click.option("--invite-only", is_flag=True, help="It may not revoke.")
-@click.option("--quota", default=1000, show_default=True, help="The most members that stand admitted by it.")
+@click.option(
+    "--quota", type=click.IntRange(1, 256), default=256, show_default=True, help="The most that stand admitted by it."
+)
 @_root_key_option
 @agent_toml_option
 def grant(member: str, invite_only: bool, quota: int, root_key: Path | None, agent_toml: Path) -> None:

@@ -1,11 +1,14 @@
 """Signed records in networks of whole agents: an admission and a revocation reach all, whatever befalls the network."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from p2pnet.protocol.core.events import RecordsSigned
 from p2pnet.protocol.core.notices import MemberAdmitted
+from p2pnet.protocol.core.types import Message
+from p2pnet.protocol.messages.trust import TrustDigest, TrustRecords
 from p2pnet.protocol.trust.records import Revocation, SignedRecord
 from p2pnet.protocol.trust.roster import Roster
 from p2pnet.simulation.virtual_network import Conditions
@@ -98,6 +101,29 @@ def test_a_newcomer_is_allowed_everywhere_and_finds_neighbors_of_which_none_was_
     assert fleet.run_until(lambda: len(fleet.nodes.linked(new)) >= 3, within_s=30.0)
     assert allowing(fleet, new) == set(fleet.names)
     assert MemberAdmitted(new, new) in fleet.nodes.notices(old[3])
+
+
+def test_a_member_that_forges_and_floods_changes_nobodys_roster_and_training_goes_on() -> None:
+    """With each message it sends an admission that it may not sign, a forged one, one too many, and a digest."""
+    fleet = fleet_of(5)
+    network_id = GENESIS.network_id
+    forged = SignedRecord(admitted("eve").fact, GENESIS.root, bytes(64))
+    n_sent = count()
+
+    def lie(message: Message) -> list[Message]:
+        unknown = admitted(f"eve-{next(n_sent)}", key("stranger"))
+        not_granted = admitted("eve", key("agent-3"))
+        noise = [TrustRecords(network_id, (record.data,)) for record in (unknown, not_granted, forged)]
+        return [message, *noise, TrustRecords(network_id, (b"noise",)), TrustDigest(network_id, bytes(512))]
+
+    fleet.agents["agent-3"] = replace(fleet.agents["agent-3"], outgoing=lie)
+    before = {name: set(agent.roster or ()) for name, agent in fleet.agents.items()}
+    fleet.start()
+    fleet.run(120.0)
+    assert {name: set(agent.roster or ()) for name, agent in fleet.agents.items()} == before
+    honest = [name for name in fleet.names if name != "agent-3"]
+    assert fleet.is_training(honest)
+    assert fleet.nodes.round("agent-1") > 10
 
 
 def test_an_agent_that_was_away_meanwhile_learns_of_it_before_it_opens_a_link_with_the_revoked() -> None:

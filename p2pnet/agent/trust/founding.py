@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, final
 
 from p2pnet.agent.trust.network_files import NetworkFiles
 from p2pnet.agent.trust.place import Place
 from p2pnet.agent.trust.signing import Recovery, signer_of
 from p2pnet.errors import ConfigError, SecurityError
-from p2pnet.protocol.trust.records import MAX_NAME_LENGTH, Admission, Genesis, Grant
-
-QUOTA: Final = 1000
-"""The most machines that one member admits, where its grant says no other number."""
+from p2pnet.protocol.trust.records import MAX_NAME_LENGTH, MAX_QUOTA, Admission, Genesis, Grant
 
 
 @final
@@ -42,7 +39,7 @@ def found(name: str, agent_toml: Path, values: Mapping[str, Any]) -> Founded:
     root, genesis = recovery.root, recovery.genesis(name)
     signing_key = signer_of(keys).public
     member = Admission(keys.public, signing_key, str(settings["agent.name"]))
-    grant = Grant(keys.public, signing_key, may_invite=True, may_revoke=True, quota=QUOTA)
+    grant = Grant(keys.public, signing_key, may_invite=True, may_revoke=True, quota=MAX_QUOTA)
     place.files.create(genesis, [root.sign(genesis.network_id, fact) for fact in (member, grant)])
     place.files.save_root(root)
     place.write(settings)

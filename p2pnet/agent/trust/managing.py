@@ -91,11 +91,11 @@ class Management:
     def revoke(self, whom: str, *, with_invited: bool) -> Admission:
         """Revoke a member's key, for good; with those that it has invited, or without."""
         member = self._member(whom)
-        signed = [] if with_invited else self.roster.signed_by(member.signing_key)
-        kept = tuple(record.digest for record in signed)
+        kept = () if with_invited else self._still_counting(member)
         if len(kept) > MAX_KEPT:
             raise SecurityError(
-                f"{member.name} has signed {len(kept)} records, and a revocation keeps at most {MAX_KEPT}"
+                f"{member.name} has admitted and revoked {len(kept)} machines, of which a revocation keeps {MAX_KEPT}; "
+                "revoke it with --with-invited, and invite the others anew"
             )
         self._keep(self._signer_of_revocations(), Revocation(member.key, kept))
         return member
@@ -141,6 +141,15 @@ class Management:
         if not found or not isinstance(found[0].fact, Admission):
             raise SecurityError(f"no member is called {whom}, or has that key; p2pnet trust list shows all")
         return found[0].fact
+
+    def _still_counting(self, member: Admission) -> tuple[bytes, ...]:
+        """The digests of what the member has signed: revocations, and admissions that stand."""
+        allowed = self.roster.allowed
+        return tuple(
+            record.digest
+            for record in self.roster.signed_by(member.signing_key)
+            if isinstance(record.fact, Revocation) or allowed.get(record.fact.key) == record
+        )
 
     def _signer_of_admissions(self) -> Signer:
         """The key of this agent; SecurityError where it may not invite."""

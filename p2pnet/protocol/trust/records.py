@@ -29,6 +29,8 @@ SIGNATURE_BYTES: Final = 64
 DIGEST_BYTES: Final = 16
 MAX_KEPT: Final = 384
 """The most records that one revocation lists."""
+MAX_QUOTA: Final = 256
+"""The most members that one grant lets stand admitted: so a revocation of its holder can list them all."""
 MAX_RECORD_BYTES: Final = 8192
 MAX_NAME_LENGTH: Final = 64
 _MAX_PEER_LENGTH: Final = 64

@@ -14,7 +14,7 @@ from tests.agent.trust.conftest import Home
 def test_the_first_member_stands_admitted_and_may_invite_and_revoke(home: Home) -> None:
     (member,) = home.management().members()
     assert (member.name, member.admitted_by) == ("ann", "the signing key")
-    assert member.rights == "may invite and revoke, 1000 at most"
+    assert member.rights == "may invite and revoke, 256 at most"
 
 
 def test_agent_toml_is_complete(home: Home) -> None:

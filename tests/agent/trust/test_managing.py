@@ -85,7 +85,7 @@ def test_a_signing_key_that_was_taken_away_is_named_by_its_path(home: Home) -> N
     (home.directory / "network" / "root.key").rename(elsewhere)
     management = Management(home.directory / "network", home.directory / "agent.key", elsewhere)
     management.grant("ann", may_revoke=True, quota=7)
-    assert shown(home)["ann"].rights.endswith("1000 at most")  # of several grants, the widest
+    assert shown(home)["ann"].rights.endswith("256 at most")  # of several grants, the widest
 
 
 def test_a_member_that_was_added_by_its_key_alone_is_granted_nothing(home: Home) -> None:
