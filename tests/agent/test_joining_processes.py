@@ -191,28 +191,6 @@ def test_an_invitation_is_answered_where_no_agent_runs(tmp_path: Path) -> None:
         ann.close()
 
 
-def test_code_of_the_networks_own_is_taken_over_only_where_it_is_allowed_by_name(tmp_path: Path) -> None:
-    ann, bob = Machine(tmp_path / "ann"), Machine(tmp_path / "bob")
-    try:
-        begun = ann.type("init", "--network", "ward", *ann.own, "--set", "model.factory=mymodels:Net")
-        assert begun.returncode == 0
-        ann.start("invite", "--wait")
-        ann.until(lambda: "\n" in ann.said)
-        line = ann.said.splitlines()[0]
-        bob.until(lambda: "cannot be reached" not in (done := bob.try_to_join(line)).stderr or not done.returncode)
-        refused = bob.try_to_join(line)
-        ann.start("invite", "--wait")
-        bob.until(lambda: "cannot be reached" not in bob.try_to_join(line).stderr)
-        refused = bob.try_to_join(line)
-        assert refused.returncode == 77
-        assert "install it here, and join by the same line with --allow-code mymodels:Net" in refused.stderr
-        assert not (bob.directory / "agent.toml").exists()
-        assert bob.try_to_join(line, "--allow-code", "mymodels:Net").returncode == 0
-        assert 'factory = "mymodels:Net"' in (bob.directory / "agent.toml").read_text()
-    finally:
-        ann.close()
-
-
 def test_another_key_for_the_same_member(ward: Ward) -> None:
     ned = ward.newcomer("ned")
     assert ned.try_to_join(ward.ann.invite()).returncode == 0
