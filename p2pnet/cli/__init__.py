@@ -7,10 +7,13 @@ from p2pnet.cli.doctor import doctor
 from p2pnet.cli.evaluate import evaluate
 from p2pnet.cli.export import export
 from p2pnet.cli.group import main
+from p2pnet.cli.init import init
 from p2pnet.cli.inspect import inspect
+from p2pnet.cli.invite import invite
+from p2pnet.cli.join import join
 from p2pnet.cli.keygen import keygen
-from p2pnet.cli.network import init, invite, join, rotate
 from p2pnet.cli.predict import predict
+from p2pnet.cli.rotate import rotate
 from p2pnet.cli.run import run
 from p2pnet.cli.simulate import simulate
 from p2pnet.cli.sweep import sweep
