@@ -33,6 +33,7 @@ SLOW: Sequence[str] = (
     "simulation/test_faults.py",
     "simulation/test_processes.py",
     "simulation/test_simulator.py",
+    "simulation/test_trust.py",
     "simulation/test_whole_nodes.py",
     "test_contributing.py",
     "test_equivalence.py",

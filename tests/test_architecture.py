@@ -71,7 +71,8 @@ LAYERS_OF_THE_PROTOCOL = {
     "membership": ("core", "messages"),
     "peering": ("core", "messages", "membership"),
     "reports": ("core", "messages"),
-    "node": ("core", "messages", "rounds", "peering", "reports"),
+    "trust": ("core", "messages"),
+    "node": ("core", "messages", "rounds", "peering", "reports", "trust"),
 }
 """The same for the packages of `protocol`."""
 
@@ -80,6 +81,7 @@ READ_SETTINGS = {
     *("agent/options.py", "agent/assembly.py"),
     *(
         "agent/run.py",
+        "agent/terms.py",
         "agent/control/reloading.py",
         "agent/diagnostics/check.py",
         "agent/diagnostics/check_data.py",

@@ -15,6 +15,7 @@ from p2pnet.protocol.membership.timing import PRESETS as MEMBERSHIP_PRESETS
 from p2pnet.protocol.messages.membership import KINDS as MEMBERSHIP_KINDS
 from p2pnet.protocol.messages.reports import KINDS as REPORT_KINDS
 from p2pnet.protocol.messages.training import KINDS as TRAINING_KINDS
+from p2pnet.protocol.messages.trust import KINDS as TRUST_KINDS
 from p2pnet.protocol.rounds.timing import PRESETS as ROUND_PRESETS
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +96,7 @@ def test_tests_that_are_named_exist(page: Path) -> None:
 
 def test_the_table_of_messages_is_that_of_the_code() -> None:
     described = {int(kind): (name, text) for kind, name, text, _ in rows("protocol.md", "Messages") if kind.isdigit()}
-    kinds: Mapping[int, type[Any]] = {**TRAINING_KINDS, **MEMBERSHIP_KINDS, **REPORT_KINDS}
+    kinds: Mapping[int, type[Any]] = {**TRAINING_KINDS, **MEMBERSHIP_KINDS, **REPORT_KINDS, **TRUST_KINDS}
     assert described == {kind: (of.__name__, fields_as_text(of)) for kind, of in kinds.items()}
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from p2pnet.agent.allow_list import AllowList
 from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.agent.options import data_options, network_options, round_options, schedule_options, training_options
 from p2pnet.agent.schedules import describe_schedule
+from p2pnet.agent.terms import terms_of
 from p2pnet.agent.transport.base import Transport, TransportLimits
 from p2pnet.agent.transport.discovery import Discovery, LanDiscovery, NoDiscovery, announcement
 from p2pnet.agent.transport.keys import KeyPair, load_keys
@@ -20,7 +23,7 @@ from p2pnet.data.reading import DataOptions, load_data
 from p2pnet.data.splitting import Parts
 from p2pnet.errors import ConfigError
 from p2pnet.protocol.core.codec import MAX_HEADER_BYTES
-from p2pnet.protocol.core.types import FeatureStatistics, Randomness
+from p2pnet.protocol.core.types import FeatureStatistics, PeerId, Randomness
 from p2pnet.protocol.membership.machine import MembershipMachine
 from p2pnet.protocol.membership.timing import PRESETS, MembershipTiming
 from p2pnet.protocol.messages.membership import MemberState, Record
@@ -34,8 +37,12 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.start_quorum import StartQuorum
+from p2pnet.protocol.trust.spreading import RecordSpread
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.training import Training, make_outline, make_training, summarize
+
+if TYPE_CHECKING:
+    from p2pnet.agent.trust.trusted_network import TrustedNetwork
 
 ARRAYS_IN_A_MESSAGE = 2
 _BYTES_OF_A_NUMBER = 8
@@ -53,16 +60,18 @@ class Preparation:
     state_dir: Path
     checkpoint_interval_s: float
     network: NetworkOptions
+    trusted: TrustedNetwork | None
+    """the network that the agent belongs to by its records; None: the settings say who may connect"""
     allow_list: AllowList
-    """the keys that may connect: at first those of the options"""
+    """the keys that may connect: at first those of the options, and of the roster"""
     max_neighbors: int
     min_agents: int
     is_sharing_metrics: bool
     membership: MembershipTiming
     """of an agent whose neighbors are chosen by gossip"""
     rounds: RoundOptions
-    schedule: dict[str, str]
-    """what of the schedule must be equal at all agents: a field of the fingerprint, or none"""
+    of_the_network: dict[str, str]
+    """what of schedule and network must be equal at all agents: fields of the fingerprint, or none"""
     training_options: TrainingOptions
     data: DataOptions
     parts: Parts
@@ -86,43 +95,49 @@ class Preparation:
         training = make_training(
             self.training_options, self.parts.train, self.parts.test, statistics, self.parts.validation
         )
-        return replace(training, fingerprint=training.fingerprint | self.schedule)
+        return replace(training, fingerprint=training.fingerprint | self.of_the_network)
 
-    def open_transport(self) -> ZmqTransport:
-        """Open the transport; TransportError where the address cannot be bound."""
+    def open_transport(self, is_invited: Callable[[PeerId], bool] = lambda _: False) -> ZmqTransport:
+        """Open the transport, for allowed peers, and for queries of those that are invited; TransportError where the
+        address cannot be bound.
+        """
         listening = () if self.network.bind == "none" else (self.network.bind,)
-        return ZmqTransport.open(self.keys, listening, self.allow_list.__contains__, self.limits)
+        return ZmqTransport.open(self.keys, listening, self.allow_list.__contains__, self.limits, is_invited)
 
 
 def prepare(settings: Settings) -> Preparation:
     """Read key and data, and build the problem; raises the P2pnetError of the first part that is not fit to run."""
     keys = load_keys(settings.security.secret_key)
     network = network_options(settings)
+    trusted = _trusted_network(settings, keys)
     _check_peers(network, keys)
     data = data_options(settings.data, is_growing=settings.service.keep_running)
     parts = load_data(data)
     options = training_options(settings, parts.train.task)
     summary = summarize(options, *parts)
     outline = make_outline(options, parts.train, summary)
-    schedule = describe_schedule(schedule_options(settings.network, keys.public))
+    of_the_network = describe_schedule(schedule_options(settings.network, keys.public))
+    if trusted is not None:
+        of_the_network |= trusted.fingerprint
     return Preparation(
         name=settings.agent.name,
         keys=keys,
         state_dir=settings.agent.state_dir,
         checkpoint_interval_s=settings.agent.checkpoint_interval_s,
         network=network,
-        allow_list=AllowList(network.allowed),
+        trusted=trusted,
+        allow_list=AllowList(network.allowed, None if trusted is None else trusted.roster),
         max_neighbors=settings.network.max_neighbors,
         min_agents=settings.network.min_agents,
         is_sharing_metrics=settings.privacy.share_metrics,
         membership=PRESETS[settings.network.preset],
         rounds=round_options(settings, keys.public),
-        schedule=schedule,
+        of_the_network=of_the_network,
         training_options=options,
         data=data,
         parts=parts,
         summary=summary,
-        fingerprint=outline.fingerprint | schedule,
+        fingerprint=outline.fingerprint | of_the_network,
         watch_interval_s=settings.service.watch_interval_s if settings.service.keep_running else 0.0,
         compare_alone_s=settings.algorithm.compare_alone_s,
         limits=_limits(settings.network.max_message_bytes, outline.least_params, outline.most_params),
@@ -146,7 +161,18 @@ def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot
     if preparation.min_agents > 1:
         session = StartQuorum(session, preparation.min_agents)
     rng = SystemRandom()
-    return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True)
+    trusted = preparation.trusted
+    spread = None if trusted is None else RecordSpread(trusted.roster, identity.peer)
+    return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True, spread=spread)
+
+
+def _trusted_network(settings: Settings, keys: KeyPair) -> TrustedNetwork | None:
+    """The network that the settings name, by its records, or none."""
+    if settings.security.network is None:
+        return None
+    from p2pnet.agent.trust.trusted_network import TrustedNetwork  # with cryptography that others do not need
+
+    return TrustedNetwork.load(settings.security.network, keys, terms_of(settings))
 
 
 def make_discovery(preparation: Preparation, transport: Transport, log: logging.Logger) -> Discovery:
@@ -157,7 +183,7 @@ def make_discovery(preparation: Preparation, transport: Transport, log: logging.
     told = announcement(preparation.keys.public, preparation.name, preparation.fingerprint, network.advertise)
     bind = next(iter(transport.addresses), "none")
     is_welcome = preparation.allow_list.__contains__
-    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log)
+    return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log, told.network)
 
 
 def _make_peering(preparation: Preparation, identity: Identity, rng: Randomness) -> Peering:

@@ -13,17 +13,16 @@ from contextlib import suppress
 from functools import partial
 from typing import assert_never, final
 
-from p2pnet import __version__
 from p2pnet.agent import computing
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.computing import Answer, Computed
 from p2pnet.agent.control.assessing import Assessing
 from p2pnet.agent.control.control import Command, Control
-from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
 from p2pnet.agent.progress import Progress
+from p2pnet.agent.queries import Queries
 from p2pnet.agent.rejections import Rejections
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.saved_model import model_file_of
@@ -35,7 +34,7 @@ from p2pnet.agent.transport.discovery import Discovery
 from p2pnet.agent.worker import Worker
 from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
 from p2pnet.protocol.core import events
-from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION, ForeignVersionError
+from p2pnet.protocol.core.codec import ForeignVersionError
 from p2pnet.protocol.core.effects import (
     Choose,
     Close,
@@ -47,6 +46,7 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     HangUp,
+    KeepRecords,
     Measure,
     Notify,
     Prepare,
@@ -85,6 +85,7 @@ class Daemon:
         recorder: RunRecorder,
         control: Control,
         manager: ServiceManager,
+        queries: Queries,
         service: Service | None = None,
     ) -> None:
         """With a `service` the agent keeps running."""
@@ -93,22 +94,21 @@ class Daemon:
         self._training: Training | None = None
         self._transport = transport
         self._discovery = discovery
-        self._rejections = Rejections(node.identity.peer, names, log)
+        self._rejections = Rejections(node.identity, names, log)
         self._recorder = recorder
         self._progress = Progress(log, manager.tell_status)
         self._control, self._manager = control, manager
+        self._queries = queries
         self._checkpoints = checkpoints
         self._learner_numbers: Mapping[str, float] = {}
-        self._names = names
-        self._log = log
+        self._names, self._log = names, log
         self._worker = Worker[Computed](transport.wake)
         self._stopped_because = ""
         self._conclusion: Conclude | None = None
         self._lacks: tuple[str, ...] = ()
         self._signals = Signals(transport.wake, self._save_checkpoint, is_service=service is not None)
         self._is_closed = False
-        self._n_dropped = 0
-        self._n_refused = 0
+        self._n_dropped = self._n_refused = 0
         self._line_budget = LineBudget()
         self._assessing = Assessing(lambda work: self._worker.do("assess", partial(computing.aside, work)))
 
@@ -218,6 +218,10 @@ class Daemon:
                 self._signals.farewell = self._signals.farewell or events.AwayRequested()
             case Command.CHECKPOINT:
                 self._save_checkpoint()
+            case Command.RECORDS:
+                records = tuple(self._queries.new_records())
+                self._handle(events.RecordsSigned(records))
+                return {"read": len(records)}
             case _:
                 raise AssertionError(f"{command} is answered elsewhere")
         return {}
@@ -239,29 +243,17 @@ class Daemon:
         match happening:
             case Received(peer, frames):
                 self._receive(peer, frames)
-            case Queried(peer):
-                self._log_cause(peer, logging.INFO, f"{self._names.call(peer)} asks for our status")
-                self._transport.reply(peer, encode_status(self._status(peer)))
+            case Queried(peer, frames):
+                answer = self._queries.answer(peer, frames)
+                self._log_cause(peer, logging.INFO, answer.text)
+                self._handle(events.RecordsSigned(answer.signed))  # others hear of it before who asked
+                self._transport.reply(peer, answer.frames)
             case events.PeerConnected() | events.PeerDisconnected() | events.DialFailed():
                 self._handle(happening)
             case Rejected():
                 self._rejections.tell(happening)
             case _:
                 assert_never(happening)
-
-    def _status(self, peer: PeerId) -> NodeStatus:
-        """The answer to a status query of the peer."""
-        identity, rounds = self._node.identity, self._node.rounds
-        return NodeStatus(
-            protocol=PROTOCOL_VERSION,
-            name=identity.name,
-            software=__version__,
-            fingerprint=identity.fingerprint,
-            round=-1 if rounds is None else rounds.announced_round,
-            known_incarnation=self._node.known_incarnation(peer),
-            time_s=time.time(),
-            lowest_protocol=LOWEST_VERSION,
-        )
 
     def _receive(self, peer: PeerId, frames: tuple[memoryview, ...]) -> None:
         """Decode a message and hand it to the node; a malformed message is dropped, counted and logged."""
@@ -321,6 +313,8 @@ class Daemon:
                     self._save_checkpoint()
                 case Close():
                     self._is_closed = True
+                case KeepRecords(records):
+                    self._keep(records)
                 case Describe():
                     self._handle(events.Described(self._control.view.observed()))
                 case Notify(StatisticsUnsettled() as notice):
@@ -329,6 +323,12 @@ class Daemon:
                     self._tell(notice, cause)
                 case _:
                     assert_never(effect)
+
+    def _keep(self, records: tuple[bytes, ...]) -> None:
+        try:
+            self._queries.keep(records)
+        except TrainingError as error:
+            self._log.warning("%s; the network's newest records are lost with this process", error)
 
     def _tell(self, notice: Notice, cause: PeerId | None) -> None:
         if isinstance(notice, MessageDropped):

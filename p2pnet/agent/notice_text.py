@@ -20,6 +20,7 @@ from p2pnet.protocol.core.notices import (
     LinkClosed,
     LinkOpened,
     LinkRefused,
+    MemberAdmitted,
     MemberChanged,
     MessageDropped,
     MetricsUnsettled,
@@ -32,6 +33,8 @@ from p2pnet.protocol.core.notices import (
     PeerUnreachable,
     PlainNotice,
     Rescaled,
+    RevokedHere,
+    RosterGrown,
     ServiceProlonged,
     StatisticsFound,
     StatisticsUnsettled,
@@ -44,6 +47,7 @@ _WARNINGS = (
     MetricsUnsettled,
     NoNeighborAnswered,
     NoNeighborLeft,
+    RevokedHere,
     StatisticsUnsettled,
     TakenForPast,
 )
@@ -144,6 +148,15 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             return f"refused {peer}: there are {limit}; raise it, or name this one"
         case PeerUnreachable(peer, address, problem):
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
+        case MemberAdmitted(peer, name):
+            return f"{name} ({peer}) is a member of the network now"
+        case RosterGrown(n_admitted, n_members):
+            return f"{n_admitted} members more are known by the records of the network, {n_members} in all"
+        case RevokedHere():
+            return (
+                "the key of this agent has been revoked: no other agent talks to it any more. Stop it; to take part "
+                "again it needs a new key and another invitation"
+            )
         case MemberChanged(change, name, accuser, n_living, _):
             by = f" by {accuser}" if accuser else ""
             return f"members: {name} {change}{by} ({n_living} living)"

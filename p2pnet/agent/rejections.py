@@ -9,20 +9,22 @@ from p2pnet.agent.names import PeerNames
 from p2pnet.agent.transport.base import Refusal, Rejected
 from p2pnet.errors import TransportError
 from p2pnet.protocol.core.address import Address
-from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.rounds.neighbor import Identity
 
 MAX_REMEMBERED = 1000
 """The most entries kept, since any stranger can make up keys; beyond it the oldest is dropped."""
 
-_ADVICE = {Refusal.KEY_NOT_ALLOWED: "; to let it in, add it to security.allowed_peers"}
+_BY_LISTS = "; to let it in, add it to security.allowed_peers"
+_BY_RECORDS = "; to let it in, invite it: p2pnet invite"
 
 
 @final
 class Rejections:
     """The reported rejections, by peer and cause."""
 
-    def __init__(self, own_key: PeerId, names: PeerNames, log: logging.Logger) -> None:
-        self._own_key = own_key
+    def __init__(self, me: Identity, names: PeerNames, log: logging.Logger) -> None:
+        self._advice = {Refusal.KEY_NOT_ALLOWED: _BY_RECORDS if "network" in me.fingerprint else _BY_LISTS}
+        self._own_key = me.peer
         self._names = names
         self._log = log
         self._told: dict[tuple[str, Refusal], None] = {}
@@ -42,7 +44,7 @@ class Rejections:
         if len(self._told) > MAX_REMEMBERED:
             del self._told[next(iter(self._told))]
         more = f" (and {rejected.n_unreported} more)" if rejected.n_unreported else ""
-        advice = _ADVICE.get(rejected.refusal, "") if level == logging.WARNING else ""
+        advice = self._advice.get(rejected.refusal, "") if level == logging.WARNING else ""
         called = self._names.call(whom)
         self._log.log(level, "rejected %s: %s%s%s", called, rejected.refusal, advice, more)
 

@@ -25,6 +25,7 @@ from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.options import log_options
+from p2pnet.agent.queries import Queries
 from p2pnet.agent.resuming import Beginning, checkpoint_files, find_start
 from p2pnet.agent.run_recorder import RunRecorder
 from p2pnet.agent.service import make_service
@@ -98,7 +99,10 @@ def _run(
         time.monotonic,
         start.resumed,
     )
-    transport = wrap_transport(preparation.open_transport())
+    trusted = preparation.trusted
+    doorkeeper = None if trusted is None else trusted.doorkeeper(preparation.keys, time.time)
+    invited = () if doorkeeper is None else (doorkeeper.knows,)
+    transport = wrap_transport(preparation.open_transport(*invited))
     with ExitStack() as at_exit:
         at_exit.callback(transport.close, 0.0)  # does nothing once the daemon has closed it
         if (damage := state.damage(time.time())) is not None:
@@ -124,8 +128,20 @@ def _run(
         at_exit.callback(control.close)
         service = make_service(preparation, checkpoints, start.resumed, log) if preparation.watch_interval_s else None
         manager = ServiceManager.of(os.environ, os.getpid(), time.monotonic)
-        make = start.make_training
-        daemon = Daemon(node, make, transport, discovery, names, log, checkpoints, recorder, control, manager, service)
+        daemon = Daemon(
+            node,
+            start.make_training,
+            transport,
+            discovery,
+            names,
+            log,
+            checkpoints,
+            recorder,
+            control,
+            manager,
+            Queries(node, names, doorkeeper),
+            service,
+        )
         with threadpool_limits(limits=1, user_api="blas"):
             daemon.run()
             trained, model = daemon.training, daemon.saved_model

@@ -189,6 +189,12 @@ class SecuritySettings(Section):
     """Who may talk to this agent."""
 
     secret_key: Path = Field(default=Path("agent.key"), description="Key file of this agent, made by `p2pnet keygen`.")
+    network: Path | None = Field(
+        default=None,
+        description="Directory with the records of the network that this agent belongs to, made by `p2pnet init` and "
+        "`p2pnet join`: they say who may connect. Default: keys that stand in this file, and no others.",
+        examples=["network"],
+    )
     bound_shares: bool = Field(
         default=False,
         description="Whether a neighbor that moves more weight, samples or gradient than honest ones do is cut off for "

@@ -3,6 +3,7 @@
     session      feature statistics, then training rounds       (rounds/session.py)
     peering      which peers are neighbors, and the connections  (peering/: static, or an overlay by membership/)
     board        what agents tell of themselves, for people      (reports/)
+    spread       signed records of who belongs to the network    (trust/)
 
 The node routes each message to its machine, reports neighbors from the peering to the session, and has the peering put
 off a peer that the session refuses. All other effects go to the shell.
@@ -28,6 +29,7 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     HangUp,
+    KeepRecords,
     Measure,
     Notify,
     Prepare,
@@ -56,6 +58,7 @@ from p2pnet.protocol.core.events import (
     PeerPutOff,
     PeerRevoked,
     Prepared,
+    RecordsSigned,
     SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
@@ -72,6 +75,7 @@ from p2pnet.protocol.core.notices import (
 from p2pnet.protocol.core.reports import MAX_LINKS, AgentReport, Observed, mark_of
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
 from p2pnet.protocol.messages.reports import REPORTS, Reports
+from p2pnet.protocol.messages.trust import TrustDigest, TrustRecords
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
 from p2pnet.protocol.peering.backoff import Backoff
 from p2pnet.protocol.peering.budgets import Budgets
@@ -84,6 +88,8 @@ from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.session import SessionEffect, SessionEvent, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.trust.records import SignedRecord
+from p2pnet.protocol.trust.spreading import RecordSpread, SpreadEffect
 
 REVOKED = "its key is allowed no more"
 
@@ -93,6 +99,7 @@ NodeEvent: TypeAlias = (
     | DialFailed
     | PeerFound
     | PeerRevoked
+    | RecordsSigned
     | MessageReceived[Message]
     | ForeignVersionReceived
     | Prepared
@@ -114,9 +121,17 @@ class Node(Machine[NodeEvent, Effect]):
     """The state machine of one agent: `handle(event, now)` returns the effects to be performed, in order."""
 
     def __init__(
-        self, session: SessionMachine, peering: Peering, rng: Randomness, *, is_reporting: bool = False
+        self,
+        session: SessionMachine,
+        peering: Peering,
+        rng: Randomness,
+        *,
+        is_reporting: bool = False,
+        spread: RecordSpread | None = None,
     ) -> None:
-        """`is_reporting`: whether agents describe themselves to each other, for people to see."""
+        """`is_reporting`: whether agents describe themselves to each other, for people to see. `spread` is for networks
+        of which signed records say who belongs to them.
+        """
         self._session = session
         self.peering = peering
         self._backoff = Backoff(rng.uniform)
@@ -125,6 +140,7 @@ class Node(Machine[NodeEvent, Effect]):
         self._shut_out: dict[PeerId, float] = {}
         """Until when peers are hung up on as soon as they come back, since they have sent too much."""
         self._board = Board(session.identity.peer) if is_reporting else None
+        self._spread = spread
         self._n_members = 1
         self._is_going_away = False
 
@@ -191,8 +207,11 @@ class Node(Machine[NodeEvent, Effect]):
                 return [HangUp(peer)]
             case PeerConnected(peer):
                 self._unreachable.reached(peer)
-                return self._to_peering(event, now)
+                compared = [] if self._spread is None else self._of_spread(self._spread.connected(peer, now), now)
+                return compared + self._to_peering(event, now)
             case PeerDisconnected(peer):
+                if self._spread is not None:
+                    self._spread.disconnected(peer)
                 self._backoff.disconnected(peer, now)
                 return self._to_peering(event, now)
             case DialFailed(peer, address, problem):
@@ -204,6 +223,9 @@ class Node(Machine[NodeEvent, Effect]):
             case PeerRevoked(peer):
                 effects = self._put_off(peer, math.inf, PeerDismissed(peer, REVOKED), now, is_distrusted=True)
                 return effects + self._to_session(PeerParted(peer), now)
+            case RecordsSigned(records):
+                signed = [SignedRecord.read(record) for record in records]
+                return [] if self._spread is None else self._of_spread(self._spread.add(signed, now), now)
             case ForeignVersionReceived(peer, version):
                 until, is_news = self._backoff.refused(peer, f"version {version}", now)
                 return self._put_off(peer, until, ForeignVersion(peer, version, is_news), now)
@@ -212,6 +234,8 @@ class Node(Machine[NodeEvent, Effect]):
                 return [] if self._board is None else [*self._board.describe(report, self._reported_to(), now)]
             case DeadlineReached():
                 effects = self._to_peering(event, now) if _is_due(self.peering.next_deadline(), now) else []
+                if self._spread is not None:
+                    effects += self._of_spread(self._spread.advance(now), now)
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
@@ -227,7 +251,8 @@ class Node(Machine[NodeEvent, Effect]):
 
     def next_deadline(self) -> float | None:
         due_at = None if self._board is None else self._board.due_at
-        deadlines = (self._session.next_deadline(), self.peering.next_deadline(), due_at)
+        compare_at = None if self._spread is None else self._spread.next_deadline()
+        deadlines = (self._session.next_deadline(), self.peering.next_deadline(), due_at, compare_at)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
@@ -239,6 +264,8 @@ class Node(Machine[NodeEvent, Effect]):
         try:
             if is_membership_message(message):
                 return self._to_peering(MessageReceived(peer, message), now)
+            if isinstance(message, TrustDigest | TrustRecords):
+                return [] if self._spread is None else self._of_spread(self._spread.heard(peer, message, now), now)
             if heard := self.peering.heard(peer, now):
                 effects = self._of_peering(heard, now)
             if isinstance(message, Reports):
@@ -283,6 +310,8 @@ class Node(Machine[NodeEvent, Effect]):
         return self._put_off(peer, self._shut_out[peer], PeerDismissed(peer, reason), now)
 
     def _is_shut_out(self, peer: PeerId, now: float) -> bool:
+        if self._spread is not None and peer in self._spread.roster.revoked:
+            return True
         return bool(self._shut_out) and now < self._shut_out.get(peer, now)
 
     # Effects of the machines within.
@@ -340,6 +369,18 @@ class Node(Machine[NodeEvent, Effect]):
         if absence is None or not absence.is_announced:
             return [Notify(notice)]
         return [Notify(replace(notice, change=MemberChange.WENT))] if notice.change is MemberChange.DIED else []
+
+    def _of_spread(self, effects: Iterable[SpreadEffect], now: float) -> list[Effect]:
+        outward: list[Effect] = []
+        for effect in effects:
+            match effect:
+                case PeerRevoked():
+                    outward += self.handle(effect, now)
+                case Send() | KeepRecords() | Notify():
+                    outward.append(effect)
+                case _:
+                    assert_never(effect)
+        return outward
 
     def _put_off(
         self, peer: PeerId, until: float, notice: Notice, now: float, *, is_distrusted: bool = False

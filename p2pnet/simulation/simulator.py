@@ -300,6 +300,8 @@ class Simulator(Processes):
                 case effects.Close():
                     process.is_closed = True
                     self.network.ended(peer)
+                case effects.KeepRecords():
+                    pass  # of a network that lives as long as the simulation
                 case effects.Finish():
                     pass  # the agent goes on serving its neighbors until it closes
                 case effects.Describe():

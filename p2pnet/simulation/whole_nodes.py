@@ -27,6 +27,8 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.trust.roster import Roster
+from p2pnet.protocol.trust.spreading import RecordSpread
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.graphs import components
 from p2pnet.simulation.observer import Observer
@@ -57,6 +59,8 @@ class WholeAgent:
     """named ones; without any they are chosen by gossip, beginning with the seeds"""
     allowed: Collection[PeerId] | None = None
     """whose keys are allowed besides those of seeds and neighbors; None: all"""
+    roster: Roster | None = None
+    """the records of its network, which say whom it admits in place of `allowed`; it outlives a restart"""
     max_neighbors: int = 8
     is_dialable: bool = True
     membership: MembershipTiming = LAN
@@ -68,6 +72,8 @@ class WholeAgent:
 
     def admits(self, peer: PeerId) -> bool:
         """Whether the peer's key is on the allow-list."""
+        if self.roster is not None:
+            return peer in self.roster.allowed
         return self.allowed is None or peer in self.allowed or peer in self.seeds or peer in self.neighbors
 
 
@@ -81,7 +87,8 @@ def make_whole_node(
     identity = Identity(agent.name, agent.name, incarnation, agent.fingerprint, address)
     settling_s = 0.0 if agent.neighbors else agent.settling_s
     session = Session(identity, agent.options, agent.statistics, settling_s, resumed)
-    return Node(session, _make_peering(agent, identity, rng), rng), session
+    spread = None if agent.roster is None else RecordSpread(agent.roster, agent.name)
+    return Node(session, _make_peering(agent, identity, rng), rng, spread=spread), session
 
 
 def _make_peering(agent: WholeAgent, identity: Identity, rng: Random) -> Peering:

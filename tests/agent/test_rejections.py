@@ -7,6 +7,7 @@ import pytest
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.rejections import MAX_REMEMBERED, Rejections
 from p2pnet.agent.transport.base import Refusal, Rejected
+from p2pnet.protocol.rounds.neighbor import Identity
 
 MOLE = "m" * 40
 OWN_KEY = "k" * 40
@@ -15,7 +16,7 @@ BOB = "b" * 40
 
 @pytest.fixture
 def rejections() -> Rejections:
-    return Rejections(OWN_KEY, PeerNames({BOB: "bob"}), logging.getLogger("test"))
+    return Rejections(Identity(OWN_KEY, "me", 1, {}), PeerNames({BOB: "bob"}), logging.getLogger("test"))
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -34,6 +35,13 @@ def test_a_key_that_is_not_allowed_is_one_warning_that_says_what_to_do(
         ("DEBUG", rejected),
         ("DEBUG", rejected),
     ]
+
+
+def test_where_records_say_who_may_connect_the_advice_is_to_invite(caplog: pytest.LogCaptureFixture) -> None:
+    me = Identity(OWN_KEY, "me", 1, {"network": "ward 0123"})
+    rejections = Rejections(me, PeerNames({}), logging.getLogger("test"))
+    rejections.tell(Rejected(Refusal.KEY_NOT_ALLOWED, MOLE, "192.0.2.1", 0))
+    assert caplog.messages[0].endswith("; to let it in, invite it: p2pnet invite")
 
 
 def test_another_cause_and_another_peer_are_news(rejections: Rejections, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from p2pnet.agent.diagnostics.status import NodeStatus, decode_status, encode_status
 from p2pnet.protocol.core.reports import AgentReport
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Nonce, VersionRange
-from p2pnet.protocol.messages import membership, reports, wire
+from p2pnet.protocol.messages import joining, membership, reports, trust, wire
 from p2pnet.protocol.messages import training as rounds
 from p2pnet.protocol.messages.membership import MemberState, Record
 
@@ -66,9 +66,15 @@ LANGUAGES = (
         },
     ),
     Language(wire.encode, wire.decode, {"96": reports.Reports}),
+    Language(wire.encode, wire.decode, {"104": trust.TrustDigest, "105": trust.TrustRecords}),
+    Language(
+        joining.encode_joining,
+        joining.decode_joining,
+        {"join": joining.Join, "joined": joining.Joined, "join-refused": joining.JoinRefused},
+    ),
     Language(encode_status, decode_status, {"portrait": NodeStatus}),
 )
-KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS, *reports.KINDS}
+KINDS_IN_USE = {*rounds.KINDS, *membership.KINDS, *reports.KINDS, *trust.KINDS}
 """All that the protocols know."""
 
 # Nothing below names a class of messages.

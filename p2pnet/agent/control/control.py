@@ -24,6 +24,7 @@ class Command(StrEnum):
     HISTORY = "history"
     MODEL = "model"
     RELOAD = "reload"
+    RECORDS = "records"
     CHECKPOINT = "checkpoint"
     LEAVE = "leave"
     AWAY = "away"
@@ -108,7 +109,7 @@ class Control:
                 return self.view.history(after)
             case Command.RELOAD:
                 return self._reload()
-            case Command.MODEL | Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
+            case Command.MODEL | Command.RECORDS | Command.CHECKPOINT | Command.LEAVE | Command.AWAY:
                 return carry_out(command)
             case _:
                 assert_never(command)

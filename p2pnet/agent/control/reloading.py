@@ -50,7 +50,7 @@ class Reloading:
         self._log.addHandler(handler)
         self._log.setLevel(options.level.upper())
         _, removed = self._allow_list.replace(network_options(new).allowed)
-        self._revoked |= removed
+        self._revoked |= {peer for peer in removed if peer not in self._allow_list}  # which members may still be
         applied = sorted(_changed(self._latest, new) & _APPLIED)
         waiting = sorted(_changed(self._at_start, new) - _APPLIED)
         self._latest = new

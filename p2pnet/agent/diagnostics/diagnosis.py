@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from p2pnet.agent.diagnostics.status import NodeStatus
-from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, query_status
+from p2pnet.agent.diagnostics.status_query import Answered, query_status
 from p2pnet.agent.notice_text import moment
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.agent.transport.query import Unanswered
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.codec import SPOKEN_VERSIONS
 from p2pnet.protocol.core.events import DialProblem

@@ -19,13 +19,14 @@ from pathlib import Path
 from p2pnet.agent.assembly import Preparation, prepare
 from p2pnet.agent.diagnostics.check import counted
 from p2pnet.agent.diagnostics.diagnosis import Examination, Finding, Outcome, Target
-from p2pnet.agent.diagnostics.status_query import Unanswered, query_status
+from p2pnet.agent.diagnostics.status_query import query_status
 from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.agent.options import network_options
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.agent.transport.discovery import LanAgent, LanDiscovery, training_digest
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, load_keys
+from p2pnet.agent.transport.query import Unanswered
 from p2pnet.config import read_settings
 from p2pnet.errors import ConfigError, P2pnetError, SecurityError
 from p2pnet.protocol.core.address import Address

@@ -17,6 +17,7 @@ from p2pnet.agent.transport.base import Frame
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import VersionRange
 
+QUESTION = (b"p2pnet?",)
 MAX_STATUS_BYTES = 65_536
 _MAX_TEXTS = 64
 _MAX_TEXT_LENGTH = 512

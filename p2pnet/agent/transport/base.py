@@ -28,6 +28,7 @@ class Refusal(StrEnum):
     TOO_MANY_FRAMES = "sent a message of too many frames"
     TOO_MANY_BYTES = "sent a message of too many bytes"
     ENDLESS_MESSAGE = "sent more than a message may hold without ending it"
+    ONLY_A_QUERY = "holds an invitation, and may send one question"
     BROKEN_FRAME = "sent a frame that is too large or damaged"
 
 

@@ -51,6 +51,8 @@ class LanAgent:
     """a digest of what must be equal for two agents to train together"""
     addresses: tuple[str, ...]
     """announced addresses, likely ones first; none for an agent that only dials out"""
+    network: str = ""
+    """name and id of the network that the agent belongs to by its records; empty for none"""
 
 
 class Discovery(ABC):
@@ -103,10 +105,12 @@ class LanDiscovery(Discovery):
         is_welcome: Callable[[PeerId], bool],
         wake: Callable[[], None],
         log: logging.Logger,
+        network: str = "",
     ) -> None:
         """`announced` is None for an agent that only listens; its address, if any, is announced instead of those of
-        `bind`.
+        `bind`. `network` is that which the agent belongs to by its records.
         """
+        self._network = network
         self._announced = announced
         self._bind = bind
         self._is_welcome = is_welcome
@@ -188,7 +192,8 @@ class LanDiscovery(Discovery):
         if agent is None or (self._announced is not None and agent.peer == self._announced.peer):
             return
         if not self._is_welcome(agent.peer):
-            self._tell_of_stranger(agent)
+            if not self._network and not agent.network:  # else keys come by records, or not at all
+                self._tell_of_stranger(agent)
         elif agent.addresses and self._heard.get(agent.peer) != (name, agent):
             self._heard[agent.peer] = (name, agent)
             self._taken.put(agent)
@@ -212,7 +217,8 @@ def training_digest(fingerprint: Mapping[str, str]) -> str:
 def announcement(peer: PeerId, name: str, fingerprint: Mapping[str, str], advertise: str | None) -> LanAgent:
     """The announcement of an agent with these settings."""
     addresses = (advertise,) if advertise else ()
-    return LanAgent(peer, name, str(PROTOCOL_VERSION), training_digest(fingerprint), addresses)
+    network = fingerprint.get("network", "")
+    return LanAgent(peer, name, str(PROTOCOL_VERSION), training_digest(fingerprint), addresses, network)
 
 
 def service_info(agent: LanAgent, told: Sequence[str]) -> ServiceInfo:
@@ -222,6 +228,8 @@ def service_info(agent: LanAgent, told: Sequence[str]) -> ServiceInfo:
     digest = hashlib.sha256(agent.peer.encode()).hexdigest()[:12]
     label = re.sub(r"[^A-Za-z0-9-]+", "-", agent.name)[:40]
     texts = {"key": agent.peer, "name": agent.name, "version": agent.version, "training": agent.training}
+    if agent.network:
+        texts["network"] = agent.network
     if agent.addresses:
         texts["address"] = agent.addresses[0]
     places = [Address.parse(address) for address in told]
@@ -249,7 +257,8 @@ def parse_service(info: ServiceInfo, own: Collection[Interface]) -> LanAgent | N
     except (SecurityError, TransportError):
         return None
     name = texts.get(b"name", "") or peer
-    return LanAgent(peer, name, texts.get(b"version", ""), texts.get(b"training", ""), addresses if info.port else ())
+    version, training, network = (texts.get(key, "") for key in (b"version", b"training", b"network"))
+    return LanAgent(peer, name, version, training, addresses if info.port else (), network)
 
 
 def lan_interfaces(bind: str) -> tuple[Interface, ...]:

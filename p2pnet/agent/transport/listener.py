@@ -43,6 +43,7 @@ _ZAP_ADDRESS = "inproc://zeromq.zap.01"  # fixed by ZeroMQ RFC 27
 _N_ZAP_REQUESTS = 16  # per turn, so that strangers cannot keep the loop to themselves
 _N_MONITOR_EVENTS = 256
 _N_FRAMES = 256
+_MAX_QUERY_BYTES = 4096
 _N_ROUTING_ID_BYTES = 5  # of an id that the ROUTER made: a zero and four bytes
 _BIND_REASONS = {
     errno.EADDRINUSE: "port {port} is in use: stop the program that holds it, or choose another port",
@@ -133,8 +134,16 @@ class Listener:
     """A ROUTER socket bound to addresses, and the connections that it has accepted."""
 
     def __init__(
-        self, context: Context, sockets: SocketSet, keys: KeyPair, limits: TransportLimits, observer: ConnectionObserver
+        self,
+        context: Context,
+        sockets: SocketSet,
+        keys: KeyPair,
+        limits: TransportLimits,
+        observer: ConnectionObserver,
+        is_invited: Callable[[PeerId], bool],
     ) -> None:
+        """Who `is_invited` may send a query, and nothing else."""
+        self._is_invited = is_invited
         self._limits = limits
         self._observer = observer
         self._by_descriptor: dict[int, AcceptedConnection] = {}
@@ -225,8 +234,8 @@ class Listener:
                 self._observer.rejected(Refusal.CHOSEN_ROUTING_ID, peer, None)
                 return
             connection = self._introduce(routing_id, head, peer)
-            if connection and message.is_query:
-                self._observer.queried(connection, message)
+            if connection and (message.is_query or self._is_invited(peer)):
+                self._take_query(connection, message)
                 return
             if connection:
                 self._observer.opened(connection)
@@ -235,6 +244,13 @@ class Listener:
         if connection and not message.is_greeting:
             connection.n_messages += 1
         self._observer.received(peer, connection, message)
+
+    def _take_query(self, connection: AcceptedConnection, message: RawMessage) -> None:
+        if not message.is_query or message.n_bytes > _MAX_QUERY_BYTES:
+            connection.failure = Refusal.TOO_MANY_BYTES if message.is_query else Refusal.ONLY_A_QUERY
+            connection.close()
+            return
+        self._observer.queried(connection, message)
 
     def _introduce(self, routing_id: bytes, head: zmq.Frame, peer: PeerId) -> AcceptedConnection | None:
         """Map a routing id to its accepted connection; None where the connection has closed already."""

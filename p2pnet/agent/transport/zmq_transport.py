@@ -28,7 +28,13 @@ _CHECK_INTERVAL_S = 0.25
 class ZmqTransport(Transport):
     """A transport over ZeroMQ sockets; made by `open`."""
 
-    def __init__(self, keys: KeyPair, is_allowed: Callable[[PeerId], bool], limits: TransportLimits) -> None:
+    def __init__(
+        self,
+        keys: KeyPair,
+        is_allowed: Callable[[PeerId], bool],
+        limits: TransportLimits,
+        is_invited: Callable[[PeerId], bool],
+    ) -> None:
         self._keys = keys
         self._context: Context = zmq.Context()
         self._sockets = SocketSet()
@@ -43,10 +49,10 @@ class ZmqTransport(Transport):
         self._waker.setblocking(False)
         self._sockets.add(self._woken.fileno(), self._note_wake)
         self._authenticator = Authenticator(
-            self._context, lambda peer: peer != keys.public and is_allowed(peer), self._peers
+            self._context, lambda peer: peer != keys.public and (is_allowed(peer) or is_invited(peer)), self._peers
         )
         self._sockets.add(self._authenticator.socket, self._authenticator.answer)
-        self._listener = Listener(self._context, self._sockets, keys, limits, self._peers)
+        self._listener = Listener(self._context, self._sockets, keys, limits, self._peers, is_invited)
         self._dialing = DialingContext(self._context, self._sockets, keys, limits, Resolver(self.wake))
 
     @classmethod
@@ -56,13 +62,15 @@ class ZmqTransport(Transport):
         bind: Sequence[str],
         is_allowed: Callable[[PeerId], bool],
         limits: TransportLimits | None = None,
+        is_invited: Callable[[PeerId], bool] = lambda _: False,
     ) -> "ZmqTransport":
         """Open a transport that listens at the addresses of `bind`, or at none where it only dials out.
 
         An address is tcp://host:port or host:port, port 0 for any free one; `is_allowed` says of each verified key
-        whether it may connect. TransportError when an address cannot be bound.
+        whether it may connect, `is_invited` whether it may at least send a query. TransportError when an
+        address cannot be bound.
         """
-        transport = cls(keys, is_allowed, limits or TransportLimits())
+        transport = cls(keys, is_allowed, limits or TransportLimits(), is_invited)
         try:
             transport._addresses = tuple(transport._listener.bind(address) for address in bind)
         except TransportError:

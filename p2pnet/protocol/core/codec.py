@@ -193,6 +193,13 @@ def read_text(value: object, max_length: int) -> str:
     return value
 
 
+def read_bytes(value: object, n_bytes: int) -> bytes:
+    """Read exactly `n_bytes` bytes."""
+    if not isinstance(value, bytes) or len(value) != n_bytes:
+        raise ProtocolError(f"not {n_bytes} bytes")
+    return value
+
+
 def read_weight(value: object) -> float:
     """Read a finite float of at least 0."""
     if not isinstance(value, float) or not math.isfinite(value) or value < 0:

@@ -133,6 +133,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRecords:
+    """Put these signed records on disk, where they are not yet."""
+
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Describe:
     """Describe this agent for people elsewhere to see; `Described` answers."""
 
@@ -146,7 +153,7 @@ class Notify:
 
 Effect: TypeAlias = (
     Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
-    | Conclude | Close | Describe | Notify
+    | Conclude | Close | KeepRecords | Describe | Notify
 )  # fmt: skip
 """The effects that a shell performs."""
 

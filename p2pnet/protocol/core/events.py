@@ -66,6 +66,13 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsSigned:
+    """Records of the network have been signed on this machine, or read from its disk."""
+
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PeerRevoked:
     """The peer is allowed no more: it is disconnected for good."""
 

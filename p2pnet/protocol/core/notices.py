@@ -220,6 +220,27 @@ class PeerUnreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberAdmitted:
+    """A key belongs to a member from now on."""
+
+    peer: PeerId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RosterGrown:
+    """Many keys belong to members from now on, as when a newcomer hears of all others."""
+
+    n_admitted: int
+    n_members: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedHere:
+    """The key of this very agent has been revoked."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberChanged:
     change: MemberChange
     name: str
@@ -251,7 +272,10 @@ PlainNotice: TypeAlias = (
     | ForeignVersion
     | AdmissionRefused
     | PeerUnreachable
+    | MemberAdmitted
     | MemberChanged
+    | RevokedHere
+    | RosterGrown
 )
 
 

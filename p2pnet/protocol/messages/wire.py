@@ -11,8 +11,9 @@ from p2pnet.protocol.messages.membership import MEMBERSHIP_MESSAGES, MembershipM
 from p2pnet.protocol.messages.reports import REPORT_MESSAGES
 from p2pnet.protocol.messages.training import KINDS as TRAINING_KINDS
 from p2pnet.protocol.messages.training import TRAINING_MESSAGES, TrainingMessage
+from p2pnet.protocol.messages.trust import TRUST_MESSAGES
 
-_CODEC = Codec(TRAINING_MESSAGES, MEMBERSHIP_MESSAGES, REPORT_MESSAGES)
+_CODEC = Codec(TRAINING_MESSAGES, MEMBERSHIP_MESSAGES, REPORT_MESSAGES, TRUST_MESSAGES)
 encode = _CODEC.encode
 decode = _CODEC.decode
 

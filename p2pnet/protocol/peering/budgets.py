@@ -14,6 +14,7 @@ from typing import final
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
 from p2pnet.protocol.messages.membership import KINDS, Gossip
 from p2pnet.protocol.messages.training import Ack, Hello, LabelSet, Share, StateRequest
+from p2pnet.protocol.messages.trust import TrustDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ GREETINGS = Budget(2.0, 40.0)
 """A link takes six Hellos at most, and closes now and then."""
 GOSSIP = Budget(20.0, 200.0)
 """Of all membership messages together; an agent has an allowance of 1.5 kB/s for them."""
+COMPARISONS = Budget(1.0, 20.0)
+"""Each may be answered by all records of the network."""
 OTHERS = Budget(20.0, 100.0)
 
 TOLERATED = 4.0
@@ -47,6 +50,7 @@ _BUDGETS: Mapping[type[Message], Budget] = {
     StateRequest: GREETINGS,
     FeatureStatistics: GREETINGS,
     Gossip: GOSSIP,
+    TrustDigest: COMPARISONS,
 }
 _COUNTED_AS: Mapping[type[Message], type[Message]] = dict.fromkeys(KINDS.values(), Gossip)
 

@@ -46,6 +46,7 @@ _SAME_AT_BOTH: Mapping[str, str] = {
     "target": "data.target, and its column the same name",
     "task": "data.task",
     "split": "data.split and data.seed",
+    "network": "network, by an invitation to it",
     "schedule": "network.schedule, and all the same neighbors",
     "service": "service.keep_running and service.rescale_at",
     "weighting": "algorithm.weighting",

@@ -113,6 +113,18 @@ def test_a_stranger_is_told_of_in_the_log_and_nothing_more(sites: tuple[Site, Si
     assert one.found == []
 
 
+def test_two_networks_are_told_apart() -> None:
+    peer = generate_keys().public
+    heard = {
+        parse_service(service_info(agent, ("tcp://192.168.7.5:7070",)), HOME)
+        for agent in (
+            announcement(peer, "a", FINGERPRINT | {"network": network}, None) for network in ("ward 01", "ward 02")
+        )
+    }
+    assert {agent.network for agent in heard if agent is not None} == {"ward 01", "ward 02"}
+    assert len({agent.training for agent in heard if agent is not None}) == 2
+
+
 def test_what_is_said_is_what_is_heard() -> None:
     peer = generate_keys().public
     agent = announcement(peer, "Großrechner.2", FINGERPRINT, None)

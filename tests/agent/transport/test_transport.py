@@ -16,11 +16,12 @@ import pytest
 import zmq
 
 from p2pnet.agent.diagnostics.status import NodeStatus, encode_status
-from p2pnet.agent.diagnostics.status_query import Answered, Unanswered, query_status
+from p2pnet.agent.diagnostics.status_query import Answered, query_status
 from p2pnet.agent.transport import dialer
 from p2pnet.agent.transport.base import Queried, Received, Refusal, Rejected, TransportEvent, TransportLimits
 from p2pnet.agent.transport.hosts import resolve
 from p2pnet.agent.transport.keys import KeyPair, generate_keys
+from p2pnet.agent.transport.query import Unanswered
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
 from p2pnet.errors import SecurityError, TransportError
 from p2pnet.protocol.core.address import Address

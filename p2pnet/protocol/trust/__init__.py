@@ -1,0 +1,1 @@
+"""Trust: signed records that say which keys belong to a network, and how they spread."""
