@@ -314,7 +314,7 @@ class Daemon:
                 case Close():
                     self._is_closed = True
                 case KeepRecords(records):
-                    self._keep(records)
+                    self._queries.keep(records, self._log)
                 case Describe():
                     self._handle(events.Described(self._control.view.observed()))
                 case Notify(StatisticsUnsettled() as notice):
@@ -323,12 +323,6 @@ class Daemon:
                     self._tell(notice, cause)
                 case _:
                     assert_never(effect)
-
-    def _keep(self, records: tuple[bytes, ...]) -> None:
-        try:
-            self._queries.keep(records)
-        except TrainingError as error:
-            self._log.warning("%s; the network's newest records are lost with this process", error)
 
     def _tell(self, notice: Notice, cause: PeerId | None) -> None:
         if isinstance(notice, MessageDropped):

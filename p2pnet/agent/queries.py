@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from p2pnet import __version__
 from p2pnet.agent.diagnostics.status import QUESTION, NodeStatus, encode_status
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.transport.base import Frame
+from p2pnet.errors import TrainingError
 from p2pnet.protocol.core.codec import LOWEST_VERSION, PROTOCOL_VERSION
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.node import Node
@@ -52,10 +54,14 @@ class Queries:
         """The records that another process has put on this machine's disk."""
         return () if self._doorkeeper is None else self._doorkeeper.new_records()
 
-    def keep(self, records: Sequence[bytes]) -> None:
-        """Put records on disk that are not there; TrainingError where it takes nothing."""
-        if self._doorkeeper is not None:
+    def keep(self, records: Sequence[bytes], log: logging.Logger) -> None:
+        """Put records on disk that are not there; a warning where it takes nothing."""
+        if self._doorkeeper is None:
+            return
+        try:
             self._doorkeeper.keep(records)
+        except TrainingError as error:
+            log.warning("%s; the newest records of the network are lost with this process", error)
 
     def _status(self, peer: PeerId) -> NodeStatus:
         """The answer to a status query of the peer."""
