@@ -94,13 +94,17 @@ class AgentFeed:
             self._hang_up()
 
     def _ask_all(self) -> View:
+        is_new = self._connection is None
         try:
             if self._connection is None:
                 self._connection = self._connect()
             return self._view_of(self._connection)
         except ControlError as error:
             self._hang_up()
-            return replace(self._view, is_running=False, problem=str(error))
+            if is_new:
+                return replace(self._view, is_running=False, problem=str(error))
+            # Over a connection of which nothing was asked for a minute that says nothing of the agent.
+            return self._ask_all()
 
     def _hang_up(self) -> None:
         if self._connection is not None:

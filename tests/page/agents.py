@@ -16,6 +16,7 @@ class ScriptedAgent:
 
     def __init__(self) -> None:
         self.is_there = True
+        self.is_connected = False
         self.started_at_s = 1000.0
         self.stage = "training"
         self.n_events = 2
@@ -28,13 +29,14 @@ class ScriptedAgent:
         if not self.is_there:
             raise ControlError("state: no agent runs there")
         self.n_connections += 1
+        self.is_connected = True
         return self
 
     def close(self) -> None:
-        """A connection is no more than the agent itself."""
+        self.is_connected = False
 
     def ask(self, command: str, after: int = 0) -> Mapping[str, Any]:
-        if not self.is_there:
+        if not (self.is_there and self.is_connected):
             raise ControlError("the agent closed the connection")
         self.asked.append((command, after))
         answers: dict[str, Any] = {

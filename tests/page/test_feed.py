@@ -85,10 +85,19 @@ def test_what_was_known_of_an_agent_that_is_gone_stays_with_the_reason(
     agent.is_there = False
     gone = look(feed, clock)
     assert not gone.is_running
-    assert gone.problem == "the agent closed the connection"
+    assert gone.problem == "state: no agent runs there"
     assert (gone.status, gone.events, gone.seen_at_s) == (before.status, before.events, before.seen_at_s)
-    assert look(feed, clock).problem == "state: no agent runs there"
     agent.is_there = True
+    assert look(feed, clock).is_running
+    assert agent.n_connections == 2
+
+
+def test_a_connection_that_the_agent_has_closed_since_nobody_looked_is_no_reason_to_call_it_gone(
+    agent: ScriptedAgent, feed: AgentFeed, clock: Clock
+) -> None:
+    look(feed, clock)
+    agent.is_connected = False
+    clock.now += 120.0
     assert look(feed, clock).is_running
     assert agent.n_connections == 2
 
