@@ -7,7 +7,7 @@ import pytest
 
 from p2pnet.cli import main
 from p2pnet.config import Settings
-from website.build import build_site
+from website.build import CONFIG, build_site
 from website.pages import commands_page, settings_page, site_pages
 
 
@@ -24,6 +24,12 @@ def test_every_page_is_there(site: Path) -> None:
     for place, _ in site_pages():
         name = "adr/index.html" if place.name == "README.md" else place.with_suffix(".html").as_posix()
         assert (site / name).stat().st_size > 5_000, name
+
+
+def test_every_page_is_in_the_menu_or_in_the_list_of_decisions() -> None:
+    menu = CONFIG.read_text(encoding="utf-8")
+    pages = [place.as_posix() for place, _ in site_pages() if place.parent.name != "adr"]
+    assert [page for page in pages if f": {page}\n" not in menu] == []
 
 
 def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:

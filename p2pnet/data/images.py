@@ -54,8 +54,11 @@ def draw_images(
     except ImportError as error:
         raise DataError("these images are made by SciPy, which is not installed: pip install scipy") from error
     rng = np.random.default_rng(images.seed)
-    large = [np.clip(zoom(np.pad(image.reshape(8, 8), 1), 2.8, order=3), 0.0, 1.0) for image in small]
-    chosen = rng.integers(len(large), size=images.n_rows)
+    chosen = rng.integers(len(small), size=images.n_rows)
+    large = {
+        source: np.clip(zoom(np.pad(small[source].reshape(8, 8), 1), 2.8, order=3), 0.0, 1.0)
+        for source in np.unique(chosen)
+    }
     drawn = np.empty((images.n_rows, SIDE * SIDE), dtype=np.float32)
     for row, source in enumerate(chosen):
         angle, scale, shear = rng.uniform(-0.2, 0.2), rng.uniform(0.9, 1.15), rng.uniform(-0.15, 0.15)

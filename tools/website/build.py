@@ -13,6 +13,7 @@ from typing import Final
 from website.pages import ROOT, site_pages
 
 HERE: Final = Path(__file__).parent
+CONFIG: Final = HERE / "mkdocs.yml"
 WORKER: Final = "iframe-worker.js"
 """Lets pages that are opened as files search; Zensical's pages would load it from a network."""
 
@@ -26,7 +27,7 @@ def build_site(out: Path) -> None:
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, encoding="utf-8")
         shutil.copytree(ROOT / "docs" / "figures", project / "docs" / "figures")
-        shutil.copy(HERE / "mkdocs.yml", project)
+        shutil.copy(CONFIG, project)
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", "mkdocs.yml"]
         subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL)
         _make_independent(project / "site")

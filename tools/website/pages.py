@@ -19,6 +19,7 @@ _MOVED: Mapping[str, str] = {
     "README.md": "index.md",
     "agent.toml.example": "settings.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
 }
 """Files beside docs/ that are pages of the site under another name."""
 
@@ -26,7 +27,8 @@ _MOVED: Mapping[str, str] = {
 def site_pages() -> Iterator[tuple[Path, str]]:
     """Each page's path within the site, and its text."""
     yield Path("index.md"), _for_site(ROOT / "README.md", Path("index.md"))
-    yield Path("contributing.md"), _for_site(ROOT / "CONTRIBUTING.md", Path("contributing.md"))
+    for name in ("CONTRIBUTING.md", "SECURITY.md"):
+        yield Path(_MOVED[name]), _for_site(ROOT / name, Path(_MOVED[name]))
     yield Path("settings.md"), settings_page()
     yield Path("commands.md"), commands_page()
     for file in sorted((ROOT / "docs").rglob("*.md")):
