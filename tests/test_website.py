@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pnet.cli import main
+from p2pnet.cli.commands import COMMANDS
 from p2pnet.config import Settings
 from website.build import CONFIG, build_site
 from website.pages import commands_page, settings_page, site_pages
@@ -54,6 +54,6 @@ def test_every_setting_is_on_its_page() -> None:
 
 def test_every_command_is_on_its_page() -> None:
     page = commands_page()
-    for name in main.commands:
+    for name in COMMANDS:
         assert f"## p2pnet {name}\n" in page
         assert f"Usage: p2pnet {name} " in page

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from p2pnet import __version__
+from p2pnet.cli.commands import COMMANDS, SECTIONS
 from p2pnet.errors import ConfigError, DataProblemsError, P2pnetError
 
 INTERRUPTED = 130
@@ -13,9 +14,21 @@ INTERRUPTED = 130
 
 
 class _Commands(click.Group):
-    """A group of commands that report each P2pnetError on standard error, in one line, or in a line for each problem of
-    a file, and by an exit code.
+    """The commands of `commands.py`, each imported when it is asked for. They report each P2pnetError on standard
+    error, in one line, or in a line for each problem of a file, and by an exit code.
     """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return COMMANDS[cmd_name].load() if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), listed.text) for name, listed in commands.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from p2pnet import errors
 from p2pnet.agent.state_directory import StateDirectory
 from p2pnet.cli import main
+from p2pnet.cli.commands import COMMANDS
 from p2pnet.config import Settings
 
 _WORKLOAD = ("--data", "iris", "--hidden", "none", "--rounds", "3", "--json")
@@ -71,7 +72,7 @@ def _exit_codes() -> dict[str, int]:
 
 def _commands() -> dict[str, list[str]]:
     """Each command's options and arguments; those of p2pnet itself under no name."""
-    commands: dict[str, click.Command] = {"": main, **main.commands}
+    commands: dict[str, click.Command] = {"": main, **{name: listed.load() for name, listed in COMMANDS.items()}}
     return {name: [_parameter(parameter) for parameter in command.params] for name, command in commands.items()}
 
 

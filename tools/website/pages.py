@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from p2pnet.cli import main
+from p2pnet.cli.commands import COMMANDS
 from p2pnet.config.settings import Settings
 from p2pnet.config.writing import choices_of, default_of
 
@@ -56,7 +56,8 @@ def settings_page() -> str:
 def commands_page() -> str:
     """Every command, with its arguments and options, as `--help` prints them."""
     parts = ["# Commands\n"]
-    for name, command in main.commands.items():
+    for name, listed in COMMANDS.items():
+        command = listed.load()
         with click.Context(command, info_name=f"p2pnet {name}", terminal_width=100) as context:
             parts.append(f"## p2pnet {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hmac import compare_digest
 from typing import final
 
 from p2pnet.agent.terms import Terms
@@ -89,7 +90,7 @@ class Doorkeeper:
         if join.network != self._roster.genesis.network_id:
             raise SecurityError("the invitation is for another network than this agent's")
         parse_public_key(join.key)
-        if proof(self._keys, join.key, join.transcript(asker)) != join.proof:
+        if not compare_digest(proof(self._keys, join.key, join.transcript(asker)), join.proof):
             raise SecurityError("it was not proved that the key is held by who asks; join once more")
         issued = self._issued.get(asker)
         spent = [] if issued is None else self._roster.admissions_by(issued.id)
