@@ -58,6 +58,8 @@ class Examination:
     fingerprint: Mapping[str, str] | None
     """this agent's; None where its data cannot be read"""
     incarnation: int
+    has_records: bool
+    """whether this agent belongs to a network with records, by which keys are let in"""
 
     def findings(self, target: Target) -> list[Finding]:
         """All findings about one agent."""
@@ -90,8 +92,29 @@ class Examination:
             answer = query_status(self.keys, target.peer, place)
             if isinstance(answer, Answered):
                 return Finding(Outcome.FINE, target.name, _in_touch(answer, place)), answer
-            reasons.append(f"{place}: {_why_unanswered(answer, place, self.keys.public)}")
+            reasons.append(f"{place}: {self._why_unanswered(answer, place)}")
         return Finding(Outcome.WRONG, target.name, "; ".join(reasons)), None
+
+    def _why_unanswered(self, answer: Unanswered, where: Address) -> str:
+        match answer.problem:
+            case DialProblem.NOT_ALLOWED:
+                return f"it does not allow our key: {self._how_to_be_allowed()}: '{self.keys.public}'"
+            case DialProblem.NOT_THE_PEER:
+                return _who_else_is_there(where)
+            case None:
+                return "it holds its key and then says nothing: it is too busy, or its p2pnet is too old to answer"
+            case _ if answer.is_tcp_connected:
+                return "it takes the connection and then says nothing: that program has been stopped, or hangs"
+            case _:
+                return _why_no_connection(where)
+
+    def _how_to_be_allowed(self) -> str:
+        if not self.has_records:
+            return "put it into its security.allowed_peers or among its neighbors, and restart it"
+        return (
+            "either it has not heard of our admission, of which any other member that runs tells it, or our key was "
+            "revoked; where that lasts, have a member invite this machine anew (p2pnet invite)"
+        )
 
     def _compared(self, name: str, answer: Answered) -> Iterator[Finding]:
         status = answer.status
@@ -130,23 +153,6 @@ def _in_touch(answer: Answered, where: Address) -> str:
     status = answer.status
     doing = "its training has not begun" if status.round < 0 else f"in round {status.round}"
     return f"{status.name} answers at {where} in {1000 * answer.round_trip_s:.1f} ms; {doing}"
-
-
-def _why_unanswered(answer: Unanswered, where: Address, own_key: PeerId) -> str:
-    match answer.problem:
-        case DialProblem.NOT_ALLOWED:
-            return (
-                "it does not allow our key: put it into its security.allowed_peers or among its neighbors, and restart "
-                f"it: '{own_key}'"
-            )
-        case DialProblem.NOT_THE_PEER:
-            return _who_else_is_there(where)
-        case None:
-            return "it holds its key and then says nothing: it is too busy, or its p2pnet is too old to answer"
-        case _ if answer.is_tcp_connected:
-            return "it takes the connection and then says nothing: that program has been stopped, or hangs"
-        case _:
-            return _why_no_connection(where)
 
 
 def _who_else_is_there(where: Address) -> str:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+from p2pnet.agent.allow_list import AllowList
 from p2pnet.agent.assembly import Preparation, prepare
 from p2pnet.agent.diagnostics.check import counted
 from p2pnet.agent.diagnostics.diagnosis import Examination, Finding, Outcome, Target
@@ -57,7 +58,7 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     try:
         preparation = prepare(settings)
     except P2pnetError as error:
-        yield Finding(Outcome.WRONG, "settings" if isinstance(error, ConfigError) else "data", str(error))
+        yield Finding(Outcome.WRONG, _subject_of(error), str(error))
     else:
         train = preparation.parts.train
         samples = f"{counted(train.n_samples, 'training sample')} of {counted(train.n_features, 'feature')}"
@@ -71,8 +72,21 @@ def examine(agent_toml: Path, flags: Collection[str] = ()) -> Iterator[Finding]:
     incarnation = last if state.is_held else max(last + 1, int(clock_s))
     network = network_options(settings)
     yield from _own_address(network, keys, preparation, state)
-    examination = Examination(keys, preparation.fingerprint if preparation else None, incarnation)
-    yield from _others(network, examination)
+    has_records = settings.security.network is not None
+    examination = Examination(keys, preparation.fingerprint if preparation else None, incarnation, has_records)
+    allowed = preparation.allow_list if preparation else AllowList(network.allowed)
+    yield from _others(network, examination, allowed)
+
+
+def _subject_of(error: P2pnetError) -> str:
+    """What of this agent's files is wrong."""
+    match error:
+        case ConfigError():
+            return "settings"
+        case SecurityError():
+            return "network"
+        case _:
+            return "data"
 
 
 # Checks of this agent.
@@ -160,7 +174,7 @@ def _is_loopback_host(host: str) -> bool:
 # Checks of other agents.
 
 
-def _others(network: NetworkOptions, examination: Examination) -> Iterator[Finding]:
+def _others(network: NetworkOptions, examination: Examination, allowed: AllowList) -> Iterator[Finding]:
     kind = "" if network.neighbors else "seed "
     targets = [
         Target(peer.name or f"{kind}{_short(peer.key)}", peer.key, _given(peer.address)) for peer in network.named
@@ -168,7 +182,7 @@ def _others(network: NetworkOptions, examination: Examination) -> Iterator[Findi
     found: dict[PeerId, LanAgent] = {}
     if network.is_discovering:
         found = _browse(network.bind, examination.keys.public)
-        yield from _strangers(found, network.allowed, examination.fingerprint)
+        yield from _strangers(found, allowed, examination)
         known = {target.peer for target in targets}
         targets = [
             Target(target.name, target.peer, target.addresses or _where(found, target.peer)) for target in targets
@@ -177,7 +191,7 @@ def _others(network: NetworkOptions, examination: Examination) -> Iterator[Findi
             targets += [
                 Target(agent.name, agent.peer, agent.addresses)
                 for agent in found.values()
-                if agent.peer in network.allowed - known
+                if agent.peer in allowed and agent.peer not in known
             ]
     yield from _without_address(targets, network)
     if not targets:
@@ -206,15 +220,19 @@ def _without_address(targets: Collection[Target], network: NetworkOptions) -> It
             yield Finding(Outcome.NOTE, target.name, words)
 
 
-def _strangers(
-    found: Mapping[PeerId, LanAgent], allowed: Collection[PeerId], fingerprint: Mapping[str, str] | None
-) -> Iterator[Finding]:
+def _strangers(found: Mapping[PeerId, LanAgent], allowed: AllowList, examination: Examination) -> Iterator[Finding]:
+    fingerprint = examination.fingerprint
     for agent in found.values():
         if agent.peer not in allowed:
             is_alike = fingerprint is not None and agent.training == training_digest(fingerprint)
+            how = (
+                "invite it: p2pnet invite"
+                if examination.has_records
+                else f"put its key into security.allowed_peers: '{agent.peer}'"
+            )
             words = (
                 f"on the local network, trains {'the same' if is_alike else 'something else'}, and is not allowed to "
-                f"talk to this agent: to train with it, put its key into security.allowed_peers: '{agent.peer}'"
+                f"talk to this agent: to train with it, {how}"
             )
             yield Finding(Outcome.NOTE, agent.name, words)
 

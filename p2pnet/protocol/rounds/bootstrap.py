@@ -131,9 +131,9 @@ class Bootstrap:
 
     def _notify_once(self) -> list[BootstrapEffect]:
         """Report once that no neighbor answers. The agent goes on waiting: agents that have finished may be started
-        again.
+        again. One that refuses, or says Hello and opens no link, has answered: why there is no link is told elsewhere.
         """
-        if self._has_complained or self._neighborhood.n_refusals:
+        if self._has_complained or self._neighborhood.n_refusals or self._neighborhood.has_heard:
             return []
         self._has_complained = True
         return [Notify(NoNeighborAnswered(self._timing.start_timeout_s))]

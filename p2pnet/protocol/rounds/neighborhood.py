@@ -70,6 +70,11 @@ class Neighborhood:
         neighbors = self._neighbors.values()
         return [(neighbor, neighbor.link) for neighbor in neighbors if neighbor.link and neighbor.is_confirmed]
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether a connected neighbor has said Hello."""
+        return any(neighbor.is_connected and neighbor.theirs is not None for neighbor in self)
+
     def links(self) -> list[Link]:
         """All links, confirmed or not."""
         return [neighbor.link for neighbor in self._neighbors.values() if neighbor.link is not None]

@@ -6,6 +6,7 @@ import pytest
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
+from p2pnet.protocol.core.types import Nonce
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest
 from p2pnet.protocol.rounds.bootstrap import MAX_ASKED, BootstrapEffect
 from p2pnet.protocol.rounds.timing import Timing
@@ -106,6 +107,15 @@ def test_where_neighbors_have_refused_no_more_is_said() -> None:
     parts = parts_with(expected=1)
     parts.neighborhood.n_refusals = 1
     assert parts.bootstrap.advance(START_S) == ([], False)
+
+
+def test_a_neighbor_that_has_said_hello_has_answered_though_no_link_has_opened() -> None:
+    parts = parts_with(expected=1)
+    neighbor = parts.neighborhood.connected("ann", 0.0)
+    neighbor.theirs = Nonce(incarnation=1, counter=1)
+    assert parts.bootstrap.advance(START_S) == ([], False)
+    parts.neighborhood.disconnected("ann", START_S)
+    assert parts.bootstrap.advance(2 * START_S) == ([Notify(NoNeighborAnswered(START_S))], False)
 
 
 def reply(parts: Parts, peer: str, round_: int, value: float = 1.0, stop_round: int = -1) -> StateReply:
