@@ -70,7 +70,7 @@ def level_of(notice: Notice) -> int:
 
 
 def text_of(notice: Notice, names: PeerNames) -> str:
-    """One line of text for a notice; `names` are the settings' names of peers."""
+    """One line of text for a notice; `names` are those that people have given to peers."""
     if isinstance(notice, InStatistics):
         return f"statistics: {_text_of(notice.notice, names)}"
     if isinstance(notice, InMeasurement):
@@ -137,7 +137,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
         case LinkRefused(_, name, reason, is_ours=True):
             return f"refused {name}: {reason}"
         case LinkRefused(peer, name, reason):
-            return f"{name or peer} refused: {reason}; trying again"
+            return f"{name or names.call(peer)} refused: {reason}; trying again"
         case ForeignVersion(peer, version):
             return (
                 f"{names.call(peer)} speaks another protocol version: theirs is {version}, ours is {SPOKEN_VERSIONS}; "
@@ -145,7 +145,7 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             )
         case AdmissionRefused(peer, max_neighbors):
             limit = f"as many neighbors as network.max_neighbors = {max_neighbors} allows"
-            return f"refused {peer}: there are {limit}; raise it, or name this one"
+            return f"refused {names.call(peer)}: there are {limit}; raise it, or name this one"
         case PeerUnreachable(peer, address, problem):
             return f"cannot reach {names.call(peer)} at {address}: {problem}; trying again"
         case MemberAdmitted(peer, name):

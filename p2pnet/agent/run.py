@@ -110,7 +110,7 @@ def _run(
         resumed = None if start.resumed is None else start.resumed.rounds
         node = make_node(preparation, state.next_incarnation(time.time()), resumed)
         discovery = make_discovery(preparation, transport, log)
-        names = PeerNames.of(preparation.network)
+        names = PeerNames.of(preparation.network, None if trusted is None else trusted.roster)
         recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
         view = AgentView(
             node,

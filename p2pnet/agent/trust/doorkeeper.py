@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
+from itertools import count
 from typing import final
 
 from p2pnet.agent.terms import Terms
@@ -23,7 +24,7 @@ from p2pnet.agent.trust.signing import Signer, proof, signer_of
 from p2pnet.errors import P2pnetError, ProtocolError, SecurityError
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.joining import Join, Joined, JoinRefused, decode_joining, encode_joining
-from p2pnet.protocol.trust.records import Admission, Grant, SignedRecord
+from p2pnet.protocol.trust.records import MAX_NAME_LENGTH, Admission, Grant, SignedRecord
 from p2pnet.protocol.trust.roster import Roster
 
 
@@ -123,7 +124,15 @@ class Doorkeeper:
         if now_s > issued.expires_s:
             when = datetime.fromtimestamp(issued.expires_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise SecurityError(f"the invitation has expired on {when}, by the inviter's clock; ask for another")
-        return Admission(join.key, join.signing_key, issued.name or join.name, issued.id)
+        return Admission(join.key, join.signing_key, issued.name or self._name_for(join.name), issued.id)
+
+    def _name_for(self, wanted: str) -> str:
+        """The name that a machine gives itself, with a number behind it where a member is called so: machines that are
+        set up from one image have one host name.
+        """
+        taken = {record.fact.name for record in self._roster.allowed.values() if isinstance(record.fact, Admission)}
+        numbered = (f"{wanted[: MAX_NAME_LENGTH - len(tail)]}{tail}" for tail in (f"-{k}" for k in count(2)))
+        return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
 
     def _of_member(self, asker: PeerId, join: Join) -> Admission:
         member = self._roster.allowed.get(asker)

@@ -80,6 +80,12 @@ class Roster:
         """All admissions, those that stand no more included."""
         return [record.fact for record in self._records.values() if isinstance(record.fact, Admission)]
 
+    def name_of(self, key: PeerId) -> str | None:
+        """What a member is called, one that was revoked too; None for a key that was never admitted."""
+        if key not in self._allowed and key not in self._revoked:
+            return None
+        return next((fact.name for fact in self.admissions() if fact.key == key), None)
+
     def admissions_by(self, invitation: bytes) -> list[Admission]:
         """The admissions by which the invitation with this id is spent."""
         return [fact for fact in self.admissions() if fact.invitation == invitation]

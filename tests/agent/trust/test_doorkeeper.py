@@ -96,6 +96,13 @@ def test_the_name_is_that_of_the_invitation_else_that_of_the_machine(door: Door)
         assert {one.key: one.name for one in door.roster.admissions()}[keys.public] == expected
 
 
+def test_machines_of_one_host_name_are_numbered(door: Door) -> None:
+    for wished in ("pi", "pi", "ann", "pi", "p" * 64, "p" * 64):
+        door.ask(door.invite().keys, generate_keys(), wished)
+    names = sorted(one.name for one in door.roster.admissions())
+    assert names == ["ann", "ann-2", "pi", "pi-2", "pi-3", "p" * 62 + "-2", "p" * 64]
+
+
 def test_the_same_machine_may_ask_again_as_after_a_lost_answer(door: Door) -> None:
     invitation, keys = door.invite(), generate_keys()
     first = door.ask(invitation.keys, keys)

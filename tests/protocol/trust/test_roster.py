@@ -153,6 +153,11 @@ class TestAnotherKeyOfTheSameMember:
         assert roster(*chain, signed(Revocation("bob"), key("ann"))).allowed.keys() == {"ann"}
 
 
+def test_a_member_keeps_its_name_when_it_is_revoked_and_nobody_else_has_one() -> None:
+    one = roster(admitted("bob", key("ann")), signed(Revocation("bob")))
+    assert (one.name_of("ann"), one.name_of("bob"), one.name_of("cat")) == ("ann", "bob", None)
+
+
 def test_a_spent_invitation_is_known_by_the_admission_also_of_one_that_was_revoked() -> None:
     one = roster(admitted("bob", key("ann"), invitation=b"i" * 16), signed(Revocation("bob")))
     assert [admission.name for admission in one.admissions_by(b"i" * 16)] == ["bob"]
