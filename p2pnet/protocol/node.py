@@ -212,7 +212,8 @@ class Node(Machine[NodeEvent, Effect]):
             case PeerDisconnected(peer):
                 if self._spread is not None:
                     self._spread.disconnected(peer)
-                self._backoff.disconnected(peer, now)
+                if self.peering.is_neighbor(peer):  # else it was a word among members, which no refusal stands against
+                    self._backoff.disconnected(peer, now)
                 return self._to_peering(event, now)
             case DialFailed(peer, address, problem):
                 is_news = self.peering.is_missed(peer) and self._unreachable.is_news(event, now)

@@ -167,6 +167,15 @@ def test_an_agent_with_another_model_is_refused_and_both_sides_are_told(is_named
     assert all(refused.values())
 
 
+def test_a_refusal_is_news_once_though_members_have_a_word_with_each_other_meanwhile() -> None:
+    fleet = VirtualFleet(linear_shards(4), own_settings={"agent-4": {"objective.penalty": "l2:0.5"}}, seed=6)
+    fleet.start()
+    fleet.run(120.0)
+    refused = [notice for notice in fleet.nodes.notices("agent-4") if isinstance(notice, LinkRefused)]
+    news = [(notice.peer, notice.reason) for notice in refused if notice.is_news]
+    assert len(news) == len(set(news)) < len(refused)
+
+
 def test_beyond_max_neighbors_an_agent_is_turned_away() -> None:
     names = [f"agent-{k}" for k in range(1, 5)]
     around = {name: ["agent-1"] for name in names[2:]} | {"agent-1": ["agent-2"], "agent-2": ["agent-1"]}
