@@ -133,6 +133,12 @@ def test_check_says_what_would_be_trained_and_as_whom(here: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["check", "run", "page"])
+def test_the_agent_toml_is_that_of_the_present_directory_where_none_is_named(here: Path, command: str) -> None:
+    (here / "agent.toml").write_text("[agent]\nnme = 1")
+    assert_fails_in_one_line(p2pnet(command), 78, "agent.toml: agent.nme: no such setting; did you mean agent.name?")
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_wrong_settings_end_with_78_before_anything_starts(here: Path, command: str) -> None:
     assert_fails_in_one_line(p2pnet(command, "agent.toml"), 78, "agent.toml: no such file")

@@ -78,7 +78,6 @@ def test_text_of_a_file_never_leaves_its_comment(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["check"], "give AGENT_TOML, or samples with --data"),
         (["check", "agent.toml", "--data", "x.csv"], "give AGENT_TOML, or samples with --data"),
         (["check", "agent.toml", "--suggest"], "--target, --suggest and --out go with --data"),
     ],

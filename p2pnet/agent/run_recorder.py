@@ -78,8 +78,8 @@ class RunRecorder:
         """
         if self._has_begun and not self._is_saved(model):
             self._state.save_model(model)
-            is_first, self.saved_model = self.saved_model is None, model
-            if is_first:
+            saved, self.saved_model = self.saved_model, model
+            if saved is None or saved.provenance.epoch != model.provenance.epoch:
                 on_test = f"; on this agent's test samples {metrics_text(model.metrics)}" if model.metrics else ""
                 self._log.info("the model is in %s%s", self._state.path / "model.npz", on_test)
             for part, metrics in model.network_metrics.items():

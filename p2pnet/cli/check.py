@@ -30,14 +30,16 @@ def check(
     out: Path | None,
     **shorthands: str | None,
 ) -> None:
-    """Say whether AGENT_TOML, its key and its data are fit to run, without running; or check samples alone (--data),
-    with all that is wrong with them in one list, and suggest settings for them (--suggest).
+    """Say whether AGENT_TOML (by default agent.toml here), its key and its data are fit to run, without running; or
+    check samples alone (--data), with all that is wrong with them in one list, and suggest settings for them
+    (--suggest).
     """
-    if (data is None) == (agent_toml is None):
+    if data is not None and agent_toml is not None:
         raise click.UsageError("give AGENT_TOML, or samples with --data.")
     if data is None and (target or is_suggesting or out):
         raise click.UsageError("--target, --suggest and --out go with --data.")
-    if agent_toml is not None:
+    if data is None:
+        agent_toml = agent_toml or Path("agent.toml")
         from p2pnet.agent.diagnostics.check import check_agent
         from p2pnet.config import read_settings
 

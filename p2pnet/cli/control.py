@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from p2pnet.cli.options import options_of
+from p2pnet.cli.options import agent_toml_argument, options_of
 
 agent_options = options_of(
-    click.argument("agent_toml", type=click.Path(path_type=Path), default="agent.toml"),
+    agent_toml_argument,
     click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="As the agent was started with."),
     click.option("--json", "is_json", is_flag=True, help="Print the answer as JSON on standard output."),
 )
@@ -92,7 +92,7 @@ def _own(status: Mapping[str, Any]) -> str:
 
 
 def _members(n_members: int | None) -> str:
-    return "" if n_members is None else f", {n_members} living members of the network known"
+    return "" if n_members is None else f" of {n_members - 1} other agents known"
 
 
 def _duration(seconds: float) -> str:
@@ -168,7 +168,9 @@ def watch(
 status = _command("status", "Say where the training of the running agent stands, and what it costs.", status_text)
 peers = _command("peers", "List the neighbors of the running agent, and the state of the link with each.", peers_text)
 reload = _command(
-    "reload", "Have the running agent read its settings anew: allowed peers, and what is logged where.", _reloaded
+    "reload",
+    "Have the running agent read anew its settings (allowed peers, and what is logged where) and its samples.",
+    _reloaded,
 )
 checkpoint = _command("checkpoint", "Have the running agent save a checkpoint now.", lambda _: "saved")
 leave = _command(

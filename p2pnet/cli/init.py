@@ -44,4 +44,5 @@ def init(
     click.echo(f"the network {genesis.name} ({genesis.short_id}) begins here, with {founded.member.name}: {agent_toml}")
     click.echo("its recovery line is shown this once; write it down, and keep it away from this machine:")
     click.echo(f"\n    {founded.recovery_line}\n")
+    click.echo("each further machine needs a line of its own, which this prints: p2pnet invite")
     run_or_say(ctx, agent_toml, is_run)

@@ -63,7 +63,10 @@ settings_flags = options_of(
 """Flags that overrule an agent.toml."""
 
 
-settings_options = options_of(click.argument("agent_toml", type=click.Path(path_type=Path)), settings_flags)
+agent_toml_argument = click.argument("agent_toml", type=click.Path(path_type=Path), default="agent.toml")
+"""AGENT_TOML, that of the present directory by default."""
+
+settings_options = options_of(agent_toml_argument, settings_flags)
 """AGENT_TOML and the flags that overrule it."""
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from p2pnet.cli.imports import find_modules_in
+from p2pnet.cli.options import agent_toml_argument
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("agent_toml", type=click.Path(path_type=Path), default="agent.toml")
+@agent_toml_argument
 @click.option("--set", "flags", multiple=True, metavar="SECTION.KEY=VALUE", help="As the agent was started with.")
 @click.option("--bind", default="127.0.0.1:7170", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option("--host", "names", multiple=True, metavar="NAME", help="Under which browsers call it; may be repeated.")

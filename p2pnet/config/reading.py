@@ -92,7 +92,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; agent.toml.example shows what to write") from None
+        raise ConfigError(f"{path}: no such file; p2pnet init and p2pnet join write one") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

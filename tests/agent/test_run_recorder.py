@@ -198,6 +198,20 @@ def test_on_a_disk_that_takes_nothing_a_run_begins_all_the_same(
     state.release()
 
 
+def test_where_the_model_is_and_what_it_is_worth_is_said_once_an_epoch(
+    records: RunRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for epoch, factor in ((0, 1.0), (0, 2.0), (1, 3.0), (1, 4.0)):
+        provenance = replace(MODEL.provenance, epoch=epoch)
+        records.save_model(replace(MODEL, params=factor * PARAMS, metrics={"R²": factor / 4}, provenance=provenance))
+    said = [record.message for record in caplog.records]
+    assert [text.rpartition("test samples ")[2] for text in said if "the model is in" in text] == [
+        "R² 0.2500",
+        "R² 0.7500",
+    ]
+
+
 def test_rows_of_rounds_that_are_gone_through_again_are_dropped(state: StateDirectory) -> None:
     log = logging.getLogger("resumed")
     before = RunRecorder(state, log, lambda: STARTED_AT_S)

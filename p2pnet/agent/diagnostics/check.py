@@ -51,11 +51,18 @@ def check_agent(settings: Settings) -> Report:
         held_out = f"{train.n_samples} training, {validation.n_samples} validation and "
     text = (
         f"fit to run: agent {preparation.name} ({preparation.keys.public}), "
-        f"{counted(len(preparation.network.named), 'peer')} named, {held_out}"
+        f"{_others(preparation)}, {held_out}"
         f"{counted(test.n_samples, 'test sample')} of {counted(train.n_features, 'feature')}, "
         f"{task} with loss {preparation.training_options.problem.loss}"
     )
     return Report(text, tuple(notes))
+
+
+def _others(preparation: Preparation) -> str:
+    if preparation.trusted is None:
+        return f"{counted(len(preparation.network.named), 'peer')} named"
+    roster = preparation.trusted.roster
+    return f"{counted(len(roster.allowed), 'member')} of the network {roster.genesis.name}"
 
 
 def counted(number: int, what: str) -> str:

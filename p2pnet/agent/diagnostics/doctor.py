@@ -84,7 +84,7 @@ def _subject_of(error: P2pnetError) -> str:
         case ConfigError():
             return "settings"
         case SecurityError():
-            return "network"
+            return "records"
         case _:
             return "data"
 

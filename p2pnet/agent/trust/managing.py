@@ -156,7 +156,7 @@ class Management:
         own = signer_of(self.keys)
         grant = self.roster.grant(own.public)
         if grant is None or not grant.may_invite:
-            raise SecurityError("this agent may not invite: have its name granted that where the network began")
+            raise SecurityError("this agent may not invite: where the network began, p2pnet grant NAME lets it")
         return own
 
     def _signer_of_revocations(self) -> Signer:
@@ -166,7 +166,7 @@ class Management:
         own = signer_of(self.keys)
         grant = self.roster.grant(own.public)
         if grant is None or not grant.may_revoke:
-            raise SecurityError("this agent may not revoke: have its name granted that where the network began")
+            raise SecurityError("this agent may not revoke: where the network began, p2pnet grant NAME lets it")
         return own
 
     def _keep(self, signer: Signer, fact: Fact) -> None:

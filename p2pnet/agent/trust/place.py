@@ -38,6 +38,8 @@ class Place:
         ConfigError where one is wrong, or the samples are not there.
         """
         chosen = {"agent.name": socket.gethostname()[:64], "network.bind": f"tcp://0.0.0.0:{_free_port()}"}
+        if values.get("data.source") is None:
+            raise ConfigError("this machine's samples are not named yet; add --data SOURCE")
         own = {"security.network": "network", "security.secret_key": "agent.key"}
         completed = {**chosen, **{key: value for key, value in values.items() if value is not None}, **own}
         source = settings_of(completed, _ORIGIN).data.source

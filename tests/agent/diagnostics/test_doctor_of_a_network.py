@@ -88,5 +88,5 @@ def test_a_stranger_on_the_local_network_is_to_be_invited_and_a_member_is_asked(
 
 def test_a_revoked_agent_is_told_so(ann: Path) -> None:
     Management(ann / "network", ann / "agent.key").revoke("ann", with_invited=False)
-    (words,) = of("network", examine(ann / "agent.toml"))
+    (words,) = of("records", examine(ann / "agent.toml"))
     assert "the key of this agent was revoked; join by another invitation" in words

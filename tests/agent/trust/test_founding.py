@@ -41,6 +41,7 @@ def test_nothing_is_written_over(home: Home, file: str) -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
+        ({}, "samples are not named yet; add --data"),
         ({"data.source": "nowhere.csv"}, "nowhere.csv: there is no such file"),
         ({"data.source": "samples.csv", "network.bind": "here"}, "network.bind"),
     ],
