@@ -46,6 +46,11 @@ MAX_ROUNDS: Final = 20_000
 TOLERANCE: Final = 1e-11
 """Relative to each sum, and of the distance between parameters to their size; metrics are exact to 1e-10."""
 
+LEAST_SUM: Final = 1e-2
+"""The mean of a hundred agents that have one row in all. One below it counts as that much: where all rows of a bin of
+scores have gone to others while parameters came together, rounding leaves something, which changes for ever.
+"""
+
 LEAST_MOVE: Final = 1e-13
 """Parameters that have moved by less, relative to their size, have the same sums."""
 
@@ -136,7 +141,7 @@ class MeasurementMachine(Machine[MeasurementEvent, MeasurementEffect]):
 
 
 def _change(before: Array, after: Array) -> Array:
-    """By sum, the change in units of TOLERANCE of it."""
-    unit = TOLERANCE * np.maximum(np.abs(after), np.abs(before))
-    change: Array = np.abs(after - before) / np.where(unit > 0, unit, 1.0)
+    """By sum, the change in units of TOLERANCE of it, or of LEAST_SUM."""
+    size = np.maximum(np.abs(after), np.abs(before))
+    change: Array = np.abs(after - before) / (TOLERANCE * np.maximum(size, LEAST_SUM))
     return change

@@ -91,6 +91,23 @@ def test_both_have_the_mean_of_their_sums_at_the_same_parameters(loss_rate: floa
     assert InMeasurement(LinkOpened("ann")) in pair.notices
 
 
+@pytest.mark.parametrize("loss_rate", [0.0, 0.3])
+def test_a_count_that_falls_to_nothing_settles_though_rounding_leaves_something_of_it(loss_rate: float) -> None:
+    edges = np.linspace(1.0, 1.5, 41)[:, None]
+    scores = np.array([0.103, -0.204, 0.051, 0.152])
+
+    def binned(w: Array) -> Array:
+        """Rows by bins of scores, which follow the parameters."""
+        return ((w[0] + scores >= edges[:-1]) & (w[0] + scores < edges[1:])).sum(axis=1).astype(np.float64)
+
+    sums: dict[str, Sums] = {"ann": binned, "bob": binned}
+    pair = Pair(PARAMS, sums, loss_rate)
+    pair.run(300.0)
+    for conclusion in pair.concluded.values():
+        np.testing.assert_allclose(conclusion.sums, binned(conclusion.params), atol=1e-12)
+    assert set(pair.concluded) == {"ann", "bob"}
+
+
 def test_rows_are_measured_only_while_parameters_move() -> None:
     pair = Pair(PARAMS, SUMS)
     pair.run(300.0)
