@@ -30,8 +30,9 @@ def suspicions(samples: Samples) -> list[str]:
             notes.append(f"labels with one row only: {shown}")
     if seen.n_samples < LEAST_ROWS:
         return notes
-    for name, values in _columns(seen):
-        if is_identifier(name, values):
+    columns = samples.feature_names if samples.encoding is None else samples.encoding.names
+    for name, values in _inputs(seen):
+        if name in columns and is_identifier(name, values):  # the days of a date count rows where each day has one
             notes.append(
                 f'column {name!r} looks like an identifier or a row number: ignore = ["{name}"] keeps the model from '
                 "learning rows by heart"
@@ -41,7 +42,7 @@ def suspicions(samples: Samples) -> list[str]:
     return notes
 
 
-def _columns(samples: Samples) -> Iterator[tuple[str, NDArray[np.float64]]]:
+def _inputs(samples: Samples) -> Iterator[tuple[str, NDArray[np.float64]]]:
     yield from zip(samples.feature_names, samples.X.T, strict=True)
     for category in samples.categories:
         yield category.name, category.codes.astype(np.float64)

@@ -140,6 +140,11 @@ def test_what_looks_like_no_feature_is_said(tmp_path: Path) -> None:
     assert "looks like an identifier or a row number" in notes[1]
 
 
+def test_days_that_count_the_rows_are_no_identifier(tmp_path: Path) -> None:
+    rows = "".join(f"2025-01-{k:02},{k % 7},{k % 5}.5\n" for k in range(1, 29))
+    assert samples(tmp_path, "day,a,y\n" + rows, dates=("day",)).notes == ()
+
+
 def test_a_test_file_has_its_columns_in_any_order(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("a,w,y\n" + "1,u,0.5\n2,v,1.5\n" * 5)
     (tmp_path / "test.csv").write_text("y,more,w,a\n2.5,7,u,3\n")
