@@ -69,6 +69,17 @@ def test_what_no_setting_solves_is_to_be_done_by_hand(here: Path) -> None:
     tomllib.loads(text)
 
 
+def test_a_network_begins_with_a_table_as_it_is_by_the_settings_that_check_suggests(here: Path) -> None:
+    write_patients(here / "north.csv", "a", **SITES["a"])
+    refused = p2pnet("init", "--network", "ward", "--data", "north.csv", "--set", "data.target=outcome")
+    assert refused.exit_code == 65
+    assert "5 problems; for --settings data.toml, p2pnet check --data north.csv --suggest --out data" in refused.stderr
+    assert sorted(path.name for path in here.iterdir()) == ["north.csv"]
+    p2pnet("check", "--data", "north.csv", "--target", "outcome", "--suggest", "--out", "data.toml")
+    assert p2pnet("init", "--network", "ward", "--settings", "data.toml").exit_code == 0
+    assert "1 member of the network ward" in p2pnet("check").stdout
+
+
 def test_text_of_a_file_never_leaves_its_comment(here: Path) -> None:
     (here / "odd.csv").write_text('a,"b\nsource = 1",y\n' + '1,"x\ny",u\n2,z,v\n' * 20)
     text = p2pnet("check", "--data", "odd.csv", "--suggest").stdout

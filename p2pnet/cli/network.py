@@ -18,6 +18,12 @@ agent_toml_option = click.option(
 
 setup_options = options_of(
     click.option("--data", metavar="SOURCE", help="Samples of this machine; short for --set data.source=SOURCE."),
+    click.option(
+        "--settings",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="More settings, as p2pnet check --suggest writes them.",
+    ),
     click.option("--name", metavar="NAME", help="Of this agent; default: this machine's host name."),
     click.option("--bind", metavar="ADDRESS", help="To listen on; default: the first free port from 7070 on."),
     click.option("--address", metavar="ADDRESS", help="That others dial; default: this machine's own."),
@@ -29,7 +35,7 @@ setup_options = options_of(
 
 def values_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of options by `section.key`."""
-    from p2pnet.config import values_of_flags
+    from p2pnet.config import values_of_file, values_of_flags
 
     given = {
         "data.source": options["data"],
@@ -38,7 +44,8 @@ def values_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "network.advertise": options["address"],
     }
     named = {key: value for key, value in given.items() if value is not None}
-    return {**values_of_flags(all_flags(options["flags"], {})), **named}
+    of_file = {} if options["settings"] is None else values_of_file(options["settings"])
+    return {**of_file, **values_of_flags(all_flags(options["flags"], {})), **named}
 
 
 def line_of(line: str) -> str:

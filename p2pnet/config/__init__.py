@@ -9,7 +9,7 @@ from p2pnet.config.choices import (
     SurrogateName,
 )
 from p2pnet.config.network import AgentSettings, NeighborSettings, NetworkSettings, SecuritySettings, SeedSettings
-from p2pnet.config.reading import read_settings, settings_of, values_of_flags
+from p2pnet.config.reading import read_settings, settings_of, values_of_file, values_of_flags
 from p2pnet.config.service import ServiceSettings
 from p2pnet.config.settings import LogSettings, Settings
 from p2pnet.config.training import AlgorithmSettings, DataSettings, ModelSettings, ObjectiveSettings
@@ -36,6 +36,7 @@ __all__ = [
     "Task",
     "read_settings",
     "settings_of",
+    "values_of_file",
     "values_of_flags",
     "write_config",
 ]

@@ -69,10 +69,22 @@ def values_of_flags(flags: Iterable[str]) -> dict[str, Any]:
     tables: dict[str, Any] = {}
     origins: dict[Key, str] = {}
     _overrule_by_flags(tables, origins, flags)
-    values = {f"{section}.{name}": value for section, table in tables.items() for name, value in table.items()}
-    tables.setdefault("data", {}).setdefault("source", "samples.npz")
-    _validate(tables, origins, "command line")
-    return values
+    return _values_of(tables, origins, "command line")
+
+
+def values_of_file(path: Path) -> dict[str, Any]:
+    """The values of a file of settings, which need not be complete, as `settings_of` takes them; ConfigError as with
+    flags.
+    """
+    return _values_of(_read_toml(path), {}, str(path))
+
+
+def _values_of(tables: dict[str, Any], origins: Mapping[Key, str], origin: str) -> dict[str, Any]:
+    checked = {"data": {"source": "samples.npz"}, **tables}
+    if isinstance(tables.get("data"), dict):
+        checked["data"] = {"source": "samples.npz", **tables["data"]}
+    _validate(checked, origins, origin)
+    return {f"{section}.{name}": value for section, table in tables.items() for name, value in table.items()}
 
 
 def settings_of(values: Mapping[str, Any], origin: str) -> Settings:

@@ -28,12 +28,14 @@ def found(name: str, agent_toml: Path, values: Mapping[str, Any]) -> Founded:
     """Begin a network, with the agent of these settings by `section.key` as its first member, and write all its files
     beside agent_toml.
 
-    ConfigError, and nothing is written, where a setting is wrong, or an agent is there already.
+    ConfigError or DataError, and nothing is written, where a setting is wrong, the samples cannot be read, or an agent
+    is there already.
     """
     if not 0 < len(name) <= MAX_NAME_LENGTH:
         raise ConfigError(f"--network: must be a name of 1 to {MAX_NAME_LENGTH} characters")
     place = Place(agent_toml)
     settings = place.complete(values)
+    place.check_samples(settings)
     keys = place.make_keys()
     recovery = Recovery.make()
     root, genesis = recovery.root, recovery.genesis(name)

@@ -56,12 +56,14 @@ def join(line: str, agent_toml: Path, values: Mapping[str, Any], allowed_code: I
     """Join the network of an invitation by an agent with these settings by `section.key`, and write all its files
     beside agent_toml.
 
-    SecurityError or ConfigError where the invitation, the inviter's answer, or a setting is wrong: then no agent.toml
-    is written, and the same line may be used again. ControlError where the inviter cannot be reached.
+    SecurityError, ConfigError or DataError where the invitation, the inviter's answer, a setting or the samples are
+    wrong: then no agent.toml is written, and the same line may be used again. ControlError where the inviter cannot be
+    reached.
     """
     invitation = Invitation.from_line(line)
     place = Place(agent_toml)
     own = place.complete(values)
+    place.check_samples(own)
     keys = place.make_keys()
     inviter = _Inviter(invitation.inviter, invitation.network_id, invitation.addresses)
     joined, address = _ask(inviter, invitation.keys, keys, str(own["agent.name"]))

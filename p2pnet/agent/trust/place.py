@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
+from p2pnet.agent.options import data_options
 from p2pnet.agent.transport.keys import KeyPair, generate_keys, load_keys, write_keys
 from p2pnet.agent.trust.network_files import NetworkFiles
 from p2pnet.catalogue.readers import is_function
 from p2pnet.config import settings_of, write_config
-from p2pnet.errors import ConfigError
+from p2pnet.data.reading import read_file_samples
+from p2pnet.errors import ConfigError, DataProblemsError
 
 FIRST_PORT: Final = 7070
 _LAST_PORT: Final = 7169
@@ -46,6 +48,18 @@ class Place:
         if not is_function(source) and not (self._directory / source).exists():
             raise ConfigError(f"{source}: there is no such file or directory; name the samples by --data")
         return completed
+
+    def check_samples(self, completed: Mapping[str, Any]) -> None:
+        """DataError where the samples cannot be read by these settings. A function of one's own is not called yet."""
+        settings = settings_of(completed, _ORIGIN).relative_to(self._agent_toml.parent)
+        if is_function(settings.data.source):
+            return
+        try:
+            read_file_samples(data_options(settings.data))
+        except DataProblemsError as error:
+            check = f"p2pnet check --data {settings.data.source} --suggest --out data.toml"
+            hint = f"for --settings data.toml, {check} writes what solves them"
+            raise DataProblemsError(f"{error.headline}; {hint}", error.problems) from None
 
     def make_keys(self) -> KeyPair:
         """The agent's keys, as an earlier attempt has made them, or new ones."""
