@@ -98,7 +98,8 @@ def test_a_count_that_falls_to_nothing_settles_though_rounding_leaves_something_
 
     def binned(w: Array) -> Array:
         """Rows by bins of scores, which follow the parameters."""
-        return ((w[0] + scores >= edges[:-1]) & (w[0] + scores < edges[1:])).sum(axis=1).astype(np.float64)
+        is_in = (w[0] + scores >= edges[:-1]) & (w[0] + scores < edges[1:])
+        return np.asarray(is_in.sum(axis=1), dtype=np.float64)
 
     sums: dict[str, Sums] = {"ann": binned, "bob": binned}
     pair = Pair(PARAMS, sums, loss_rate)
