@@ -100,11 +100,11 @@ def test_the_same_machine_may_use_it_again_as_after_a_crash_on_the_way(ward: War
 
 def test_samples_that_cannot_be_read_spend_no_invitation(ward: Ward) -> None:
     line = ward.ann.invite()
-    ida = ward.newcomer("ida")
-    refused = ida.try_to_join(line, "--set", "data.target=z")
+    ivy = ward.newcomer("ivy")
+    refused = ivy.try_to_join(line, "--set", "data.target=z")
     assert refused.returncode == 65
     assert "no column 'z'" in refused.stderr
-    assert ida.try_to_join(line).returncode == 0
+    assert ivy.try_to_join(line).returncode == 0
 
 
 @pytest.mark.parametrize("what", ["altered", "cut off", "no line"])
