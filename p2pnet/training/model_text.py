@@ -7,6 +7,8 @@ import math
 from p2pnet.training.model_file import ModelFile
 
 MAX_COLUMNS_SHOWN = 50
+SHOWN_AS = {"network": "members of", "survey": "feature statistics"}
+"""What fields of the fingerprint are called in the glossary, where the file has a name of its own."""
 
 
 def model_text(file: ModelFile) -> str:
@@ -42,7 +44,8 @@ def model_text(file: ModelFile) -> str:
         lines.append(f"trained by  {provenance.agent}, {provenance.rounds} rounds, p2pnet {provenance.p2pnet_version}")
     if provenance.saved_at:
         lines.append(f"saved at    {provenance.saved_at}")
-    lines += [f"network     {name}: {value}" for name, value in provenance.fingerprint.items()]
+    agreed = provenance.fingerprint.items()
+    lines += [f"network     {SHOWN_AS.get(name, name)}: {value}" for name, value in agreed]
     shown = list(zip(description.feature_names, scaling.feature_mean, scaling.feature_scale, strict=True))
     lines += [f"column      {name}: mean {mean:g}, scale {scale:g}" for name, mean, scale in shown[:MAX_COLUMNS_SHOWN]]
     if len(shown) > MAX_COLUMNS_SHOWN:
