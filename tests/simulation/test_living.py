@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
@@ -123,6 +123,7 @@ STEP = st.one_of(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=12), st.integers(0, 2**16))
+@example([("arrive", NAMES[2], 1), ("cut", 1), ("arrive", NAMES[0], 2), ("restart", NAMES[1])], 29)
 def test_whatever_arrives_and_befalls_all_finish_in_one_epoch_with_the_solution(
     steps: list[tuple[object, ...]], seed: int
 ) -> None:
@@ -144,6 +145,36 @@ def test_whatever_arrives_and_befalls_all_finish_in_one_epoch_with_the_solution(
                 network.run(3.0)
                 network.nodes.restart(name)
     network.nodes.simulator.conditions = GOOD_WEATHER
+    network.nodes.heal()
+    network.run(30.0)
+    network.become_idle()
+    assert max(network.errors()) < ACCURACY
+
+
+def test_the_part_that_has_trained_apart_is_joined_in_its_round_and_not_in_thousands() -> None:
+    """One part of a network goes on while the other is idle: the cut, and rows that the others do not know of."""
+    network = Network()
+    network.become_idle()
+    network.nodes.cut([NAMES[:2], NAMES[2:]])
+    network.run(1.0)
+    network.arrive(NAMES[0], 1)
+    network.run(30.0)
+    rounds = [network.nodes.round(name) for name in NAMES]
+    assert rounds[0] > rounds[2]
+    network.nodes.heal()
+    network.become_idle()
+    assert max(network.errors()) < ACCURACY
+    assert network.nodes.round(NAMES[0]) < rounds[0] + 200
+
+
+def test_parts_that_have_ended_in_the_same_round_train_on_together_once_they_see_each_other() -> None:
+    """Both count their rounds alike, and wait for the others for as long."""
+    network = Network()
+    network.run(3.0)
+    network.nodes.cut([NAMES[:2], NAMES[2:]])
+    network.run(60.0)
+    assert len({(network.nodes.phase(name), network.nodes.round(name)) for name in NAMES}) == 1
+    assert max(network.errors()) > ACCURACY
     network.nodes.heal()
     network.run(30.0)
     network.become_idle()

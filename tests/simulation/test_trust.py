@@ -53,7 +53,7 @@ def links_with(fleet: VirtualFleet, peer: str) -> set[str]:
     return {name for name in fleet.nodes.names if name != peer and peer in fleet.nodes.linked(name)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fifty() -> VirtualFleet:
     """Fifty agents with named neighbors; every third message is lost."""
     fleet = fleet_of(50, loss_rate=0.3)
@@ -68,6 +68,8 @@ def test_an_admission_reaches_fifty_agents_though_every_third_message_is_lost(fi
 
 
 def test_a_cut_holds_it_up_and_no_longer_than_that(fifty: VirtualFleet) -> None:
+    tell(fifty, "agent-1", admitted("new", key("agent-1")))
+    assert fifty.run_until(lambda: len(allowing(fifty, "new")) == 50, within_s=20.0)
     halves = [fifty.names[:25], fifty.names[25:]]
     fifty.nodes.cut(halves)
     tell(fifty, "agent-1", signed(Revocation("new"), key("agent-1")))

@@ -3,7 +3,8 @@
 Where agents keep running, the last round of training is the end of an *epoch* only. The next epoch begins with the
 round in which they are idle, at the parameters that they have: rounds never go back, and of all last rounds that are
 named those of the present epoch are later than its first round. Nothing else tells epochs apart, so two agents that
-begin one at the same time, each by itself, have begun the same.
+begin one at the same time, each by itself, have begun the same. Agents that were idle in different rounds begin in the
+latest of them: or they would not take their steps in the same rounds, nor end with one.
 
 An agent begins an epoch once it has been idle for a while and knows of a change: of its own samples, of a neighbor
 that has left for good, or of one that has trained apart. All others follow a neighbor's word (`Epoch`), as often as
@@ -20,6 +21,7 @@ from p2pnet.protocol.core.effects import Send
 from p2pnet.protocol.core.types import LinkId, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Epoch
+from p2pnet.protocol.rounds.corroboration import reached_by_two
 from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import Phase, RoundState
@@ -49,16 +51,25 @@ class Epochs:
     """Knows the epochs of one agent and its neighbors, and decides when the next one begins."""
 
     def __init__(
-        self, state: RoundState, neighborhood: Neighborhood, termination: TerminationDetector, timing: Timing
+        self,
+        state: RoundState,
+        neighborhood: Neighborhood,
+        termination: TerminationDetector,
+        timing: Timing,
+        max_rounds: int,
     ) -> None:
         self._at = state
         self._neighborhood = neighborhood
         self._termination = termination
         self._timing = timing
+        self._max_rounds = max_rounds
         self._change = ""
         """What has changed since the samples that the present epoch has begun with."""
         self._changed_in = 0
         self._idle_since = 0.0
+        self._ended_without: frozenset[PeerId] = frozenset()
+        """The neighbors that were absent when this agent finished: the round in which they have does not tell that they
+        have trained with it, since the parts of a network that was cut count their rounds alike."""
         self._told: dict[LinkId, float] = {}
         """When the other ends of links were last told of this agent's epoch."""
         self._budgets: dict[PeerId, _WakeBudget] = {}
@@ -78,7 +89,7 @@ class Epochs:
 
     def become_idle(self, now: float) -> None:
         """Finish, and be idle. A change so long ago that all agents were stationary after it is done with."""
-        self._idle_since = now
+        self._idle_since, self._ended_without = now, frozenset(self._neighborhood.absences)
         named_in = self._at.round - self._termination.max_diameter - SLACK_ROUNDS
         if self._at.is_converged and self._changed_in < named_in - self._termination.max_diameter:
             self._change = ""
@@ -96,12 +107,16 @@ class Epochs:
         return self._own_reason() or f"{self._names(self._forgotten(now))} has been away for {days:g} days"
 
     def _ahead(self) -> list[Neighbor]:
-        """The neighbors that are in the rounds of a later epoch."""
-        return [n for n, _ in self._neighborhood.open() if n.epoch > self._at.epoch and not n.is_idle]
+        """The neighbors that are in the rounds of a later epoch: also one of the same number, begun where this agent is
+        idle, by one that had not heard of the epoch that this agent has been through.
+        """
+        idle_in = (self._at.epoch, self._at.round - 1)
+        return [n for n, _ in self._neighborhood.open() if (n.epoch, n.first_round) > idle_in and not n.is_idle]
 
     def _own_reason(self) -> str:
         for neighbor, _ in self._neighborhood.open():
-            if neighbor.finished_sequence is not None and neighbor.round != self._at.round:
+            is_apart = neighbor.round != self._at.round or neighbor.peer in self._ended_without
+            if neighbor.finished_sequence is not None and is_apart:
                 return self._change or f"{neighbor.name} has trained apart"
         return self._change
 
@@ -128,23 +143,36 @@ class Epochs:
         for peer in self._forgotten(now):
             del self._neighborhood.absences[peer]
         latest = max([self._at.epoch, *(neighbor.epoch for neighbor, _ in self._neighborhood.open())])
-        self._enter(latest if ahead else latest + 1, self._at.round)
+        idle = [n.round for n, _ in self._neighborhood.open() if n.finished_sequence is not None]
+        self._go_on_to([*(neighbor.first_round for neighbor in ahead), *idle])
+        self._enter(max(latest, self._at.epoch + 1) if ahead else latest + 1, self._at.round)
         self._change = ""
 
-    def follow(self) -> None:
-        """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end.
-
-        Agents that were idle in different rounds have begun one epoch in each of them: the latest holds, or they would
-        not take their steps in the same rounds, nor end with one.
+    def follow(self, now: float) -> None:
+        """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end; and
+        the round in which a neighbor that was idle later has begun the present one.
         """
-        words = [(neighbor.epoch, neighbor.first_round) for neighbor, _ in self._neighborhood.open()]
-        number, first_round = max(words, default=(0, 0))
-        stop_round = self._termination.stop_round
+        neighbors = [neighbor for neighbor, _ in self._neighborhood.open()]
+        latest = max(neighbors, key=lambda n: (n.epoch, n.first_round), default=None)
+        if latest is None:
+            return
+        number, first_round, stop_round = latest.epoch, latest.first_round, self._termination.stop_round
         if number > self._at.epoch and first_round <= self._at.round and not 0 <= stop_round <= first_round:
             self._enter(number, first_round)
             self._termination.trust(stop_round)
-        elif number == self._at.epoch and self._at.first_round < first_round <= self._at.round:
-            self._at.first_round = self._termination.first_round = first_round
+        elif number == self._at.epoch > 0 and first_round > self._at.first_round:
+            budget = self._budget(latest, now)
+            if budget.admits(now):
+                budget.left -= 1.0
+                self._go_on_to([n.first_round for n in neighbors if n.epoch == number])
+                self._at.first_round = self._termination.first_round = min(first_round, self._at.round)
+
+    def _go_on_to(self, rounds: list[int]) -> None:
+        """Go on to the latest of these rounds of neighbors: to that which two have got to, and on the word of one only
+        as far as an epoch is long.
+        """
+        on_one_word = min(max(rounds, default=0), self._at.round + self._max_rounds)
+        self._at.round = max(self._at.round, reached_by_two(rounds) or 0, on_one_word)
 
     def _enter(self, number: int, first_round: int) -> None:
         # An epoch has a round at least, so no word of a neighbor makes the number grow without bound.

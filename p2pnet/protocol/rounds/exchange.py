@@ -140,6 +140,12 @@ class Exchange:
         """The largest proximal weight that a neighbor announced; 0 without any."""
         return max((neighbor.proximal_weight for neighbor, _ in self._neighborhood.open()), default=0.0)
 
+    def _counts_of(self, neighbor: Neighbor, share: Share | None) -> list[int]:
+        """The termination count of a neighbor that has not finished; nothing where it takes part in no exchange yet."""
+        if share is not None:
+            return [share.quiet if share.round >= self._termination.first_round else 0]
+        return [0] if neighbor.peer in self._weights.taken or not neighbor.is_ready else []
+
     def next_round(self, round_: int, max_rounds: int) -> int:
         """The next round: round + 1, or a later one to which neighbors have gone on (`Lead`) although they were to
         exchange with this agent in between. Shares of rounds beyond `max_rounds` are ignored.
@@ -243,11 +249,10 @@ class Exchange:
             if share is not None:
                 is_of_epoch = share.round >= self._termination.first_round
                 self._termination.hear_of_hold(share.is_held and is_of_epoch)
-                counts.append(share.quiet if is_of_epoch else 0)
                 neighbor.degree = share.next_degree
                 neighbor.proximal_weight = share.proximal_weight if is_of_epoch else 0.0
-            elif neighbor.peer in self._weights.taken or not neighbor.is_ready:
-                counts.append(0)
+            if neighbor.finished_sequence is None:
+                counts += self._counts_of(neighbor, share)
             if neighbor.peer not in self._weights.taken:
                 link.params_flow = None
                 continue

@@ -142,7 +142,7 @@ def assemble(
         options.max_rounds,
         options.settling_s,
     )
-    epochs = Epochs(state, neighborhood, termination, timing)
+    epochs = Epochs(state, neighborhood, termination, timing, options.max_rounds)
     convictions = Convictions()
     handlers = MessageHandlers(
         state,

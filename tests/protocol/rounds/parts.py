@@ -15,6 +15,7 @@ from p2pnet.protocol.rounds.timing import Timing
 
 N_PARAMS = 2
 N_MASS = N_PARAMS + 2
+MAX_ROUNDS = 1000
 
 
 class Parts:
@@ -34,7 +35,7 @@ class Parts:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
         options = RoundOptions(
-            1000,
+            MAX_ROUNDS,
             momentum=momentum,
             expected_neighbors=expected_neighbors,
             settling_s=settling_s,

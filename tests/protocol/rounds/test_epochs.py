@@ -7,7 +7,7 @@ from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.training import Epoch
 from p2pnet.protocol.rounds.epochs import WAKE_S, WAKES_AT_ONCE, Epochs
 from p2pnet.protocol.rounds.state import Phase
-from tests.protocol.rounds.parts import Parts
+from tests.protocol.rounds.parts import MAX_ROUNDS, Parts
 
 ROUND = 296
 DAY_S = 86_400.0
@@ -115,24 +115,83 @@ def test_a_change_shortly_before_the_end_may_not_be_in_the_model(
 def test_an_agent_that_has_missed_the_end_enters_the_epoch_of_the_others_in_its_rounds(parts: Parts) -> None:
     parts.state.phase, parts.state.round = Phase.STEPPING, ROUND + 3
     hear(parts, "ann", 1)
-    epochs(parts).follow()
+    epochs(parts).follow(parts.timing.idle_s)
     assert (parts.state.epoch, parts.termination.first_round) == (1, ROUND)
 
 
-def test_of_one_epoch_that_has_begun_in_two_rounds_the_later_holds_once_an_agent_has_got_there(parts: Parts) -> None:
+def test_of_one_epoch_that_has_begun_in_two_rounds_the_later_holds(parts: Parts) -> None:
     epochs(parts).learn_of_change("rows have come")
     epochs(parts).begin(parts.timing.idle_s)
     hear(parts, "ann", 1, first_round=ROUND + 40)
-    for round_, first_round in ((ROUND + 39, ROUND), (ROUND + 40, ROUND + 40)):
-        parts.state.round = round_
-        epochs(parts).follow()
-        assert (parts.state.epoch, parts.state.first_round) == (1, first_round)
+    epochs(parts).follow(parts.timing.idle_s)
+    assert (parts.state.epoch, parts.state.first_round, parts.state.round) == (1, ROUND + 40, ROUND + 40)
     assert parts.termination.first_round == ROUND + 40
+
+
+def test_a_neighbor_that_moves_the_first_round_again_and_again_is_not_followed_for_long(parts: Parts) -> None:
+    epochs(parts).learn_of_change("rows have come")
+    epochs(parts).begin(parts.timing.idle_s)
+    for k in range(1, 3 * WAKES_AT_ONCE):
+        hear(parts, "ann", 1, first_round=ROUND + k)
+        epochs(parts).follow(parts.timing.idle_s)
+    assert parts.state.first_round == ROUND + WAKES_AT_ONCE
+
+
+def test_an_epoch_of_the_same_number_that_has_begun_since_this_agent_is_idle_is_a_later_one(parts: Parts) -> None:
+    epochs(parts).begin(0.0)
+    parts.state.round, parts.state.phase = ROUND + 100, Phase.FINISHED
+    hear(parts, "ann", 1, first_round=ROUND + 99)
+    assert epochs(parts).reason(0.0) == ""
+    hear(parts, "ann", 1, first_round=ROUND + 100)
+    assert epochs(parts).reason(0.0) == "ann has begun it"
+    epochs(parts).begin(0.0)
+    assert (parts.state.epoch, parts.state.first_round) == (2, ROUND + 100)
+
+
+def test_an_epoch_begins_in_the_latest_round_in_which_agents_are_idle(parts: Parts) -> None:
+    parts.neighbor("ann").round = ROUND + 100
+    epochs(parts).begin(parts.timing.idle_s)
+    assert (parts.state.epoch, parts.state.first_round, parts.state.round) == (1, ROUND + 100, ROUND + 100)
+
+
+def test_one_that_is_followed_into_an_epoch_says_in_which_round_it_has_begun(parts: Parts) -> None:
+    hear(parts, "ann", 1, first_round=ROUND + 100)
+    epochs(parts).begin(0.0)
+    assert (parts.state.epoch, parts.state.first_round, parts.state.round) == (1, ROUND + 100, ROUND + 100)
+
+
+def test_the_word_of_one_neighbor_moves_the_round_by_no_more_than_an_epoch_and_that_of_two_by_any(
+    parts: Parts,
+) -> None:
+    far = ROUND + 10**9
+    hear(parts, "ann", 1, first_round=far)
+    epochs(parts).begin(0.0)
+    assert parts.state.round == ROUND + MAX_ROUNDS
+    parts.state.phase = Phase.FINISHED
+    for peer in ("ann", "bob"):
+        hear(parts, peer, 2, first_round=far)
+    epochs(parts).begin(0.0)
+    assert parts.state.round == far
+
+
+def test_a_neighbor_that_was_absent_at_the_end_has_trained_apart_though_it_has_ended_in_the_same_round(
+    parts: Parts,
+) -> None:
+    neighbor = parts.neighbor("ann")
+    parts.neighborhood.miss("ann", until=0.0, reason=CloseReason.SILENT, now=0.0)
+    epochs(parts).become_idle(0.0)
+    assert epochs(parts).reason(parts.timing.idle_s) == ""
+    parts.join("ann")
+    neighbor.finished_sequence = 1
+    assert epochs(parts).reason(parts.timing.idle_s) == "ann has trained apart"
+    epochs(parts).begin(parts.timing.idle_s)
+    epochs(parts).become_idle(parts.timing.idle_s)
+    assert epochs(parts).reason(1000.0) == ""
 
 
 def test_one_that_knows_the_end_of_its_epoch_finishes_first(parts: Parts) -> None:
     parts.state.phase, parts.state.round = Phase.STEPPING, ROUND
     parts.termination.trust(ROUND)
     hear(parts, "ann", 1)
-    epochs(parts).follow()
+    epochs(parts).follow(parts.timing.idle_s)
     assert parts.state.epoch == 0
