@@ -33,11 +33,13 @@ SLOW: Sequence[str] = (
     "protocol/rounds/test_statistics.py",
     "simulation/test_any_life.py",
     "simulation/test_faults.py",
+    "simulation/test_fuzz.py",
+    "simulation/test_liars.py",
     "simulation/test_living.py",
+    "simulation/test_measurement.py",
     "simulation/test_processes.py",
     "simulation/test_rescaling.py",
     "simulation/test_simulator.py",
-    "simulation/test_trust.py",
     "simulation/test_trust.py",
     "simulation/test_whole_nodes.py",
     "test_commands_of_pages.py",
@@ -46,6 +48,7 @@ SLOW: Sequence[str] = (
     "test_examples.py",
     "test_studies.py",
     "testing/test_fleet.py",
+    "testing/test_local_agent.py",
 )
 """Files and directories that take more than 15 s of processor time, or start processes and wait for them."""
 

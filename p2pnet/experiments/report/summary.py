@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from p2pnet.agent.atomic_files import write_atomically
 from p2pnet.catalogue.losses import Task
@@ -74,8 +77,10 @@ def summarize(workload: Workload, network: NetworkOutcome, baselines: Baselines 
     metric = problem.metric(workload.test)
     results = [agent.result for agent in network.agents]
     judged = network.followed
-    test_metrics = [metric(agent.params) for agent in judged]
-    objectives = [problem.objective(agent.params, cost) for agent in judged]
+    models = [agent.params for agent in judged]
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        test_metrics = list(pool.map(metric, models))
+        objectives = list(pool.map(lambda params: problem.objective(params, cost), models))
     alone = [metric(trained.params) for trained in baselines.alone] if baselines else []
     return Summary(
         agents=len(results),

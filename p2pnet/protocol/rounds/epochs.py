@@ -205,6 +205,8 @@ class Epochs:
         return min(times, default=None)
 
     def _untold(self) -> list[tuple[Neighbor, Link]]:
+        if self._at.epoch == 0:
+            return []
         return [(neighbor, link) for neighbor, link in self._neighborhood.open() if neighbor.epoch < self._at.epoch]
 
     def _due_at(self, link: Link) -> float:

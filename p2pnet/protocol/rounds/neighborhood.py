@@ -8,7 +8,7 @@ begins with the incarnation of the process, so a restarted agent can never conti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, final
 
@@ -52,6 +52,8 @@ class Neighborhood:
         self.n_nonces = identity.n_nonces
         """The nonces of this incarnation so far."""
         self._neighbors: dict[PeerId, Neighbor] = {}
+        self._open: Sequence[tuple[Neighbor, Link]] | None = None
+        """What `open` has last returned; None since a link has opened or closed."""
         self._awaited_until: dict[PeerId, float] = {}
         """Until when the links are waited for of peers that have connected and opened none since."""
         self.absences: dict[PeerId, Absence] = {}
@@ -65,10 +67,12 @@ class Neighborhood:
         """Iterate over neighbors in the order of their ids, so that sums round the same way every time."""
         return iter(tuple(self._neighbors.values()))
 
-    def open(self) -> list[tuple[Neighbor, Link]]:
+    def open(self) -> Sequence[tuple[Neighbor, Link]]:
         """The neighbors with a confirmed link, and the links."""
-        neighbors = self._neighbors.values()
-        return [(neighbor, neighbor.link) for neighbor in neighbors if neighbor.link and neighbor.is_confirmed]
+        if self._open is None:
+            confirmed = (neighbor for neighbor in self._neighbors.values() if neighbor.is_confirmed)
+            self._open = [(neighbor, neighbor.link) for neighbor in confirmed if neighbor.link]
+        return self._open
 
     @property
     def has_heard(self) -> bool:
@@ -128,11 +132,13 @@ class Neighborhood:
     def open_link(self, neighbor: Neighbor, theirs: Nonce) -> None:
         """Open this end of a link."""
         neighbor.link = self._make_link(LinkId(neighbor.nonce, theirs), neighbor.capabilities)
+        self._open = None
 
     def confirm(self, neighbor: Neighbor) -> None:
         """Record that the peer has opened its end of the link too."""
-        self.n_opened += not neighbor.is_confirmed
-        neighbor.is_confirmed = True
+        if not neighbor.is_confirmed:
+            self.n_opened += 1
+            neighbor.is_confirmed, self._open = True, None
         self._awaited_until.pop(neighbor.peer, None)
         self.absences.pop(neighbor.peer, None)
         neighbor.absent_until = None
@@ -142,7 +148,7 @@ class Neighborhood:
         neighbor = self.enter(peer)
         if neighbor.is_confirmed:
             neighbor.nonce = self._fresh_nonce()
-        neighbor.link = None
+        neighbor.link = self._open = None
         neighbor.is_confirmed = neighbor.is_ready = False
         neighbor.finished_sequence = None
         neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
@@ -151,10 +157,9 @@ class Neighborhood:
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
-    @staticmethod
-    def forget_past(neighbor: Neighbor) -> None:
+    def forget_past(self, neighbor: Neighbor) -> None:
         """Forget the incarnation of a peer without an open link: an earlier one is its present."""
-        neighbor.theirs, neighbor.link = None, None
+        neighbor.theirs = neighbor.link = self._open = None
 
     def part(self, peer: PeerId, reason: CloseReason, now: float) -> list[Notify | Dismiss]:
         """Close the link for good and disconnect the peer."""
