@@ -176,6 +176,7 @@ class Daemon:
         while self._worker.has_answer:
             computed = self._worker.take()
             if computed.record is not None and self._training is not None:
+                self._recorder.test_metric_name = self._training.metric_name
                 self._recorder.keep(computed.record)
                 self._progress.tell(computed.record, self._training.metric_name)
             if computed.learner is not None:

@@ -34,6 +34,8 @@ class RunRecorder:
         self._first: RoundRecord | None = None
         self.latest: RoundRecord | None = None
         """The row of the last round that has begun."""
+        self.test_metric_name = ""
+        """What its test metric is."""
         self._has_begun = False
         self._is_going_on = is_resumed
         """Whether the history is one of an earlier process, and no row is of this one yet."""
@@ -114,6 +116,7 @@ class RunRecorder:
                 n_messages_dropped=n_messages_dropped,
                 n_rejected={str(refusal): n for refusal, n in transport.n_rejected.items()},
                 n_messages_refused=n_messages_refused,
+                test_metric_name=self.test_metric_name,
             )
         )
 

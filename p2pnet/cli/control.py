@@ -86,7 +86,9 @@ def _stage(status: Mapping[str, Any]) -> str:
 
 
 def _own(status: Mapping[str, Any]) -> str:
-    names = {"objective": "objective", "test_metric": "test metric", "disagreement": "disagreement"}
+    # An agent of an earlier release, which goes on while the command is new, does not name its metric.
+    metric = status.get("test_metric_name", "test metric")
+    names = {"objective": "objective", "test_metric": metric, "disagreement": "disagreement"}
     known = [f"{text} {status[key]:.4g}" for key, text in names.items() if status[key] is not None]
     return ", ".join(known) or "nothing computed yet"
 

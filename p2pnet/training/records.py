@@ -51,6 +51,8 @@ class AgentOutcome:
     history: Sequence[RoundRecord] = field(repr=False)
     ledger: AgentLedger = field(repr=False)
 
+    test_metric_name: str = ""
+    """what `test_metric` is in its history; empty where there is none"""
     @property
     def name(self) -> str:
         return self.result.agent

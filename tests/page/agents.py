@@ -72,6 +72,7 @@ class ScriptedAgent:
             "disagreement": 1e-3,
             "objective": 0.5,
             "test_metric": None,
+            "test_metric_name": "accuracy",
             "proximal_weight": 1.0,
             "neighbors": 1,
             "members": None,

@@ -118,6 +118,7 @@ class AgentView:
             "disagreement": None if latest is None else latest.disagreement,
             "objective": None if latest is None else latest.objective_local,
             "test_metric": _finite(None if latest is None else latest.test_metric),
+            "test_metric_name": self._recorder.test_metric_name,
             "proximal_weight": None if latest is None else latest.proximal_weight,
             "neighbors": sum(neighbor.is_open for neighbor in self._neighbors()),
             "members": node.peering.n_members,

@@ -54,6 +54,7 @@ def test_status_and_peers_say_where_training_stands(pair: tuple[LocalAgent, Loca
     assert (status["agent"], status["stage"], status["neighbors"]) == (one.name, "training", 1)
     assert status["round"] > 3
     assert status["objective"] > 0
+    assert status["test_metric_name"] == "R²"
     assert status["pid"] == one.process.pid
     assert 0 <= status["residual"] < 1
     text = p2pnet("status", one)

@@ -6,7 +6,7 @@ import { bytes, count, duration, number } from "../format.js";
 const FIGURES = [
   ["Round", (s) => (s.round < 0 ? "–" : count(s.round)), (s) => (s.last_round === null ? "" : `of at most ${count(s.last_round)}`)],
   ["Objective", (s) => number(s.objective), () => "own samples"],
-  ["Test metric", (s) => number(s.test_metric), (s) => (s.test_metric === null ? "no test samples here" : "own test samples")],
+  ["Test metric", (s) => number(s.test_metric), (s) => (s.test_metric === null ? "no test samples here" : `${s.test_metric_name ?? ""} on own test samples`)],
   ["Residual", (s) => number(s.residual, 2), () => "relative to the first"],
   ["Disagreement", (s) => number(s.disagreement, 2), () => "with its neighbors"],
   ["Neighbors", (s) => count(s.neighbors), (s) => (s.members === null ? "linked" : `linked, of ${count(s.members)} members`)],
