@@ -12,6 +12,7 @@ import numpy as np
 from p2pnet.agent.checkpoint_files import CheckpointFiles
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.training.checkpoint import Checkpoint
+from p2pnet.training.records import LearnerState
 
 LEAST_PAUSE: Final = 100.0
 """The least time from one save to the next, as a multiple of what the last save took."""
@@ -59,9 +60,7 @@ class Checkpoints:
         """Whether the pause since the last save is over."""
         return not self.is_saving and self._clock() >= self._due_at
 
-    def save_aside(
-        self, snapshot: RoundSnapshot | None, learner: Mapping[str, float], fingerprint: Mapping[str, str]
-    ) -> None:
+    def save_aside(self, snapshot: RoundSnapshot | None, learner: LearnerState, fingerprint: Mapping[str, str]) -> None:
         """Begin to save the snapshot, unless it is saved already or a save is under way."""
         if self.is_saving or snapshot is None or not self._is_new(snapshot):
             return
@@ -70,9 +69,7 @@ class Checkpoints:
         self._thread = Thread(target=self._write, args=(checkpoint,), name="checkpoint", daemon=True)
         self._thread.start()
 
-    def save(
-        self, snapshot: RoundSnapshot | None, learner: Mapping[str, float], fingerprint: Mapping[str, str]
-    ) -> None:
+    def save(self, snapshot: RoundSnapshot | None, learner: LearnerState, fingerprint: Mapping[str, str]) -> None:
         """Save the snapshot now, unless it is saved already, or the disk has not taken the last one in 10 s."""
         if self._thread is not None:
             self._thread.join(END_PATIENCE_S)
@@ -81,9 +78,7 @@ class Checkpoints:
         elif snapshot is not None and self._is_new(snapshot):
             self._write(self._checkpoint(snapshot, learner, fingerprint))
 
-    def _checkpoint(
-        self, snapshot: RoundSnapshot, learner: Mapping[str, float], fingerprint: Mapping[str, str]
-    ) -> Checkpoint:
+    def _checkpoint(self, snapshot: RoundSnapshot, learner: LearnerState, fingerprint: Mapping[str, str]) -> Checkpoint:
         return Checkpoint(snapshot, learner, fingerprint, self._tolerance, self.samples if snapshot.is_current else "")
 
     def _is_new(self, snapshot: RoundSnapshot) -> bool:

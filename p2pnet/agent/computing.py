@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from p2pnet.errors import TrainingError
 from p2pnet.protocol.core.effects import Choose, Measure, Rescale, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
 from p2pnet.training.learner import Learner
-from p2pnet.training.records import RoundRecord
+from p2pnet.training.records import LearnerState, RoundRecord
 from p2pnet.training.training import Training
 
 Answer: TypeAlias = Evaluated | LocalStepDone | Measured | Chosen | Prepared | SamplesChanged
@@ -26,8 +26,8 @@ class Computed:
     answer: Answer | None
     """what the node is to know of it; None where there is nothing"""
     record: RoundRecord | None
-    learner: Mapping[str, float] | None = None
-    """the numbers that the learner of a later run goes on with, where a gradient was computed"""
+    learner: LearnerState | None = None
+    """what the learner of a later run goes on with, where a gradient was computed"""
     training: Training | None = None
     """that of samples or scales that have changed"""
 

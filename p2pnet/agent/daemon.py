@@ -61,7 +61,7 @@ from p2pnet.protocol.messages.wire import decode, encode
 from p2pnet.protocol.node import Node, NodeEvent
 from p2pnet.training.learner import Learner
 from p2pnet.training.model_file import ModelFile
-from p2pnet.training.records import RoundRecord
+from p2pnet.training.records import LearnerState, RoundRecord
 from p2pnet.training.training import Training
 
 CLOSE_LINGER_S = 0.15
@@ -100,7 +100,7 @@ class Daemon:
         self._control, self._manager = control, manager
         self._queries = queries
         self._checkpoints = checkpoints
-        self._learner_numbers: Mapping[str, float] = {}
+        self._learner_state = LearnerState()
         self._names, self._log = names, log
         self._worker = Worker[Computed](transport.wake)
         self._stopped_because = ""
@@ -180,7 +180,7 @@ class Daemon:
                 self._recorder.keep(computed.record)
                 self._progress.tell(computed.record, self._training.metric_name)
             if computed.learner is not None:
-                self._learner_numbers = computed.learner
+                self._learner_state = computed.learner
             self._training = computed.training or self._training
             self._handle_answer(computed.answer)
         if self._service is not None and self._training is not None and self._service.has_news:
@@ -201,7 +201,7 @@ class Daemon:
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(events.DeadlineReached())
         if self._checkpoints.is_due and self._training is not None:
-            self._checkpoints.save_aside(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
+            self._checkpoints.save_aside(self._node.snapshot(), self._learner_state, self._training.fingerprint)
 
     def _go_in_haste(self) -> None:
         """Tell the neighbors that an error ends this agent: it may be started again, and is not to be missed first."""
@@ -370,7 +370,7 @@ class Daemon:
 
     def _save_checkpoint(self) -> None:
         if self._training is not None:
-            self._checkpoints.save(self._node.snapshot(), self._learner_numbers, self._training.fingerprint)
+            self._checkpoints.save(self._node.snapshot(), self._learner_state, self._training.fingerprint)
 
     def _save_model(self) -> None:
         if self._is_model_saved_before:

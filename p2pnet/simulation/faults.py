@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import final
@@ -16,6 +16,7 @@ from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.simulator import Simulator
 from p2pnet.simulation.virtual_network import Conditions, Edge
+from p2pnet.training.records import LearnerState
 
 ROUND_S = 0.1
 """The latency of a network with faults, and so the duration of an undisturbed round."""
@@ -121,7 +122,7 @@ class Saved:
     """The checkpoint of a simulated agent."""
 
     rounds: RoundSnapshot
-    learner: Mapping[str, float]
+    learner: LearnerState
 
 
 @final

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -10,7 +10,7 @@ from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LocalStepDone
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import Learner, Observation
-from p2pnet.training.records import RoundRecord
+from p2pnet.training.records import LearnerState, RoundRecord
 
 ParameterTrace: TypeAlias = dict[int, Array]
 
@@ -88,10 +88,10 @@ class Recorder(Learner):
         self._n_steps += 1
         return self.learner.run_local_step(effect)
 
-    def state(self) -> dict[str, float]:
+    def state(self) -> LearnerState:
         return self.learner.state()
 
-    def restore(self, state: Mapping[str, float]) -> None:
+    def restore(self, state: LearnerState) -> None:
         self.learner.restore(state)
 
     def work(self) -> WorkCounters:

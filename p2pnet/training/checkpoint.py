@@ -5,8 +5,9 @@
     32 bytes  SHA-256 of everything after it
     4 bytes   length of the header
     header    msgpack: a map of numbers and texts, and the lengths of the arrays
-    arrays    float64: parameters, then mean and variance of the feature statistics
+    arrays    float64: parameters, mean and variance of the feature statistics, candidates of early stopping
 
+A checkpoint without candidates is of format 1, which older releases read; one with them of format 2.
 Links and trackers are not in it: mass in flight belongs to one life of a link, and the gradient is computed anew.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, final
 
 import msgpack
@@ -24,8 +25,10 @@ import numpy as np
 from p2pnet.errors import CheckpointError
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
+from p2pnet.training.records import LearnerState
 
-VERSION: Final = 1
+VERSION: Final = 2
+VERSION_WITHOUT_CANDIDATES: Final = 1
 MAX_HEADER_BYTES: Final = 1 << 20
 _MAGIC: Final = b"p2pnetCP"
 _PREFIX: Final = struct.Struct("<8sI32s")
@@ -38,15 +41,13 @@ class Checkpoint:
     """One agent's training at the beginning of a round."""
 
     rounds: RoundSnapshot
-    learner: Mapping[str, float]
-    """the numbers that its learner goes on with: proximal weight, fading, momentum"""
+    learner: LearnerState
     fingerprint: Mapping[str, str]
     """what is the same at all agents of the network"""
     tolerance: float
     """the tolerance of the stopping criterion"""
     samples: str = ""
     """the digest of the samples that the parameters are of; empty where they are not of all that there were"""
-    version: int = field(default=VERSION, kw_only=True)
 
     def check(self, fingerprint: Mapping[str, str]) -> None:
         """CheckpointError, with the first field that differs, where another training than this has left it."""
@@ -58,14 +59,16 @@ class Checkpoint:
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The bytes of the file."""
     rounds, statistics = checkpoint.rounds, checkpoint.rounds.statistics
-    arrays = [rounds.params] if statistics is None else [rounds.params, statistics.mean, statistics.variance]
+    candidates = checkpoint.learner.candidates
+    moments = [] if statistics is None else [statistics.mean, statistics.variance]
+    arrays = [rounds.params, *moments, *candidates.values()]
     header = {
         "round": rounds.round,
         "first_residual": rounds.first_residual,
         "is_converged": rounds.is_converged,
         "is_concluded": rounds.is_concluded,
         "tolerance": checkpoint.tolerance,
-        "learner": {name: float(number) for name, number in checkpoint.learner.items()},
+        "learner": {name: float(number) for name, number in checkpoint.learner.numbers.items()},
         "fingerprint": dict(checkpoint.fingerprint),
         "epoch": rounds.epoch,
         "first_round": rounds.first_round,
@@ -73,10 +76,11 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         "survey": None if statistics is None else statistics.survey,
         "labels": [] if statistics is None else list(statistics.labels),
         "sizes": [array.size for array in arrays],
+        "candidates": list(candidates),
     }
     packed = msgpack.packb(header)
     body = b"".join([_LENGTH.pack(len(packed)), packed, *(array.astype("<f8").tobytes() for array in arrays)])
-    return sealed(body, checkpoint.version)
+    return sealed(body, VERSION if candidates else VERSION_WITHOUT_CANDIDATES)
 
 
 def sealed(body: bytes, version: int = VERSION) -> bytes:
@@ -110,28 +114,35 @@ def _decode_body(body: memoryview) -> Checkpoint:
     numbers = np.frombuffer(bytes(body[_LENGTH.size + length :]), dtype="<f8").astype(np.float64)
     sizes = [int(size) for size in header["sizes"]]
     has_statistics = header["survey"] is not None
-    if len(sizes) != (3 if has_statistics else 1) or min(sizes) < 0 or sum(sizes) != numbers.size:
+    n_moments = 2 if has_statistics else 0
+    candidates = [int(number) for number in header.get("candidates", [])]
+    if len(sizes) != 1 + n_moments + len(candidates) or min(sizes) < 0 or sum(sizes) != numbers.size:
         raise ValueError(f"arrays of {sizes} in {numbers.size} numbers")
     if not np.all(np.isfinite(numbers)):
         raise ValueError("a number is not finite")
-    params, *moments = np.split(numbers, np.cumsum(sizes)[:-1])
+    if any(size != sizes[0] for size in sizes[1 + n_moments :]):
+        raise ValueError("a candidate is of another size than the parameters")
+    params, *others = np.split(numbers, np.cumsum(sizes)[:-1])
     return Checkpoint(
         rounds=RoundSnapshot(
             round=int(header["round"]),
             params=params,
             first_residual=float(header["first_residual"]),
             is_converged=bool(header["is_converged"]),
-            statistics=_statistics(header, moments) if has_statistics else None,
+            statistics=_statistics(header, *others[:n_moments]) if has_statistics else None,
             is_concluded=bool(header["is_concluded"]),
             epoch=int(header["epoch"]),
             first_round=int(header.get("first_round", 0)),
         ),
-        learner={str(name): float(number) for name, number in header["learner"].items()},
+        learner=LearnerState(
+            {str(name): float(number) for name, number in header["learner"].items()},
+            dict(zip(candidates, others[n_moments:], strict=True)),
+        ),
         fingerprint={str(name): str(text) for name, text in header["fingerprint"].items()},
         tolerance=float(header["tolerance"]),
         samples=str(header.get("samples", "")),
     )
 
 
-def _statistics(header: Mapping[str, Any], moments: list[Array]) -> FeatureStatistics:
-    return FeatureStatistics(str(header["survey"]), tuple(str(label) for label in header["labels"]), *moments)
+def _statistics(header: Mapping[str, Any], mean: Array, variance: Array) -> FeatureStatistics:
+    return FeatureStatistics(str(header["survey"]), tuple(str(label) for label in header["labels"]), mean, variance)

@@ -11,7 +11,7 @@ Which candidate is the best is decided after that, by exact averages of all of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -47,6 +47,17 @@ class Patience:
 
 
 @final
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The parameters that training ends with."""
+
+    round: int
+    params: Array
+    is_kept: bool
+    """whether they are those of that round; else the nearest that there are of this agent"""
+
+
+@final
 class EarlyStopping:
     """One agent's candidates, and its view of those of the network."""
 
@@ -60,6 +71,8 @@ class EarlyStopping:
         """The number of the last candidate: its round is about so many times `every`."""
         self._first = 0
         self._candidates: dict[int, Array] = {}
+        self._judged_from = 0
+        """The number of the first candidate with which the patience can end."""
         self._last: tuple[int, Array] = (0, np.zeros(0))
         self.is_over = False
         """Whether the patience has ended."""
@@ -74,6 +87,25 @@ class EarlyStopping:
         """How many sums decide between all candidates and the last parameters."""
         return self._patience.n_slots + 2
 
+    @property
+    def kept(self) -> Mapping[int, Array]:
+        """The candidates, by number; what is given does not change."""
+        return self._candidates
+
+    def restore(self, kept: Mapping[int, Array], *, is_over: bool) -> None:
+        """Go on from the candidates of an earlier run, and from whether its patience had ended.
+
+        The tracker begins anew, and knows at first of this agent's losses only; by the next candidate it has heard of
+        others.
+        """
+        if not kept:
+            return
+        self._candidates, self.is_over = dict(kept), is_over
+        self._first, self._latest = min(kept), max(kept)
+        self._judged_from = self._latest + 1
+        for number in range(max(self._first, self._latest - self._patience.n_slots + 1), self._latest + 1):
+            self._losses[number % self._patience.n_slots] = self._loss(self._candidate(number))
+
     def observe(self, round_: int, params: Array) -> NDArray[np.float64]:
         """Keep a candidate if one is due; what is tracked, (n_tracked,): losses by slot, and the number of rows."""
         self._last = (round_, params)
@@ -86,9 +118,8 @@ class EarlyStopping:
             for missed in range(max(self._latest + 1, number - self._patience.n_slots + 1), number + 1):
                 self._losses[missed % self._patience.n_slots] = loss
             self._latest = number
-            self._candidates[number] = params.copy()
             oldest = number - self._patience.n_slots
-            self._candidates = {k: kept for k, kept in self._candidates.items() if k > oldest}
+            self._candidates = {k: kept for k, kept in self._candidates.items() if k > oldest} | {number: params.copy()}
         return np.append(self._losses, self._n_rows)
 
     def has_ended(self, round_: int, tracked: Array) -> bool:
@@ -97,7 +128,7 @@ class EarlyStopping:
         The last slot is not read, since others may not have filled it, nor the oldest, which they may have filled anew.
         """
         numbers = np.arange(max(self._first, self._latest - self._patience.n_slots + 2), self._latest)
-        if self.is_over or not len(numbers) or tracked[-1] <= 0.0:
+        if self.is_over or self._latest < self._judged_from or not len(numbers) or tracked[-1] <= 0.0:
             return self.is_over
         losses = tracked[numbers % self._patience.n_slots]
         best = int(numbers[np.argmin(losses)])
@@ -109,14 +140,15 @@ class EarlyStopping:
         losses = [self._loss(self._candidate(number)) for number in self._numbers()]
         return np.array([*losses, self._loss(self._last[1]), self._n_rows], dtype=np.float64)
 
-    def best(self, candidates: Array) -> tuple[int, Array]:
-        """(round, parameters) that the network's means of the candidates say are the best, the first of these."""
+    def best(self, candidates: Array) -> Best:
+        """The parameters that the network's means of the candidates say are the best, the first of these."""
         losses = candidates[:-1]
         place = int(np.argmax(losses <= losses.min() + NEARLY * abs(losses.min())))
         numbers = self._numbers()
         if candidates[-1] <= 0.0 or place == len(numbers):
-            return self._last
-        return numbers[place] * self._patience.every, self._candidate(numbers[place])
+            return Best(*self._last, is_kept=True)
+        number = numbers[place]
+        return Best(number * self._patience.every, self._candidate(number), is_kept=number in self._candidates)
 
     def _numbers(self) -> list[int]:
         """Those of the candidates that all agents decide between, oldest first; none before the start."""

@@ -22,9 +22,13 @@ from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
 from p2pnet.training.early_stopping import EarlyStopping
+from p2pnet.training.records import LearnerState
 
 ROUND = "round"
 """The name of the round among a learner's numbers."""
+
+PATIENCE_OVER = "patience_over"
+"""The name of whether its patience has ended."""
 
 MAX_ROUNDS_AWAY = 20
 """The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
@@ -90,12 +94,12 @@ class Learner(ABC):
     def cut_short(self, round_: int) -> None:  # noqa: B027  (not every step has something to be left out)
         """Stop the solver of this round's local step at its present iterate; callable from any thread at any time."""
 
-    def state(self) -> dict[str, float]:
-        """The numbers that the learner of a later run goes on with; to be asked for between calls of other methods."""
-        return {}
+    def state(self) -> LearnerState:
+        """What the learner of a later run goes on with; to be asked for between calls of other methods."""
+        return LearnerState()
 
-    def restore(self, state: Mapping[str, float]) -> None:  # noqa: B027  (not every learner remembers something)
-        """Go on from the numbers of an earlier run."""
+    def restore(self, state: LearnerState) -> None:  # noqa: B027  (not every learner remembers something)
+        """Go on from what the learner of an earlier run has left."""
 
     def succeed(self, earlier: Learner) -> None:
         """Take the place of a learner of other samples of this agent, between two calls of its methods."""
@@ -211,31 +215,38 @@ class NextLearner(Learner):
     def choose(self, effect: Choose) -> Chosen:
         if self._stopping is None:
             return super().choose(effect)
-        round_, params = self._stopping.best(effect.sums)
-        return Chosen(round_, params.astype(np.float64, copy=False))
+        best = self._stopping.best(effect.sums)
+        return Chosen(best.round, best.params.astype(np.float64, copy=False), is_kept=best.is_kept)
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_
 
-    def state(self) -> dict[str, float]:
-        return {**self.optimizer.state(), ROUND: self._round, **self._earlier}
+    def state(self) -> LearnerState:
+        numbers = {**self.optimizer.state(), ROUND: self._round, **self._earlier}
+        if self._stopping is None:
+            return LearnerState(numbers)
+        return LearnerState({**numbers, PATIENCE_OVER: float(self._stopping.is_over)}, self._stopping.kept)
 
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Go on from the numbers of an earlier run. Where the first step comes many rounds later, go on from how many
+    def restore(self, state: LearnerState) -> None:
+        """Go on from what an earlier run has left. Where the first step comes many rounds later, go on from how many
         steps there were only, or it would be without momentum as at the start of training: a proximal weight that was
         measured on what others had then would spread among them.
         """
-        self._earlier = state
+        self._earlier = state.numbers
+        if self._stopping is not None:
+            kept = {number: self._in_model_precision(params) for number, params in state.candidates.items()}
+            self._stopping.restore(kept, is_over=bool(state.numbers.get(PATIENCE_OVER)))
 
     def succeed(self, earlier: Learner) -> None:
         """Go on with the numbers of the learner before, and its iterations; in an epoch of its own they begin anew."""
-        self.optimizer.restore(earlier.state())
+        self.optimizer.restore(earlier.state().numbers)
         self.n_iterations = earlier.n_iterations
         if isinstance(earlier, NextLearner):
             self._epoch = earlier._epoch
 
     def begin_elsewhere(self, earlier: Learner) -> None:
-        self.optimizer.rule.restore({PROXIMAL_WEIGHT: earlier.state().get(PROXIMAL_WEIGHT, self.optimizer.rule.weight)})
+        weight = earlier.state().numbers.get(PROXIMAL_WEIGHT, self.optimizer.rule.weight)
+        self.optimizer.rule.restore({PROXIMAL_WEIGHT: weight})
         self.n_iterations = earlier.n_iterations
 
     @property

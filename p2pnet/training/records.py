@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
@@ -24,6 +29,18 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnerState:
+    """What the learner of a later run goes on with."""
+
+    numbers: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """proximal weight, fading, momentum, and the like"""
+    candidates: Mapping[int, NDArray[np.floating[Any]]] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
+    """the parameters that early stopping chooses from, by number, in the model's precision; none without it"""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How an agent's run ended."""
 
@@ -40,6 +57,8 @@ class Result:
     """what the transport refused, by reason"""
     n_messages_refused: int = 0
     """well-formed messages that were answered with a refusal: of another model, or over an unknown link"""
+    test_metric_name: str = ""
+    """what `test_metric` is in its history; empty where there is none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +70,6 @@ class AgentOutcome:
     history: Sequence[RoundRecord] = field(repr=False)
     ledger: AgentLedger = field(repr=False)
 
-    test_metric_name: str = ""
-    """what `test_metric` is in its history; empty where there is none"""
     @property
     def name(self) -> str:
         return self.result.agent

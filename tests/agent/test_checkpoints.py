@@ -15,7 +15,8 @@ from p2pnet.agent.checkpoint_files import DRAFT, LATEST, PREVIOUS, REFUSED, Chec
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.errors import CheckpointError
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
-from p2pnet.training.checkpoint import Checkpoint, encode_checkpoint
+from p2pnet.training.checkpoint import VERSION, Checkpoint, encode_checkpoint, sealed
+from p2pnet.training.records import LearnerState
 
 MAX_BYTES = 1 << 20
 
@@ -25,7 +26,7 @@ def snapshot(round_: int, is_converged: bool = False) -> RoundSnapshot:
 
 
 def checkpoint(round_: int) -> Checkpoint:
-    return Checkpoint(snapshot(round_), {}, {}, tolerance=4e-3)
+    return Checkpoint(snapshot(round_), LearnerState(), {}, tolerance=4e-3)
 
 
 class CutError(Exception):
@@ -161,10 +162,10 @@ def test_no_link_is_followed_and_a_huge_file_is_not_read(tmp_path: Path) -> None
 
 
 def test_a_newer_versions_is_named_in_one_line_and_kept_aside(tmp_path: Path) -> None:
-    (tmp_path / LATEST).write_bytes(encode_checkpoint(replace(checkpoint(1), version=2)))
+    (tmp_path / LATEST).write_bytes(sealed(bytes(8), VERSION + 1))
     found, problems = CheckpointFiles(DirectoryFiles(tmp_path), MAX_BYTES).load()
     assert found is None
-    assert problems == ["checkpoint has format 2, and this p2pnet reads up to 1"]
+    assert problems == ["checkpoint has format 3, and this p2pnet reads up to 2"]
     assert (tmp_path / REFUSED).exists()
 
 
@@ -205,7 +206,7 @@ def test_saves_are_ten_seconds_apart_or_take_a_hundredth_of_the_time(takes_s: fl
     due = [checkpoints.is_due]
     files.now = 10.0
     due.append(checkpoints.is_due)
-    checkpoints.save(snapshot(1), {}, {})
+    checkpoints.save(snapshot(1), LearnerState(), {})
     for seconds in (pause_s - 0.001, 0.002):
         files.now += seconds
         due.append(checkpoints.is_due)
@@ -216,9 +217,9 @@ def test_nothing_is_saved_while_nothing_changes() -> None:
     files = CountingFiles()
     checkpoints = checkpoints_in(files)
     for state in (None, snapshot(1), snapshot(1), snapshot(2), snapshot(2), snapshot(2, is_converged=True)):
-        checkpoints.save(state, {}, {})
+        checkpoints.save(state, LearnerState(), {})
     assert files.n_saves == 3
-    checkpoints.save(replace(snapshot(3), params=np.array([np.inf])), {}, {})
+    checkpoints.save(replace(snapshot(3), params=np.array([np.inf])), LearnerState(), {})
     assert files.n_saves == 3
 
 
@@ -227,11 +228,11 @@ def test_a_full_disk_is_one_warning_and_saved_on_when_there_is_room(caplog: pyte
     checkpoints = checkpoints_in(files)
     files.is_full = True
     for round_ in range(1, 5):
-        checkpoints.save(snapshot(round_), {}, {})
+        checkpoints.save(snapshot(round_), LearnerState(), {})
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "No space left on device" in caplog.text
     files.is_full = False
-    checkpoints.save(snapshot(5), {}, {})
+    checkpoints.save(snapshot(5), LearnerState(), {})
     assert files.n_saves == 1
 
 
@@ -241,14 +242,14 @@ def test_what_is_saved_aside_holds_up_nothing_and_comes_one_at_a_time() -> None:
     files.now = 10.0
     files.answers.clear()
     for round_ in (1, 2):
-        checkpoints.save_aside(snapshot(round_), {}, {})
+        checkpoints.save_aside(snapshot(round_), LearnerState(), {})
         assert checkpoints.is_saving
         assert not checkpoints.is_due
     assert files.n_saves == 0
     files.answers.set()
-    checkpoints.save(snapshot(1), {}, {})
+    checkpoints.save(snapshot(1), LearnerState(), {})
     assert files.n_saves == 1
-    checkpoints.save(snapshot(3), {}, {})
+    checkpoints.save(snapshot(3), LearnerState(), {})
     assert files.n_saves == 2
 
 
@@ -259,9 +260,9 @@ def test_the_end_does_not_wait_for_ever_for_a_disk_that_does_not_answer(
     files = CountingFiles()
     checkpoints = checkpoints_in(files)
     files.answers.clear()
-    checkpoints.save_aside(snapshot(1), {}, {})
-    checkpoints.save(snapshot(2), {}, {})
+    checkpoints.save_aside(snapshot(1), LearnerState(), {})
+    checkpoints.save(snapshot(2), LearnerState(), {})
     assert "the disk has not taken the last checkpoint" in caplog.text
     files.answers.set()
-    checkpoints.save(None, {}, {})
+    checkpoints.save(None, LearnerState(), {})
     assert files.n_saves == 1

@@ -1,6 +1,7 @@
 """The metrics of the network after training: of all held-out rows, at parameters that are the same at all agents."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,15 @@ import pytest
 from p2pnet.data.samples import Samples
 from p2pnet.data.splitting import Split
 from p2pnet.protocol.core.effects import Conclude
+from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.notices import MetricsUnsettled, ParametersChosen
+from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.simulation.virtual_network import Conditions
+from p2pnet.simulation.whole_nodes import WholeAgent
 from p2pnet.testing import Shard, VirtualFleet, linear_shard, linear_shards
+from p2pnet.training.learner import Learner
+from p2pnet.training.records import LearnerState
 
 SPLIT = Split(validation=0.2, test=0.2)
 SETTINGS = {
@@ -146,6 +152,8 @@ def chosen_rounds(fleet: VirtualFleet) -> list[int]:
 
 OVERFITTED = {"data.split": {"validation": 0.3, "test": 0.2}, "model.hidden": (20,), "algorithm.patience": 40}
 """Far too many parameters for rows that are mostly noise."""
+EVERY = 5
+"""Rounds from one candidate to the next with this patience."""
 
 
 def noisy_fleet(loss_rate: float, **changes: Any) -> VirtualFleet:
@@ -189,6 +197,65 @@ def test_an_agent_that_dies_while_the_best_are_chosen_leaves_the_others_with_the
     for name in fleet.names[1:4]:
         np.testing.assert_allclose(concluded(fleet)[name].params, first.params, rtol=0, atol=1e-10)
         np.testing.assert_allclose(concluded(fleet)[name].sums, first.sums, rtol=1e-9)
+
+
+def restart(fleet: VirtualFleet, names: Iterable[str], *, is_state_lost: bool = False) -> None:
+    """Let these agents crash, all at once, and come back with their checkpoints, or with nothing but their samples."""
+    nodes = fleet.nodes
+    saved = {name: (nodes.simulator.nodes[name].snapshot(), nodes.simulator.learner(name).state()) for name in names}
+    nodes.crash(saved)
+    for name, (snapshot, state) in saved.items():
+        agent = fleet.agents[name]
+
+        def prepare(
+            statistics: FeatureStatistics | None, agent: WholeAgent = agent, state: LearnerState = state
+        ) -> tuple[Prepared, Learner]:
+            prepared, learner = agent.prepare(statistics)
+            learner.restore(state)
+            return prepared, learner
+
+        if is_state_lost:
+            nodes.lose_state(name)
+            nodes.start(agent)
+        else:
+            nodes.start(replace(agent, prepare=prepare), snapshot)
+
+
+def check_choice(fleet: VirtualFleet) -> int:
+    """All agents have the same parameters: those that agents had in the round that all have chosen; that round."""
+    assert fleet.run_until(lambda: len(concluded(fleet)) == N_AGENTS, 60.0)
+    (chosen,) = set(chosen_rounds(fleet))
+    first = concluded(fleet)["agent-1"]
+    for conclusion in concluded(fleet).values():
+        np.testing.assert_allclose(conclusion.params, first.params, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(conclusion.sums, first.sums, rtol=1e-9)
+    learners = [fleet.nodes.simulator.learner(name) for name in fleet.names]
+    kept = [learner.state().candidates.get(chosen // EVERY) for learner in learners]
+    then = [float(np.linalg.norm(params - first.params)) for params in kept if params is not None]
+    last = [float(np.linalg.norm(fleet.nodes.params(name) - first.params)) for name in fleet.names]
+    assert max(then) < 0.1 * min(last)
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "names", [NAMES, ["agent-3"], ["agent-5"]], ids=["all", "one between others", "one at the end"]
+)
+@pytest.mark.parametrize("in_round", [40, 62])
+def test_agents_that_are_started_again_choose_from_what_they_had(names: list[str], in_round: int) -> None:
+    fleet = noisy_fleet(0.0)
+    fleet.start()
+    assert fleet.nodes.run_until(lambda: fleet.nodes.round("agent-1") >= in_round, 60.0, every_s=0.01)
+    restart(fleet, names)
+    assert check_choice(fleet) == 20
+
+
+@pytest.mark.parametrize("name", ["agent-3", "agent-5"])
+def test_an_agent_that_was_not_there_takes_over_the_parameters_that_are_chosen(name: str) -> None:
+    fleet = noisy_fleet(0.0)
+    fleet.start()
+    assert fleet.nodes.run_until(lambda: fleet.nodes.round("agent-1") >= 62, 60.0, every_s=0.01)
+    restart(fleet, [name], is_state_lost=True)
+    assert check_choice(fleet) == 20
 
 
 def test_without_a_split_nothing_is_measured() -> None:

@@ -38,8 +38,8 @@ def test_the_best_parameters_are_there_until_all_agents_have_ended(n_more: int) 
         assert stopping.has_ended(round_, stopping.observe(round_, np.array([float(round_)])))
     candidates = stopping.candidates()
     assert candidates.shape == (stopping.n_candidates,)
-    round_, params = stopping.best(candidates / 3.0)
-    assert (round_, params[0]) == (60, 60.0)
+    best = stopping.best(candidates / 3.0)
+    assert (best.round, best.params[0], best.is_kept) == (60, 60.0, True)
 
 
 def test_the_losses_of_all_decide_and_not_ones_own() -> None:
@@ -49,10 +49,10 @@ def test_the_losses_of_all_decide_and_not_ones_own() -> None:
     candidates = stopping.candidates()
     candidates[:-2] += 1.0
     candidates[-2] = 0.5  # others are best with the last ones
-    assert stopping.best(candidates)[0] == 89
+    assert stopping.best(candidates).round == 89
     candidates[:] = 5.0
-    first, params = stopping.best(candidates)
-    assert params[0] == first == 0
+    first = stopping.best(candidates)
+    assert first.params[0] == first.round == 0
 
 
 def test_an_agent_that_was_left_behind_has_parameters_for_each_candidate() -> None:
@@ -60,19 +60,57 @@ def test_an_agent_that_was_left_behind_has_parameters_for_each_candidate() -> No
     for round_ in [*range(20), *range(55, 130)]:
         stopping.observe(round_, np.array([float(round_)]))
     losses = stopping.candidates()
-    round_, params = stopping.best(losses)
-    assert round_ == params[0] == 60
+    best = stopping.best(losses)
+    assert best.round == best.params[0] == 60
+    assert best.is_kept
+    losses[1] = 0.0  # for all it was least in the round 45, in which it was not there
+    missed = stopping.best(losses)
+    assert (missed.params[0], missed.is_kept) == (55.0, False)
     late = EarlyStopping(loss_of, 4, PATIENCE)
     late.observe(300, np.array([300.0]))
-    assert late.best(late.candidates())[1][0] == 300.0
+    only = late.best(late.candidates())
+    assert (only.params[0], only.is_kept) == (300.0, False)
 
 
 def test_without_rows_anywhere_nothing_ends_and_the_last_parameters_are_kept() -> None:
     stopping = EarlyStopping(lambda _: 0.0, 0, PATIENCE)
     with pytest.raises(AssertionError, match="has not ended"):
         stopped_in(stopping, 300)
-    round_, params = stopping.best(stopping.candidates())
-    assert round_ == params[0] == 299.0
+    last = stopping.best(stopping.candidates())
+    assert last.round == last.params[0] == 299.0
+
+
+@pytest.mark.parametrize("in_round", [62, 90, 99])
+def test_an_agent_that_is_started_again_stops_where_it_would_have(in_round: int) -> None:
+    before = EarlyStopping(loss_of, 4, PATIENCE)
+    for round_ in range(in_round):
+        assert not before.has_ended(round_, before.observe(round_, np.array([float(round_)])))
+    again = EarlyStopping(loss_of, 4, PATIENCE)
+    again.restore(before.kept, is_over=before.is_over)
+    assert stopped_in(again, 1000, start=in_round) == 100
+    best = again.best(again.candidates())
+    assert (best.round, best.params[0], best.is_kept) == (60, 60.0, True)
+
+
+def test_a_patience_that_has_ended_has_ended_after_a_restart() -> None:
+    before = EarlyStopping(loss_of, 4, PATIENCE)
+    end = stopped_in(before, 1000)
+    again = EarlyStopping(loss_of, 4, PATIENCE)
+    again.restore(before.kept, is_over=before.is_over)
+    assert again.has_ended(end, again.observe(end, np.array([float(end)])))
+
+
+def test_an_agent_that_is_started_again_hears_of_others_losses_before_it_judges_by_them() -> None:
+    before = EarlyStopping(loss_of, 4, PATIENCE)
+    for round_ in range(95):
+        before.observe(round_, np.array([float(round_)]))
+    again = EarlyStopping(loss_of, 4, PATIENCE)
+    again.restore(before.kept, is_over=False)
+    misled = np.ones(again.n_tracked)
+    misled[3] = 0.0  # as if all had been best in the round 15
+    for round_, has_ended in ((93, False), (94, False), (95, True)):
+        again.observe(round_, np.array([float(round_)]))
+        assert again.has_ended(round_, misled) is has_ended
 
 
 @pytest.mark.parametrize(

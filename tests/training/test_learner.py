@@ -16,6 +16,7 @@ from p2pnet.protocol.core.events import LocalStepDone
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import NextLearner
 from p2pnet.training.problem import make_optimizer, make_problem
+from p2pnet.training.records import LearnerState
 
 
 def learner_with(
@@ -98,6 +99,6 @@ def test_the_numbers_of_an_earlier_run_are_gone_on_with_unless_the_network_has_g
 def test_an_agent_that_returns_is_not_in_its_first_steps_again(n_rounds_later: int) -> None:
     (earlier, params), (later, _) = learner_with(math.inf), learner_with(math.inf)
     earlier.evaluate(Evaluate(100, params, 0.0))
-    later.restore({**earlier.state(), N_STEPS: 40.0})
+    later.restore(LearnerState({**earlier.state().numbers, N_STEPS: 40.0}))
     step_of(later, params, 100 + n_rounds_later)
-    assert later.state()[N_STEPS] == 41.0
+    assert later.state().numbers[N_STEPS] == 41.0

@@ -143,6 +143,8 @@ class Chosen:
 
     round: int
     params: Array = field(repr=False)
+    is_kept: bool = True
+    """Whether they are this agent's of that round; else the nearest that it has."""
 
 
 @dataclass(frozen=True, slots=True)

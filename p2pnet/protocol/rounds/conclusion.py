@@ -45,6 +45,9 @@ FINISHED_FIELD: Final = "finished"
 START_TIMEOUT_S = 10.0
 """How long a stage waits for links with all neighbors: these end their training at the same time, or have died."""
 
+LISTENING: Final = 2
+"""How many times as long an agent waits for others to begin that has not the parameters chosen."""
+
 ConclusionEvent: TypeAlias = RoundEvent | Measured | Chosen
 ConclusionEffect: TypeAlias = MeasurementEffect | Choose
 
@@ -53,7 +56,9 @@ ConclusionEffect: TypeAlias = MeasurementEffect | Choose
 class Conclusion:
     """The stages after training: none, the measurement, or first the choice and then the measurement.
 
-    An agent that has gone through a stage goes on serving it while it is in the next one.
+    An agent that has gone through a stage goes on serving it while it is in the next one. One that was not there in the
+    round whose parameters are chosen has nothing to give to their average: it begins no measurement itself, and takes
+    over the parameters of those that have.
     """
 
     def __init__(
@@ -132,8 +137,8 @@ class Conclusion:
     def handle(self, event: ConclusionEvent, now: float) -> list[ConclusionEffect]:
         """Handle an event that is its own, or not of the training alone."""
         match event:
-            case Chosen(round_, params):
-                return [Notify(ParametersChosen(round_)), *self._measure(params, now)]
+            case Chosen(round_, params, is_kept):
+                return [Notify(ParametersChosen(round_)), *self._measure(params, now, is_listening=not is_kept)]
             case Measured(stage):
                 return self._to([stage], event, now)
             case MessageReceived(_, Hello() as hello) if hello.fingerprint.get(FINISHED_FIELD) != self._finished_text:
@@ -176,11 +181,14 @@ class Conclusion:
                     outward.append(effect)
         return outward
 
-    def _measure(self, params: Array, now: float) -> list[ConclusionEffect]:
-        is_begun = MEASUREMENT in self._machines or self._is_left
-        return [] if is_begun else self._begin(MEASUREMENT, params, self._n_metric_sums, now)
+    def _measure(self, params: Array, now: float, *, is_listening: bool = False) -> list[ConclusionEffect]:
+        if MEASUREMENT in self._machines or self._is_left:
+            return []
+        return self._begin(MEASUREMENT, params, self._n_metric_sums, now, is_listening=is_listening)
 
-    def _begin(self, stage: str, params: Array, n_sums: int, now: float) -> list[ConclusionEffect]:
+    def _begin(
+        self, stage: str, params: Array, n_sums: int, now: float, *, is_listening: bool = False
+    ) -> list[ConclusionEffect]:
         told = {} if self._finished_text is None else {FINISHED_FIELD: self._finished_text}
         identity = replace(
             self._identity,
@@ -191,6 +199,9 @@ class Conclusion:
         n_expected = min(self._options.expected_neighbors, max(len(self._connected), 1))
         timing = self._options.timing
         patience = replace(timing, start_timeout_s=min(timing.start_timeout_s, START_TIMEOUT_S))
+        if is_listening:
+            n_expected = len(self._connected) + 1
+            patience = replace(patience, start_timeout_s=LISTENING * patience.start_timeout_s)
         options = replace(self._options, expected_neighbors=n_expected, timing=patience, keeps_running=False)
         self._machines[stage] = machine = MeasurementMachine(stage, identity, options, params, n_sums)
         effects = self._of(stage, machine.start(now), now)
