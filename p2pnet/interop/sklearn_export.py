@@ -33,10 +33,11 @@ def export_sklearn(model: TrainedModel, path: Path) -> None:
 
 def pipeline_arguments(model: TrainedModel) -> Mapping[str, Any]:
     """What `sklearn_pipeline.make_pipeline` takes."""
-    if model.description.encoding is not None:
+    if (encoding := model.description.encoding) is not None:
+        has_dates = any(column.kind == "date" for column in encoding.columns)
         raise ModelError(
-            "it makes inputs of dates, categories or missing values, which this pipeline does not: export to onnx "
-            "instead, or predict with p2pnet"
+            "it makes inputs of dates, categories or missing values, which this pipeline does not: "
+            + ("predict with p2pnet" if has_dates else "export to onnx instead, or predict with p2pnet")
         )
     layers = layers_of(model)
     hidden = layers[0].activation

@@ -144,3 +144,5 @@ def test_dates_are_refused_with_what_to_do_instead() -> None:
 def test_scikit_learn_refuses_what_it_does_not_encode_and_names_the_other_way() -> None:
     with pytest.raises(ModelError, match="export to onnx instead"):
         pipeline_arguments(encoded_model(Encoding((AGE, SEX))))
+    with pytest.raises(ModelError, match="does not: predict with p2pnet"):
+        pipeline_arguments(encoded_model(Encoding((AGE, EncodedColumn("admitted", "date")))))
