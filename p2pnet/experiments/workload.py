@@ -18,7 +18,9 @@ from p2pnet.data.datasets import load_dataset
 from p2pnet.data.roles import Roles
 from p2pnet.data.samples import Samples
 from p2pnet.data.sharding import PartitionName, shard_indices
+from p2pnet.errors import DataError
 from p2pnet.experiments.topologies.by_name import make_topology
+from p2pnet.protocol.messages.training import MAX_BYTES_OF_LABELS, MAX_LABELS, TOO_MANY, united
 from p2pnet.simulation.graphs import Edge
 from p2pnet.training.options import ProblemOptions
 from p2pnet.training.problem import Problem, check_outputs, make_problem
@@ -48,6 +50,16 @@ class Workload:
         return len(self.shards)
 
 
+def check_labels(data: str, samples: Samples) -> None:
+    """DataError where the samples of all agents have more labels than agents tell each other before they train."""
+    if united(samples.classes) == TOO_MANY:
+        raise DataError(
+            f"{data}, column {samples.target_name!r}: has {len(samples.classes)} labels; a network has {MAX_LABELS} at "
+            f"most, and {MAX_BYTES_OF_LABELS} bytes of them; name another column with --target, or predict numbers "
+            "with --task regression"
+        )
+
+
 def make_workload(
     *,
     n_agents: int,
@@ -67,6 +79,7 @@ def make_workload(
     `problem` has what else there is to say of it, by the names of the fields of `ProblemOptions`.
     """
     train, test = load_dataset(data, target, task, seed, roles=roles)
+    check_labels(data, train)
     rows_of = shard_indices(train.Y, n_agents, partition, seed)
     options = default_problem(train.task, hidden=hidden, penalty=penalty, seed=seed, **problem)
     loss_for(train.task, options.loss)

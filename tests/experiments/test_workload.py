@@ -1,9 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from p2pnet.errors import ConfigError, DataError
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.options import parse_arguments
+from p2pnet.experiments.simulate.options import SimulateOptions
+from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.experiments.workload import Workload, make_workload
 
 
@@ -20,6 +24,16 @@ def digits(**options: object) -> Workload:
         "seed": 0,
     }
     return make_workload(**(asked | options))  # type: ignore[arg-type]
+
+
+def test_more_labels_than_agents_tell_each_other_are_refused_at_once(tmp_path: Path) -> None:
+    table = tmp_path / "many.csv"
+    table.write_text("a,y\n" + "".join(f"{k % 7},label {k}\n{k % 5},label {k}\n" for k in range(2000)))
+    with pytest.raises(DataError, match=r"column 'y': has 2000 labels; a network has 1024 at most"):
+        digits(data=str(table))
+    options = SimulateOptions(data=str(table), agents=2)
+    with pytest.raises(DataError, match="has 2000 labels"):
+        make_simulated_workload(options, [(0, 1)])
 
 
 def test_every_training_sample_is_in_exactly_one_shard() -> None:

@@ -12,7 +12,7 @@ from p2pnet.data.sharding import shard_indices
 from p2pnet.data.synthetic import PREFIX, make_synthetic, parse_synthetic, shard_rows
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.simulate.options import SimulateOptions
-from p2pnet.experiments.workload import Workload
+from p2pnet.experiments.workload import Workload, check_labels
 from p2pnet.simulation.graphs import Edge
 from p2pnet.training.problem import check_outputs, make_problem
 
@@ -66,6 +66,7 @@ def _samples(options: SimulateOptions) -> tuple[Samples, Samples, tuple[Samples,
         train, test = load_dataset(
             options.data, options.target, options.task, options.seed, options.loss, options.roles
         )
+        check_labels(options.data, train)
     return _cut(options, train, test)
 
 
