@@ -49,9 +49,11 @@ def check(
             click.echo(f"note: {note}", err=True)
         click.echo(f"{agent_toml}: {report.text}")
         return
-    from p2pnet.config import settings_of
+    from p2pnet.config import settings_of, values_of_flags
 
-    values: dict[str, Any] = {"data.source": str(data), "data.target": target}
+    values: dict[str, Any] = {**values_of_flags(all_flags(flags, shorthands)), "data.source": str(data)}
+    if target is not None:
+        values["data.target"] = target
     settings = settings_of(values, "command line")
     if is_suggesting:
         from p2pnet.agent.diagnostics.check_data import suggested_settings
