@@ -69,6 +69,13 @@ def test_what_no_setting_solves_is_to_be_done_by_hand(here: Path) -> None:
     tomllib.loads(text)
 
 
+def test_commas_in_numbers_make_no_categories(here: Path) -> None:
+    (here / "odd.csv").write_text("a,y\n" + '"1,200",u\n950,v\n"1,200,000",v\n' * 20)
+    text = p2pnet("check", "--data", "odd.csv", "--suggest").stdout
+    assert "# To do by hand: column 'a': text '1,200' in 40 rows (lines 2, 4, 5, …) among numbers; with decimal" in text
+    assert "categorical" not in tomllib.loads(text)["data"]
+
+
 def test_a_network_begins_with_a_table_as_it_is_by_the_settings_that_check_suggests(here: Path) -> None:
     write_patients(here / "north.csv", "a", **SITES["a"])
     refused = p2pnet("init", "--network", "ward", "--data", "north.csv", "--set", "data.target=outcome")
@@ -78,6 +85,15 @@ def test_a_network_begins_with_a_table_as_it_is_by_the_settings_that_check_sugge
     p2pnet("check", "--data", "north.csv", "--target", "outcome", "--suggest", "--out", "data.toml")
     assert p2pnet("init", "--network", "ward", "--settings", "data.toml").exit_code == 0
     assert "1 member of the network ward" in p2pnet("check").stdout
+
+
+def test_what_is_suggested_is_tried_by_flags(here: Path) -> None:
+    (here / "t.csv").write_text("a,y\n" + '"1,5",u\n"2,5",v\n' * 20)
+    assert p2pnet("check", "--data", "t.csv").exit_code == 65
+    assert p2pnet("check", "--data", "t.csv", "--set", "data.decimal=,").exit_code == 0
+    assert 'decimal = ","' in p2pnet("check", "--data", "t.csv", "--set", "data.decimal=,", "--suggest").stdout
+    refused = p2pnet("check", "--data", "t.csv", "--set", "data.decimals=,")
+    assert refused.stderr == "p2pnet: command line: data.decimals: no such setting; did you mean data.decimal?\n"
 
 
 def test_text_of_a_file_never_leaves_its_comment(here: Path) -> None:

@@ -21,6 +21,7 @@ TRUTH_VALUES: Final = {
 """By text in lower case. Single letters are none: F beside M is no falsehood."""
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WITH_COMMA: Final = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)+")
 _PLAIN_DECIMAL: Final = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.([0-9]+))?")
 _DAY_FIRST: Final = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(.*)")
 _YEAR_FIRST: Final = re.compile(r"[0-9]{4}([-/])[0-9]{2}\1[0-9]{2}(?:[T ].*)?")
@@ -41,6 +42,11 @@ def plain_number(text: str, decimal: str = ".") -> float | None:
         return None
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+def has_comma(text: str) -> bool:
+    """Whether the text is digits with a comma among them: before decimals, or between thousands."""
+    return _WITH_COMMA.fullmatch(text.strip()) is not None
 
 
 def number_of(text: str, decimal: str = ".") -> float | None:

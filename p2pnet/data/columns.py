@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.cells import days_of, is_missing, label_text, number_of, text_of_number
+from p2pnet.data.cells import days_of, has_comma, is_missing, label_text, number_of, text_of_number
 from p2pnet.data.encoding import Array, Category, EncodedColumn
 from p2pnet.data.flaws import Flaw, named
 from p2pnet.data.table import MAX_TEXTS_KEPT, Numbers, Table, Texts
 
-_WITH_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 MANY_LEVELS: Final = 50
 """A column of as many different texts, each of them almost once, is no category."""
+
+ADVICE_ON_COMMAS: Final = 'with decimal = "," it has a decimal comma; a comma between thousands must be taken out'
 
 
 @final
@@ -132,9 +132,8 @@ class CheckedColumns:
         distinct = set(texts)
         if all(days_of(text) is not None for text in distinct):
             return Flaw(f'{begins}; dates = ["{name}"] makes inputs of dates', {"dates": [name]}, name)
-        if all(_WITH_COMMA.fullmatch(text) for text in distinct):
-            advice = 'with decimal = "," it has a decimal comma; a comma between thousands must be taken out'
-            return Flaw(f"{begins}; {advice}", {"decimal": ","}, name)
+        if all(has_comma(text) for text in distinct):
+            return Flaw(f"{begins}; {ADVICE_ON_COMMAS}", {"decimal": ","}, name)
         if n_texts == self._table.n_rows - len(self.gaps.get(name, ())) and is_identifying(len(distinct), len(texts)):
             return Flaw(f'{begins}; as an identifier, leave it out: ignore = ["{name}"]', {"ignore": [name]}, name)
         advice = f'categorical = ["{name}"] makes an input of each of its levels, ignore = ["{name}"] leaves it out'

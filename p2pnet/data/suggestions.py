@@ -9,8 +9,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from p2pnet.data.cells import days_of, is_missing, number_of
-from p2pnet.data.columns import as_texts, is_identifying
+from p2pnet.data.cells import days_of, has_comma, is_missing, number_of
+from p2pnet.data.columns import ADVICE_ON_COMMAS, as_texts, is_identifying
 from p2pnet.data.flaws import named
 from p2pnet.data.reading import read_table
 from p2pnet.data.suspicions import is_identifier
@@ -112,14 +112,16 @@ def _suggest_column(suggestion: Suggestion, table: Table, name: str, texts: Text
         suggestion.add("dates", name, f"dates such as {texts.levels[known[0]]}")
         return True
     n_others = int(counts[others].sum())
-    if n_others <= (1 - MOSTLY) * n_known:
+    have_commas = all(has_comma(texts.levels[place]) for place in others)
+    if have_commas or n_others <= (1 - MOSTLY) * n_known:
         rows = np.flatnonzero(np.isin(texts.codes, others))
         text = texts.levels[texts.codes[rows[0]]]
         where = named(table.places(rows), len(rows))
-        suggestion.remarks.append(f"column {name!r}: text {text!r} in {where} among numbers; empty it where it is none")
+        advice = ADVICE_ON_COMMAS if have_commas else "empty it where it is none"
+        suggestion.remarks.append(f"column {name!r}: text {text!r} in {where} among numbers; {advice}")
         return True
     if is_identifying(len(known), n_known):
         suggestion.add("ignore", name, f"{len(known)} different texts in {n_known} rows: an identifier, or free text")
         return False
-    suggestion.add("categorical", name, f"{len(known)} levels, such as {texts.levels[known[0]]}")
+    suggestion.add("categorical", name, f"{len(known)} level{'s' * (len(known) > 1)}, such as {texts.levels[known[0]]}")
     return True
