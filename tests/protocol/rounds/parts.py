@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
@@ -59,6 +60,10 @@ class Parts:
         self.neighborhood.confirm(neighbor)
         neighbor.is_ready, neighbor.degree = is_ready, degree
         return neighbor
+
+    def close(self, peer: PeerId) -> None:
+        """The link with the peer has closed."""
+        self.neighborhood.close(peer, CloseReason.DISCONNECTED, 0.0)
 
     def neighbor(self, peer: PeerId) -> Neighbor:
         found = self.neighborhood.find(peer)

@@ -49,7 +49,7 @@ def test_no_round_waits_for_a_neighbor_that_is_not_there(why: str) -> None:
         case "not ready":
             parts.neighbor("ann").is_ready = False
         case "closed":
-            parts.neighbor("ann").is_confirmed = False
+            parts.close("ann")
     assert (barrier.is_waiting(0), barrier.is_alone) == (False, True)
 
 

@@ -155,7 +155,7 @@ def test_when_the_link_closes_over_which_a_neighbor_was_asked_another_is_asked_a
     parts = parts_with("ann", "bob", "cy", expected=3)
     train(parts, "ann", "bob", "cy")
     first, second = asked(parts.bootstrap.advance(0.0)[0])
-    parts.neighbor(first).is_confirmed = False
+    parts.close(first)
     (third,) = asked(parts.bootstrap.advance(0.1)[0])
     assert {first, second, third} == {"ann", "bob", "cy"}
 

@@ -109,6 +109,6 @@ def test_one_that_has_ended_ends_no_agent_that_expects_another_back(n_links: int
         parts.neighbor(peer).finished_sequence = 0
         parts.neighbor(peer).round = 50
     if n_links == 1:
-        parts.neighbor("bob").is_confirmed = False
+        parts.close("bob")
         parts.neighbor("bob").absent_until = 10.0
     assert parts.neighborhood.ended_with(1.0) == (50 if n_links == 2 else None)

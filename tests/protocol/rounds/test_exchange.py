@@ -176,7 +176,8 @@ def test_the_largest_proximal_weight_is_that_of_the_open_links() -> None:
     assert parts.exchange.largest_proximal_weight() == 0.0
     parts.neighbor("ann").proximal_weight, parts.neighbor("bob").proximal_weight = 2.0, 5.0
     assert parts.exchange.largest_proximal_weight() == 5.0
-    parts.neighbor("bob").is_confirmed = False
+    parts.close("bob")
+    parts.neighbor("bob").proximal_weight = 5.0
     assert parts.exchange.largest_proximal_weight() == 2.0
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from p2pnet.protocol.core.effects import Notify
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
+from p2pnet.protocol.core.types import Nonce
 from p2pnet.protocol.messages.training import Ack
 from p2pnet.protocol.rounds.liveness import SIGNS_PER_SILENCE, Liveness, acknowledgement
 from p2pnet.protocol.rounds.timing import Timing
@@ -52,7 +53,8 @@ def test_a_neighbor_that_vanished_is_expected_for_a_while_and_then_forgotten() -
 
 def test_one_that_is_not_known_to_have_opened_the_link_is_not_dead_for_saying_nothing() -> None:
     parts, liveness = watched("ann")
-    parts.neighbor("ann").is_confirmed = False
+    parts.close("ann")
+    parts.neighborhood.open_link(parts.neighbor("ann"), Nonce(1, 2))
     assert liveness.close_the_dead(1e6) == []
 
 
