@@ -119,7 +119,8 @@ def _text_of(notice: PlainNotice, names: PeerNames) -> str:
             shown = ", ".join(labels[:MAX_LABELS_NAMED]) + (", …" if len(labels) > MAX_LABELS_NAMED else "")
             found = f", {len(labels)} labels ({shown})" if labels else ""
             found += f", {n_levels} levels of categories" if n_levels else ""
-            return f"feature statistics of {n_columns} columns{found}, found in {n_rounds} rounds"
+            way = f"found in {n_rounds} rounds" if n_rounds else "told by the network, which has found them before"
+            return f"feature statistics of {n_columns} columns{found}, {way}"
         case StatisticsUnsettled(n_rounds, column, change):
             return (
                 f"the statistics before training have not settled in {n_rounds} rounds: column {column + 1} still "

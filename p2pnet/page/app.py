@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final, final
 
@@ -57,9 +57,10 @@ def make_app(
         Route("/readyz", lambda _: _readiness(feed)),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
+    predict: Callable[[Request], Awaitable[Response]] = _no_predictions
     if options.is_predicting:
-        endpoint = _Predictions(Predicting(options.state_dir, options.factory), options.max_body_bytes)
-        routes.append(Route("/predict", endpoint.answer, methods=["POST"]))
+        predict = _Predictions(Predicting(options.state_dir, options.factory), options.max_body_bytes).answer
+    routes.append(Route("/predict", predict, methods=["POST"]))
     guard = Middleware(
         Guard,
         names=options.names,
@@ -108,6 +109,12 @@ class _Streams:
                 await asyncio.sleep(PERIOD_S)
         finally:
             self._n_open -= 1
+
+
+async def _no_predictions(_: Request) -> Response:
+    return _refused(
+        "there are no predictions here; set predict = true in [page] of agent.toml, and start the page again", 404
+    )
 
 
 @final

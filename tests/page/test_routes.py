@@ -114,8 +114,10 @@ def test_all_is_read_only(page: TestClient, path: str, method: str) -> None:
     assert page.request(method, path).status_code == 405
 
 
-def test_where_predictions_are_not_asked_for_there_are_none(page: TestClient) -> None:
-    assert page.post("/predict", json=[]).status_code == 404
+def test_where_predictions_are_not_asked_for_there_are_none_and_the_setting_is_named(page: TestClient) -> None:
+    answer = page.post("/predict", json=[])
+    assert answer.status_code == 404
+    assert "predict = true in [page] of agent.toml" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/", "/snapshot", "/metrics", "/healthz", "/static/main.js", "/none"])
