@@ -20,7 +20,7 @@ from p2pnet.catalogue.solvers import SOLVERS
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.catalogue.surrogates import SURROGATES
 from p2pnet.catalogue.topologies import topology_forms
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.cli.imports import importing
 from p2pnet.config import Settings, read_settings
 from p2pnet.errors import ConfigError
@@ -57,7 +57,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     """In a process of its own, which says what it has imported."""
     code = f"""
 import sys
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 main({arguments!r}, standalone_mode=False)
 print("imported:", *{{name.partition(".")[0] for name in sys.modules}})
 """

@@ -1,6 +1,7 @@
 """The list of commands says what there is, and costs no import."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import p2pnet.cli
-from p2pnet.cli import main
-from p2pnet.cli.commands import COMMANDS, SECTIONS
+from p2pnet.cli.commands import COMMANDS, SECTIONS, help_page
+from p2pnet.cli.group import main
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -35,14 +36,23 @@ def test_the_help_shows_all_in_sections_a_line_each() -> None:
         assert [line.split()[0] for line in lines[start : start + len(commands)]] == list(commands)
 
 
-def test_the_help_imports_no_command() -> None:
-    program = "import sys; from p2pnet.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+def test_the_help_shows_the_options_that_there_are_in_lines_that_fit() -> None:
+    lines = help_page().splitlines()
+    assert max(map(len, lines)) <= 80
+    shown = [re.split(r" {2,}", line.strip()) for line in lines if line.startswith("  -")]
+    with click.Context(main) as context:
+        options = [one for one in main.get_params(context) if isinstance(one, click.Option)]
+    assert shown == [[", ".join(one.opts), one.help] for one in options]
+
+
+def test_the_help_of_a_process_is_that_page_and_imports_no_command_nor_click() -> None:
+    program = "import sys; sys.argv[1:] = ['--help']; from p2pnet.cli import main; main(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    modules = done.stdout.splitlines()[-1].split()
-    assert [name for name in modules if name.startswith("p2pnet.") and not name.startswith("p2pnet.cli")] == [
-        "p2pnet.errors"
-    ]
-    assert not {"numpy", "pydantic", "zmq"} & set(modules)
+    *page, modules = done.stdout.splitlines(keepends=True)
+    assert "".join(page) == help_page() == CliRunner().invoke(main, ["--help"]).output
+    imported = {name for name in modules.split() if name.startswith("p2pnet.")}
+    assert imported == {"p2pnet.cli", "p2pnet.cli.commands"}
+    assert not {"click", "numpy", "pydantic", "zmq"} & set(modules.split())
 
 
 def test_a_misspelt_command_is_one_line() -> None:

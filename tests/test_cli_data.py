@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from p2pnet.agent.options import data_options
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.config import read_settings
 from p2pnet.data.reading import load_data
 from tests.patients import SITES, write_patients

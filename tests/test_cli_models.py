@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner, Result
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.training.trained_model import load
 from tests.training.models import COLUMNS, model_of, rows_for
 

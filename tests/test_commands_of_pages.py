@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from tests.patients import write_patients
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
 from p2pnet.cli.export import SUFFIXES
+from p2pnet.cli.group import main
 from p2pnet.data.scaling import no_scaling
 from p2pnet.optim.models.mlp import Mlp
 from p2pnet.training.model_file import ModelDescription, ModelFile, Network

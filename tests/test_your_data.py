@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.config import read_settings
 from p2pnet.data.encoding import EncodedColumn, Encoding
 from p2pnet.data.scaling import no_scaling

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import p2pnet
 from p2pnet.agent.transport.keys import generate_keys, write_keys
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import ModelError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your-model.md").read_text(encoding="utf-8")

@@ -1,12 +1,13 @@
-"""The commands, in the order in which people need them. Names and texts are literals, so that `p2pnet --help` imports
-none of them.
+"""The commands, in the order in which people need them, and the page that lists them. Names and texts are literals, so
+that `p2pnet --help` imports none of them, nor click.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import click
+if TYPE_CHECKING:
+    import click
 
 
 class Listed(NamedTuple):
@@ -16,7 +17,7 @@ class Listed(NamedTuple):
     """module:attribute within `p2pnet.cli`"""
     text: str
 
-    def load(self) -> click.Command:
+    def load(self) -> "click.Command":
         module, _, attribute = self.place.partition(":")
         command: click.Command = getattr(import_module(f"p2pnet.cli.{module}"), attribute)
         return command
@@ -62,3 +63,25 @@ SECTIONS: Final[Mapping[str, Mapping[str, Listed]]] = {
     },
 }
 COMMANDS: Final[Mapping[str, Listed]] = {name: one for section in SECTIONS.values() for name, one in section.items()}
+
+_HEAD: Final = """\
+Usage: p2pnet [OPTIONS] COMMAND [ARGS]...
+
+  Train a neural network over many machines, without a server, while the data
+  stays where it is.
+
+Options:"""
+_OPTIONS: Final = {"--version": "Show the version and exit.", "-h, --help": "Show this message and exit."}
+
+
+def help_page() -> str:
+    """What `p2pnet --help` shows."""
+    return "\n".join(_help_lines()) + "\n"
+
+
+def _help_lines() -> Iterator[str]:
+    width = max(map(len, COMMANDS))
+    yield _HEAD
+    yield from (f"  {name:{width}}  {text}" for name, text in _OPTIONS.items())
+    for title, commands in SECTIONS.items():
+        yield from ("", f"{title}:", *(f"  {name:{width}}  {listed.text}" for name, listed in commands.items()))

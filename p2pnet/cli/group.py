@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from p2pnet import __version__
-from p2pnet.cli.commands import COMMANDS, SECTIONS
+from p2pnet.cli.commands import COMMANDS, help_page
 from p2pnet.errors import ConfigError, DataProblemsError, P2pnetError
 
 INTERRUPTED = 130
@@ -24,11 +24,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return COMMANDS[cmd_name].load() if cmd_name in COMMANDS else None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(map(len, COMMANDS))
-        for title, commands in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), listed.text) for name, listed in commands.items()])
+    def get_help(self, ctx: click.Context) -> str:
+        return help_page().rstrip()
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -60,4 +57,4 @@ def _one_line(text: str) -> str:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="p2pnet")
 def main() -> None:
-    """Train a neural network over many machines, without a server, while the data stays where it is."""
+    """The command line, as its arguments say."""

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from p2pnet.agent.history import read_history
 from p2pnet.agent.logs import LINES_AT_ONCE, LineBudget
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.protocol.links.conservation import conservation_error
 from p2pnet.testing import (
     LINEAR_REGRESSION,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import p2pnet
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.data.frame_files import read_frame
 from p2pnet.testing import Fleet, LocalAgent, free_ports
 from p2pnet.training.evaluation import evaluate

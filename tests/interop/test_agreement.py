@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import p2pnet
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import DataError
 from p2pnet.training.predict_json import predict_json
 from p2pnet.training.trained_model import TrainedModel

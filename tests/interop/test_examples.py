@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LEAST_ACCURACY = {"convolutional": 0.985, "recurrent": 0.9, "frozen_features": 0.95}

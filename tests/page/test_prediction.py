@@ -17,7 +17,7 @@ pytest.importorskip("starlette")
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.page.app import make_app
 from p2pnet.page.feed import AgentFeed
 from p2pnet.training.trained_model import TrainedModel

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("uvicorn")
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.page import ServedPage, served_page
 from p2pnet.page.app import MAX_STREAMS

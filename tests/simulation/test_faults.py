@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.experiments.simulate.options import SimulateOptions, parse_partitions
 from p2pnet.experiments.simulate.run import simulate

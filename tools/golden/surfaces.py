@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 
 from p2pnet import errors
 from p2pnet.agent.state_directory import StateDirectory
-from p2pnet.cli import main
 from p2pnet.cli.commands import COMMANDS
+from p2pnet.cli.group import main
 from p2pnet.config import Settings
 
 _WORKLOAD = ("--data", "iris", "--hidden", "none", "--rounds", "3", "--json")

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from p2pnet.agent.control.client import ControlConnection, ask
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.protocol.core.reports import mark_of
 from p2pnet.testing import LINEAR_REGRESSION, LocalAgent, free_ports, linear_shard
 from p2pnet.testing.waiting import wait_until

@@ -24,7 +24,7 @@ from p2pnet.agent.transport.base import Queried
 from p2pnet.agent.transport.discovery import LanDiscovery, announcement
 from p2pnet.agent.transport.keys import generate_keys, write_keys
 from p2pnet.agent.transport.zmq_transport import ZmqTransport
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.config import read_settings
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.codec import PROTOCOL_VERSION

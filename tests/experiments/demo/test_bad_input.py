@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 
 GOOD_ROWS = [f"{row},{row * row},{'even' if row % 2 == 0 else 'odd'}" for row in range(20)]
 

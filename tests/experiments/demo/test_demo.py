@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from p2pnet.agent.options import default_problem
 from p2pnet.agent.transport.keys import load_keys
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.config import read_settings
 from p2pnet.data.datasets import load_dataset
 from p2pnet.testing import free_ports, wait_until

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import run_simulation, simulate

@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 from click.testing import CliRunner, Result
 
-from p2pnet.cli import main
+from p2pnet.cli.group import main
 from p2pnet.errors import ConfigError
 from p2pnet.experiments.sweep.record import FILE
 
