@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from p2pnet import __version__
 from p2pnet.agent.resuming import Beginning
-from p2pnet.agent.transport.keys import load_keys
+from p2pnet.agent.transport.keys import generate_keys, load_keys
 from p2pnet.catalogue.activations import ACTIVATIONS
 from p2pnet.catalogue.losses import LOSSES
 from p2pnet.catalogue.penalties import PENALTIES
@@ -268,3 +268,16 @@ def test_what_is_imported_for_a_command_is_never_collected() -> None:
         assert gc.get_freeze_count() > was_frozen
     finally:
         gc.unfreeze()
+
+
+def test_a_network_that_begins_with_the_settings_of_an_agent_does_not_begin_with_its_seeds(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(
+        '[agent]\nname = "ann"\n[network]\nseeds = [{ address = "tcp://192.0.2.8:7070", '
+        f"public_key = '{generate_keys().public}' }}]\n[data]\nsource = \"samples.csv\"\n"
+    )
+    (tmp_path / "samples.csv").write_text("x,y\n1,2\n2,4\n")
+    arguments = ["--settings", str(tmp_path / "old.toml"), "--agent-toml", str(tmp_path / "agent.toml")]
+    assert p2pnet("init", "--network", "ward", *arguments).exit_code == 0
+    settings = read_settings(tmp_path / "agent.toml")
+    assert settings.agent.name == "ann"
+    assert settings.network.seeds == ()

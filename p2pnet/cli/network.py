@@ -22,7 +22,7 @@ setup_options = options_of(
         "--settings",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="More settings, as p2pnet check --suggest writes them.",
+        help="More settings, as p2pnet check --suggest writes them, or another agent.toml, but for its seeds.",
     ),
     click.option("--name", metavar="NAME", help="Of this agent; default: this machine's host name."),
     click.option("--bind", metavar="ADDRESS", help="To listen on; default: the first free port from 7070 on."),
@@ -34,7 +34,7 @@ setup_options = options_of(
 
 
 def values_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of options by `section.key`."""
+    """The settings of options by `section.key`; without the seeds of a file, which is that of an agent elsewhere."""
     from p2pnet.config import values_of_file, values_of_flags
 
     given = {
@@ -44,7 +44,8 @@ def values_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "network.advertise": options["address"],
     }
     named = {key: value for key, value in given.items() if value is not None}
-    of_file = {} if options["settings"] is None else values_of_file(options["settings"])
+    of_file = {} if options["settings"] is None else dict(values_of_file(options["settings"]))
+    of_file.pop("network.seeds", None)
     return {**of_file, **values_of_flags(all_flags(options["flags"], {})), **named}
 
 

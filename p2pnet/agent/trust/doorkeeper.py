@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
 from itertools import count
-from typing import final
+from typing import Final, final
 
 from p2pnet.agent.terms import Terms
 from p2pnet.agent.transport.base import Frame
@@ -26,6 +26,11 @@ from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.messages.joining import Join, Joined, JoinRefused, decode_joining, encode_joining
 from p2pnet.protocol.trust.records import MAX_NAME_LENGTH, Admission, Grant, SignedRecord
 from p2pnet.protocol.trust.roster import Roster
+
+SIGNS_FOR_THE_NETWORK: Final = (
+    "the key of a member that may invite or revoke is not replaced, since a copy of it would go on signing: have it "
+    "revoked, join by another invitation, and have the new key granted the same"
+)
 
 
 @final
@@ -138,6 +143,8 @@ class Doorkeeper:
         member = self._roster.allowed.get(asker)
         if member is None or not isinstance(member.fact, Admission):
             raise SecurityError("this key belongs to no member")
+        if self._roster.grant(member.fact.signing_key) is not None:
+            raise SecurityError(SIGNS_FOR_THE_NETWORK)
         return Admission(join.key, join.signing_key, member.fact.name, replaces=asker)
 
     def _sign(self, fact: Admission) -> SignedRecord:

@@ -16,7 +16,7 @@ from p2pnet.agent.trust.signing import proof, signer_of, verify
 from p2pnet.errors import SecurityError
 from p2pnet.protocol.core.types import Message
 from p2pnet.protocol.messages.joining import Join, Joined, JoinRefused, decode_joining, encode_joining
-from p2pnet.protocol.trust.records import Genesis, Revocation, SignedRecord
+from p2pnet.protocol.trust.records import Genesis, Grant, Revocation, SignedRecord
 from p2pnet.protocol.trust.roster import Roster
 from tests.agent.trust.conftest import Home
 
@@ -215,6 +215,18 @@ class TestAnotherKey:
         door.ask(door.invite("bob").keys, old)
         door.ask(old, new)
         assert "belongs to no member" in refusal(door.ask(old, generate_keys()))
+
+    def test_a_key_that_signs_for_the_network_is_not_replaced_since_a_copy_would_go_on_signing(
+        self, door: Door
+    ) -> None:
+        old = generate_keys()
+        door.ask(door.invite("bob").keys, old)
+        grant = Grant(old.public, signer_of(old).public, may_invite=True, may_revoke=True, quota=3)
+        root = door.home.management().files.root()
+        assert root is not None
+        door.roster.add([root.sign(door.roster.genesis.network_id, grant)])
+        assert "have the new key granted the same" in refusal(door.ask(old, generate_keys()))
+        assert old.public not in door.roster.revoked
 
 
 class TestInviting:

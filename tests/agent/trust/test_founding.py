@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from p2pnet.agent.options import network_options
+from p2pnet.agent.transport.keys import load_keys
 from p2pnet.agent.trust.founding import found, recover
+from p2pnet.agent.trust.renewal import renew_key
 from p2pnet.agent.trust.signing import Recovery
 from p2pnet.config import read_settings
 from p2pnet.errors import ConfigError, SecurityError
@@ -73,3 +76,12 @@ def test_the_recovery_line_is_nowhere_on_disk(home: Home) -> None:
         if path.is_file():
             assert secret not in path.read_text(), path
     assert home.founded.recovery_line not in repr(home.founded)
+
+
+def test_the_first_members_key_is_not_replaced_since_it_signs(home: Home) -> None:
+    key_file = home.directory / "agent.key"
+    settings = read_settings(home.agent_toml)
+    with pytest.raises(SecurityError, match="may invite or revoke is not replaced"):
+        renew_key(home.management(), key_file, network_options(settings))
+    assert load_keys(key_file) == home.management().keys
+    assert not key_file.with_name("agent.key.new").exists()
