@@ -2,6 +2,8 @@
 
 import gzip
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,6 +243,20 @@ def test_every_case_file_is_read_the_same_by_both(monkeypatch: pytest.MonkeyPatc
                 told.append((cells(table), [flaw.text for flaw in table.flaws], table.notes, table.target))
         assert told[0] == told[2], path.name
         assert told[1] == told[3], path.name
+
+
+def test_reading_with_pyarrow_imports_no_pandas(tmp_path: Path) -> None:
+    (tmp_path / "samples.csv").write_text("a,b,y\n1,0,yes\n2,3,no\n")
+    program = (
+        "import sys; from pathlib import Path; from p2pnet.data.reading import read_samples\n"
+        "read_samples(Path(sys.argv[1])); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "samples.csv")], capture_output=True, text=True, check=True
+    )
+    imported = set(done.stdout.split())
+    assert "pyarrow" in imported
+    assert "pandas" not in imported
 
 
 def test_without_pyarrow_the_plain_parser_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

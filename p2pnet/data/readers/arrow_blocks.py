@@ -8,6 +8,7 @@ from typing import Any, Final, final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from p2pnet.data.cells import MISSING
@@ -88,10 +89,10 @@ class ArrowParser(BlockParser):
 
     def _column(self, place: int, cells: Any) -> Column:
         if place not in self._texts and place not in self._mixed:
-            return Numbers(cells.to_numpy())
+            return Numbers(_as_array(cells.combine_chunks()))
         encoded = cells.combine_chunks().dictionary_encode()
         levels = [level.strip() for level in encoded.dictionary.to_pylist()]
-        codes = encoded.indices.to_numpy()
+        codes = _as_array(encoded.indices)
         if place in self._texts:
             return Texts(tuple(levels), codes.astype(np.int32, copy=False))
         return self._numbers(levels, codes)
@@ -101,6 +102,14 @@ class ArrowParser(BlockParser):
         if not len(parsed.text_rows):
             return Numbers(parsed.values[codes])
         return self._plain.numbers([levels[code] for code in codes])
+
+
+def _as_array(cells: Any) -> NDArray[Any]:
+    """The numbers as an array, NaN where one is missing.
+
+    `to_numpy` imports pandas where it is installed, which takes longer than all else until an agent runs.
+    """
+    return cells.to_numpy(zero_copy_only=False) if cells.null_count else np.from_dlpack(cells)
 
 
 def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
