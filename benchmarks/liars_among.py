@@ -43,6 +43,7 @@ CONVICTIONS = frozenset(
         CloseReason.TOO_MUCH_WEIGHT,
         CloseReason.TOO_MANY_SAMPLES,
         CloseReason.TOO_MUCH_GRADIENT,
+        CloseReason.FAR_OFF,
     }
 )
 

@@ -26,7 +26,12 @@ from p2pnet.training.learner import Learner, Observation
 IS_LONG = os.environ.get("P2PNET_LONG_TESTS") == "1"
 SEEDS = range(3 if IS_LONG else 1)
 SIZES = (8, 24) if IS_LONG else (8,)
-CONVICTIONS = {CloseReason.TOO_MUCH_WEIGHT, CloseReason.TOO_MANY_SAMPLES, CloseReason.TOO_MUCH_GRADIENT}
+CONVICTIONS = {
+    CloseReason.TOO_MUCH_WEIGHT,
+    CloseReason.TOO_MANY_SAMPLES,
+    CloseReason.TOO_MUCH_GRADIENT,
+    CloseReason.FAR_OFF,
+}
 N_PARAMS = 30
 N_ROUNDS = 120
 PROXIMAL_WEIGHT = 4.0

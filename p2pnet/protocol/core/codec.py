@@ -207,6 +207,13 @@ def read_weight(value: object) -> float:
     return value
 
 
+def read_radius(value: object) -> float:
+    """Read a float of at least 0, or infinity."""
+    if not isinstance(value, float) or not value >= 0:
+        raise ProtocolError("not a number of at least zero")
+    return value
+
+
 def read_nonce(value: object) -> Nonce:
     """Read a nonce: a pair of incarnation and counter."""
     if not isinstance(value, list) or len(value) != 2:

@@ -18,6 +18,7 @@ recent, else the agent's own z; and the link restarts without momentum.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -31,12 +32,14 @@ from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bounds import MassBounds
+from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.lead import Lead
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.schedule import momentum_in
+from p2pnet.protocol.rounds.steadiness import Steadiness
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
 NEARLY_NOTHING = 1e-3
@@ -54,11 +57,13 @@ class Mixture:
 
     params: Array = field(repr=False)
     disagreement: float
-    """max_j ‖z_j − z‖ / (1 + ‖w⁺‖)"""
+    """max_j ‖z_j − z‖ / (1 + ‖w⁺‖), of differences as they are clipped"""
     is_complete: bool
     """Whether every neighbor in the round was represented by a share of its own, of this round or a recent one."""
     given_up: tuple[Neighbor, ...] = field(repr=False)
     """Neighbors that are no longer awaited from now on, until they keep up again."""
+    far_off: tuple[Neighbor, ...] = field(repr=False)
+    """Neighbors whose parameters are far from all others, again and again: their links are to be closed."""
 
 
 @final
@@ -77,7 +82,9 @@ class Exchange:
         n_params: int,
         momentum: float | None,
         max_ratio: float,
+        tolerance: float = 0.0,
         bounds: MassBounds | None = None,
+        clipping: Clipping | None = None,
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
@@ -89,11 +96,18 @@ class Exchange:
         self._termination = termination
         self._momentum = momentum
         self._max_ratio = max_ratio
+        self._tolerance = tolerance
         self._bounds = bounds
+        self._clipping = clipping
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
         self._proposal: Array = np.zeros(n_params)
+        self._steadiness = Steadiness()
+        self._step_begins_at: Array | None = None
+        """w of the local step that the next proposal is of."""
+        self._radius = math.inf
+        """The radius announced in the round's shares."""
         self._weights = Weights({}, {})
         self._links_before: list[Link] | None = None
         self._weight_before = 1.0
@@ -123,9 +137,15 @@ class Exchange:
             tracker, links = self.tracker, self._neighborhood.links()
             self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight)
 
+    def begin_epoch(self) -> None:
+        """Hold nothing against neighbors that move far now: something else is minimised."""
+        if self._clipping is not None:
+            self._clipping.begin_anew()
+
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
         tracker = self.tracker
+        self._step_begins_at = params
         return RunLocalStep(
             round_,
             params,
@@ -193,6 +213,7 @@ class Exchange:
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
+        self._radius = self._radius_of(round_, proposal)
         self._proposal = proposal
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)
@@ -215,6 +236,16 @@ class Exchange:
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
         return effects
 
+    def _radius_of(self, round_: int, proposal: Array) -> float:
+        if self._clipping is None:
+            return math.inf
+        start, self._step_begins_at = self._step_begins_at, None
+        size = norm(proposal)
+        length = 0.0 if start is None else norm(proposal - start)
+        self._steadiness.see(round_, self._neighborhood.links(), self.tracker.weight)
+        least = self._tolerance * (1.0 + size)
+        return self._clipping.begin_round(length, size, least, is_steady=self._steadiness.is_steady)
+
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
         base, total, params = link.give(mass, self._proposal, round_)
         return Share(
@@ -233,6 +264,7 @@ class Exchange:
             total=total,
             params=params,
             account=link.account,
+            radius=self._radius,
         )
 
     def mix(self, round_: int) -> Mixture:
@@ -240,6 +272,7 @@ class Exchange:
         mixed = self._proposal.copy()
         momentum = momentum_in(round_, self._momentum)
         farthest = 0.0
+        distances: dict[PeerId, float] = {}
         is_complete = True
         counts: list[int] = []
         given_up: list[Neighbor] = []
@@ -268,12 +301,18 @@ class Exchange:
             # Both as they are read over this link: so equal parameters have difference 0, and rounding moves no mean.
             mine = self._proposal if link.proposal is None else link.proposal
             difference = (share.params - mine).astype(np.float64, copy=False)
+            distances[neighbor.peer] = distance = norm(difference)
+            radius = min(self._radius, share.radius)
+            if distance > radius:
+                difference *= radius / distance
             link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
             mixed += link.params_flow
-            farthest = max(farthest, norm(difference))
+            farthest = max(farthest, min(distance, radius))
         self._termination.end_round(round_, counts)
         disagreement = farthest / (1.0 + norm(mixed))
-        return Mixture(mixed, disagreement, is_complete, tuple(given_up))
+        far_off = set() if self._clipping is None else self._clipping.far_off(distances)
+        convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
+        return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
-from p2pnet.protocol.core.notices import CloseReason, LinkOpened
+from p2pnet.protocol.core.notices import CloseReason, LinkOpened, NeighborLate
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.coding import OtherBaseError
 from p2pnet.protocol.links.link import Link
@@ -35,7 +35,7 @@ from p2pnet.protocol.messages.training import (
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.epochs import Epochs
-from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.exchange import Exchange, Mixture
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
 from p2pnet.protocol.rounds.liveness import acknowledgement
@@ -203,6 +203,14 @@ class MessageHandlers:
         if is_finished:
             link.apply(share.round)
         return [Send(neighbor.peer, acknowledgement(link, self._termination.stop_round))]
+
+    def mixed(self, mixture: Mixture, waited_s: float, now: float) -> list[HandlerEffect]:
+        """What a round that was mixed says of neighbors: those that are late, and those that are far off."""
+        late = () if self._timing.is_asynchronous else mixture.given_up
+        effects: list[HandlerEffect] = [Notify(NeighborLate(neighbor.name, waited_s)) for neighbor in late]
+        for neighbor in mixture.far_off:
+            effects += self._convict(neighbor.peer, CloseReason.FAR_OFF, now)
+        return effects
 
     def _convict(self, peer: PeerId, reason: CloseReason, now: float) -> list[HandlerEffect]:
         """Close the link, which takes back all that was ever given over it, and open none with the peer for a while."""

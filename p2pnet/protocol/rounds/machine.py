@@ -45,7 +45,7 @@ from p2pnet.protocol.core.events import (
     SamplesChanged,
 )
 from p2pnet.protocol.core.machine import Machine
-from p2pnet.protocol.core.notices import EpochBegun, NeighborLate
+from p2pnet.protocol.core.notices import EpochBegun
 from p2pnet.protocol.core.timers import AdaptiveTimeout
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
@@ -340,11 +340,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if not self._barrier.is_alone:
             self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._at.round)
-        effects: list[RoundEffect] = [
-            Notify(NeighborLate(neighbor.name, waited_s))
-            for neighbor in mixture.given_up
-            if not self._timing.is_asynchronous
-        ]
+        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now)]
         self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete

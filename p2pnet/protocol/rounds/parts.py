@@ -14,6 +14,7 @@ from p2pnet.protocol.messages.training import CODED, CODED_SHARES
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.bounds import MassBounds
+from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.ending import Ending
 from p2pnet.protocol.rounds.epochs import Epochs
@@ -63,6 +64,7 @@ class RoundParts:
             neighbor.finished_sequence, neighbor.proximal_weight, neighbor.n_missed = None, 0.0, 0
             if neighbor.link is not None:
                 neighbor.link.mass_flow = neighbor.link.params_flow = None
+        self.exchange.begin_epoch()
         self.state.n_listening_rounds = N_LISTENING_ROUNDS
 
     def snapshot(self) -> RoundSnapshot | None:
@@ -130,7 +132,9 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
+        tolerance=options.tolerance,
         bounds=MassBounds(params.size) if options.is_bounded else None,
+        clipping=Clipping() if options.is_bounded else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
