@@ -207,11 +207,9 @@ def read_weight(value: object) -> float:
     return value
 
 
-def read_radius(value: object) -> float:
-    """Read a float of at least 0, or infinity."""
-    if not isinstance(value, float) or not value >= 0:
-        raise ProtocolError("not a number of at least zero")
-    return value
+def read_optional_weight(value: object) -> float | None:
+    """Read a finite float of at least 0, or None."""
+    return None if value is None else read_weight(value)
 
 
 def read_nonce(value: object) -> Nonce:

@@ -20,7 +20,6 @@ kind  message            says
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -38,8 +37,8 @@ from p2pnet.protocol.core.codec import (
     read_nonce,
     read_optional_count,
     read_optional_nonce,
+    read_optional_weight,
     read_precision,
-    read_radius,
     read_round,
     read_text,
     read_version_range,
@@ -151,9 +150,9 @@ class Share(Message):
     account: int = 0
     """The account that the total belongs to, where an agent begins a new one: mass of other accounts than the
     receiver's own is none of its own."""
-    radius: float = math.inf
-    """How much of the difference to the receiver's parameters the sender mixes in at most; infinite where it does not
-    clip. Both ends of the link clip by the smaller radius."""
+    radius: float | None = None
+    """How long a difference to the receiver's parameters the sender mixes in at most; None for any. Both ends of the
+    link clip by the smaller radius."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +356,7 @@ _READERS: Mapping[str, Reader] = {
     "precision": read_precision,
     "quiet": read_count,
     "proximal_weight": read_weight,
-    "radius": read_radius,
+    "radius": read_optional_weight,
     "first_residual": read_weight,
     "survey": _read_text,
     "labels": _read_labels,

@@ -31,6 +31,7 @@ import numpy as np
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.rounds.steadiness import Steadiness
 
 MAX_WEIGHT: Final = 8.0
 """Agents' worth; 1.2 with 30 % loss, 3.4 with crashes."""
@@ -42,8 +43,6 @@ MAX_GRADIENT: Final = 16.0
 """9 where one agent of 24 on a full graph has nearly all samples."""
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
-STEADY_ROUNDS: Final = 24
-STEADY_WEIGHT: Final = 0.01
 MOST_UNLIKE: Final = 20.0
 """Times as large as the agent's own may be the gradient per sample of another whose samples are unlike its own."""
 TINY: Final = 1e-300
@@ -76,18 +75,13 @@ class MassBounds:
         """s"""
         self._records: dict[PeerId, _Record] = {}
         self._convicted: set[PeerId] = set()
-        self._links: Sequence[Link] = ()
-        self._weight = 0.0
-        self._n_steady = 0
-        """the rounds since links or weight have changed"""
+        self._steadiness = Steadiness()
 
     def see_own(self, own: Array, n_estimate: float, links: Sequence[Link], weight: float) -> None:
         """Take in the agent's own vector x of a round, n̂, its estimate of the samples per agent, its links, and the
         weight that it has.
         """
-        is_steady = links == self._links and abs(weight - self._weight) <= STEADY_WEIGHT
-        self._n_steady = self._n_steady + 1 if is_steady else 0
-        self._links, self._weight = links, weight
+        self._steadiness.see(links, weight)
         self._n_own = float(own[-2])
         per_sample = norm(own[: self._n_params]) / max(self._n_own, TINY)
         if np.isfinite(per_sample):
@@ -117,7 +111,7 @@ class MassBounds:
         n_moved = abs(float(moved[-2]))
         if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
-        is_steady = self._n_steady >= STEADY_ROUNDS
+        is_steady = self._steadiness.is_steady
         max_taken_back, max_gradient = (MAX_TAKEN_BACK, MAX_GRADIENT) if is_steady else (MAX_UNSTEADY, MAX_UNSTEADY)
         if not received[-2] >= record.most_received - max_taken_back * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES

@@ -1,52 +1,56 @@
 """Clipping: how far a neighbor's parameters may be from the agent's own before they pull no harder.
 
-With z_k the agent's proposal, z_j those of its neighbors, and s_k = ‖z_k − w_k‖ its own last step, the radius is
+With z_k the agent's proposal, z_j those of its neighbors, m_k the lower median of ‖z_j − z_k‖ over j, and w_k that from
+which its last local step was taken, the radius is
 
-    r_k = 5 max (s_k, lower median over j of ‖z_j − z_k‖)      over the last 5 rounds,
+    r_k = max (2 ‖z_k − w_k‖, 6 m_k)      over the last 5 rounds,
 
-and at least what counts as agreement. Beyond a tenth of what it once was it grows by a tenth at a time, because one
-that pulls its neighbors along makes their steps longer, and the distances between them. Each share tells the radius of
-its sender, and both ends of a link cut the difference that is mixed in to the smaller one (`exchange.py`), as in
-ClippedGossip (He, Karimireddy and Jaggi 2022, arXiv 2202.01545):
+and at least what counts as agreement; what is told to neighbors in the first ten rounds is at least 0.9 ‖z_k‖, since
+agents that see other classes go so far apart at once. Beyond a quarter of what it once was, or of ‖z_k‖, it grows by a twentieth at a
+time: a liar that pulls its neighbors along makes their steps longer, and the distances between them. Each share tells
+the radius of its sender, and both ends of a link cut the difference that is mixed in to the smaller one
+(`exchange.py`), as in ClippedGossip (He, Karimireddy and Jaggi 2022, arXiv 2202.01545):
 
     d_j = min(1, min(r_k, r_j) / ‖z_j − z_k‖) (z_j − z_k)
 
-So what flows over a link leaves the mean of both parameters as it is, clipped or not.
+So what flows over a link leaves the mean of both ends' parameters as it is, clipped or not.
 
-One that is farther than max(r_k, 2 m_k) + a_j again and again, m_k being the lower median of this round, gets strikes,
-min(distance / that, 6) each time, and loses a quarter of one otherwise; with more than 15 it is convicted. So it is far
-from others, and not the agent itself. The allowance a_j is for one that was not seen for a while, whatever became of
-its link meanwhile: twice the way that the agent itself has gone since, because the other may have gone as far, and
-apart; for an agent that goes on from an earlier process, which does not know how far others have gone, its first
-distance, up to four times the size of the own parameters. It fades once shares come again. What it allows is cut all
-the same: parts of a network that was cut come together by the radius in each round, at a pace at which those behind can
-follow.
+A neighbor that is farther than max(r_k, 2 m_k) + a_j again and again gets strikes, min(distance / that, 6) each time,
+and loses a quarter of one otherwise; with more than 12 it is convicted. The allowance a_j is for what honest agents do
+where others come, go or are cut off, or shares are lost (`steadiness.py`), and at the beginning of an epoch: the
+distance itself then, up to four times ‖z_k‖; it fades by a twentieth a round. What it allows is cut all the same: parts
+of a network that was cut come together by the radius in each round, at a pace at which those behind can follow.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
-from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.rounds.steadiness import Steadiness
 
-REACH: Final = 5.0
+REACH: Final = 6.0
+"""Of the middle distance; where agents see other classes, one with a single link is 5 times as far off as others."""
+REACH_OF_STEP: Final = 2.0
 ROUNDS_REMEMBERED: Final = 5
-ROUNDS_UNSEEN: Final = 24
-"""For so long a neighbor counts as unseen that has not been seen before."""
-GROWTH: Final = 1.1
+FIRST_ROUNDS: Final = 10
+FIRST_PART: Final = 0.9
+GROWTH: Final = 1.05
 """Of the radius with each length that it is made of."""
-PART_AT_ONCE: Final = 0.1
+PART_AT_ONCE: Final = 0.25
 """Of the largest that the radius has been, or of the parameters: up to that it grows at once. Agents at rest move by
 small steps, and by long ones again when others come or go.
 """
+MAX_ALLOWANCE: Final = 4.0
+"""In sizes of the agent's own parameters."""
 FADING: Final = 0.95
 """Of an allowance, from round to round."""
-MAX_ALLOWANCE: Final = 4.0
-"""Of the first distance to a neighbor, in sizes of the agent's own parameters, after an earlier process."""
-MAX_STRIKES: Final = 15.0
+MAX_STRIKES: Final = 12.0
+"""5 where agents see other classes, in the first rounds."""
 HEAVIEST: Final = 6.0
 FORGIVEN: Final = 0.25
 
@@ -55,88 +59,98 @@ FORGIVEN: Final = 0.25
 class Clipping:
     """The radius of one agent, and what it holds against its neighbors."""
 
-    def __init__(self) -> None:
-        self._is_steady = True
-        self._lengths: deque[float] = deque(maxlen=2 * ROUNDS_REMEMBERED)
-        """of the own steps, and of the distances to the middle neighbors, as far as they are believed"""
-        self._ways: deque[float] = deque([0.0, 0.0], maxlen=ROUNDS_UNSEEN)
-        """the lengths of the way that the agent had gone in the last rounds"""
-        self._seen_at: dict[PeerId, float] = {}
-        """the length of the agent's own way when a neighbor was last seen"""
-        self._allowances: dict[PeerId, float] = {}
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self._steadiness = Steadiness()
+        self._has_begun_with_others = False
+        self._start: Array | None = None
+        """w_k of the coming round; None where it only mixes"""
+        self._size = 0.0
+        """‖z_k‖"""
+        self._radii: deque[float] = deque(maxlen=2 * ROUNDS_REMEMBERED)
+        """by steps and by distances, as far as they are believed"""
         self._largest = 0.0
         """that the radius has been"""
-        self._size = 0.0
-        """of the agent's parameters"""
         self._radius = math.inf
-        """that of the round"""
+        """r_k"""
+        self._allowances: dict[PeerId, float] = {}
         self._strikes: dict[PeerId, float] = {}
-        self._without_allowance: set[PeerId] = set()
+        self._convicted: set[PeerId] = set()
 
     def begin_anew(self) -> None:
         """Forget radius and strikes: what is minimised has changed, and parameters may go far again."""
-        self._lengths.clear()
-        self._strikes.clear()
+        self._radii.clear()
         self._largest = 0.0
+        self._strikes.clear()
+        self._steadiness, self._has_begun_with_others = Steadiness(), False
 
-    def begin_round(self, step_length: float, size: float, least: float, *, is_steady: bool) -> float:
-        """The radius of a round; infinite while nothing has moved. `step_length` is s_k, 0 where the agent only mixes,
-        `size` is ‖z_k‖, and `least` the distance that counts as agreement.
+    def step_from(self, params: Array) -> None:
+        """Take in w_k, from which the local step of the coming round is taken."""
+        self._start = params
+
+    def begin_round(self, round_: int, proposal: Array, links: Sequence[Link], weight: float) -> float:
+        """The radius to tell in a round, from z_k, the agent's links and its weight; infinite while nothing has moved,
+        and for an agent with a single neighbor, which can be compared with no other.
         """
-        self._size, self._is_steady = size, is_steady
-        self._believe(step_length)
-        self._ways.append(self._ways[-1] + step_length)
-        self._radius = max(self._remembered, least)
-        return self._radius
+        self._has_begun_with_others = self._has_begun_with_others or round_ == 0
+        self._steadiness.see(links, weight)
+        self._size = norm(proposal)
+        self._believe(0.0 if self._start is None else REACH_OF_STEP * norm(proposal - self._start))
+        self._start = None
+        self._radius = max(self._remembered, self._tolerance * (1.0 + self._size))
+        if len(links) < 2:
+            return math.inf
+        return max(self._radius, FIRST_PART * self._size) if round_ < FIRST_ROUNDS else self._radius
 
     def far_off(self, distances: Mapping[PeerId, float]) -> set[PeerId]:
         """Those that are convicted, by the distances ‖z_j − z_k‖ of the neighbors seen in this round."""
-        allowances = {peer: self._allowance(peer, distance) for peer, distance in distances.items()}
-        middle = sorted(distances.values())[(len(distances) - 1) // 2] if distances else 0.0
-        if len(distances) < 2:  # a single neighbor can be compared with no other
-            self._lengths.append(middle)
+        if len(distances) < 2:
             return set()
+        middle = sorted(distances.values())[(len(distances) - 1) // 2]
         reach = max(self._radius, 2.0 * middle)
-        far_off = {
-            peer for peer, distance in distances.items() if self._is_convicted(peer, distance, reach + allowances[peer])
-        }
-        self._believe(middle)
+        far_off = {peer for peer, distance in distances.items() if self._is_convicted(peer, distance, reach)}
+        self._believe(REACH * middle)
         return far_off
 
     @property
     def _remembered(self) -> float:
-        return REACH * max(self._lengths, default=0.0) or math.inf
+        return max(self._radii, default=0.0) or math.inf
 
-    def _believe(self, length: float) -> None:
-        """Remember a length, as far as the radius may grow for it."""
+    def _believe(self, radius: float) -> None:
+        """Remember a radius, as far as it may grow."""
         usual = PART_AT_ONCE * max(self._largest, self._size)
-        self._lengths.append(min(length, max(GROWTH * self._remembered, usual) / REACH))
+        self._radii.append(min(radius, max(GROWTH * self._remembered, usual)))
         if self._remembered < math.inf:
             self._largest = max(self._largest, self._remembered)
 
-    def _is_convicted(self, peer: PeerId, distance: float, allowed: float) -> bool:
+    def _is_convicted(self, peer: PeerId, distance: float, reach: float) -> bool:
         """Count the strikes of a neighbor; whether it has too many. Then they are counted anew, and from now on it has
         no allowance.
         """
+        allowed = reach + self._allowance(peer, distance)
         strikes = self._strikes.get(peer, 0.0)
         if distance <= allowed:
             strikes = max(0.0, strikes - FORGIVEN)
         else:
-            strikes += min(distance / allowed, HEAVIEST)
+            strikes += min(distance / allowed, HEAVIEST) if allowed else HEAVIEST
         is_convicted = strikes > MAX_STRIKES
         self._strikes[peer] = 0.0 if is_convicted else strikes
         if is_convicted:
-            self._without_allowance.add(peer)
+            self._convicted.add(peer)
         return is_convicted
 
     def _allowance(self, peer: PeerId, distance: float) -> float:
-        """a_j of a neighbor that is seen now."""
-        if peer in self._without_allowance:
+        """a_j in this round."""
+        if peer in self._convicted:
             return 0.0
-        # The way of this round is within the radius.
-        allowance = 2.0 * (self._ways[-2] - self._seen_at.get(peer, self._ways[0]))
+        allowance = FADING * self._allowances.get(peer, 0.0)
         if not self._is_steady:
             allowance = max(allowance, min(distance, MAX_ALLOWANCE * self._size))
-        self._allowances[peer] = max(FADING * self._allowances.get(peer, 0.0), allowance)
-        self._seen_at[peer] = self._ways[-1]
-        return self._allowances[peer]
+        self._allowances[peer] = allowance
+        return allowance
+
+    @property
+    def _is_steady(self) -> bool:
+        """Agents that begin together are steady from there."""
+        is_from_the_start = self._has_begun_with_others and not self._steadiness.has_changed
+        return is_from_the_start or self._steadiness.is_steady

@@ -39,7 +39,6 @@ from p2pnet.protocol.rounds.mixing import Mixing, Weights
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.schedule import momentum_in
-from p2pnet.protocol.rounds.steadiness import Steadiness
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
 NEARLY_NOTHING = 1e-3
@@ -82,7 +81,6 @@ class Exchange:
         n_params: int,
         momentum: float | None,
         max_ratio: float,
-        tolerance: float = 0.0,
         bounds: MassBounds | None = None,
         clipping: Clipping | None = None,
         is_asynchronous: bool = False,
@@ -96,16 +94,12 @@ class Exchange:
         self._termination = termination
         self._momentum = momentum
         self._max_ratio = max_ratio
-        self._tolerance = tolerance
         self._bounds = bounds
         self._clipping = clipping
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
         self._proposal: Array = np.zeros(n_params)
-        self._steadiness = Steadiness()
-        self._step_begins_at: Array | None = None
-        """w of the local step that the next proposal is of."""
         self._radius = math.inf
         """The radius announced in the round's shares."""
         self._weights = Weights({}, {})
@@ -145,7 +139,8 @@ class Exchange:
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
         tracker = self.tracker
-        self._step_begins_at = params
+        if self._clipping is not None:
+            self._clipping.step_from(params)
         return RunLocalStep(
             round_,
             params,
@@ -213,7 +208,8 @@ class Exchange:
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
-        self._radius = self._radius_of(round_, proposal)
+        if self._clipping is not None:
+            self._radius = self._clipping.begin_round(round_, proposal, self._neighborhood.links(), self.tracker.weight)
         self._proposal = proposal
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)
@@ -236,16 +232,6 @@ class Exchange:
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
         return effects
 
-    def _radius_of(self, round_: int, proposal: Array) -> float:
-        if self._clipping is None:
-            return math.inf
-        start, self._step_begins_at = self._step_begins_at, None
-        size = norm(proposal)
-        length = 0.0 if start is None else norm(proposal - start)
-        self._steadiness.see(round_, self._neighborhood.links(), self.tracker.weight)
-        least = self._tolerance * (1.0 + size)
-        return self._clipping.begin_round(length, size, least, is_steady=self._steadiness.is_steady)
-
     def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
         base, total, params = link.give(mass, self._proposal, round_)
         return Share(
@@ -264,7 +250,7 @@ class Exchange:
             total=total,
             params=params,
             account=link.account,
-            radius=self._radius,
+            radius=None if math.isinf(self._radius) else self._radius,
         )
 
     def mix(self, round_: int) -> Mixture:
@@ -302,7 +288,7 @@ class Exchange:
             mine = self._proposal if link.proposal is None else link.proposal
             difference = (share.params - mine).astype(np.float64, copy=False)
             distances[neighbor.peer] = distance = norm(difference)
-            radius = min(self._radius, share.radius)
+            radius = self._radius if share.radius is None else min(self._radius, share.radius)
             if distance > radius:
                 difference *= radius / distance
             link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)

@@ -132,9 +132,8 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
-        tolerance=options.tolerance,
         bounds=MassBounds(params.size) if options.is_bounded else None,
-        clipping=Clipping() if options.is_bounded else None,
+        clipping=Clipping(options.tolerance) if options.is_bounded else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(

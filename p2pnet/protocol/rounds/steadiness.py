@@ -1,8 +1,10 @@
-"""Steadiness: whether what an agent tracks is that of a network in which nobody comes or goes, and no share is lost."""
+"""Steadiness: for how long nobody has come or gone, as far as an agent can tell by its links and its weight.
+
+Agents that come or go anywhere, and shares that are lost, change the weight that is tracked.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -14,21 +16,21 @@ STEADY_WEIGHT: Final = 0.01
 
 @final
 class Steadiness:
-    """Counts the rounds since the agent's links or its weight have changed."""
+    """Counts the rounds since the agent's links or its weight have changed, or since it began."""
 
     def __init__(self) -> None:
-        self._n_rounds = 0.0
-        self._links: Sequence[Link] | None = None
+        self._n_rounds = -1
+        self._links: Sequence[Link] = ()
         self._weight = 1.0
+        self.has_changed = False
+        """Whether they have changed since the agent began."""
 
-    def see(self, round_: int, links: Sequence[Link], weight: float) -> None:
-        """Take in the links and the weight of a round. Agents that begin together, in round 0, are steady from there."""
-        if self._links is None:
-            self._n_rounds = 0.0 if round_ else math.inf
-        elif links == self._links and abs(weight - self._weight) <= STEADY_WEIGHT:
-            self._n_rounds += 1
-        else:
-            self._n_rounds = 0
+    def see(self, links: Sequence[Link], weight: float) -> None:
+        """Take in the links and the weight of a round."""
+        is_same = links == self._links and abs(weight - self._weight) <= STEADY_WEIGHT
+        is_first = self._n_rounds < 0
+        self.has_changed = self.has_changed or not (is_same or is_first)
+        self._n_rounds = self._n_rounds + 1 if is_same and not is_first else 0
         self._links, self._weight = links, weight
 
     @property

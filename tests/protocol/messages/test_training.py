@@ -49,6 +49,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "int | None": st.none() | counts,
     "precision": st.just(64),
     "float": st.floats(0, 1e300),
+    "float | None": st.none() | st.floats(0, 1e300),
     "Array": vectors,
     "WireArray": vectors,
 }

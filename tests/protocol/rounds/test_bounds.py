@@ -13,9 +13,9 @@ from p2pnet.protocol.rounds.bounds import (
     MAX_ROWS,
     MAX_UNSTEADY,
     MAX_WEIGHT,
-    STEADY_ROUNDS,
     MassBounds,
 )
+from p2pnet.protocol.rounds.steadiness import STEADY_ROUNDS
 
 N_PARAMS = 3
 N_OWN = 100.0
