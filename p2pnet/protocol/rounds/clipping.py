@@ -5,11 +5,11 @@ which its last local step was taken, the radius is
 
     r_k = max (2 ‖z_k − w_k‖, 6 m_k)      over the last 5 rounds,
 
-and at least what counts as agreement; what is told to neighbors in the first ten rounds is at least 0.9 ‖z_k‖, since
-agents that see other classes go so far apart at once. Beyond a quarter of what it once was, or of ‖z_k‖, it grows by a twentieth at a
+and at least what counts as agreement. Beyond a quarter of what it once was, or of ‖z_k‖, it grows by a twentieth at a
 time: a liar that pulls its neighbors along makes their steps longer, and the distances between them. Each share tells
-the radius of its sender, and both ends of a link cut the difference that is mixed in to the smaller one
-(`exchange.py`), as in ClippedGossip (He, Karimireddy and Jaggi 2022, arXiv 2202.01545):
+the radius of its sender, in the first ten rounds 0.9 ‖z_k‖ at least, since agents that see other classes go so far
+apart at once. Both ends of a link cut the difference that is mixed in to the smaller one (`exchange.py`), as in
+ClippedGossip (He, Karimireddy and Jaggi 2022, arXiv 2202.01545):
 
     d_j = min(1, min(r_k, r_j) / ‖z_j − z_k‖) (z_j − z_k)
 
@@ -17,8 +17,9 @@ So what flows over a link leaves the mean of both ends' parameters as it is, cli
 
 A neighbor that is farther than max(r_k, 2 m_k) + a_j again and again gets strikes, min(distance / that, 6) each time,
 and loses a quarter of one otherwise; with more than 12 it is convicted. The allowance a_j is for what honest agents do
-where others come, go or are cut off, or shares are lost (`steadiness.py`), and at the beginning of an epoch: the
-distance itself then, up to four times ‖z_k‖; it fades by a twentieth a round. What it allows is cut all the same: parts
+where others come, go or are cut off, where shares are lost (`steadiness.py`), while the samples per agent are still
+being found out, and at the beginning of an epoch: the distance itself then, up to ten times ‖z_k‖; it fades by a
+twentieth a round. What it allows is cut all the same: parts
 of a network that was cut come together by the radius in each round, at a pace at which those behind can follow.
 """
 
@@ -31,6 +32,7 @@ from typing import Final, final
 
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.steadiness import Steadiness
 
 REACH: Final = 6.0
@@ -45,8 +47,10 @@ PART_AT_ONCE: Final = 0.25
 """Of the largest that the radius has been, or of the parameters: up to that it grows at once. Agents at rest move by
 small steps, and by long ones again when others come or go.
 """
-MAX_ALLOWANCE: Final = 4.0
-"""In sizes of the agent's own parameters."""
+MAX_ALLOWANCE: Final = 10.0
+"""In sizes of the agent's own parameters; 5 where one agent has nearly all samples, and tells it last."""
+STEADY_SAMPLES: Final = 0.1
+"""The part by which the estimate of the samples per agent may change in a round."""
 FADING: Final = 0.95
 """Of an allowance, from round to round."""
 MAX_STRIKES: Final = 12.0
@@ -63,6 +67,7 @@ class Clipping:
         self._tolerance = tolerance
         self._steadiness = Steadiness()
         self._has_begun_with_others = False
+        self._mean_samples = 0.0
         self._start: Array | None = None
         """w_k of the coming round; None where it only mixes"""
         self._size = 0.0
@@ -88,12 +93,15 @@ class Clipping:
         """Take in w_k, from which the local step of the coming round is taken."""
         self._start = params
 
-    def begin_round(self, round_: int, proposal: Array, links: Sequence[Link], weight: float) -> float:
-        """The radius to tell in a round, from z_k, the agent's links and its weight; infinite while nothing has moved,
-        and for an agent with a single neighbor, which can be compared with no other.
+    def begin_round(self, round_: int, proposal: Array, links: Sequence[Link], tracker: Tracker) -> float:
+        """The radius to tell in a round, from z_k, the agent's links and what it tracks; infinite while nothing has
+        moved, and for an agent with a single neighbor, which can be compared with no other.
         """
         self._has_begun_with_others = self._has_begun_with_others or round_ == 0
-        self._steadiness.see(links, weight)
+        self._steadiness.see(links, tracker.weight)
+        if round_ and abs(tracker.mean_samples - self._mean_samples) > STEADY_SAMPLES * self._mean_samples:
+            self._steadiness.interrupt()
+        self._mean_samples = tracker.mean_samples
         self._size = norm(proposal)
         self._believe(0.0 if self._start is None else REACH_OF_STEP * norm(proposal - self._start))
         self._start = None

@@ -209,7 +209,7 @@ class Exchange:
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
         if self._clipping is not None:
-            self._radius = self._clipping.begin_round(round_, proposal, self._neighborhood.links(), self.tracker.weight)
+            self._radius = self._clipping.begin_round(round_, proposal, self._neighborhood.links(), self.tracker)
         self._proposal = proposal
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)

@@ -27,11 +27,15 @@ class Steadiness:
 
     def see(self, links: Sequence[Link], weight: float) -> None:
         """Take in the links and the weight of a round."""
-        is_same = links == self._links and abs(weight - self._weight) <= STEADY_WEIGHT
         is_first = self._n_rounds < 0
-        self.has_changed = self.has_changed or not (is_same or is_first)
-        self._n_rounds = self._n_rounds + 1 if is_same and not is_first else 0
+        self._n_rounds += 1
+        if not is_first and (links != self._links or abs(weight - self._weight) > STEADY_WEIGHT):
+            self.interrupt()
         self._links, self._weight = links, weight
+
+    def interrupt(self) -> None:
+        """Count anew, for another reason."""
+        self._n_rounds, self.has_changed = 0, True
 
     @property
     def is_steady(self) -> bool:

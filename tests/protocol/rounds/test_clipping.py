@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.clipping import (
     GROWTH,
     MAX_ALLOWANCE,
@@ -38,15 +39,22 @@ class Agent:
     def __init__(self, n_rounds: int = 0, first_round: int = 0) -> None:
         self.clipping = Clipping(TOLERANCE)
         self.links = links()
+        self.tracker = Tracker(1)
+        self.sees_samples(100.0)
         self.round = first_round
         for _ in range(n_rounds):
             self.goes_through()
+
+    def sees_samples(self, n_samples: float) -> None:
+        """The samples per agent are estimated at this number from now on."""
+        self.tracker.replace_own(np.zeros(1), n_samples)
+        self.tracker.update(())
 
     def steps(self, length: float) -> float:
         """The radius of the next round, which begins with a step of this length."""
         proposal = np.array([SIZE, 0.0])
         self.clipping.step_from(proposal - np.array([0.0, length]))
-        radius = self.clipping.begin_round(self.round, proposal, self.links, 1.0)
+        radius = self.clipping.begin_round(self.round, proposal, self.links, self.tracker)
         self.round += 1
         return radius
 
@@ -127,6 +135,13 @@ def test_where_links_have_changed_of_late_distances_are_allowed_until_they_have_
         far *= 0.95
         assert not agent.goes_through(eve=far)
     assert rounds_until_convicted(agent, 0.5 * SIZE) == 3
+
+
+def test_one_whose_many_samples_are_just_being_found_out_is_allowed_its_long_steps() -> None:
+    agent = Agent(2)
+    agent.sees_samples(1e6)
+    for _ in range(STEADY_ROUNDS):
+        assert not agent.goes_through(eve=4.0 * SIZE)
 
 
 @pytest.mark.parametrize("agent", [Agent(20), Agent(first_round=30)], ids=["links have changed", "comes late"])
