@@ -1,5 +1,7 @@
 """One exchange: its formulas, what it conserves, and what stands in for shares that are missing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -216,3 +218,36 @@ def test_zeros_of_a_step_return_where_next_to_nothing_is_left(pairs: list[tuple[
     limit = NEARLY_NOTHING * np.abs(params).max()
     for before, after, stepped in zip(params, cleared, step, strict=True):
         assert after == (0.0 if stepped == 0.0 and abs(before) <= limit else before)
+
+
+def test_what_flows_over_a_link_is_clipped_to_the_smaller_radius_of_both_ends() -> None:
+    agents = pair()
+    proposals = {"ann": np.zeros(N_PARAMS), "bob": np.array([3.0, 4.0])}
+    shares = {name: give(parts, proposals[name]) for name, parts in agents.items()}
+    assert shares["ann"]["bob"].radius is None
+    agents["ann"].hear("bob", replace(shares["bob"]["ann"], radius=0.5))
+    mixture = agents["ann"].exchange.mix(0)
+    np.testing.assert_allclose(mixture.params, 0.75 / 2 * 0.5 * np.array([0.6, 0.8]))
+    assert mixture.disagreement == pytest.approx(0.5 / (1 + np.linalg.norm(mixture.params)))
+
+
+@given(rounds=st.lists(st.tuples(vectors, vectors, vectors), min_size=1, max_size=8))
+def test_clipped_or_not_mixing_leaves_the_mean_of_all_parameters_as_it_is(rounds: list[tuple[Array, ...]]) -> None:
+    names = ("ann", "bob", "eve")
+    agents = {me: Parts(*(name for name in names if name != me), me=me, is_bounded=True) for me in names}
+    for parts in agents.values():
+        parts.exchange.evaluated(np.ones(N_PARAMS), 3.0)
+    for round_, proposals in enumerate(rounds):
+        shares = {
+            name: give(parts, proposal, round_)
+            for (name, parts), proposal in zip(agents.items(), proposals, strict=True)
+        }
+        for sender, given_ in shares.items():
+            for peer, share in given_.items():
+                agents[peer].hear(sender, share, float(round_))
+        mixed = [parts.exchange.mix(round_).params for parts in agents.values()]
+        np.testing.assert_allclose(np.mean(mixed, axis=0), np.mean(proposals, axis=0), atol=1e-9)
+        for parts in agents.values():
+            for neighbor, link in parts.neighborhood.open():
+                own = parts.neighborhood.identity.peer
+                link.acknowledge(agents[neighbor.peer].link(own).newest_received, None, round_)
