@@ -197,8 +197,9 @@ class SecuritySettings(Section):
     )
     bound_shares: bool = Field(
         default=False,
-        description="Whether a neighbor that moves more weight, samples or gradient than honest ones do is cut off for "
-        "a while; not with a schedule, nor with round_timeout_s = 0.",
+        description="Whether parameters are clipped, and a neighbor that moves more weight, samples or gradient than "
+        "honest ones do, or whose parameters stay far from all others, is cut off for a while; not with a schedule, "
+        "nor with round_timeout_s = 0.",
     )
     allowed_peers: tuple[PublicKey, ...] = Field(
         default=(),

@@ -7,9 +7,10 @@ which its last local step was taken, the radius is
 
 and at least what counts as agreement. Beyond a quarter of what it once was, or of ‖z_k‖, it grows by a twentieth at a
 time: a liar that pulls its neighbors along makes their steps longer, and the distances between them. Each share tells
-the radius of its sender, in the first ten rounds 0.9 ‖z_k‖ at least, since agents that see other classes go so far
-apart at once. Both ends of a link cut the difference that is mixed in to the smaller one (`exchange.py`), as in
-ClippedGossip (He, Karimireddy and Jaggi 2022, arXiv 2202.01545):
+the radius of its sender: in the first ten rounds 0.9 ‖z_k‖ at least, since agents that see other classes go so far
+apart at once, and ¼ ‖z_k‖ where links have changed of late, so that parts that were cut off come together. Both ends of
+a link cut the difference that is mixed in to the smaller one (`exchange.py`), as in ClippedGossip (He, Karimireddy and
+Jaggi 2022, arXiv 2202.01545):
 
     d_j = min(1, min(r_k, r_j) / ‖z_j − z_k‖) (z_j − z_k)
 
@@ -108,7 +109,8 @@ class Clipping:
         self._radius = max(self._remembered, self._tolerance * (1.0 + self._size))
         if len(links) < 2:
             return math.inf
-        return max(self._radius, FIRST_PART * self._size) if round_ < FIRST_ROUNDS else self._radius
+        part_told = FIRST_PART if round_ < FIRST_ROUNDS else 0.0 if self._is_steady else PART_AT_ONCE
+        return max(self._radius, part_told * self._size)
 
     def far_off(self, distances: Mapping[PeerId, float]) -> set[PeerId]:
         """Those that are convicted, by the distances ‖z_j − z_k‖ of the neighbors seen in this round."""

@@ -12,6 +12,8 @@ algorithm 1) whenever nothing is lost. What flows over a link keeps some of its 
 the second-order diffusion of Muthukrishnan, Ghosh and Schultz (1998): the mean of neither w nor y feels it, since what
 leaves one end enters the other, and disagreement dies out in far fewer rounds.
 
+Where shares are bounded, z_j − z is clipped by the smaller radius of both ends (`clipping.py`).
+
 Where neighbor j's share is missing its next one stands in if that is there already, else its last one while that is
 recent, else the agent's own z; and the link restarts without momentum.
 """
