@@ -22,18 +22,27 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 ROOT = Path(__file__).parent
 SLOW: Sequence[str] = (
     "agent",
+    "catalogue/test_registry.py",
     "compatibility/test_two_releases.py",
     "deploy/test_docker.py",
     "experiments",
+    "fuzzing/test_corpus.py",
+    "golden/test_golden_outcomes.py",
     "golden/test_golden_surfaces.py",
     "interop",
+    "optim/test_input_span.py",
+    "optim/test_precision.py",
+    "optim/test_solvers.py",
     "page",
-    "page/test_browser.py",
-    "page/test_serving.py",
+    "protocol/membership/test_overlay.py",
+    "protocol/messages/test_training.py",
+    "protocol/rounds/test_handlers.py",
+    "protocol/rounds/test_settling.py",
     "protocol/rounds/test_statistics.py",
     "simulation/test_any_life.py",
     "simulation/test_faults.py",
     "simulation/test_fuzz.py",
+    "simulation/test_honest_links.py",
     "simulation/test_liars.py",
     "simulation/test_living.py",
     "simulation/test_measurement.py",
@@ -48,9 +57,11 @@ SLOW: Sequence[str] = (
     "test_examples.py",
     "test_studies.py",
     "testing/test_fleet.py",
+    "testing/test_fork_server.py",
     "testing/test_local_agent.py",
+    "training/test_evaluation.py",
 )
-"""Files and directories that take more than 15 s of processor time, or start processes and wait for them."""
+"""Files and directories that take more than 5 s of processor time, or start processes and wait for them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
