@@ -39,7 +39,7 @@ def test_lost_late_and_repeated_messages_change_nothing_in_the_end(wire: Literal
         assert harmed.messages_lost > 100
         assert harmed.stopped_because == "converged"
         assert harmed.objective_worst == pytest.approx(calm.objective_worst, rel=1e-9)
-        assert harmed.conservation_error_max < 1e-12
+        assert harmed.conservation_error <= harmed.conservation_error_max < 1e-12
         n_calm += calm.rounds
         n_harmed += harmed.rounds
     assert n_harmed <= 1.2 * n_calm

@@ -63,9 +63,11 @@ def summarize_simulation(
     problem = workload.problem
     mean: Array = np.mean([agent.params for agent in network.agents], axis=0)
     cost = problem.local_objective(workload.train)
-    common = summarize(workload, network, baselines)
+    common = asdict(summarize(workload, network, baselines)) | {"peak_rss_mb_max": trained.peak_rss_mb}
+    if last is not None:  # the ledgers of agents that were cut off in the middle of a round differ by what is in flight
+        common["conservation_error"] = last.conservation_error
     return SimulationSummary(
-        **(asdict(common) | {"peak_rss_mb_max": trained.peak_rss_mb}),
+        **common,
         algorithm=options.algorithm,
         surrogate=options.surrogate_used,
         exchanges=options.exchanges_used,
@@ -82,7 +84,7 @@ def summarize_simulation(
         rounds_lost=last.rounds_lost if last else 0,
         links_reopened=last.links_reopened if last else 0,
         conservation_error_max=max(
-            (moment.conservation_error for moment in trained.record), default=common.conservation_error
+            (moment.conservation_error for moment in trained.record), default=common["conservation_error"]
         ),
     )
 
