@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from p2pnet.protocol.rounds.termination import SLACK_ROUNDS, Stationarity, TerminationDetector
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.rounds.termination import MAX_RATIO, SLACK_ROUNDS, Stationarity, TerminationDetector
+
+
+def link(counter: int) -> Link:
+    return Link(LinkId(Nonce(1, counter), Nonce(1, 1)), 1, 1, 64, ResendTimer(0.1, 1.0))
 
 
 def quiet(max_diameter: int = 4) -> TerminationDetector:
@@ -20,7 +27,16 @@ def test_word_of_the_last_round_has_eight_rounds_more_than_its_way() -> None:
 
 def test_a_detector_begins_with_nothing_to_announce() -> None:
     detector = TerminationDetector(4)
-    assert (detector.count, detector.stop_round) == (0, -1)
+    assert (detector.count, detector.farthest, detector.stop_round, detector.first_round) == (0, 0, -1, -1)
+    assert not detector.is_held
+
+
+def test_the_first_residual_of_ones_own_limits_that_of_others_however_small_it_is() -> None:
+    stationarity = Stationarity(0.5)
+    stationarity.measured(1e-3)
+    assert stationarity.first_residual == 1e-3
+    stationarity.hear(1.0)
+    assert stationarity.first_residual == MAX_RATIO * 1e-3
 
 
 def test_no_residual_is_known_at_first_and_the_first_one_told_is_the_scale_however_small() -> None:
@@ -111,3 +127,66 @@ def test_a_last_round_is_believed_for_eight_rounds(round_: int, held: int) -> No
     detector = quiet()
     detector.learn(40, round_)
     assert detector.stop_round == held
+
+
+def ended(stop_round: int) -> TerminationDetector:
+    """A detector of an agent that has been quiet, and knows the last round."""
+    detector = quiet()
+    detector.trust(stop_round)
+    return detector
+
+
+def test_an_epoch_begins_with_nothing_of_the_one_before() -> None:
+    detector = ended(40)
+    detector.end_round(0, [7])
+    detector.hear_of_hold(True)
+    detector.begin_anew(first_round=40)
+    assert (detector.count, detector.farthest, detector.stop_round, detector.first_round) == (0, 0, -1, 40)
+    assert not detector.is_held
+    detector.learn(60, round_=41)
+    assert detector.stop_round == -1, "it has not been stationary in this epoch"
+    detector.begin_round(is_quiet=True)
+    assert (detector.count, detector.farthest) == (1, 1)
+
+
+@pytest.mark.parametrize(("named", "held"), [(40, -1), (41, 41)])
+def test_a_last_round_of_an_epoch_is_later_than_its_first(named: int, held: int) -> None:
+    detector = ended(20)
+    detector.begin_anew(first_round=40)
+    detector.begin_round(is_quiet=True)
+    detector.learn(named, round_=40)
+    assert detector.stop_round == held
+
+
+@pytest.mark.parametrize(("stop_round", "is_held"), [(-1, False), (0, True), (40, True)])
+def test_one_that_hears_of_a_hold_holds_where_it_knows_the_last_round(stop_round: int, is_held: bool) -> None:
+    detector = ended(stop_round)
+    detector.hear_of_hold(False)
+    assert not detector.is_held
+    detector.hear_of_hold(True)
+    assert detector.is_held is is_held
+    detector.hear_of_hold(False)
+    assert detector.is_held is is_held, "a hold is for good"
+
+
+@pytest.mark.parametrize(("stop_round", "is_held"), [(-1, False), (0, True), (40, True)])
+def test_one_whose_links_change_holds_where_it_knows_the_last_round(stop_round: int, is_held: bool) -> None:
+    ann, bob = link(1), link(2)
+    detector = ended(stop_round)
+    detector.watch_links([ann])
+    assert not detector.is_held, "no links are known before"
+    detector.watch_links([ann])
+    assert not detector.is_held
+    detector.watch_links([ann, bob])
+    assert detector.is_held is is_held
+    detector.watch_links([ann, bob])
+    assert detector.is_held is is_held
+
+
+def test_links_that_change_between_epochs_hold_up_nothing() -> None:
+    detector = ended(40)
+    detector.watch_links([link(1)])
+    detector.begin_anew(first_round=40)
+    detector.trust(60)
+    detector.watch_links([link(2)])
+    assert not detector.is_held
