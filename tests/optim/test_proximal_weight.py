@@ -1,5 +1,7 @@
 """The proximal weight: τ⁺ = max(1.5 δ, (1 − fading) τ), at most 2 τ, never below a neighbor's."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,6 +87,41 @@ def test_what_a_neighbor_says_counts_up_to_64_times_what_was_needed_here(
         needed = max(needed, 1.5 * curvature)
         rule.follow(neighbor)
         assert rule.weight <= 2.0 * 64.0 * needed
+
+
+@given(weight=weights, observed=st.lists(st.tuples(curvatures, st.booleans(), weights), max_size=30))
+def test_a_neighbors_weight_counts_up_to_64_times_the_largest_that_was_needed_here_of_late(
+    weight: float, observed: list[tuple[float, bool, float]]
+) -> None:
+    """What is needed here follows the same formula, as if there were no neighbors; the largest fades."""
+    rule, own, largest, n_violations = SecantWeight(weight), weight, weight, 0
+    for curvature, is_blind, neighbor in observed:
+        n_violations += 1.5 * curvature > rule.weight
+        rule.observe(curvature, is_blind=is_blind)
+        fading = 0.0 if is_blind else fading_after(n_violations)
+        own = min(max(1.5 * curvature, (1.0 - fading) * own), 2.0 * own)
+        largest = max(0.995 * largest, own)
+        asked = copy(rule)
+        asked.follow(1e300)
+        assert asked.weight == pytest.approx(max(rule.weight, 64.0 * largest), rel=1e-9)
+        rule.follow(neighbor)
+
+
+def test_a_rejected_step_doubles_what_was_needed_here() -> None:
+    rule = SecantWeight(1.0)
+    rule.reject()
+    rule.follow(1e300)
+    assert rule.weight == 128.0
+
+
+def test_what_a_later_run_goes_on_with_is_the_weight_and_of_the_rule_with_memory_its_fading_and_its_largest() -> None:
+    assert ConstantWeight(2.0).state() == {"proximal_weight": 2.0}
+    rule = SecantWeight(2.0)
+    assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 0.0}
+    rule.observe(1.0, is_blind=True)
+    assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 2.0}
+    rule.begin_anew()
+    assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 0.0}
 
 
 @given(weight=st.floats(1e-3, 1e3), observed=st.lists(st.tuples(st.floats(0, 1e4), st.booleans()), max_size=30))
