@@ -326,6 +326,7 @@ def test_what_it_costs_while_somebody_looks(opening: Opening, running: Running) 
                 page.screenshot(path=FIGURES / "page-desk-whole.png", full_page=True)
 
 
+@pytest.mark.timeout(400)
 def test_an_agent_that_goes_and_comes_back_and_an_epoch(opening: Opening, running: Running) -> None:
     page, fleet = opening(), running.fleet
     fleet.until(lambda: all((agent.files.state.path / "model.npz").is_file() for agent in fleet.agents), 300.0)
@@ -334,7 +335,9 @@ def test_an_agent_that_goes_and_comes_back_and_an_epoch(opening: Opening, runnin
     halve(fleet[1].directory / "samples.npz")
     expect(rows(page, "epochs")).to_have_count(2, timeout=60_000)
     expect(page.locator("#events li", has_text="epoch 1 begins")).to_have_count(1)
+    expect(page.locator("#agent-state")).to_have_text("converged, idle", timeout=180_000)
 
+    assert fleet[0].ask("checkpoint").returncode == 0  # so that it comes back as it was, and nobody trains on for it
     fleet.kill([0])
     expect(page.locator("#banner")).to_contain_text("The agent does not answer", timeout=PATIENCE_MS)
     expect(page.locator("#agent-state")).to_have_text("not running")

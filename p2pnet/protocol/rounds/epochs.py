@@ -68,8 +68,9 @@ class Epochs:
         self._changed_in = 0
         self._idle_since = 0.0
         self._ended_without: frozenset[PeerId] = frozenset()
-        """The neighbors that were absent when this agent finished: the round in which they have does not tell that they
-        have trained with it, since the parts of a network that was cut count their rounds alike."""
+        """The neighbors that were absent when this agent finished, and had not finished before: the round in which they
+        have does not tell that they have trained with it, since the parts of a network that was cut count their rounds
+        alike."""
         self._told: dict[LinkId, float] = {}
         """When the other ends of links were last told of this agent's epoch."""
         self._budgets: dict[PeerId, _WakeBudget] = {}
@@ -89,7 +90,9 @@ class Epochs:
 
     def become_idle(self, now: float) -> None:
         """Finish, and be idle. A change so long ago that all agents were stationary after it is done with."""
-        self._idle_since, self._ended_without = now, frozenset(self._neighborhood.absences)
+        self._idle_since = now
+        absences = self._neighborhood.absences.items()
+        self._ended_without = frozenset(peer for peer, absence in absences if not absence.has_finished)
         named_in = self._at.round - self._termination.max_diameter - SLACK_ROUNDS
         if self._at.is_converged and self._changed_in < named_in - self._termination.max_diameter:
             self._change = ""

@@ -31,6 +31,8 @@ class Absence(NamedTuple):
     since: float
     is_announced: bool
     """whether it has said Away"""
+    has_finished: bool
+    """whether it had finished by then"""
 
 
 @final
@@ -197,7 +199,8 @@ class Neighborhood:
         is_expected = neighbor.is_ready and neighbor.finished_sequence is None
         absent_until = until if is_expected else neighbor.absent_until
         if neighbor.is_confirmed:
-            self.absences[peer] = Absence(neighbor.name or peer, now, reason is CloseReason.AWAY)
+            has_finished = neighbor.finished_sequence is not None
+            self.absences[peer] = Absence(neighbor.name or peer, now, reason is CloseReason.AWAY, has_finished)
         closed = self.close(peer, reason, now)
         neighbor.absent_until = absent_until
         return closed

@@ -137,6 +137,13 @@ def test_a_neighbor_that_moves_the_first_round_again_and_again_is_not_followed_f
     assert parts.state.first_round == ROUND + WAKES_AT_ONCE
 
 
+def test_a_neighbor_that_had_finished_before_it_was_absent_has_trained_with_the_others(parts: Parts) -> None:
+    parts.neighborhood.miss("ann", until=0.0, reason=CloseReason.SILENT, now=0.0)
+    epochs(parts).become_idle(0.0)
+    parts.join("ann").finished_sequence = 1
+    assert epochs(parts).reason(1000.0) == ""
+
+
 def test_an_epoch_of_the_same_number_that_has_begun_since_this_agent_is_idle_is_a_later_one(parts: Parts) -> None:
     epochs(parts).begin(0.0)
     parts.state.round, parts.state.phase = ROUND + 100, Phase.FINISHED
@@ -178,6 +185,7 @@ def test_a_neighbor_that_was_absent_at_the_end_has_trained_apart_though_it_has_e
     parts: Parts,
 ) -> None:
     neighbor = parts.neighbor("ann")
+    neighbor.finished_sequence = None
     parts.neighborhood.miss("ann", until=0.0, reason=CloseReason.SILENT, now=0.0)
     epochs(parts).become_idle(0.0)
     assert epochs(parts).reason(parts.timing.idle_s) == ""
