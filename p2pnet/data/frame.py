@@ -132,7 +132,7 @@ def is_gap(value: object) -> bool:
 def frame_of(rows: Any) -> Frame:
     """The frame of an array (n_rows, n_columns), a data frame of pandas or polars, dicts by name, or columns by name.
 
-    DataError for anything else. Nothing of pandas or polars is imported: whoever has a data frame has done that.
+    DataError for anything else. Nothing of pandas or polars is imported: a caller with a data frame has done that.
     """
     if isinstance(rows, Frame):
         return rows

@@ -1,4 +1,4 @@
-"""The guard: lets in whoever knows the token and calls the page by its name, and has browsers keep to the page.
+"""The guard: lets in a client that knows the token and calls the page by its name, and has browsers keep to the page.
 
 The token comes once in the address that is printed, and from then on in a cookie for this page alone; or in a header,
 `Authorization: Bearer TOKEN`, for programs. The Host is checked since a page of another site may have its own name lead

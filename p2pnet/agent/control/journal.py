@@ -1,4 +1,4 @@
-"""The latest lines of the log, kept in memory for whoever asks at the control socket."""
+"""The latest lines of the log, kept in memory for clients of the control socket."""
 
 from __future__ import annotations
 

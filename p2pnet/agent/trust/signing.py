@@ -1,7 +1,7 @@
 """Ed25519 keys that sign records. A member's is derived from its agent's key, so that there is no second one to keep.
 
 The two root keys of a network, the present one and the one that may replace it, are derived from the recovery line,
-which is shown once. On disk is the present one alone: whoever steals it cannot name the next.
+which is shown once. On disk is the present one alone: a thief cannot name the next.
 """
 
 from __future__ import annotations

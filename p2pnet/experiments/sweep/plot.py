@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PANELS: Final = {"objective_worst": "objective", "test_metric_worst": "test metric", "rounds": "rounds"}
 MAX_LINES: Final = 12
-"""More lines than that are told apart by nobody; the tables have all."""
+"""No reader tells more lines than that apart; the tables have all."""
 
 
 def draw_sweep(comparisons: Sequence[Comparison], path: Path) -> None:

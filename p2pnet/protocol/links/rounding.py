@@ -38,7 +38,7 @@ LEAST_EXPONENT, LARGEST_EXPONENT = -1074, 1023
 """Of the powers of two among the positive floats."""
 
 NOT_FINITE = 2**15 - 1
-"""Stands for the exponent of a block with a number that is not finite: such a block is read by nobody."""
+"""Stands for the exponent of a block with a number that is not finite: no receiver reads such a block."""
 
 
 @final

@@ -20,8 +20,8 @@ A neighbor that is farther than max(r_k, 2 m_k) + a_j again and again gets strik
 and loses a quarter of one otherwise; with more than 12 it is convicted. The allowance a_j is for what honest agents do
 where others come, go or are cut off, where shares are lost (`steadiness.py`), while the samples per agent are still
 being found out, and at the beginning of an epoch: the distance itself then, up to ten times ‖z_k‖; it fades by a
-twentieth a round. What it allows is cut all the same: parts
-of a network that was cut come together by the radius in each round, at a pace at which those behind can follow.
+twentieth a round. What it allows is clipped all the same: parts of a network that was cut come together by the radius
+in each round, at a pace at which those behind can follow.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ FIRST_PART: Final = 0.9
 GROWTH: Final = 1.05
 """Of the radius with each length that it is made of."""
 PART_AT_ONCE: Final = 0.25
-"""Of the largest that the radius has been, or of the parameters: up to that it grows at once. Agents at rest move by
-small steps, and by long ones again when others come or go.
+"""Of the largest that the radius has been, or of the parameters: up to that it grows at once. Agents that have
+converged move by small steps, and by long ones again when others come or go.
 """
 MAX_ALLOWANCE: Final = 10.0
 """In sizes of the agent's own parameters; 5 where one agent has nearly all samples, and tells it last."""

@@ -110,8 +110,8 @@ class Epochs:
         return self._own_reason() or f"{self._names(self._forgotten(now))} has been away for {days:g} days"
 
     def _ahead(self) -> list[Neighbor]:
-        """The neighbors that are in the rounds of a later epoch: also one of the same number, begun where this agent is
-        idle, by one that had not heard of the epoch that this agent has been through.
+        """The neighbors that are in the rounds of a later epoch: also one of the same number, begun in the round in
+        which this agent is idle, by a neighbor that had not heard of this agent's epoch.
         """
         idle_in = (self._at.epoch, self._at.round - 1)
         return [n for n, _ in self._neighborhood.open() if (n.epoch, n.first_round) > idle_in and not n.is_idle]

@@ -1,4 +1,4 @@
-"""Steadiness: for how long nobody has come or gone, as far as an agent can tell by its links and its weight.
+"""Steadiness: for how many rounds no agent has come or gone, as far as an agent can tell by its links and its weight.
 
 Agents that come or go anywhere, and shares that are lost, change the weight that is tracked.
 """

@@ -48,7 +48,7 @@ class Genesis:
     root: bytes
     """the public key that signs grants"""
     next_root: bytes
-    """the hash of the key that may replace it: whoever steals the root key cannot name another"""
+    """the hash of the key that may replace it: a thief of the root key cannot name another"""
     salt: bytes
     """16 random bytes: two networks of one name and key are two"""
 
