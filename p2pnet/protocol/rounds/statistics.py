@@ -11,7 +11,7 @@ The labels are a set that every agent adds to and passes on with its shares unti
 So does the name of the statistics, which says whose samples are counted: parts of a network that lose each other must
 not find different numbers under one name. Therefore an agent that closes a link gives the statistics a new name, of a
 later epoch, and the name of the latest epoch, the least of that, spreads as far as links are open. A name crosses open
-links only; where one of them closes, its receiver is among those who rename, so no name stays in force in two parts that
+links only; where one of them closes, its receiver is among those who rename, so no name is settled in two parts that
 are apart.
 
 And so does the reference. The agent whose name the statistics have replaces it, with a revision one later, once its own
