@@ -34,7 +34,7 @@ class ArrowParser(BlockParser):
         self._plain = PlainParser(file_format, n_columns, texts)
         self._n_columns = n_columns
         self._texts = texts
-        self._well_formed = _well_formed(file_format.delimiter.encode())
+        self._quoted = _quoted_values(file_format.delimiter.encode())
         self._mixed: set[int] = set()
         """places of columns of numbers with other cells"""
 
@@ -55,7 +55,7 @@ class ArrowParser(BlockParser):
 
     def _has_stray_quotes(self, content: bytes) -> bool:
         """Whether a quote stands where it neither opens nor closes a value, nor is one of two within a value."""
-        return b'"' in content and self._well_formed.fullmatch(content) is None
+        return b'"' in content and b'"' in self._quoted.sub(b"", content)
 
     def _read(self, content: bytes) -> Any:
         """The table, with columns that are not all plain numbers as text; None where that cannot be."""
@@ -112,11 +112,11 @@ def _as_array(cells: Any) -> NDArray[Any]:
     return cells.to_numpy(zero_copy_only=False) if cells.null_count else np.from_dlpack(cells)
 
 
-def _well_formed(delimiter: bytes) -> re.Pattern[bytes]:
-    """Lines of values, each in quotes as a whole or without any."""
+def _quoted_values(delimiter: bytes) -> re.Pattern[bytes]:
+    """Values in quotes as a whole; the pattern begins with the quote, for which a search is fast."""
     d = re.escape(delimiter)
-    value = rb'(?:"(?:[^"]++|"")*+"|[^"\r\n' + d + rb"]*+)"
-    return re.compile(rb"(?:" + value + rb"(?:" + d + rb"|\r?\n|\Z))*+")
+    begins = rb'(?:(?<=\A")|(?<=[\n' + d + rb']"))'
+    return re.compile(rb'"' + begins + rb'(?:[^"]++|"")*+"(?=' + d + rb"|\r?\n|\Z)")
 
 
 def _has_lone_returns(content: bytes) -> bool:
