@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import get_args
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from benchmarks.false_shares import LIES, ROUNDS, Memory, Telling
 from benchmarks.results import DIRECTORY, ResultFile, commit, stamped
 from p2pnet.agent.options import default_tolerance
 from p2pnet.data.samples import Samples
+from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.simulate.learners import learner_maker
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.workload import make_simulated_workload
@@ -55,7 +57,7 @@ class Case:
     lie: str = "honest"
     since: int = 15
     topology: str = "ring"
-    partition: str = "iid"
+    partition: PartitionName = "iid"
     data: str = "digits"
     n_agents: int = 8
     liars: Sequence[int] = (3,)
@@ -91,7 +93,7 @@ def run(case: Case) -> Outcome:
         agents=case.n_agents,
         topology=case.topology,
         data=case.data,
-        partition=case.partition,  # type: ignore[arg-type]
+        partition=case.partition,
         seed=case.seed,
         rounds=case.rounds,
     )
@@ -175,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--lies", nargs="*", default=list(LIES), help="'honest' for none")
     parser.add_argument("--since", nargs="*", type=int, default=[15], help="the first round of the lies")
     parser.add_argument("--topologies", nargs="*", default=["ring"])
-    parser.add_argument("--partitions", nargs="*", default=["iid"])
+    parser.add_argument("--partitions", nargs="*", choices=get_args(PartitionName), default=["iid"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
