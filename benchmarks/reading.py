@@ -15,14 +15,15 @@ N_COLUMNS = 50
 N_ROWS, N_ROWS_SMALL = 1_000_000, 20_000
 
 _MEASURE = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
+from benchmarks.work_memory import peak_mb
 {imports}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before_mb = peak_mb()
 start = time.perf_counter()
 kept = {call}
 seconds = time.perf_counter() - start
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(seconds, peak_mb() - before_mb)
 """
 _READER = ("from pyarrow import csv", "csv.read_csv(sys.argv[1])")
 _P2PNET = (
@@ -47,7 +48,7 @@ class Reading(Benchmark):
             write_table(path, n_rows)
             own_s, _ = measure(path, *_READER)
             seconds, peak_mb = measure(path, *_P2PNET)
-        array_mb = n_rows * N_COLUMNS * 8 / 2**20
+        array_mb = n_rows * N_COLUMNS * 8 / 1e6
         yield Figure("pyarrow alone", own_s, "s")
         yield Figure("p2pnet", seconds, "s", at_most=2.0 * own_s)
         yield Figure("peak memory", peak_mb / array_mb, "times the array", at_most=2.5)

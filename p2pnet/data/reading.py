@@ -54,11 +54,11 @@ def load_data(options: DataOptions) -> Parts:
     if options.test_source is None:
         try:
             if split is not None:
-                return split.deal(samples, options.seed)
+                return split.apply(samples, options.seed)
             if options.is_growing:
-                return Parts(*Split(test=options.test_fraction).deal(samples, options.seed)[:2])
+                return Parts(*Split(test=options.test_fraction).apply(samples, options.seed)[:2])
             rng = np.random.default_rng(options.seed)
-            return Parts(*samples.dealt(samples.split_rows(options.test_fraction, rng)))
+            return Parts(*samples.split(options.test_fraction, rng))
         except DataError as error:
             raise DataError(f"{options.source}: {error}") from error
     columns = samples.feature_names if samples.encoding is None else samples.encoding.names

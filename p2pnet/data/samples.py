@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from p2pnet.data.cells import plain_number
 from p2pnet.data.encoding import Category, Encoding
 from p2pnet.data.sharding import Indices, split_indices, stratified_split_indices
 from p2pnet.errors import DataError
-
-_COLUMNS_AT_A_TIME: Final = 8
-"""As many as share a line of the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +98,6 @@ class Samples:
         categories = tuple(category.take(rows) for category in self.categories)
         keys = None if self.split_keys is None else self.split_keys[rows]
         return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories, split_keys=keys)
-
-    def dealt(self, parts: Sequence[Indices]) -> list["Samples"]:
-        """Deal the rows among the parts within the memory of X, a few columns at a time: these samples are used up, and
-        X is never there twice. No row may be in two parts.
-        """
-        rows = np.concatenate(parts)
-        for start in range(0, self.n_features, _COLUMNS_AT_A_TIME):
-            columns = slice(start, start + _COLUMNS_AT_A_TIME)
-            self.X[: len(rows), columns] = self.X[rows, columns]
-        ends = np.cumsum([len(part) for part in parts])
-        rest = replace(self, X=np.empty((self.n_samples, 0)))
-        return [
-            replace(rest.take(part), X=self.X[end - len(part) : end]) for part, end in zip(parts, ends, strict=True)
-        ]
 
     def split_rows(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState

@@ -76,11 +76,6 @@ class Split:
         train, validation, test = map(samples.take, self._rows(samples, seed))
         return Parts(train, test, validation)
 
-    def deal(self, samples: Samples, seed: int) -> Parts:
-        """The same within the memory of the samples, which are used up (`Samples.dealt`)."""
-        train, validation, test = samples.dealt(self._rows(samples, seed))
-        return Parts(train, test, validation)
-
     def _rows(self, samples: Samples, seed: int) -> list[Indices]:
         """The rows of each part, in the order of PARTS."""
         place = self._places(samples, seed)

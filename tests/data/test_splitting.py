@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from p2pnet.agent.options import data_options, training_options
 from p2pnet.config import DataSettings, settings_of
-from p2pnet.data.encoding import Category
 from p2pnet.data.reading import load_data
 from p2pnet.data.samples import Samples
 from p2pnet.data.splitting import Parts, Split, row_hashes
@@ -147,29 +146,3 @@ def test_all_agents_must_split_alike() -> None:
     assert "split" not in agreed()
     assert agreed(split=FRACTIONS)["split"] == "validation 0.1, test 0.2, by content, seed 0"
     assert str(Split(time="day", test=0.5)) == "validation 0, test 0.5, newest day last"
-
-
-def test_rows_are_dealt_as_they_are_taken_in_the_memory_of_the_table() -> None:
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((30, 19))
-    codes = rng.integers(0, 2, 30).astype(np.int32)
-    samples = Samples(
-        X,
-        rng.integers(0, 3, 30),
-        "classification",
-        ("a", "b", "c"),
-        tuple(f"x{k}" for k in range(19)),
-        "y",
-        weights=rng.uniform(size=30),
-        categories=(Category("sex", ("f", "m"), codes),),
-    )
-    order = rng.permutation(30)
-    parts = [order[:7], order[7:7], order[7:25]]
-    taken = [samples.take(rows) for rows in parts]
-    dealt = samples.dealt(parts)
-    for one, other in zip(dealt, taken, strict=True):
-        assert one.X.base is X
-        np.testing.assert_array_equal(one.X, other.X)
-        np.testing.assert_array_equal(one.Y, other.Y)
-        np.testing.assert_array_equal(one.weights, other.weights)
-        np.testing.assert_array_equal(one.categories[0].codes, other.categories[0].codes)

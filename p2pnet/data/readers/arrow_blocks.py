@@ -13,11 +13,12 @@ from pyarrow import csv
 
 from p2pnet.data.cells import MISSING
 from p2pnet.data.readers.blocks import Block, BlockParser, PlainParser
-from p2pnet.data.readers.text_format import TextFormat
+from p2pnet.data.readers.text_format import TextFormat, n_bytes
 from p2pnet.data.table import Column, Numbers, Texts
 
 _MISSING: Final = sorted({"".join(each) for word in MISSING for each in product(*({c, c.upper()} for c in word))})
 _CHUNK_BYTES: Final = 2**20
+_QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 _REFUSED_COLUMN: Final = re.compile(r"In CSV column #([0-9]+)")
 
 
@@ -34,13 +35,13 @@ class ArrowParser(BlockParser):
         self._plain = PlainParser(file_format, n_columns, texts)
         self._n_columns = n_columns
         self._texts = texts
-        self._quoted = _quoted_values(file_format.delimiter.encode())
+        self._delimiter = ord(file_format.delimiter)
         self._mixed: set[int] = set()
         """places of columns of numbers with other cells"""
 
     def parse(self, content: bytes, first_line: int) -> Block:
-        n_lines = content.count(b"\n") + (not content.endswith(b"\n"))
-        is_odd = _has_lone_returns(content) or self._has_stray_quotes(content)
+        n_lines = n_bytes(b"\n", content) + (not content.endswith(b"\n"))
+        is_odd = _has_lone_returns(content) or has_stray_quotes(content, self._delimiter)
         table = None if is_odd else self._read(content)
         if table is None or table.num_rows != n_lines:  # lines may be empty, or within quotes
             return self._plain.parse(content, first_line)
@@ -52,10 +53,6 @@ class ArrowParser(BlockParser):
     def close(self) -> None:
         """Give back memory that pyarrow keeps for later."""
         pa.default_memory_pool().release_unused()
-
-    def _has_stray_quotes(self, content: bytes) -> bool:
-        """Whether a quote stands where it neither opens nor closes a value, nor is one of two within a value."""
-        return b'"' in content and b'"' in self._quoted.sub(b"", content)
 
     def _read(self, content: bytes) -> Any:
         """The table, with columns that are not all plain numbers as text; None where that cannot be."""
@@ -112,11 +109,26 @@ def _as_array(cells: Any) -> NDArray[Any]:
     return cells.to_numpy(zero_copy_only=False) if cells.null_count else np.from_dlpack(cells)
 
 
-def _quoted_values(delimiter: bytes) -> re.Pattern[bytes]:
-    """Values in quotes as a whole; the pattern begins with the quote, for which a search is fast."""
-    d = re.escape(delimiter)
-    begins = rb'(?:(?<=\A")|(?<=[\n' + d + rb']"))'
-    return re.compile(rb'"' + begins + rb'(?:[^"]++|"")*+"(?=' + d + rb"|\r?\n|\Z)")
+def has_stray_quotes(content: bytes, delimiter: int) -> bool:
+    """Whether a quote of these whole lines neither opens nor closes a value, nor is one of two within a value.
+
+    Quotes open and close in turns. One that does not open a value follows the one that closed it, one that does not
+    close a value comes before the one that opens it again: those two stand for one within. No line may end in a lone
+    return.
+    """
+    cells = np.frombuffer(content, np.uint8)
+    quotes = np.flatnonzero(cells == _QUOTE)
+    opening, closing = quotes[::2], quotes[1::2]
+    if len(opening) != len(closing):
+        return True
+    is_pair = opening[1:] == closing[:-1] + 1
+    before = cells[np.maximum(opening - 1, 0)]
+    after = cells[np.minimum(closing + 1, len(cells) - 1)]
+    opens = (before == delimiter) | (before == _NEWLINE) | (opening == 0)
+    closes = (after == delimiter) | (after == _NEWLINE) | (after == _RETURN) | (closing == len(cells) - 1)
+    opens[1:] |= is_pair
+    closes[:-1] |= is_pair
+    return not (opens.all() and closes.all())
 
 
 def _has_lone_returns(content: bytes) -> bool:
