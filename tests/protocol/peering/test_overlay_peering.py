@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from p2pnet.protocol.core.events import PeerConnected, PeerDisconnected, PeerParted
+from p2pnet.protocol.core.events import PeerConnected, PeerDisconnected, PeerParted, PeerPutOff
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipMachine
 from p2pnet.protocol.membership.timing import LAN
@@ -156,3 +156,34 @@ def test_guests_take_the_places_that_are_not_kept_for_members(shell: Shell) -> N
     assert shell.sent[-1][0] == "gil"
     assert isinstance(shell.sent[-1][1], NeighborReply)
     assert shell.sent[-1][1].is_accepted
+
+
+def test_one_that_no_honest_one_is_like_is_no_neighbor_for_ten_minutes(shell: Shell) -> None:
+    shell.connected("bob")
+    shell.received("bob", request_of("bob"))
+    assert shell.feed(PeerPutOff("bob", until=5.0, is_distrusted=True)) == [PeerParted("bob")]
+    for now, news in ((599.0, []), (601.0, [PeerConnected("bob")])):
+        shell.pass_time(now - shell.now)
+        shell.connected("bob")
+        assert shell.received("bob", request_of("bob")) == (news, False)
+        shell.disconnected("bob")
+
+
+def test_a_seed_without_an_address_is_dialed_where_it_is_found() -> None:
+    me = Record("me", MemberState.ALIVE, 1, "tcp://192.0.2.1:7070", "me")
+    seeds = {"ann": "nowhere"}
+    machine = MembershipMachine(me, seeds, lambda _: True, 4, LAN, Random(0))  # noqa: S311
+    shell = Shell(OverlayPeering(machine, seeds))
+    assert shell.dialed == {}
+    shell.found("ann", "tcp://10.0.0.1:7070")
+    shell.pass_time(10.0)
+    assert shell.dialed == {"ann": ("tcp://10.0.0.1:7070",)}
+
+
+def test_members_are_counted_while_they_live(shell: Shell) -> None:
+    assert shell.peering.n_members == 1
+    shell.connected("ann")
+    shell.received("ann", accepted_by("ann"))
+    assert shell.peering.n_members == 2
+    shell.received("ann", Gossip((Record("ann", MemberState.LEFT, 2, "tcp://ann:7070", "ann"),)))
+    assert shell.peering.n_members == 1

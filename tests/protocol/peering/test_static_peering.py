@@ -62,3 +62,25 @@ def test_beyond_the_most_neighbors_whoever_dials_is_refused_but_never_one_that_i
     assert shell.disconnected("cat") == [PeerDisconnected("cat")]
     assert shell.connected("dan") == [PeerConnected("dan")]
     assert shell.received("dan", SHARES) == ([], True)
+
+
+def test_neighbors_are_looked_for_on_the_local_network_only_where_that_is_asked_for() -> None:
+    shell = Shell(StaticPeering({"bob": None}, 2))
+    assert shell.found("bob", "tcp://10.0.0.1:7070") == []
+    assert shell.dialed == {}
+
+
+def test_a_named_neighbor_is_missed_unless_it_was_put_off_and_has_not_been_back() -> None:
+    shell = Shell(StaticPeering({"ann": "tcp://ann:7070"}, 2))
+    assert shell.peering.is_missed("ann")
+    shell.connected("ann")
+    shell.put_off("ann", until=5.0)
+    shell.disconnected("ann")
+    assert not shell.peering.is_missed("ann")
+    shell.connected("ann")
+    assert shell.peering.is_missed("ann")
+
+
+def test_gossip_of_one_that_is_no_neighbor_is_no_news() -> None:
+    shell = Shell(StaticPeering({"ann": "tcp://ann:7070"}, 1))
+    assert shell.received("dan", Disconnect()) == ([], False)
