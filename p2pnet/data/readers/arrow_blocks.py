@@ -35,6 +35,8 @@ class ArrowParser(BlockParser):
         self._plain = PlainParser(file_format, n_columns, texts)
         self._n_columns = n_columns
         self._texts = texts
+        self._pool = pa.system_memory_pool()
+        """which keeps less of what is given back than others do"""
         self._delimiter = ord(file_format.delimiter)
         self._mixed: set[int] = set()
         """places of columns of numbers with other cells"""
@@ -52,7 +54,7 @@ class ArrowParser(BlockParser):
 
     def close(self) -> None:
         """Give back memory that pyarrow keeps for later."""
-        pa.default_memory_pool().release_unused()
+        self._pool.release_unused()
 
     def _read(self, content: bytes) -> Any:
         """The table, with columns that are not all plain numbers as text; None where that cannot be."""
@@ -82,6 +84,7 @@ class ArrowParser(BlockParser):
                 strings_can_be_null=False,
                 decimal_point=self._format.decimal,
             ),
+            memory_pool=self._pool,
         )
 
     def _column(self, place: int, cells: Any) -> Column:
