@@ -30,6 +30,7 @@ from p2pnet.agent.control.journal import Journal
 from p2pnet.agent.control.view import AgentView
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.history import read_history
+from p2pnet.agent.known_members import KnownMembers
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.queries import Queries
@@ -140,8 +141,21 @@ def run_daemon(place: Place, n_rounds: int, pipe: Connection) -> None:
     view = AgentView(node, transport, recorder, state.path, names, time.time, Journal())
     control = Control(view, None, log, time.monotonic)
     manager = ServiceManager.of({}, os.getpid(), time.monotonic)
-    queries = Queries(node, names)
-    Daemon(node, still, transport, NoDiscovery(), names, log, checkpoints, recorder, control, manager, queries).run()
+    daemon = Daemon(
+        node,
+        still,
+        transport,
+        NoDiscovery(),
+        names,
+        log,
+        checkpoints,
+        recorder,
+        control,
+        manager,
+        Queries(node, names),
+        KnownMembers(state.path, log, time.monotonic),
+    )
+    daemon.run()
     times = [record.time_s for record in read_history(place.directory / "history.csv")]
     pipe.send((times[-1] - times[N_WARM_UP_ROUNDS]) / (len(times) - 1 - N_WARM_UP_ROUNDS))
 

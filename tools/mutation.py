@@ -43,7 +43,7 @@ LINKS = "tests/protocol/links"
 ROUNDS = "tests/protocol/rounds"
 TARGETS: Mapping[str, Target] = {
     "links": Target(
-        ["p2pnet/protocol/links"],
+        [f"p2pnet/protocol/links/{name}.py" for name in ("link", "tracker", "conservation")],
         [
             *(
                 f"{LINKS}/test_{name}_rules.py"
@@ -51,6 +51,10 @@ TARGETS: Mapping[str, Target] = {
             ),
             f"{LINKS}/test_link.py",
         ],
+    ),
+    "coding": Target(
+        [f"p2pnet/protocol/links/{name}.py" for name in ("coding", "rounding")],
+        [f"{LINKS}/test_coding.py", f"{LINKS}/test_rounding.py"],
     ),
     "termination": Target(
         ["p2pnet/protocol/rounds/termination.py"],

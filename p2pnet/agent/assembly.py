@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -144,9 +144,11 @@ def prepare(settings: Settings) -> Preparation:
     )
 
 
-def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot | None = None) -> Node:
+def make_node(
+    preparation: Preparation, incarnation: int, resumed: RoundSnapshot | None, known_members: Mapping[PeerId, str]
+) -> Node:
     """Build the node: its session, anew or from where an earlier process stood, and static or overlay peering,
-    depending on whether neighbors are named.
+    depending on whether neighbors are named. `known_members` are addresses from earlier runs.
     """
     identity = Identity(
         peer=preparation.keys.public,
@@ -163,7 +165,8 @@ def make_node(preparation: Preparation, incarnation: int, resumed: RoundSnapshot
     rng = SystemRandom()
     trusted = preparation.trusted
     spread = None if trusted is None else RecordSpread(trusted.roster, identity.peer)
-    return Node(session, _make_peering(preparation, identity, rng), rng, is_reporting=True, spread=spread)
+    peering = _make_peering(preparation, identity, known_members, rng)
+    return Node(session, peering, rng, is_reporting=True, spread=spread)
 
 
 def _trusted_network(settings: Settings, keys: KeyPair) -> TrustedNetwork | None:
@@ -186,15 +189,20 @@ def make_discovery(preparation: Preparation, transport: Transport, log: logging.
     return LanDiscovery(None if bind == "none" else told, bind, is_welcome, transport.wake, log, told.network)
 
 
-def _make_peering(preparation: Preparation, identity: Identity, rng: Randomness) -> Peering:
-    """The neighbors that are named, or where none are named, those chosen by gossip, beginning with seeds."""
+def _make_peering(
+    preparation: Preparation, identity: Identity, known_members: Mapping[PeerId, str], rng: Randomness
+) -> Peering:
+    """The neighbors that are named, or where none are named, those chosen by gossip, beginning with seeds and with
+    members that were known before.
+    """
     network, max_neighbors = preparation.network, preparation.max_neighbors
     if network.neighbors:
         return StaticPeering(network.addresses, max_neighbors, is_discovering=network.is_discovering)
     me = Record(identity.peer, MemberState.ALIVE, identity.incarnation, identity.address, identity.name)
     seeds = {seed.key: seed.address for seed in network.seeds if seed.address is not None}
     is_welcome = preparation.allow_list.__contains__
-    membership = MembershipMachine(me, seeds, is_welcome, max_neighbors, preparation.membership, rng)
+    known = {peer: address for peer, address in known_members.items() if is_welcome(peer)}
+    membership = MembershipMachine(me, known | seeds, is_welcome, max_neighbors, preparation.membership, rng)
     return OverlayPeering(membership, seeds)
 
 

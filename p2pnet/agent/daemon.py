@@ -18,6 +18,7 @@ from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.agent.computing import Answer, Computed
 from p2pnet.agent.control.assessing import Assessing
 from p2pnet.agent.control.control import Command, Control
+from p2pnet.agent.known_members import KnownMembers
 from p2pnet.agent.logs import LineBudget
 from p2pnet.agent.names import PeerNames
 from p2pnet.agent.notice_text import level_of, text_of
@@ -86,6 +87,7 @@ class Daemon:
         control: Control,
         manager: ServiceManager,
         queries: Queries,
+        known_members: KnownMembers,
         service: Service | None = None,
     ) -> None:
         """With a `service` the agent keeps running."""
@@ -98,7 +100,7 @@ class Daemon:
         self._recorder = recorder
         self._progress = Progress(log, manager.tell_status)
         self._control, self._manager = control, manager
-        self._queries = queries
+        self._queries, self._known_members = queries, known_members
         self._checkpoints = checkpoints
         self._learner_state = LearnerState()
         self._names, self._log = names, log
@@ -155,6 +157,7 @@ class Daemon:
             raise
         finally:
             self._manager.tell_stopping()
+            self._known_members.keep(self._node.peering.addresses)
             self._save_checkpoint()
             self._worker.close()
             self._discovery.close(GOODBYE_TIMEOUT_S)
@@ -200,6 +203,8 @@ class Daemon:
             self._handle(farewell)
         if deadline is not None and time.monotonic() >= deadline:
             self._handle(events.DeadlineReached())
+        if self._known_members.is_due:
+            self._known_members.keep(self._node.peering.addresses)
         if self._checkpoints.is_due and self._training is not None:
             self._checkpoints.save_aside(self._node.snapshot(), self._learner_state, self._training.fingerprint)
 

@@ -21,6 +21,7 @@ from p2pnet.agent.control.view import AgentView
 from p2pnet.agent.daemon import Daemon
 from p2pnet.agent.descriptors import raise_descriptor_limit
 from p2pnet.agent.gain import tell_gain
+from p2pnet.agent.known_members import KnownMembers
 from p2pnet.agent.logs import open_log
 from p2pnet.agent.memory import keep_freed_memory
 from p2pnet.agent.names import PeerNames
@@ -108,7 +109,8 @@ def _run(
         if (damage := state.damage(time.time())) is not None:
             log.warning("%s", damage)
         resumed = None if start.resumed is None else start.resumed.rounds
-        node = make_node(preparation, state.next_incarnation(time.time()), resumed)
+        known_members = KnownMembers(state.path, log, time.monotonic)
+        node = make_node(preparation, state.next_incarnation(time.time()), resumed, known_members.read())
         discovery = make_discovery(preparation, transport, log)
         names = PeerNames.of(preparation.network, None if trusted is None else trusted.roster)
         recorder = RunRecorder(state, log, time.time, is_resumed=checkpoints.is_resumed)
@@ -140,6 +142,7 @@ def _run(
             control,
             manager,
             Queries(node, names, doorkeeper),
+            known_members,
             service,
         )
         with threadpool_limits(limits=1, user_api="blas"):

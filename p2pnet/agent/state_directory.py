@@ -2,6 +2,7 @@
 
 - `lock`: held while the agent runs, so that no two agents share a directory;
 - `incarnation`: a number that grows with every start;
+- `members`: where other members were last, seeds of the next start (`known_members.py`);
 - `history.csv`: one row for each round, also of the runs that this one goes on from;
 - `history.previous.csv`: that of the last training before in which there were rounds;
 - `checkpoint`, `checkpoint.previous`: what a later run goes on from (`checkpoint_files.py`);

@@ -25,7 +25,7 @@ TOLD = "told to "
 
 STATE_FILES = (
     *("lock", "incarnation", "history.csv", "history.previous.csv", "model.npz", "result.json", "books.npz"),
-    *("checkpoint", "checkpoint.previous", "checkpoint.refused"),
+    *("checkpoint", "checkpoint.previous", "checkpoint.refused", "members"),
 )
 
 

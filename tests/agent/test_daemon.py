@@ -1,6 +1,7 @@
 """Agents as processes of their own, over real sockets on the loopback: how they begin, end, and join late."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from p2pnet.agent.history import read_history
+from p2pnet.agent.known_members import KnownMembers
 from p2pnet.agent.logs import LINES_AT_ONCE, LineBudget
 from p2pnet.cli.group import main
 from p2pnet.protocol.links.conservation import conservation_error
@@ -458,6 +460,28 @@ def test_agents_that_know_one_seed_find_each_other_take_in_a_late_joiner_and_one
     for agent in agents:
         assert len(agent.files.ledger().links) == 3
     assert conservation_error([agent.files.ledger() for agent in agents]) < 1e-9
+
+
+def test_agents_that_all_restart_find_each_other_without_the_seed_that_they_know(make_agents: MakeAgents) -> None:
+    agents = make_agents(3)
+    seed, *others = agents
+    allowed = json.dumps([agent.keys.public for agent in agents])
+    settings = (f"security.allowed_peers={allowed}", "algorithm.rounds=400", "network.round_pace_s=0.05")
+    for agent in agents:
+        knows(agent, seeds=[] if agent is seed else [seed])
+        agent.start(*settings)
+    for agent in agents:
+        agent.until(
+            lambda agent: len(KnownMembers(agent.files.directory, logging.getLogger(), time.monotonic).read()) == 2
+        )
+    for agent in agents:
+        agent.signal(signal.SIGKILL)
+        assert agent.exit_code() == -signal.SIGKILL
+    for agent in others:
+        agent.start(*settings)
+    assert [agent.exit_code() for agent in others] == [0, 0]
+    assert [agent.files.result().rounds for agent in others] == [400, 400]
+    assert differences(others) < 1e-2
 
 
 def test_agents_that_know_one_seed_finish_without_it_when_it_is_killed(make_agents: MakeAgents) -> None:

@@ -12,6 +12,7 @@ from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.effects import CloseLink, Dial, HangUp, Notify, OpenLink, Send
 from p2pnet.protocol.core.types import PeerId
 from p2pnet.protocol.membership.machine import MembershipEffect, MembershipEvent, MembershipMachine
+from p2pnet.protocol.messages.membership import MemberState
 from p2pnet.protocol.peering.admission import AdmissionControl
 from p2pnet.protocol.peering.peering import Peering, PeeringEffect, PeeringEvent
 
@@ -52,6 +53,11 @@ class OverlayPeering(Peering):
     @property
     def n_members(self) -> int:
         return self.membership.members.n_living
+
+    @property
+    def addresses(self) -> Mapping[PeerId, str]:
+        living = (member for member in self.membership.members if member.state is MemberState.ALIVE)
+        return {member.peer: member.address for member in living if _is_address(member.address)}
 
     def is_missed(self, peer: PeerId) -> bool:
         return peer in self._seeds and not len(self.membership.view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from p2pnet.protocol.core.effects import Dial, HangUp, Notify, Send
@@ -54,6 +55,11 @@ class Peering(Machine[PeeringEvent, PeeringEffect]):
     def n_members(self) -> int | None:
         """The agents of the network that are known to live, this one included; None where agents do not gossip."""
         return None
+
+    @property
+    def addresses(self) -> Mapping[PeerId, str]:
+        """Where living members of the network can be dialed; empty where agents do not gossip."""
+        return {}
 
     @abstractmethod
     def is_missed(self, peer: PeerId) -> bool:
