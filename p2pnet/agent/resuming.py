@@ -42,7 +42,7 @@ class Start:
 def checkpoint_files(preparation: Preparation, state: StateDirectory) -> CheckpointFiles:
     """The checkpoints in the agent's state directory."""
     patience = preparation.training_options.patience
-    n_candidates = 0 if patience is None else patience.n_slots
+    n_candidates = 0 if patience is None else patience.n_slots + 1
     # A message holds two vectors of the largest size, a checkpoint up to three, and the candidates.
     max_bytes = (2 + n_candidates) * preparation.limits.max_message_bytes + MAX_HEADER_BYTES
     return CheckpointFiles(DirectoryFiles(state.path, state.lent_descriptors), max_bytes)

@@ -6,7 +6,9 @@ mean of a slot grows more exact from round to round, as long as it is there. An 
 least of them is older than its patience, and counts as stationary, so that training ends like any other: when all
 agents agree.
 
-Which candidate is the best is decided after that, by exact averages of all of them, so that all agents take the same.
+Which candidate is the best is decided after that, by exact averages of all of them, so that all agents take the same:
+of the last ones, and of the one that ended the patience, however long ago, where it is the same at all agents. An agent
+that was away may hold up the end until the last ones are all later than that.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ CANDIDATES_A_PATIENCE = 8
 
 NEARLY = 1e-9
 """Losses are as good as the least that are above it by no more than this part."""
+
+_NONE = -1
+"""The number of the best candidate as long as none has been found."""
 
 
 @final
@@ -73,6 +78,8 @@ class EarlyStopping:
         self._candidates: dict[int, Array] = {}
         self._judged_from = 0
         """The number of the first candidate with which the patience can end."""
+        self._best = _NONE
+        """The number of the candidate that is the best as far as this agent knows; it stays when the patience ends."""
         self._last: tuple[int, Array] = (0, np.zeros(0))
         self.is_over = False
         """Whether the patience has ended."""
@@ -85,7 +92,7 @@ class EarlyStopping:
     @property
     def n_candidates(self) -> int:
         """How many sums decide between all candidates and the last parameters."""
-        return self._patience.n_slots + 2
+        return self._patience.n_slots + 6
 
     @property
     def kept(self) -> Mapping[int, Array]:
@@ -119,7 +126,8 @@ class EarlyStopping:
                 self._losses[missed % self._patience.n_slots] = loss
             self._latest = number
             oldest = number - self._patience.n_slots
-            self._candidates = {k: kept for k, kept in self._candidates.items() if k > oldest} | {number: params.copy()}
+            kept = {k: kept for k, kept in self._candidates.items() if k > oldest or k == self._best}
+            self._candidates = kept | {number: params.copy()}
         return np.append(self._losses, self._n_rows)
 
     def has_ended(self, round_: int, tracked: Array) -> bool:
@@ -127,33 +135,45 @@ class EarlyStopping:
 
         The last slot is not read, since others may not have filled it, nor the oldest, which they may have filled anew.
         """
+        if self.is_over and self._best != _NONE:
+            return True
         numbers = np.arange(max(self._first, self._latest - self._patience.n_slots + 2), self._latest)
-        if self.is_over or self._latest < self._judged_from or not len(numbers) or tracked[-1] <= 0.0:
+        if self._latest < self._judged_from or not len(numbers) or tracked[-1] <= 0.0:
             return self.is_over
         losses = tracked[numbers % self._patience.n_slots]
-        best = int(numbers[np.argmin(losses)])
-        self.is_over = round_ - best * self._patience.every >= self._patience.rounds
+        self._best = int(numbers[np.argmin(losses)])
+        self.is_over = self.is_over or round_ - self._best * self._patience.every >= self._patience.rounds
         return self.is_over
 
     def candidates(self) -> NDArray[np.float64]:
-        """The losses at each candidate in the order of rounds, and at the last parameters; then the number of rows."""
+        """What is summed over the network to decide, (n_candidates,): the losses at the candidate that this agent holds
+        to be the best, at the last ones in the order of rounds, and at the last parameters; then 1, how many candidates
+        ago the best was, the square of that, and the number of rows.
+        """
         losses = [self._loss(self._candidate(number)) for number in self._numbers()]
-        return np.array([*losses, self._loss(self._last[1]), self._n_rows], dtype=np.float64)
+        ago = float(self._numbers()[-1] - self._best)
+        return np.array([*losses, self._loss(self._last[1]), 1.0, ago, ago * ago, self._n_rows], dtype=np.float64)
 
     def best(self, candidates: Array) -> Best:
         """The parameters that the network's means of the candidates say are the best, the first of these."""
-        losses = candidates[:-1]
-        place = int(np.argmax(losses <= losses.min() + NEARLY * abs(losses.min())))
+        *losses, count, ago, square, n_rows = candidates.tolist()
+        mean = ago / count
+        if square / count - mean * mean > NEARLY * (1.0 + mean * mean):  # agents hold different ones to be the best
+            losses[0] = np.inf
+        least = min(losses)
+        place = next(k for k, loss in enumerate(losses) if loss <= least + NEARLY * abs(least))
         numbers = self._numbers()
-        if candidates[-1] <= 0.0 or place == len(numbers):
+        if n_rows <= 0.0 or place == len(numbers):
             return Best(*self._last, is_kept=True)
         number = numbers[place]
-        return Best(number * self._patience.every, self._candidate(number), is_kept=number in self._candidates)
+        return Best(max(number, 0) * self._patience.every, self._candidate(number), is_kept=number in self._candidates)
 
     def _numbers(self) -> list[int]:
-        """Those of the candidates that all agents decide between, oldest first; none before the start."""
+        """The candidates that all agents decide between: the agent's best, then the last ones, oldest first; none before
+        the start.
+        """
         latest = self._last[0] // self._patience.every
-        return [max(number, 0) for number in range(latest - self._patience.n_slots + 1, latest + 1)]
+        return [self._best, *(max(number, 0) for number in range(latest - self._patience.n_slots + 1, latest + 1))]
 
     def _candidate(self, number: int) -> Array:
         """The parameters of a candidate; where there are none, the nearest before, else the first."""

@@ -47,12 +47,43 @@ def test_the_losses_of_all_decide_and_not_ones_own() -> None:
     for round_ in range(90):
         stopping.observe(round_, np.array([float(round_)]))
     candidates = stopping.candidates()
-    candidates[:-2] += 1.0
-    candidates[-2] = 0.5  # others are best with the last ones
+    losses = candidates[:-4]
+    losses += 1.0
+    losses[-1] = 0.5  # others are best with the last ones
     assert stopping.best(candidates).round == 89
-    candidates[:] = 5.0
+    losses[:] = 5.0
     first = stopping.best(candidates)
     assert first.params[0] == first.round == 0
+
+
+def until_round(stopping: EarlyStopping, last: int, start: int = 0) -> EarlyStopping:
+    """The agent after that round, alone, where the parameters are the number of the round."""
+    for round_ in range(start, last + 1):
+        stopping.has_ended(round_, stopping.observe(round_, np.array([float(round_)])))
+    return stopping
+
+
+def test_the_best_parameters_are_there_however_long_others_hold_up_the_end() -> None:
+    one, other = (until_round(EarlyStopping(loss_of, 4, PATIENCE), 1000) for _ in range(2))
+    for agent in (one, other):
+        best = agent.best((one.candidates() + other.candidates()) / 2.0)
+        assert (best.round, best.params[0], best.is_kept) == (60, 60.0, True)
+
+
+def test_old_parameters_are_not_the_best_where_agents_do_not_hold_the_same_to_be() -> None:
+    one = until_round(EarlyStopping(loss_of, 4, PATIENCE), 1000)
+    other = until_round(EarlyStopping(lambda params: 4.0 * float(abs(params[0] - 80.0)), 4, PATIENCE), 1000)
+    chosen = {agent.best((one.candidates() + other.candidates()) / 2.0).round for agent in (one, other)}
+    assert len(chosen) == 1
+    assert chosen.isdisjoint({60, 80})
+
+
+def test_an_agent_that_was_started_again_finds_out_what_was_the_best() -> None:
+    before = until_round(EarlyStopping(loss_of, 4, PATIENCE), 110)
+    again = EarlyStopping(loss_of, 4, PATIENCE)
+    again.restore(before.kept, is_over=before.is_over)
+    best = until_round(again, 1000, start=111).best(again.candidates())
+    assert (best.round, best.params[0], best.is_kept) == (60, 60.0, True)
 
 
 def test_an_agent_that_was_left_behind_has_parameters_for_each_candidate() -> None:
@@ -63,7 +94,7 @@ def test_an_agent_that_was_left_behind_has_parameters_for_each_candidate() -> No
     best = stopping.best(losses)
     assert best.round == best.params[0] == 60
     assert best.is_kept
-    losses[1] = 0.0  # for all it was least in the round 45, in which it was not there
+    losses[2] = 0.0  # for all it was least in the round 45, in which it was not there
     missed = stopping.best(losses)
     assert (missed.params[0], missed.is_kept) == (55.0, False)
     late = EarlyStopping(loss_of, 4, PATIENCE)
