@@ -11,7 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
-from p2pnet.protocol.links.coding import FINENESS, N_EXACT, OtherBaseError, Replica, coded, read
+from p2pnet.protocol.links.coding import (
+    EARLY_ROUNDS,
+    FINENESS,
+    LARGE,
+    LATE_FINENESS_FROM_ZERO,
+    N_EXACT,
+    OtherBaseError,
+    Replica,
+    coded,
+    read,
+)
 from p2pnet.protocol.links.link import MAX_UNACKNOWLEDGED, Link
 from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
@@ -80,6 +90,33 @@ def test_the_error_falls_with_what_cannot_be_predicted() -> None:
         _, base = coded(base, None, np.zeros(SIZE), params, number)
         errors.append(float(np.linalg.norm(base.params - params)))
     assert errors[-1] < 1e-8 * errors[0]
+
+
+def relative_errors(n_params: int, round_: int) -> tuple[float, float]:
+    """What rounding makes of a total and of parameters of so many normally distributed numbers."""
+    start = Replica(np.zeros(n_params + N_EXACT), np.zeros(n_params))
+    rng = np.random.default_rng(2)
+    total, params = (rng.standard_normal(n) for n in (n_params + N_EXACT, n_params))
+    _, told = coded(start, None, total, params, round_)
+    pairs = ((told.total[:n_params], total[:n_params]), (told.params, params))
+    sizes = [float(np.linalg.norm(one - other) / np.linalg.norm(other)) for one, other in pairs]
+    return sizes[0], sizes[1]
+
+
+def test_the_first_totals_and_all_that_is_told_from_nothing_are_finer() -> None:
+    totals = [relative_errors(LARGE, round_)[0] for round_ in range(EARLY_ROUNDS)]
+    usual = FINENESS / np.sqrt(12)
+    np.testing.assert_allclose(totals[:4], [usual / 8, usual / 4, usual / 2, usual], rtol=0.5)
+    assert totals[4:] == [totals[3]] * (EARLY_ROUNDS - 4)
+    np.testing.assert_allclose(relative_errors(LARGE, 5)[1], usual / 8, rtol=0.5)
+    np.testing.assert_allclose(relative_errors(LARGE, EARLY_ROUNDS), LATE_FINENESS_FROM_ZERO / np.sqrt(12), rtol=0.5)
+
+
+@pytest.mark.parametrize(("n_params", "part"), [(10 * LARGE, 1), (LARGE, 1), (LARGE // 2, 2), (LARGE // 8, 8), (20, 8)])
+def test_shares_of_small_models_are_finer(n_params: int, part: int) -> None:
+    """Compared with that of a large model, at most by three bits."""
+    usual = FINENESS / np.sqrt(12)
+    assert relative_errors(n_params, 5)[0] == pytest.approx(usual / part, rel=0.5)
 
 
 def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:
