@@ -38,22 +38,22 @@ from p2pnet.protocol.messages.training import CODED, Share
 N_EXACT = 2
 """Numbers at the end of a total that are not rounded: samples and weight."""
 
-FINENESS = 2**-2
-"""ρ of what is not predicted, in models of `LARGE` parameters or more."""
-
-LARGE, LEAST_PART = 1600, 2**-3
-"""In smaller models ρ is less as these are, but not below this part of it: a share that fits a packet, with its headers
-and its acknowledgement, costs little more where it says more.
+LEAST_FINENESS, FINENESS_A_PARAMETER = 2**-5, 2**-13
+"""ρ of what is not predicted is so much for each parameter of the model, but not less than the least: a share that fits
+a packet, with its headers and its acknowledgement, costs little more where it says more.
 """
 
-FIRST_BITS = 3
-"""By so many bits is ρ finer where a link's first share tells of parameters, and in the first round of totals; in the
-second by one bit less, and so on. These totals are the first that agents learn of others' gradients, when steps are
-longest, so their errors may lead to another valley.
+EARLY_ROUNDS, EARLY_FINENESS, FINENESS = 10, 0.3, 2**-2.5
+"""The most that ρ is, in the first rounds and later: early steps are rough."""
+
+FIRST_BITS = 2
+"""By so many bits is ρ finer where a link's first share tells of parameters, and in the first round of totals, and by
+one bit less in the second. These totals are the first that agents learn of others' gradients, when steps are longest,
+so their errors may lead to another valley.
 """
 
-EARLY_ROUNDS, LATE_FINENESS_FROM_ZERO = 10, 2**-11
-"""ρ of what is told over a new link from nothing after so many rounds: neighbors that have long trained are near each
+FINENESS_FROM_ZERO = 2**-11
+"""ρ of what is told over a new link from nothing after the first rounds: neighbors that have long trained are near each
 other.
 """
 
@@ -123,10 +123,11 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
 
 def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
     """ρ, finer by so many bits, if any."""
-    if round_ >= EARLY_ROUNDS and not base.before:
-        return LATE_FINENESS_FROM_ZERO
-    part = min(max(len(base.params) / LARGE, LEAST_PART), 1.0)
-    return FINENESS * part * 2.0 ** -max(n_more_bits, 0)
+    is_early = round_ < EARLY_ROUNDS
+    if not is_early and not base.before:
+        return FINENESS_FROM_ZERO
+    fineness = max(FINENESS_A_PARAMETER * len(base.params), LEAST_FINENESS)
+    return min(fineness, EARLY_FINENESS if is_early else FINENESS) * 2.0 ** -max(n_more_bits, 0)
 
 
 def read(share: Share, base: Replica, other: Replica | None) -> Replica:

@@ -12,10 +12,10 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
 from p2pnet.protocol.links.coding import (
+    EARLY_FINENESS,
     EARLY_ROUNDS,
     FINENESS,
-    LARGE,
-    LATE_FINENESS_FROM_ZERO,
+    FINENESS_FROM_ZERO,
     N_EXACT,
     OtherBaseError,
     Replica,
@@ -28,6 +28,8 @@ from tests.protocol.links.shares import give_vectors
 
 N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
+LARGE = 4096
+"""Parameters of a model that is not small."""
 LATER = 100
 """A round that is none of the first."""
 
@@ -105,18 +107,16 @@ def relative_errors(n_params: int, round_: int) -> tuple[float, float]:
 
 def test_the_first_totals_and_all_that_is_told_from_nothing_are_finer() -> None:
     totals = [relative_errors(LARGE, round_)[0] for round_ in range(EARLY_ROUNDS)]
-    usual = FINENESS / np.sqrt(12)
-    np.testing.assert_allclose(totals[:4], [usual / 8, usual / 4, usual / 2, usual], rtol=0.5)
-    assert totals[4:] == [totals[3]] * (EARLY_ROUNDS - 4)
-    np.testing.assert_allclose(relative_errors(LARGE, 5)[1], usual / 8, rtol=0.5)
-    np.testing.assert_allclose(relative_errors(LARGE, EARLY_ROUNDS), LATE_FINENESS_FROM_ZERO / np.sqrt(12), rtol=0.5)
+    usual = EARLY_FINENESS / np.sqrt(12)
+    np.testing.assert_allclose(totals[:3], [usual / 4, usual / 2, usual], rtol=0.5)
+    assert totals[3:] == [totals[2]] * (EARLY_ROUNDS - 3)
+    np.testing.assert_allclose(relative_errors(LARGE, 5)[1], usual / 4, rtol=0.5)
+    np.testing.assert_allclose(relative_errors(LARGE, EARLY_ROUNDS), FINENESS_FROM_ZERO / np.sqrt(12), rtol=0.5)
 
 
-@pytest.mark.parametrize(("n_params", "part"), [(10 * LARGE, 1), (LARGE, 1), (LARGE // 2, 2), (LARGE // 8, 8), (20, 8)])
-def test_shares_of_small_models_are_finer(n_params: int, part: int) -> None:
-    """Compared with that of a large model, at most by three bits."""
-    usual = FINENESS / np.sqrt(12)
-    assert relative_errors(n_params, 5)[0] == pytest.approx(usual / part, rel=0.5)
+@pytest.mark.parametrize(("n_params", "fineness"), [(LARGE, 0.3), (1024, 2**-3), (256, 2**-5), (20, 2**-5)])
+def test_shares_of_small_models_are_finer(n_params: int, fineness: float) -> None:
+    assert relative_errors(n_params, 5)[0] == pytest.approx(fineness / np.sqrt(12), rel=0.5)
 
 
 def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:
