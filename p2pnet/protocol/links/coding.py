@@ -38,14 +38,24 @@ from p2pnet.protocol.messages.training import CODED, Share
 N_EXACT = 2
 """Numbers at the end of a total that are not rounded: samples and weight."""
 
-FINENESS = 2**-3
-"""ρ of what is not predicted."""
+LEAST_FINENESS, FINENESS_A_PARAMETER = 2**-5, 2**-13
+"""ρ of what is not predicted is so much for each parameter of the model, but not less than the least: a share that fits
+a packet, with its headers and its acknowledgement, costs little more where it says more.
+"""
+
+EARLY_ROUNDS, EARLY_FINENESS, FINENESS = 10, 0.3, 2**-2.5
+"""The most that ρ is, in the first rounds and later: early steps are rough."""
+
+FIRST_BITS = 2
+"""By so many bits is ρ finer where a link's first share tells of parameters, and in the first round of totals, and by
+one bit less in the second. These totals are the first that agents learn of others' gradients, when steps are longest,
+so their errors may lead to another valley.
+"""
 
 FINENESS_FROM_ZERO = 2**-11
-"""ρ of what is told over a new link from nothing: neighbors that have long trained are near each other."""
-
-EARLY_ROUNDS, EARLY_FINENESS, EARLY_FINENESS_FROM_ZERO = 10, 2**-2, 2**-5
-"""The same in the first rounds: agents are far from where they will end, and steps are rough."""
+"""ρ of what is told over a new link from nothing after the first rounds: neighbors that have long trained are near each
+other.
+"""
 
 MEMORY = 2
 """The replicas before a base that predictions are made from."""
@@ -102,8 +112,8 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
             _sum(base.params, of_params, coefficients[1]),
         ]
         residuals = [
-            rounded(total[:n] - predicted[0], _fineness(base, round_, is_predicted=True)),
-            rounded(params - predicted[1], _fineness(base, round_, is_predicted=bool(of_params))),
+            rounded(total[:n] - predicted[0], _fineness(base, round_, FIRST_BITS - round_)),
+            rounded(params - predicted[1], _fineness(base, round_, 0 if of_params else FIRST_BITS)),
         ]
         replica = _followed(base, predicted, residuals, exact)
     head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
@@ -111,10 +121,13 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
     return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
 
 
-def _fineness(base: Replica, round_: int, *, is_predicted: bool) -> float:
-    if round_ < EARLY_ROUNDS:
-        return EARLY_FINENESS if is_predicted else EARLY_FINENESS_FROM_ZERO
-    return FINENESS if base.before else FINENESS_FROM_ZERO
+def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
+    """ρ, finer by so many bits, if any."""
+    is_early = round_ < EARLY_ROUNDS
+    if not is_early and not base.before:
+        return FINENESS_FROM_ZERO
+    fineness = max(FINENESS_A_PARAMETER * len(base.params), LEAST_FINENESS)
+    return min(fineness, EARLY_FINENESS if is_early else FINENESS) * 2.0 ** -max(n_more_bits, 0)
 
 
 def read(share: Share, base: Replica, other: Replica | None) -> Replica:

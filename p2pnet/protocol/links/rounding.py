@@ -11,14 +11,16 @@ two, a multiple of it is exact, and every reader gets the same numbers to the la
 block's RMS that the multiple would not fit 15 bits make the step larger; a step is never smaller than the smallest
 positive float.
 
-Exponents of steps, each as the difference from the last, and multiples are small whole numbers. They travel in a
-Huffman code (deflate, RFC 1951), 0, −1, 1, −2, … as 0, 1, 2, 3, …, all low bytes before all high ones.
+Exponents of steps, each as the difference from the last, and multiples are small whole numbers, 0, −1, 1, −2, … as 0,
+1, 2, 3, … They travel in Rice's code (Rice and Plaunt 1971): of a number u the quotient u >> k, as so many zeros and a
+one, and the last k bits as they are, with the k that takes the fewest bits. For numbers of one size that is within 0.1
+bits of the best code there is; and it needs no table as Huffman's does, which may be longer than all that agents of a
+small model have to say.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -33,6 +35,11 @@ BLOCK = 256
 
 LARGEST_BITS = 14
 """A multiple is below 2^14 in size, and fits 16 bits as a zigzag number."""
+
+CHUNK = 2**16
+"""Numbers that share a k, and are packed or unpacked at once."""
+
+ZIGZAG_BITS = 16
 
 LEAST_EXPONENT, LARGEST_EXPONENT = -1074, 1023
 """Of the powers of two among the positive floats."""
@@ -93,34 +100,78 @@ def rounded(vector: Array, fineness: float) -> Rounded:
 def pack(vectors: Sequence[Rounded]) -> bytes:
     """The bytes of rounded vectors, one after the other."""
     numbers = [part for vector in vectors for part in (np.diff(vector.exponents, prepend=0), vector.multiples)]
-    small = np.concatenate(numbers).astype(np.int16)
-    planes = ((small << 1) ^ (small >> 15)).astype("<u2").view(np.uint8).reshape(-1, 2).T
-    packer = zlib.compressobj(wbits=-15, memLevel=9, strategy=zlib.Z_RLE)
-    return packer.compress(planes.tobytes()) + packer.flush()
+    return b"".join(_packed(chunk) for part in numbers for chunk in _chunks(part.astype(np.int16)))
+
+
+def _chunks(numbers: NDArray[np.int16]) -> Iterator[NDArray[np.uint16]]:
+    """The numbers as 0, 1, 2, … in place of 0, −1, 1, …, a chunk at a time."""
+    zigzag = ((numbers << 1) ^ (numbers >> 15)).view(np.uint16)
+    return (zigzag[start : start + CHUNK] for start in range(0, len(zigzag), CHUNK))
+
+
+def _packed(chunk: NDArray[np.uint16]) -> bytes:
+    """The byte k, then the bits of all quotients, then those of all rests."""
+
+    def n_bits(k: int) -> int:
+        return len(chunk) * (1 + k) + int((chunk >> k).sum())
+
+    k = next(k for k in range(ZIGZAG_BITS + 1) if k == ZIGZAG_BITS or n_bits(k) <= n_bits(k + 1))
+    ends = np.cumsum((chunk.astype(np.int64) >> k) + 1) - 1
+    quotients = np.zeros(ends[-1] + 1, dtype=np.uint8)
+    quotients[ends] = 1
+    bits = np.unpackbits(chunk.astype(">u2").view(np.uint8)).reshape(-1, ZIGZAG_BITS)
+    return bytes([k]) + np.packbits(np.concatenate([quotients, bits[:, ZIGZAG_BITS - k :].reshape(-1)])).tobytes()
 
 
 def unpack(packed: bytes, sizes: Sequence[int]) -> list[Rounded]:
     """Read rounded vectors of these sizes; ProtocolError where the bytes are not exactly those. No more memory is taken
     than for so many numbers, whatever the bytes say.
     """
-    lengths = [length for n in sizes for length in (-(-n // BLOCK), n)]
-    n_bytes = 2 * sum(lengths)
-    reader = zlib.decompressobj(wbits=-15)
-    try:
-        content = reader.decompress(packed, n_bytes + 1)
-    except zlib.error:
-        raise ProtocolError("not deflated") from None
-    if len(content) != n_bytes or not reader.eof or reader.unused_data:
-        raise ProtocolError(f"not {' and '.join(map(str, sizes))} numbers; the sender trains a model of another size")
-    low, high = np.frombuffer(content, dtype=np.uint8).reshape(2, -1).astype(np.uint16)
-    zigzag = low | (high << 8)
-    small = (zigzag >> 1).astype(np.int16) ^ -(zigzag & 1).astype(np.int16)
-    parts = np.split(small, np.cumsum(lengths)[:-1])
-    vectors = [
-        Rounded(multiples, np.cumsum(differences, dtype=np.int16))
-        for differences, multiples in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    exponents = np.concatenate([vector.exponents for vector in vectors])
-    if ((exponents < LEAST_EXPONENT) | (exponents > LARGEST_EXPONENT)).any():
-        raise ProtocolError("holds a number that is not finite")
+    reader = _BitReader(np.frombuffer(packed, dtype=np.uint8))
+    vectors = []
+    for n in sizes:
+        differences, multiples = reader.numbers(-(-n // BLOCK)), reader.numbers(n)
+        exponents = np.cumsum(differences, dtype=np.int16)
+        if ((exponents < LEAST_EXPONENT) | (exponents > LARGEST_EXPONENT)).any():
+            raise ProtocolError("holds a number that is not finite")
+        vectors.append(Rounded(multiples, exponents))
+    if reader.n_left:
+        raise ProtocolError(f"{reader.n_left} bytes too many; the sender trains a model of another size")
     return vectors
+
+
+@final
+class _BitReader:
+    """Reads packed numbers from the first byte to the last."""
+
+    def __init__(self, packed: NDArray[np.uint8]) -> None:
+        self._left = packed
+
+    @property
+    def n_left(self) -> int:
+        return len(self._left)
+
+    def numbers(self, n: int) -> NDArray[np.int16]:
+        zigzag = np.empty(n, dtype=np.uint16)
+        for start in range(0, n, CHUNK):
+            chunk = zigzag[start : start + CHUNK]
+            chunk[:] = self._chunk(len(chunk))
+        numbers: NDArray[np.int16] = (zigzag >> 1).view(np.int16) ^ -(zigzag & 1).view(np.int16)
+        return numbers
+
+    def _chunk(self, n: int) -> NDArray[np.uint16]:
+        k = int(self._left[0]) if self.n_left else 0
+        # With k = 16 a number takes 17 bits, so with the best k all of them take no more.
+        bits = np.unpackbits(self._left[1 : 2 + n * (ZIGZAG_BITS + 1) // 8 + 1])
+        ends = np.flatnonzero(bits)[:n]
+        if k > ZIGZAG_BITS or len(ends) < n or len(bits) < ends[-1] + 1 + n * k:
+            raise ProtocolError(f"not the code of {n} numbers; the sender trains a model of another size")
+        first = int(ends[-1]) + 1
+        rests = np.zeros((n, ZIGZAG_BITS), dtype=np.uint8)
+        rests[:, ZIGZAG_BITS - k :] = bits[first : first + n * k].reshape(n, k)
+        found = ((np.diff(ends, prepend=-1) - 1) << k) + np.packbits(rests).view(">u2")
+        if found.max() >= 2**ZIGZAG_BITS:
+            raise ProtocolError("holds a number that is too large")
+        self._left = self._left[1 + (first + n * k + 7) // 8 :]
+        chunk: NDArray[np.uint16] = found.astype(np.uint16)
+        return chunk

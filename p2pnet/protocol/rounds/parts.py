@@ -116,8 +116,9 @@ def assemble(
             termination.trust(resumed.round)
 
     def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
-        timer = ResendTimer(timing.resend_floor_s, timing.resend_s)
         precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
+        n_bytes = precision // 8 * (tracker.own.size + params.size)
+        timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
         return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)

@@ -14,6 +14,9 @@ VIGIL_S = 1.0
 PATIENCE_WITH_A_STEP = 0.5
 """The part of a round's timeout that the first neighbor to finish waits before this agent's solver is stopped."""
 
+SLOW_BYTES_PER_S = 10e6
+"""A connection that is slower than this may have shares repeated that are still on their way, at first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -49,6 +52,10 @@ class Timing:
     """How long an agent stays idle at least before it begins an epoch."""
     forget_s: float = 7 * 86_400.0
     """How long the network keeps what it has learned from an agent that is absent."""
+
+    def first_resend_s(self, n_bytes: int) -> float:
+        """The first resend timeout of shares of so many bytes: large ones take longer than that of usual ones."""
+        return max(self.resend_s, n_bytes / SLOW_BYTES_PER_S)
 
     @property
     def sign_s(self) -> float:

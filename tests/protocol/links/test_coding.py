@@ -11,13 +11,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
-from p2pnet.protocol.links.coding import FINENESS, N_EXACT, OtherBaseError, Replica, coded, read
+from p2pnet.protocol.links.coding import (
+    EARLY_FINENESS,
+    EARLY_ROUNDS,
+    FINENESS,
+    FINENESS_FROM_ZERO,
+    N_EXACT,
+    OtherBaseError,
+    Replica,
+    coded,
+    read,
+)
 from p2pnet.protocol.links.link import MAX_UNACKNOWLEDGED, Link
 from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
 
 N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
+LARGE = 4096
+"""Parameters of a model that is not small."""
 LATER = 100
 """A round that is none of the first."""
 
@@ -80,6 +92,31 @@ def test_the_error_falls_with_what_cannot_be_predicted() -> None:
         _, base = coded(base, None, np.zeros(SIZE), params, number)
         errors.append(float(np.linalg.norm(base.params - params)))
     assert errors[-1] < 1e-8 * errors[0]
+
+
+def relative_errors(n_params: int, round_: int) -> tuple[float, float]:
+    """What rounding makes of a total and of parameters of so many normally distributed numbers."""
+    start = Replica(np.zeros(n_params + N_EXACT), np.zeros(n_params))
+    rng = np.random.default_rng(2)
+    total, params = (rng.standard_normal(n) for n in (n_params + N_EXACT, n_params))
+    _, told = coded(start, None, total, params, round_)
+    pairs = ((told.total[:n_params], total[:n_params]), (told.params, params))
+    sizes = [float(np.linalg.norm(one - other) / np.linalg.norm(other)) for one, other in pairs]
+    return sizes[0], sizes[1]
+
+
+def test_the_first_totals_and_all_that_is_told_from_nothing_are_finer() -> None:
+    totals = [relative_errors(LARGE, round_)[0] for round_ in range(EARLY_ROUNDS)]
+    usual = EARLY_FINENESS / np.sqrt(12)
+    np.testing.assert_allclose(totals[:3], [usual / 4, usual / 2, usual], rtol=0.5)
+    assert totals[3:] == [totals[2]] * (EARLY_ROUNDS - 3)
+    np.testing.assert_allclose(relative_errors(LARGE, 5)[1], usual / 4, rtol=0.5)
+    np.testing.assert_allclose(relative_errors(LARGE, EARLY_ROUNDS), FINENESS_FROM_ZERO / np.sqrt(12), rtol=0.5)
+
+
+@pytest.mark.parametrize(("n_params", "fineness"), [(LARGE, 0.3), (1024, 2**-3), (256, 2**-5), (20, 2**-5)])
+def test_shares_of_small_models_are_finer(n_params: int, fineness: float) -> None:
+    assert relative_errors(n_params, 5)[0] == pytest.approx(fineness / np.sqrt(12), rel=0.5)
 
 
 def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:

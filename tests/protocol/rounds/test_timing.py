@@ -4,6 +4,8 @@ import itertools
 from dataclasses import fields
 from typing import get_args
 
+import pytest
+
 from p2pnet.config import NetworkSettings
 from p2pnet.protocol.rounds.timing import PRESETS, Timing
 
@@ -22,3 +24,8 @@ def test_the_settings_say_the_patience_of_each_preset() -> None:
         assert f"{timing.silence_s:g} s ({name})" in sentence
     graces = [f"{timing.redial_grace_s:g}" for timing in PRESETS.values()]
     assert f"{graces[0]}, {graces[1]} or {graces[2]} s" in sentence
+
+
+@pytest.mark.parametrize(("n_bytes", "timeout_s"), [(0, 1.0), (10_000_000, 1.0), (80_000_000, 8.0)])
+def test_large_shares_are_given_the_time_that_they_are_on_their_way(n_bytes: int, timeout_s: float) -> None:
+    assert Timing(resend_s=1.0).first_resend_s(n_bytes) == timeout_s
