@@ -169,8 +169,8 @@ class EarlyStopping:
         return Best(max(number, 0) * self._patience.every, self._candidate(number), is_kept=number in self._candidates)
 
     def _numbers(self) -> list[int]:
-        """The candidates that all agents decide between: the agent's best, then the last ones, oldest first; none before
-        the start.
+        """The candidates that all decide between: the agent's best, then the last ones, oldest first; none before the
+        start.
         """
         latest = self._last[0] // self._patience.every
         return [self._best, *(max(number, 0) for number in range(latest - self._patience.n_slots + 1, latest + 1))]
