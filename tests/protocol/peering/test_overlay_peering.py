@@ -180,10 +180,12 @@ def test_a_seed_without_an_address_is_dialed_where_it_is_found() -> None:
     assert shell.dialed == {"ann": ("tcp://10.0.0.1:7070",)}
 
 
-def test_members_are_counted_while_they_live(shell: Shell) -> None:
-    assert shell.peering.n_members == 1
+def test_members_are_counted_and_their_addresses_known_while_they_live(shell: Shell) -> None:
+    assert (shell.peering.n_members, shell.peering.addresses) == (1, {})
     shell.connected("ann")
     shell.received("ann", accepted_by("ann"))
-    assert shell.peering.n_members == 2
+    shell.received("ann", Gossip((Record("cat", MemberState.ALIVE, 1, "", "cat"),)))  # it dials out only
+    assert (shell.peering.n_members, shell.peering.addresses) == (3, {"ann": "tcp://ann:7070"})
+    shell.received("ann", Gossip((Record("cat", MemberState.LEFT, 2, "", "cat"),)))
     shell.received("ann", Gossip((Record("ann", MemberState.LEFT, 2, "tcp://ann:7070", "ann"),)))
-    assert shell.peering.n_members == 1
+    assert (shell.peering.n_members, shell.peering.addresses) == (1, {})

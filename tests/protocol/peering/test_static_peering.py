@@ -16,6 +16,7 @@ SHARES = Refuse("any message of the session")
 def test_named_neighbors_are_dialed_where_they_are_said_or_found_to_be() -> None:
     shell = Shell(StaticPeering({"ann": "tcp://ann:7070", "bob": None}, 2, is_discovering=True))
     assert shell.news_at_start == []
+    assert shell.peering.addresses == {}, "neighbors that are named need not be remembered"
     shell.found("bob", "tcp://10.0.0.1:7070")
     shell.found("ann", "tcp://10.0.0.2:7070")
     shell.found("cat", "tcp://10.0.0.3:7070")
