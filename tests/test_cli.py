@@ -92,11 +92,6 @@ def test_a_system_without_file_locks_is_refused_in_one_line(monkeypatch: pytest.
         assert_fails_in_one_line(p2pnet(*command), 78, "p2pnet needs Linux or macOS, on Windows WSL")
 
 
-def test_a_misspelt_command_is_told_the_nearest_there_is() -> None:
-    assert "there is no command 'simulat'; did you mean simulate?" in CliRunner().invoke(main, ["simulat"]).output
-    assert "there is no command 'xyzzy'\n" in CliRunner().invoke(main, ["xyzzy"]).output
-
-
 def test_version() -> None:
     assert __version__ in p2pnet("--version").stdout
 

@@ -55,7 +55,11 @@ def test_the_help_of_a_process_is_that_page_and_imports_no_command_nor_click() -
     assert not {"click", "numpy", "pydantic", "zmq"} & set(modules.split())
 
 
-def test_a_misspelt_command_is_one_line() -> None:
-    result = CliRunner().invoke(main, ["stauts"])
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("stauts", "No such command 'stauts'; did you mean status?\n"), ("xyzzy", "No such command 'xyzzy'\n")],
+)
+def test_a_misspelt_command_is_one_line_that_names_the_nearest(typed: str, said: str) -> None:
+    result = CliRunner().invoke(main, [typed])
     assert result.exit_code == 2
-    assert "No such command 'stauts'" in result.output
+    assert said in result.output
