@@ -99,19 +99,14 @@ class Samples:
         keys = None if self.split_keys is None else self.split_keys[rows]
         return replace(self, X=self.X[rows], Y=self.Y[rows], weights=weights, categories=categories, split_keys=keys)
 
-    def split_rows(
-        self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
-    ) -> tuple[Indices, Indices]:
-        """Rows at random for (training, test), stratified by class."""
-        if self.task == "classification":
-            return stratified_split_indices(self.Y, test_fraction, rng)
-        return split_indices(self.n_samples, test_fraction, rng)
-
     def split(
         self, test_fraction: float, rng: np.random.Generator | np.random.RandomState
     ) -> tuple["Samples", "Samples"]:
         """Split at random into (training, test), stratified by class."""
-        train, test = self.split_rows(test_fraction, rng)
+        if self.task == "classification":
+            train, test = stratified_split_indices(self.Y, test_fraction, rng)
+        else:
+            train, test = split_indices(self.n_samples, test_fraction, rng)
         return self.take(train), self.take(test)
 
 

@@ -13,7 +13,7 @@ from pyarrow import csv
 
 from p2pnet.data.cells import MISSING
 from p2pnet.data.readers.blocks import Block, BlockParser, PlainParser
-from p2pnet.data.readers.text_format import TextFormat, n_bytes
+from p2pnet.data.readers.text_format import TextFormat, n_occurrences
 from p2pnet.data.table import Column, Numbers, Texts
 
 _MISSING: Final = sorted({"".join(each) for word in MISSING for each in product(*({c, c.upper()} for c in word))})
@@ -42,7 +42,7 @@ class ArrowParser(BlockParser):
         """places of columns of numbers with other cells"""
 
     def parse(self, content: bytes, first_line: int) -> Block:
-        n_lines = n_bytes(b"\n", content) + (not content.endswith(b"\n"))
+        n_lines = n_occurrences(b"\n", content) + (not content.endswith(b"\n"))
         is_odd = _has_lone_returns(content) or has_stray_quotes(content, self._delimiter)
         table = None if is_odd else self._read(content)
         if table is None or table.num_rows != n_lines:  # lines may be empty, or within quotes
