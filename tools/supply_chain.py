@@ -2,7 +2,8 @@
 
     .venv/bin/python tools/supply_chain.py [audit | sbom | wheel | lowest] [--out build/supply-chain]
 
-    audit    known vulnerabilities of what an installation consists of (pip-audit)
+    audit    known vulnerabilities of what an installation consists of (pip-audit); a package that could not be looked
+             up counts as found, so that an index without such a list does not pass for one without faults
     sbom     the same as a bill of materials, CycloneDX (cyclonedx-bom)
     wheel    builds the wheel twice, in directories of their own and at other times: the bytes are to be the same
     lowest   installs the lowest releases that pyproject.toml allows, and runs the tests of mathematics, protocol and
@@ -61,7 +62,8 @@ def audit(out: Path) -> bool:
     frozen = run([installed, "-m", "pip", "freeze", "--exclude", "p2pnet"]).stdout
     requirements.write_text("".join(f"{line}\n" for line in frozen.splitlines() if "==" in line))
     done = run(
-        [tools, "-m", "pip_audit", "--no-deps", "--disable-pip", "--requirement", requirements], is_checked=False
+        [tools, "-m", "pip_audit", "--strict", "--no-deps", "--disable-pip", "--requirement", requirements],
+        is_checked=False,
     )
     print(done.stdout + done.stderr)
     return done.returncode == 0
