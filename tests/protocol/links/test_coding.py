@@ -118,6 +118,65 @@ def test_over_a_link_that_has_told_something_the_first_rounds_are_rounder_than_l
         np.testing.assert_allclose(errors, fineness / np.sqrt(12), rtol=0.25)
 
 
+def test_a_replica_remembers_the_two_before_it_and_shows_none_of_their_numbers() -> None:
+    rng, base = np.random.default_rng(4), origin()
+    for round_ in range(5):
+        bases = [base, *base.before]
+        _, base = coded(base, None, rng.standard_normal(SIZE), rng.standard_normal(N_PARAMS), round_)
+        assert [replica.checksum() for replica in base.before] == [replica.checksum() for replica in bases[:2]]
+        assert not any(replica.before for replica in base.before)
+    assert len(base.before) == 2
+    assert "array" not in repr(base)
+
+
+def test_where_nothing_is_new_coefficients_take_two_bytes() -> None:
+    rng, base = np.random.default_rng(5), origin()
+    for round_ in range(2):
+        _, base = coded(base, None, rng.standard_normal(SIZE), np.zeros(N_PARAMS), LATER + round_)
+    code, told = coded(base, None, base.total, np.zeros(N_PARAMS), LATER)
+    assert code[4 + 2 * 8] == 2
+    np.testing.assert_array_equal(told.total, base.total)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_what_can_be_predicted_is_whatever_its_size(size: float) -> None:
+    """Totals that grow like 1, 1.3, 1.69: only the last two shares have to be known."""
+    rng = np.random.default_rng(6)
+    step, base = size * rng.standard_normal(SIZE), origin()
+    total = np.zeros(SIZE)
+    for number in range(6):
+        total = total + 1.3**number * step
+        _, base = coded(base, None, total, np.zeros(N_PARAMS), LATER)
+    np.testing.assert_allclose(base.total, total, atol=1e-4 * float(np.abs(total).max()))
+
+
+def test_numbers_too_large_to_be_squared_are_told_without_prediction() -> None:
+    rng = np.random.default_rng(7)
+    totals = [1e200 * rng.standard_normal(SIZE) for _ in range(3)]
+    base = heard = origin()
+    for total in totals:
+        code, base = coded(base, None, total, np.zeros(N_PARAMS), LATER)
+        heard = read(share_of(code), heard, None)
+        np.testing.assert_array_equal(heard.total, base.total)
+        np.testing.assert_allclose(base.total, total, atol=0.1 * float(np.abs(totals).max()))
+
+
+def test_the_last_change_of_what_the_other_end_has_told_predicts_totals() -> None:
+    """An answer that is that change is told nearly without error; the change before it is as new as any other."""
+    rng = np.random.default_rng(8)
+    still, errors = np.zeros(N_PARAMS), []
+    for age in (0, 1):
+        base = theirs = origin()
+        for _ in range(3):
+            _, theirs = coded(theirs, None, rng.standard_normal(SIZE), still, LATER)
+            _, base = coded(base, None, rng.standard_normal(SIZE), still, LATER)
+        kept = [theirs, *theirs.before]
+        answer = base.total + kept[age].total - kept[age + 1].total
+        _, told = coded(base, theirs, answer, still, LATER)
+        errors.append(float(np.linalg.norm(told.total - answer)))
+    assert errors[0] < 0.01 * errors[1]
+
+
 def test_coefficients_take_no_more_bytes_than_they_need() -> None:
     """Those of a course that is mostly new, and of one that is a multiple of the last change to five digits."""
     rng = np.random.default_rng(3)

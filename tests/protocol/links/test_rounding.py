@@ -12,6 +12,10 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.rounding import BLOCK, NOT_FINITE, Rounded, pack, rounded, unpack
 
+EXPONENTS = (-1074, 1023)
+"""The least and the largest of a float."""
+NUMBERS_AT_ONCE = 2**16
+
 FINENESS = [2.0**-7, 0.125, 0.2, 0.5]
 SIZES = st.sampled_from([0, 1, 2, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
 
@@ -124,3 +128,82 @@ def test_small_vectors_take_hardly_more_than_large_ones() -> None:
         for n in (BLOCK, len(vector))
     }
     assert sizes[BLOCK] <= sizes[4 * BLOCK] + 16
+
+
+def test_the_bytes_of_a_vector_are_what_they_were_in_every_release() -> None:
+    """257 numbers take two exponents. With k = 2, the exponent 3 is 01 10; of 0, 1, −1, 2, 8, as 0, 2, 1, 4, 16, the
+    quotients are 1 1 1 01 00001, and the rests behind them 00 10 01 00 00.
+    """
+    alternating = np.resize([1.0, -1.0], 257)
+    found = rounded(alternating, 0.5)
+    assert found.exponents.tolist() == [-1, -1]
+    assert found.multiples.tolist() == np.resize([2, -2], 257).tolist()
+    packed = pack([Rounded(np.array([0, 1, -1, 2, 8], dtype=np.int16), np.array([3], dtype=np.int16))])
+    assert packed.hex(" ") == "02 60 02 e8 49 00"
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1, NUMBERS_AT_ONCE])
+def test_numbers_are_packed_65536_at_a_time(excess: int) -> None:
+    """Zeros take a bit each, behind a byte for each time."""
+    n = NUMBERS_AT_ONCE + excess
+    n_times = -(-n // NUMBERS_AT_ONCE)
+    multiples = Rounded(np.zeros(n, dtype=np.int16), np.zeros(-(-n // BLOCK), dtype=np.int16))
+    n_bytes_of_exponents = 1 + -(-len(multiples.exponents) // 8)
+    full, rest = divmod(n, NUMBERS_AT_ONCE)
+    n_bytes_of_numbers = n_times + full * NUMBERS_AT_ONCE // 8 + -(-rest // 8)
+    assert len(pack([multiples])) == n_bytes_of_exponents + n_bytes_of_numbers
+
+
+def test_a_number_beside_much_smaller_ones_takes_fourteen_bits() -> None:
+    vector = np.zeros(BLOCK)
+    vector[0] = 1.0
+    found = rounded(vector, 2.0**-30)
+    assert found.multiples[0] == 2**13  # as 1 is the least number with its exponent
+    assert found.values()[0] == 1.0
+
+
+def test_what_is_zero_has_the_least_step_and_what_is_not_finite_has_a_mark() -> None:
+    vector = np.repeat([0.0, np.inf, 5e-324], BLOCK)
+    assert rounded(vector, 0.5).exponents.tolist() == [EXPONENTS[0], 2**15 - 1, EXPONENTS[0]]
+
+
+@pytest.mark.parametrize("exponent", EXPONENTS)
+def test_steps_are_powers_of_two_that_a_float_can_be(exponent: int) -> None:
+    outwards = 1 if exponent > 0 else -1
+    at_the_end, beyond = (
+        pack([Rounded(np.ones(2, dtype=np.int16), np.array([each], dtype=np.int16))])
+        for each in (exponent, exponent + outwards)
+    )
+    (found,) = unpack(at_the_end, [2])
+    assert found.values().tolist() == [2.0**exponent] * 2
+    with pytest.raises(ProtocolError, match="not finite"):
+        unpack(beyond, [2])
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_numbers_of_16_bits_take_17_each_and_no_byte_of_them_can_be_missing(n: int) -> None:
+    vector = Rounded(np.full(n, -(2**15), dtype=np.int16), np.zeros(-(-n // BLOCK), dtype=np.int16))
+    packed = pack([vector])
+    n_bytes_of_exponents = 2
+    assert len(packed) == n_bytes_of_exponents + 1 + -(-17 * n // 8)
+    assert unpack(packed, [n])[0].multiples.tolist() == vector.multiples.tolist()
+    with pytest.raises(ProtocolError):
+        unpack(packed[:-1], [n])
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_a_missing_byte_of_rests_is_an_error(n: int) -> None:
+    """Numbers whose code ends with a rest, a bit of which may be all that the last byte has."""
+    for multiple in (1, 5, 100):
+        packed = pack([Rounded(np.full(n, multiple, dtype=np.int16), np.zeros(-(-n // BLOCK), dtype=np.int16))])
+        with pytest.raises(ProtocolError):
+            unpack(packed[:-1], [n])
+
+
+def test_the_shortest_code_is_chosen() -> None:
+    """Of n numbers with k low bits each apart it takes n (1 + k) bits, and one more for each 2^k in them."""
+    for multiple in (0, 1, 3, 10, 1000):
+        zigzag, n = 2 * multiple, 64
+        best = min(n * (1 + k) + n * (zigzag >> k) for k in range(17))
+        packed = pack([Rounded(np.full(n, multiple, dtype=np.int16), np.zeros(1, dtype=np.int16))])
+        assert len(packed) == 2 + 1 + -(-best // 8)
