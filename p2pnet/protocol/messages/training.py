@@ -16,6 +16,7 @@ kind  message            says
 20    LabelSet           the labels that I have heard of, and which run of averaging this is
 21    FeatureStatistics  the result of the averaging before training
 22    Epoch              which epoch of training I am in
+23    MaskedLabelSet     the same as LabelSet, and how large the masks of links are
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ WITNESSES = "witnesses"
 """The capability of reading Witness."""
 CODED_SHARES = "coded-shares"
 """The capability of reading coded shares."""
+MASKS = "masks"
+"""The capability of masking links of the statistics stage (`links/masks.py`), which agents may have or not."""
 CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS, CODED_SHARES)
 """The capabilities of this program beyond its protocol version."""
 
@@ -235,6 +238,14 @@ class LabelSet(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedLabelSet(LabelSet):
+    """A label set with a reference about which links are masked; for those that have the capability."""
+
+    n_samples: float = 0.0
+    """How many samples masks are measured by; 0 for no masks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch(Message):
     """The epoch that the sender is in; repeated until the receiver is in it too.
 
@@ -252,7 +263,7 @@ class Epoch(Message):
 
 TrainingMessage: TypeAlias = (
     Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | StateReply | Away | Witness
-    | LabelSet | FeatureStatistics | Epoch
+    | LabelSet | FeatureStatistics | Epoch | MaskedLabelSet
 )  # fmt: skip
 
 KINDS: Mapping[int, type[TrainingMessage]] = {
@@ -271,6 +282,7 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
     20: LabelSet,
     21: FeatureStatistics,
     22: Epoch,
+    23: MaskedLabelSet,
 }
 
 
@@ -358,6 +370,7 @@ _READERS: Mapping[str, Reader] = {
     "proximal_weight": read_weight,
     "radius": read_optional_weight,
     "first_residual": read_weight,
+    "n_samples": read_weight,
     "survey": _read_text,
     "labels": _read_labels,
     "versions": read_version_range,
@@ -372,6 +385,7 @@ TRAINING_MESSAGES = MessageSet(
         Share: ("total", "params"),
         StateReply: ("params",),
         LabelSet: ("mean", "variance"),
+        MaskedLabelSet: ("mean", "variance"),
         FeatureStatistics: ("mean", "variance"),
     },
     plain=lambda value: value,

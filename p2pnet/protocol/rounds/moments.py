@@ -44,11 +44,17 @@ of its own."""
 ROUNDING = 64
 """The error of a variance is at most this times ε t (v + |q| + δ²): the totals of some links, with momentum."""
 
+MASK_ROUNDING = 1 / 4
+"""Of what a mask rounds by in a round: it spreads in the first ones, and adds to the totals once."""
+
 LIFETIME = TOLERANCE / (2 * EPSILON)
 """In rounds: so old ledgers round by half of the tolerance, ε t σ, where the reference is a deviation off."""
 
 LARGEST_MEAN = 1e150
 """Of a reference: its square can still be told."""
+
+MOST_SAMPLES = 2.0**60
+"""Of one agent."""
 
 LEAST_ROUNDS = 8
 """An estimate that has stayed the same for fewer rounds may have heard of no other agent yet."""
@@ -86,6 +92,8 @@ class Reference:
 
     mean: WireArray = field(repr=False)
     variance: WireArray = field(repr=False)
+    n_samples: float = 0.0
+    """How many samples masks are measured by (`masking.py`); 0 where links are not masked."""
 
     @classmethod
     def zero(cls, n_columns: int) -> Reference:
@@ -108,6 +116,8 @@ class Reference:
             raise ProtocolError("LabelSet.variance: a variance is negative, or too large")
         if (np.abs(self.mean) > LARGEST_MEAN).any():
             raise ProtocolError(f"LabelSet.mean: a mean is beyond {LARGEST_MEAN:g}")
+        if self.n_samples > MOST_SAMPLES:
+            raise ProtocolError(f"MaskedLabelSet.n_samples: beyond {MOST_SAMPLES:g}")
         return self
 
 
@@ -127,15 +137,17 @@ class Estimate:
     """Of the account, in rounds."""
 
     @classmethod
-    def about(cls, reference: Reference, averages: Array, age: int) -> Estimate:
-        """From the network's averages of the sums, relative to that of the samples, after `age` rounds."""
+    def about(cls, reference: Reference, averages: Array, age: int, mask: Array | float = 0.0) -> Estimate:
+        """From the network's averages of the sums, relative to that of the samples, after `age` rounds; `mask` is the
+        size of the masks of what the variance follows from, relative to the samples, too.
+        """
         offset, moment, *parts = np.split(averages, len(averages) // len(reference.mean))
         if parts:  # of the samples that have a value; not above 0 where none is known yet
             part = np.where(parts[0] > 0.0, parts[0], np.inf)
             offset, moment = offset / part, moment / part
         variance = reference.variance + (moment - offset * offset)
         size = reference.variance + np.abs(moment) + offset * offset
-        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size
+        rounding = ROUNDING * EPSILON * (max(age, LEAST_ROUNDS) * size + MASK_ROUNDING * mask)
         return cls(reference.mean + offset, np.maximum(variance, 0.0), rounding, np.abs(offset), reference, age)
 
     @property
@@ -156,12 +168,12 @@ class Estimate:
         is_wrong = ~(np.abs(self.variance - self.reference.variance) <= allowed)
         return is_off | is_wrong
 
-    def as_reference(self) -> Reference:
-        """The same, for what is averaged from now on.
+    def as_reference(self, n_samples: float = 0.0) -> Reference:
+        """The same, for what is averaged from now on, with masks for so many samples.
 
         A variance that is all rounding counts as 0, which costs nothing where nothing varies.
         """
-        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0))
+        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0), n_samples)
 
 
 def exact_change(before: Estimate, after: Estimate) -> Array:

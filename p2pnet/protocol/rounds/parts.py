@@ -8,9 +8,10 @@ from typing import final
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
-from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
-from p2pnet.protocol.messages.training import CODED, CODED_SHARES
+from p2pnet.protocol.messages.training import CODED, CODED_SHARES, MASKS
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.bounds import MassBounds
@@ -23,7 +24,7 @@ from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
 from p2pnet.protocol.rounds.liveness import Liveness
-from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
@@ -48,13 +49,18 @@ class RoundParts:
     ending: Ending
     liveness: Liveness
     handlers: MessageHandlers
+    masks: Masks | None
+    """None where no link is masked."""
 
-    def begin_account(self, account: int) -> None:
+    def begin_account(self, account: int, masking: Masking | None) -> None:
         """Begin a new account on all links: what was moved so far belongs to a vector that is no longer tracked."""
-        self.state.account = account
+        self.state.account, self.state.masking = account, masking
         for neighbor in self.neighborhood:
             if neighbor.link is not None:
                 neighbor.link.begin_account(account)
+                neighbor.link.mask_with(_mask_of(self.masks, masking, neighbor, neighbor.link.link_id))
+        if masking is not None:
+            self.exchange.tracker.expect(norm(masking.sizes))
         self.exchange.tracker.begin_anew()
 
     def begin_epoch(self, now: float) -> None:
@@ -96,8 +102,20 @@ class RoundParts:
         )
 
 
+def _mask_of(masks: Masks | None, masking: Masking | None, neighbor: Neighbor, link_id: LinkId) -> Array | None:
+    """The mask of a link with a neighbor that has the same one at its end; None for none."""
+    if masks is None or masking is None or MASKS not in neighbor.capabilities:
+        return None
+    return masks.of_link(neighbor.peer, link_id, masking)
+
+
 def assemble(
-    identity: Identity, options: RoundOptions, params: Array, n_sums: int, resumed: RoundSnapshot | None = None
+    identity: Identity,
+    options: RoundOptions,
+    params: Array,
+    n_sums: int,
+    resumed: RoundSnapshot | None = None,
+    masks: Masks | None = None,
 ) -> RoundParts:
     """Build the parts of one agent's round machine, with this number of tracked sums, and with these initial parameters
     or those of the snapshot.
@@ -115,11 +133,13 @@ def assemble(
         if resumed.is_converged:
             termination.trust(resumed.round)
 
-    def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
-        precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
+    def make_link(neighbor: Neighbor, link_id: LinkId) -> Link:
+        precision = CODED if options.is_coded and CODED_SHARES in neighbor.capabilities else options.precision
         n_bytes = precision // 8 * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
-        return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
+        link = Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
+        link.mask_with(_mask_of(masks, state.masking, neighbor, link_id))
+        return link
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
@@ -164,5 +184,16 @@ def assemble(
     liveness = Liveness(neighborhood, timing)
     ending = Ending(neighborhood)
     return RoundParts(
-        state, neighborhood, barrier, exchange, bootstrap, stationarity, termination, epochs, ending, liveness, handlers
+        state,
+        neighborhood,
+        barrier,
+        exchange,
+        bootstrap,
+        stationarity,
+        termination,
+        epochs,
+        ending,
+        liveness,
+        handlers,
+        masks,
     )

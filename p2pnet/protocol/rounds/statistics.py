@@ -22,9 +22,8 @@ larger numbers before.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -36,26 +35,23 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.links.masks import LinkSecrets, Masks
 from p2pnet.protocol.messages.training import (
     MAX_BYTES_OF_LABELS,
     MAX_LABELS,
     TOO_MANY,
     Hello,
+    MASKS,
     LabelSet,
+    MaskedLabelSet,
     Share,
     united,
 )
+from p2pnet.protocol.rounds.accounts import Account, MomentsAccount, SizesAccount, account_name
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.moments import (
-    TOLERANCE,
-    Estimate,
-    LocalStatistics,
-    Plateau,
-    Reference,
-    exact_change,
-    rough_change,
-)
+from p2pnet.protocol.rounds.masking import OwnSizes
+from p2pnet.protocol.rounds.moments import TOLERANCE, LocalStatistics, Reference
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -73,11 +69,6 @@ MOMENTUM = 0.5
 
 MAX_RATIO = 1e31
 """Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples."""
-
-ROUGHLY = 1 / 4
-EXACTLY = 1 / 8
-"""For this part of all rounds about a reference an estimate must have stayed the same, to replace the reference and to
-end."""
 
 FAR_ROUNDS = 50
 """If a reference that was found to be far off stays for so many rounds, and for as long again as it took to find that
@@ -104,15 +95,29 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     Agents still in this stage soon hear a neighbor that trains, and request the result from it, as late agents do.
     """
 
-    def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics, settling_s: float) -> None:
-        """`settling_s` is how long no link must have opened before the agent counts as stationary."""
+    def __init__(
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        own: LocalStatistics,
+        settling_s: float,
+        secrets: LinkSecrets | None = None,
+    ) -> None:
+        """`settling_s` is how long no link must have opened before the agent counts as stationary; `secrets` are what
+        links are masked by.
+        """
         self._own = own
         self._settling_s = settling_s
         self._opened_at = -np.inf
         """When a link was opened last."""
         n_columns = len(own.mean)
         options = without_local_steps(options, MAX_ROUNDS, TOLERANCE)
-        self._rounds = RoundMachine(identity, options, np.zeros(0), n_sums=own.n_sums)
+        masks = None if secrets is None else Masks(identity.peer, secrets)
+        if masks is not None:
+            identity = replace(identity, capabilities=(*identity.capabilities, MASKS))
+        self._sizes = None if masks is None else OwnSizes(own, masks)
+        """What this agent knows of masks; None where links are not masked."""
+        self._rounds = RoundMachine(identity, options, np.zeros(0), own.n_sums, masks=masks)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
@@ -125,8 +130,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """How often the reference has been replaced."""
         self._reference = Reference.zero(n_columns)
         """The reference in force, about which the sums are taken from the next evaluation on."""
-        self._account = _Account(_account_name(0, 0, self._run), self._reference, 0)
-        self._rounds.begin_account(self._account.name)
+        self._account = self._begin_account(0)
         self._changed_at = 0
         """The round in which the estimate was exact, or a link opened or closed, last."""
         self._converged: FeatureStatistics | None = None
@@ -237,40 +241,60 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def _give_up(self, now: float) -> list[RoundEffect]:
         """Leave without training: parameters for samples in arbitrary units would be worse than none."""
-        column, change = self._account.exact.worst
+        column, change = self._account.worst
         leave = [effect for effect in self._rounds.handle(LeaveRequested(), now) if isinstance(effect, Send)]
         return [*leave, Notify(StatisticsUnsettled(self.round, column, change * TOLERANCE)), Close()]
 
     def _sums(self, round_: int) -> Evaluated:
         """The agent's own sums about the reference; in a new account where it is another than in the round before."""
-        name = _account_name(self._epoch, self._revision, self._run)
-        if name != self._account.name:
-            self._account = _Account(name, self._reference, round_)
-            self._rounds.begin_account(name)
-        return Evaluated(round_, self._account.reference.sums(self._own), self._own.n_samples)
+        if self._account.name != self._account_name():
+            self._raise_masks()
+            self._account = self._begin_account(round_)
+        return Evaluated(round_, *self._account.own(self._own))
+
+    def _account_name(self) -> int:
+        return account_name(self._epoch, self._revision, self._run, is_of_sizes=self._sizes is not None)
+
+    def _begin_account(self, round_: int) -> Account:
+        name, n_columns = self._account_name(), len(self._own.mean)
+        account: Account
+        if self._sizes is not None and not self._revision:
+            account = SizesAccount(name, round_, self._sizes, n_columns)
+        else:
+            is_masking = self._sizes is not None
+            account = MomentsAccount(name, round_, self._reference, self._own.n_sums, is_masking=is_masking)
+        self._rounds.begin_account(name, account.masking)
+        return account
+
+    def _raise_masks(self) -> None:
+        """Name the reference anew where this agent's sums would stick out of its masks."""
+        raised = None if self._sizes is None else self._sizes.raised(self._reference)
+        if raised is not None:
+            self._rename()
+            self._reference, self._revision = raised, bounded(self._revision + 1)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
         """Judge the round's estimate: is it stationary, or is a nearer reference needed? No parameters are stepped."""
         account, age = self._account, effect.round - self._account.begun_at
-        estimate = Estimate.about(account.reference, effect.direction, age)
-        account.rough.observe(estimate, age)
-        account.exact.observe(estimate, age)
-        is_near = not estimate.is_far().any()
-        is_exact = is_near and account.exact.has_lasted(age)
-        self._present = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
+        account.observe(effect, age)
+        estimate = account.estimate
+        self._present = None
+        if estimate is not None:
+            self._present = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
+        is_exact = account.is_exact(age)
         if is_exact:
             self._changed_at = effect.round
-        is_in_force = account.name == _account_name(self._epoch, self._revision, self._run) and self._is_agreed(now)
+        is_in_force = account.name == self._account_name() and self._is_agreed(now)
         is_settled = now - self._opened_at >= self._settling_s and not self._reported.is_waiting
         is_stationary = is_exact and is_in_force and is_settled
         if is_stationary:
             self._converged = self._present
-        elif is_in_force and not is_near and account.rough.has_lasted(age):
+        elif is_in_force and account.is_used_up(age):
             account.far_at = age if account.far_at is None else account.far_at
             if self._run != self._new_run() and age > 2 * account.far_at + FAR_ROUNDS:
                 self._rename()
             if self._run == self._new_run():
-                self._reference, self._revision = estimate.as_reference(), bounded(self._revision + 1)
+                self._reference, self._revision = account.next_reference(), bounded(self._revision + 1)
         # The first residual, 1, is the scale of all later ones at every agent.
         residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
@@ -298,11 +322,14 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def _label_set(self, peer: PeerId) -> Send:
         is_confirmed = self._is_same(self._heard.get(peer))
-        told = LabelSet(self._epoch, self._run, self._labels, is_confirmed)
-        if self._revision:
-            mean, variance = self._reference.mean, self._reference.variance
-            told = replace(told, revision=self._revision, mean=mean, variance=variance)
-        return Send(peer, told)
+        said = (self._epoch, self._run, self._labels, is_confirmed)
+        if not self._revision:
+            return Send(peer, LabelSet(*said))
+        reference, neighbor = self._reference, self._rounds.neighborhood.find(peer)
+        said_of_it = (self._revision, reference.mean, reference.variance)
+        if reference.n_samples and neighbor is not None and MASKS in neighbor.capabilities:
+            return Send(peer, MaskedLabelSet(*said, *said_of_it, reference.n_samples))
+        return Send(peer, LabelSet(*said, *said_of_it))
 
     def _label_set_received(self, peer: PeerId, label_set: LabelSet, now: float) -> list[RoundEffect]:
         try:
@@ -337,7 +364,10 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
                 f"{MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes; training goes on without it"
             )
         n_columns = len(self._own.mean)
-        reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
+        reference = Reference.zero(n_columns)
+        if label_set.revision:
+            n_samples = label_set.n_samples if isinstance(label_set, MaskedLabelSet) else 0.0
+            reference = Reference(label_set.mean, label_set.variance, n_samples)
         reference.check(n_columns)
         return labels, reference
 
@@ -371,23 +401,3 @@ def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float
             away_limit_s=min(timing.away_limit_s, ABSENCE_LIMIT_S),
         ),
     )
-
-
-@dataclass(slots=True)
-class _Account:
-    """The reference of one account, and for how long the estimates about it have stayed the same."""
-
-    name: int
-    reference: Reference
-    begun_at: int
-    """The round in which it began."""
-    far_at: int | None = None
-    """The round, counted from then, in which the reference was known to be far off."""
-    rough: Plateau[Estimate] = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
-    exact: Plateau[Estimate] = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
-
-
-def _account_name(epoch: int, revision: int, run: str) -> int:
-    """The number that names an account; the first reference, zero, is the same in every run."""
-    named = f"{epoch} {revision} {run if revision else ''}"
-    return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=7).digest(), "big")
