@@ -1,7 +1,7 @@
 """Accounts of the statistics stage: what is tracked, under one name, and for how long it has stayed the same.
 
-    sizes      logarithms of deviations and of samples, before there is a reference, where links are masked
-    moments    sums about a reference
+sizes      logarithms of deviations and of samples, before there is a reference, where links are masked
+moments    sums about a reference
 """
 
 from __future__ import annotations
@@ -148,11 +148,9 @@ class MomentsAccount(Account):
         return self.reference.sums(own), own.n_samples
 
     def observe(self, effect: RunLocalStep, age: int) -> None:
-        n_columns, self._mean_samples = len(self.reference.mean), effect.mean_samples
-        mask: Array | float = 0.0
-        if self._masking is not None:
-            mask = self._masking.sizes[n_columns : 2 * n_columns] / max(effect.mean_samples, 1.0)
-        self._estimate = Estimate.about(self.reference, effect.direction, age, mask)
+        self._mean_samples = effect.mean_samples
+        masks = None if self._masking is None else self._masking.sizes / max(effect.mean_samples, 1.0)
+        self._estimate = Estimate.about(self.reference, effect.direction, age, masks)
         self._rough.observe(self._estimate, age)
         self._exact.observe(self._estimate, age)
 

@@ -151,6 +151,10 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Track another vector from now on, in an account of its own; its value, `Evaluated`, is to follow."""
         self._parts.begin_account(account, masking)
 
+    def expect(self, size: float) -> None:
+        """Know that what is tracked may be as large as this, before this agent's own is."""
+        self._tracker.expect(size)
+
     # Events.
 
     def start(self, now: float) -> list[RoundEffect]:

@@ -136,7 +136,9 @@ class OwnSizes:
         n_samples = reference.n_samples
         if most > COVERED:
             n_samples *= 2.0 ** float(np.ceil(np.log2(most) + self._raised_bits[-1]))
-        apart = np.sqrt(own.variance + np.square(np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8)))
+        apart = np.sqrt(
+            own.variance + np.square(np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8))
+        )
         variance = np.where(is_off, np.square(apart * 2.0 ** self._raised_bits[:-1]), reference.variance)
         return replace(reference, variance=variance, n_samples=min(n_samples, MOST_SAMPLES))
 
@@ -154,7 +156,7 @@ def masking_about(reference: Reference, n_sums: int) -> Masking | None:
 
 
 def samples_for_masks(mean_samples: float) -> float:
-    """n of a later reference: a power of two, from the mean number of an agent's samples."""
+    """N of a later reference: a power of two, from the mean number of an agent's samples."""
     return 2.0 ** float(np.ceil(np.log2(np.clip(SAMPLES_LATER * mean_samples, 1.0, MOST_SAMPLES))))
 
 

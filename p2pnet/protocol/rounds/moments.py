@@ -130,6 +130,8 @@ class Estimate:
     variance: Array = field(repr=False)
     rounding: Array = field(repr=False)
     """A bound on the error of the variance by rounding."""
+    rounding_of_mean: Array = field(repr=False)
+    """The same of the mean, as far as masks are rounded."""
     distance: Array = field(repr=False)
     """|δ|, of the reference from the mean."""
     reference: Reference = field(repr=False)
@@ -137,9 +139,9 @@ class Estimate:
     """Of the account, in rounds."""
 
     @classmethod
-    def about(cls, reference: Reference, averages: Array, age: int, mask: Array | float = 0.0) -> Estimate:
-        """From the network's averages of the sums, relative to that of the samples, after `age` rounds; `mask` is the
-        size of the masks of what the variance follows from, relative to the samples, too.
+    def about(cls, reference: Reference, averages: Array, age: int, masks: Array | None = None) -> Estimate:
+        """From the network's averages of the sums, relative to that of the samples, after `age` rounds; `masks` are the
+        sizes of masks of the sums, relative to the samples, too.
         """
         offset, moment, *parts = np.split(averages, len(averages) // len(reference.mean))
         if parts:  # of the samples that have a value; not above 0 where none is known yet
@@ -147,8 +149,10 @@ class Estimate:
             offset, moment = offset / part, moment / part
         variance = reference.variance + (moment - offset * offset)
         size = reference.variance + np.abs(moment) + offset * offset
-        rounding = ROUNDING * EPSILON * (max(age, LEAST_ROUNDS) * size + MASK_ROUNDING * mask)
-        return cls(reference.mean + offset, np.maximum(variance, 0.0), rounding, np.abs(offset), reference, age)
+        masked = np.zeros(2 * len(size)) if masks is None else ROUNDING * EPSILON * MASK_ROUNDING * masks
+        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size + masked[len(size) : 2 * len(size)]
+        mean, variance = reference.mean + offset, np.maximum(variance, 0.0)
+        return cls(mean, variance, rounding, masked[: len(size)], np.abs(offset), reference, age)
 
     @property
     def deviation(self) -> Array:
@@ -171,9 +175,13 @@ class Estimate:
     def as_reference(self, n_samples: float = 0.0) -> Reference:
         """The same, for what is averaged from now on, with masks for so many samples.
 
-        A variance that is all rounding counts as 0, which costs nothing where nothing varies.
+        A mean or a variance that is all rounding counts as 0, which costs nothing where nothing varies.
         """
-        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0), n_samples)
+        return Reference(
+            np.where(np.abs(self.mean) >= self.rounding_of_mean, self.mean, 0.0),
+            np.where(self.variance > self.rounding, self.variance, 0.0),
+            n_samples,
+        )
 
 
 def exact_change(before: Estimate, after: Estimate) -> Array:

@@ -35,13 +35,14 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.links.link import norm
 from p2pnet.protocol.links.masks import LinkSecrets, Masks
 from p2pnet.protocol.messages.training import (
+    MASKS,
     MAX_BYTES_OF_LABELS,
     MAX_LABELS,
     TOO_MANY,
     Hello,
-    MASKS,
     LabelSet,
     MaskedLabelSet,
     Share,
@@ -67,8 +68,8 @@ MAX_UNSETTLED_ROUNDS = 20_000
 MOMENTUM = 0.5
 """The momentum of flows, larger than in training, where local steps limit it; tuned on a ring of 13 agents."""
 
-MAX_RATIO = 1e31
-"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples."""
+MAX_RATIO = 1e36
+"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples, with masks 1e5 times as large."""
 
 FAR_ROUNDS = 50
 """If a reference that was found to be far off stays for so many rounds, and for as long again as it took to find that
@@ -118,6 +119,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._sizes = None if masks is None else OwnSizes(own, masks)
         """What this agent knows of masks; None where links are not masked."""
         self._rounds = RoundMachine(identity, options, np.zeros(0), own.n_sums, masks=masks)
+        self._rounds.expect(norm(Reference.zero(n_columns).sums(own)))
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
