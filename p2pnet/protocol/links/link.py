@@ -66,6 +66,8 @@ class Link:
         self.received: Array = self.sent
         self.account = account
         """The account of the ledger; totals of other accounts are not entered."""
+        self.is_shared = True
+        """Whether the other end takes part in that account: else nothing is given."""
         self._mask: Array | None = None
         self._is_confirmed = False
         self.sequence = 0
@@ -103,12 +105,12 @@ class Link:
 
     @property
     def mask(self) -> Array | None:
-        """What counts as received from the beginning of the account, and at the other end as sent (`masks.py`); None for
-        nothing, as long as the other end may not have opened the link.
+        """What counts as received from the beginning of the account, and at the other end as sent (`masks.py`); None
+        for nothing, as long as the other end may not have opened the link.
         """
         return self._mask if self._is_confirmed else None
 
-    def mask_with(self, mask: Array | None) -> None:
+    def mask_with(self, mask: Array) -> None:
         """Have this mask in the present account."""
         self._mask = mask
 

@@ -1,4 +1,4 @@
-"""Masks: what the two ends of a link count as moved over it from the beginning, in opposite directions, without a message.
+"""Masks: what both ends of a link count as moved over it from the beginning, without a message.
 
 Both ends derive one pseudo-random vector m from a secret that they alone share, from the nonces of the link, and from
 what is tracked over it. The one whose id is less enters it as sent, the other as received:
@@ -9,7 +9,7 @@ so the sum over the network is what it was, and a mask goes with its link; but w
 nothing of x_k to one that does not know the masks of all its links.
 
 Pairwise masks that cancel in the sum are those of Bonawitz et al. (2017), here between neighbors only, and once an
-account instead of once a message. The numbers are made of bytes of SHAKE-256, so that they do not depend on any library.
+account instead of once a message. The numbers are made of bytes of SHAKE-256, so they depend on no library's version.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Masking:
     the first."""
     sizes: Array = field(repr=False)
     """The largest that a mask is, by what is tracked; the weight, which hides nothing, has none."""
+    is_needed: bool
+    """Whether agents without masks take no part in the account."""
+    expected: float
+    """How large what is tracked may be, ‖·‖, at an agent that has not tracked it before."""
 
 
 @final

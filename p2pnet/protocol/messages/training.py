@@ -16,7 +16,6 @@ kind  message            says
 20    LabelSet           the labels that I have heard of, and which run of averaging this is
 21    FeatureStatistics  the result of the averaging before training
 22    Epoch              which epoch of training I am in
-23    MaskedLabelSet     the same as LabelSet, and how large the masks of links are
 """
 
 from __future__ import annotations
@@ -230,19 +229,12 @@ class LabelSet(Message):
     is_confirmed: bool
     """Whether the sender has heard the same from the receiver; if not, the sender waits for an answer."""
     revision: int = 0
-    """How often the reference has been replaced; 0 for the first, which is zero."""
+    """Grows when the reference is replaced; 0 for the first, which is zero. Where links are masked, its last six bits
+    say how large the masks are (`rounds/masking.py`)."""
     mean: WireArray = field(default_factory=_nothing, repr=False, compare=False)
     """u of the reference about which moments are averaged; epoch, run and revision name it. Empty for the first."""
     variance: WireArray = field(default_factory=_nothing, repr=False, compare=False)
     """v of the reference."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaskedLabelSet(LabelSet):
-    """A label set with a reference about which links are masked; for those that have the capability."""
-
-    n_samples: float = 0.0
-    """How many samples masks are measured by; 0 for no masks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +255,7 @@ class Epoch(Message):
 
 TrainingMessage: TypeAlias = (
     Hello | Refuse | Ready | Share | Ack | Reset | Finished | Left | StateRequest | StateReply | Away | Witness
-    | LabelSet | FeatureStatistics | Epoch | MaskedLabelSet
+    | LabelSet | FeatureStatistics | Epoch
 )  # fmt: skip
 
 KINDS: Mapping[int, type[TrainingMessage]] = {
@@ -282,7 +274,6 @@ KINDS: Mapping[int, type[TrainingMessage]] = {
     20: LabelSet,
     21: FeatureStatistics,
     22: Epoch,
-    23: MaskedLabelSet,
 }
 
 
@@ -370,7 +361,6 @@ _READERS: Mapping[str, Reader] = {
     "proximal_weight": read_weight,
     "radius": read_optional_weight,
     "first_residual": read_weight,
-    "n_samples": read_weight,
     "survey": _read_text,
     "labels": _read_labels,
     "versions": read_version_range,
@@ -385,7 +375,6 @@ TRAINING_MESSAGES = MessageSet(
         Share: ("total", "params"),
         StateReply: ("params",),
         LabelSet: ("mean", "variance"),
-        MaskedLabelSet: ("mean", "variance"),
         FeatureStatistics: ("mean", "variance"),
     },
     plain=lambda value: value,

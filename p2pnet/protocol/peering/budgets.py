@@ -13,7 +13,7 @@ from typing import final
 
 from p2pnet.protocol.core.types import FeatureStatistics, Message, PeerId
 from p2pnet.protocol.messages.membership import KINDS, Gossip
-from p2pnet.protocol.messages.training import Ack, Hello, LabelSet, MaskedLabelSet, Share, StateRequest
+from p2pnet.protocol.messages.training import Ack, Hello, LabelSet, Share, StateRequest
 from p2pnet.protocol.messages.trust import TrustDigest
 
 
@@ -52,10 +52,7 @@ _BUDGETS: Mapping[type[Message], Budget] = {
     Gossip: GOSSIP,
     TrustDigest: COMPARISONS,
 }
-_COUNTED_AS: Mapping[type[Message], type[Message]] = {
-    **dict.fromkeys(KINDS.values(), Gossip),
-    MaskedLabelSet: LabelSet,
-}
+_COUNTED_AS: Mapping[type[Message], type[Message]] = dict.fromkeys(KINDS.values(), Gossip)
 
 
 @dataclass(slots=True)

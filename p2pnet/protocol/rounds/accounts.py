@@ -80,7 +80,7 @@ class Account(ABC):
     @property
     @abstractmethod
     def worst(self) -> tuple[int, float]:
-        """The column that has moved farthest since the estimate last settled, and how far, in units of the tolerance."""
+        """The column that has moved farthest since estimates last settled, and how far, in units of the tolerance."""
 
 
 @final

@@ -76,12 +76,9 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         resumed: RoundSnapshot | None = None,
         masks: Masks | None = None,
     ) -> None:
-        """`n_sums`: how many sums are tracked, where not as many as parameters; `resumed`: what to go on from; `masks`:
-        those of links in accounts that are masked.
-        """
+        """`n_sums`: how many sums are tracked, where not as many as parameters; `resumed`: what to go on from."""
         self._options = options
         self._timing = timing = options.timing
-        n_sums = params.size if n_sums is None else n_sums
         self._parts = parts = assemble(identity, options, params, n_sums, resumed, masks)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
@@ -150,10 +147,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     def begin_account(self, account: int, masking: Masking | None = None) -> None:
         """Track another vector from now on, in an account of its own; its value, `Evaluated`, is to follow."""
         self._parts.begin_account(account, masking)
-
-    def expect(self, size: float) -> None:
-        """Know that what is tracked may be as large as this, before this agent's own is."""
-        self._tracker.expect(size)
 
     # Events.
 

@@ -21,9 +21,11 @@ from typing import Final, final
 
 import numpy as np
 
+from p2pnet.protocol.core.counts import bounded
 from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.link import norm
 from p2pnet.protocol.links.masks import Masking, Masks
-from p2pnet.protocol.rounds.moments import LARGEST_MEAN, MOST_SAMPLES, LocalStatistics, Reference
+from p2pnet.protocol.rounds.moments import LARGEST_MEAN, LocalStatistics, Reference
 
 SIZE: Final = 10.0
 """S"""
@@ -51,6 +53,14 @@ LEAST_PART: Final = 1 / 64
 
 MOVED, DEVIATIONS, SAMPLES = 8.0, 24.0, 8.0
 """In typical deviations: by how much the first reference is moved, and its √v; its n, in typical numbers of samples."""
+
+MOST_SAMPLES: Final = 2.0**60
+"""n of any reference."""
+
+REVISIONS: Final = 64
+"""The revision of a reference grows by as many, and the rest says n, one more than its logarithm. So agents that know
+nothing of masks pass n on, and none mistakes it.
+"""
 
 SAMPLES_LATER: Final = 4.0
 """n of a later reference, in agents' mean numbers of samples."""
@@ -89,7 +99,8 @@ class OwnSizes:
         bits = np.full(n_columns, SIZE * SPREAD_OF_SIZES)
         counts = np.zeros(n_sums - 2 * n_columns)
         sizes = np.concatenate([bits, np.full(n_columns, SIZE), counts, [SIZE * SPREAD_OF_SIZES, 0.0]])
-        return Masking(b"sizes", sizes)
+        # Another agent may be ahead, and about the first reference already.
+        return Masking(b"sizes", sizes, is_needed=True, expected=norm(Reference.zero(n_columns).sums(self._own)))
 
     def sums(self) -> tuple[Array, float]:
         """(is there × bits, is there, nothing) by column, as many as there are sums; and bits of samples."""
@@ -152,12 +163,25 @@ def masking_about(reference: Reference, n_sums: int) -> Masking | None:
         sizes = reference.n_samples * np.concatenate([unit, unit * unit, np.ones(n_sums - 2 * n_columns + 1), [0.0]])
     named = (np.asarray(part, dtype="<f8") for part in (reference.mean, reference.variance, reference.n_samples))
     digest = hashlib.blake2b(b"".join(part.tobytes() for part in named), digest_size=32).digest()
-    return Masking(digest, np.minimum(SIZE * sizes, LARGEST_MASK))
+    sizes = np.minimum(SIZE * sizes, LARGEST_MASK)
+    return Masking(digest, sizes, is_needed=False, expected=norm(sizes))
+
+
+def samples_of(revision: int) -> float:
+    """The n of the reference of this revision; 0 where links are not masked."""
+    bits = revision % REVISIONS
+    return 2.0 ** (bits - 1) if bits else 0.0
+
+
+def revision_after(revision: int, n_samples: float) -> int:
+    """The revision of the next reference, with masks for so many samples, a power of two."""
+    bits = int(np.log2(n_samples)) + 1
+    return bounded((revision // REVISIONS + 1) * REVISIONS + bits)
 
 
 def samples_for_masks(mean_samples: float) -> float:
     """N of a later reference: a power of two, from the mean number of an agent's samples."""
-    return 2.0 ** float(np.ceil(np.log2(np.clip(SAMPLES_LATER * mean_samples, 1.0, MOST_SAMPLES))))
+    return 2.0 ** int(np.ceil(np.log2(np.clip(SAMPLES_LATER * mean_samples, 1.0, MOST_SAMPLES))))
 
 
 def _units(reference: Reference) -> Array:

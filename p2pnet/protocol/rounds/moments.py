@@ -53,9 +53,6 @@ LIFETIME = TOLERANCE / (2 * EPSILON)
 LARGEST_MEAN = 1e150
 """Of a reference: its square can still be told."""
 
-MOST_SAMPLES = 2.0**60
-"""Of one agent."""
-
 LEAST_ROUNDS = 8
 """An estimate that has stayed the same for fewer rounds may have heard of no other agent yet."""
 
@@ -116,8 +113,6 @@ class Reference:
             raise ProtocolError("LabelSet.variance: a variance is negative, or too large")
         if (np.abs(self.mean) > LARGEST_MEAN).any():
             raise ProtocolError(f"LabelSet.mean: a mean is beyond {LARGEST_MEAN:g}")
-        if self.n_samples > MOST_SAMPLES:
-            raise ProtocolError(f"MaskedLabelSet.n_samples: beyond {MOST_SAMPLES:g}")
         return self
 
 
@@ -199,11 +194,12 @@ def exact_change(before: Estimate, after: Estimate) -> Array:
 def rough_change(before: Estimate, after: Estimate) -> Array:
     """By column, the change of mean and variance, the larger, in units of what a reference may be off by:
 
-    max(σ, RESOLUTION |mean|) / 8   and   max(σ², rounding) / 8.
+    max(σ, least) / 8   and   max(σ², least², rounding) / 8,    least = max(RESOLUTION |mean|, rounding of the mean).
     """
-    unit = np.maximum(after.deviation, RESOLUTION * np.abs(after.mean)) / 8
+    least = np.maximum(RESOLUTION * np.abs(after.mean), after.rounding_of_mean)
+    unit = np.maximum(after.deviation, least) / 8
     of_means = np.abs(after.mean - before.mean) / np.where(unit > 0, unit, 1.0)
-    unit = np.maximum(after.variance, after.rounding) / 8
+    unit = np.maximum(np.maximum(after.variance, least * least), after.rounding) / 8
     of_variances = np.abs(after.variance - before.variance) / np.where(unit > 0, unit, 1.0)
     return np.maximum(of_means, of_variances)
 

@@ -8,7 +8,7 @@ from typing import final
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
-from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES, MASKS
@@ -58,9 +58,9 @@ class RoundParts:
         for neighbor in self.neighborhood:
             if neighbor.link is not None:
                 neighbor.link.begin_account(account)
-                neighbor.link.mask_with(_mask_of(self.masks, masking, neighbor, neighbor.link.link_id))
+                _mask(neighbor.link, neighbor, self.masks, masking)
         if masking is not None:
-            self.exchange.tracker.expect(norm(masking.sizes))
+            self.exchange.tracker.expect(masking.expected)
         self.exchange.tracker.begin_anew()
 
     def begin_epoch(self, now: float) -> None:
@@ -95,34 +95,35 @@ class RoundParts:
             own=self.exchange.tracker.own,
             mass=self.exchange.mass(),
             links=tuple(
-                LinkLedger(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
+                LinkLedger(neighbor.peer, link.link_id, link.sent, link.received, link.mask)
                 for neighbor in self.neighborhood
-                if neighbor.link is not None
+                if (link := neighbor.link) is not None
             ),
         )
 
 
-def _mask_of(masks: Masks | None, masking: Masking | None, neighbor: Neighbor, link_id: LinkId) -> Array | None:
-    """The mask of a link with a neighbor that has the same one at its end; None for none."""
-    if masks is None or masking is None or MASKS not in neighbor.capabilities:
-        return None
-    return masks.of_link(neighbor.peer, link_id, masking)
+def _mask(link: Link, neighbor: Neighbor, masks: Masks | None, masking: Masking | None) -> None:
+    """Mask the link if its other end does the same, and give nothing over it where that takes no part."""
+    is_masking = MASKS in neighbor.capabilities
+    if masks is not None and masking is not None and is_masking:
+        link.mask_with(masks.of_link(neighbor.peer, link.link_id, masking))
+    link.is_shared = masking is None or is_masking or not masking.is_needed
 
 
 def assemble(
     identity: Identity,
     options: RoundOptions,
     params: Array,
-    n_sums: int,
+    n_sums: int | None = None,
     resumed: RoundSnapshot | None = None,
     masks: Masks | None = None,
 ) -> RoundParts:
-    """Build the parts of one agent's round machine, with this number of tracked sums, and with these initial parameters
-    or those of the snapshot.
+    """Build the parts of one agent's round machine, with these initial parameters or those of the snapshot, and with
+    this number of tracked sums, or as many as there are parameters.
     """
     timing = options.timing
     state = RoundState(params)
-    tracker = Tracker(n_sums, signs_of(identity.peer, options.n_signs))
+    tracker = Tracker(params.size if n_sums is None else n_sums, signs_of(identity.peer, options.n_signs))
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
     if resumed is not None:
@@ -138,7 +139,7 @@ def assemble(
         n_bytes = precision // 8 * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
         link = Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
-        link.mask_with(_mask_of(masks, state.masking, neighbor, link_id))
+        _mask(link, neighbor, masks, state.masking)
         return link
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)

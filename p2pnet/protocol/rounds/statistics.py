@@ -35,7 +35,7 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
-from p2pnet.protocol.links.link import norm
+from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.masks import LinkSecrets, Masks
 from p2pnet.protocol.messages.training import (
     MASKS,
@@ -44,14 +44,14 @@ from p2pnet.protocol.messages.training import (
     TOO_MANY,
     Hello,
     LabelSet,
-    MaskedLabelSet,
     Share,
     united,
 )
 from p2pnet.protocol.rounds.accounts import Account, MomentsAccount, SizesAccount, account_name
+from p2pnet.protocol.rounds.averaging import without_local_steps
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.masking import OwnSizes
+from p2pnet.protocol.rounds.masking import OwnSizes, revision_after, samples_of
 from p2pnet.protocol.rounds.moments import TOLERANCE, LocalStatistics, Reference
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
@@ -62,14 +62,11 @@ from p2pnet.protocol.rounds.reported import ReportedStatistics
 MAX_ROUNDS = 10_000_000
 """Eleven hours; what waits for agents that come one by one may take long."""
 
+LINKED_PART = 1 / 3
+"""Of the time in which agents find each other: for so long no link must have opened before masked rounds begin."""
+
 MAX_UNSETTLED_ROUNDS = 20_000
 """The number of rounds, without a link opened or closed, in which an estimate may change before the agent gives up."""
-
-MOMENTUM = 0.5
-"""The momentum of flows, larger than in training, where local steps limit it; tuned on a ring of 13 agents."""
-
-MAX_RATIO = 1e36
-"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples, with masks 1e5 times as large."""
 
 FAR_ROUNDS = 50
 """If a reference that was found to be far off stays for so many rounds, and for as long again as it took to find that
@@ -78,15 +75,6 @@ out, any agent replaces it: the one whose name the statistics have does not.
 
 MAX_AHEAD = 1_000_000
 """By so much a neighbor's epoch and revision may be ahead: no network has closed as many links."""
-
-ROUND_TIMEOUT_S = 10.0
-"""The round timeout where training is asynchronous: averaging converges in synchronous rounds only."""
-
-ROUND_PACE_S = 0.004
-"""The shortest time between rounds, so that averaging while waiting for more agents leaves the processors idle."""
-
-ABSENCE_LIMIT_S = 5.0
-"""How long averaging waits for an absent agent; an agent that returns later takes the result from the others."""
 
 
 @final
@@ -116,10 +104,11 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         masks = None if secrets is None else Masks(identity.peer, secrets)
         if masks is not None:
             identity = replace(identity, capabilities=(*identity.capabilities, MASKS))
+            # A link whose mask is the only one hides nothing from its other end.
+            options = replace(options, settling_s=LINKED_PART * settling_s)
         self._sizes = None if masks is None else OwnSizes(own, masks)
         """What this agent knows of masks; None where links are not masked."""
         self._rounds = RoundMachine(identity, options, np.zeros(0), own.n_sums, masks=masks)
-        self._rounds.expect(norm(Reference.zero(n_columns).sums(own)))
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
@@ -158,6 +147,20 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     @property
     def neighborhood(self) -> Neighborhood:
         return self._rounds.neighborhood
+
+    @property
+    def name(self) -> str:
+        """The name of the statistics, as far as known here: of the agent that names references."""
+        return self._run
+
+    @property
+    def reference(self) -> Reference:
+        """The reference in force."""
+        return self._reference
+
+    def ledger(self) -> AgentLedger:
+        """The agent's ledger of the present account."""
+        return self._rounds.ledger()
 
     def start(self, now: float) -> list[RoundEffect]:
         return self._carry_out(self._rounds.start(now), now)
@@ -268,12 +271,17 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         self._rounds.begin_account(name, account.masking)
         return account
 
+    def _name_reference(self, reference: Reference) -> None:
+        """Replace the reference; the others will hear of it."""
+        self._reference, n_samples = reference, reference.n_samples
+        self._revision = revision_after(self._revision, n_samples) if n_samples else bounded(self._revision + 1)
+
     def _raise_masks(self) -> None:
         """Name the reference anew where this agent's sums would stick out of its masks."""
         raised = None if self._sizes is None else self._sizes.raised(self._reference)
         if raised is not None:
             self._rename()
-            self._reference, self._revision = raised, bounded(self._revision + 1)
+            self._name_reference(raised)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
         """Judge the round's estimate: is it stationary, or is a nearer reference needed? No parameters are stepped."""
@@ -296,7 +304,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             if self._run != self._new_run() and age > 2 * account.far_at + FAR_ROUNDS:
                 self._rename()
             if self._run == self._new_run():
-                self._reference, self._revision = account.next_reference(), bounded(self._revision + 1)
+                self._name_reference(account.next_reference())
         # The first residual, 1, is the scale of all later ones at every agent.
         residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
@@ -327,11 +335,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         said = (self._epoch, self._run, self._labels, is_confirmed)
         if not self._revision:
             return Send(peer, LabelSet(*said))
-        reference, neighbor = self._reference, self._rounds.neighborhood.find(peer)
-        said_of_it = (self._revision, reference.mean, reference.variance)
-        if reference.n_samples and neighbor is not None and MASKS in neighbor.capabilities:
-            return Send(peer, MaskedLabelSet(*said, *said_of_it, reference.n_samples))
-        return Send(peer, LabelSet(*said, *said_of_it))
+        return Send(peer, LabelSet(*said, self._revision, self._reference.mean, self._reference.variance))
 
     def _label_set_received(self, peer: PeerId, label_set: LabelSet, now: float) -> list[RoundEffect]:
         try:
@@ -368,7 +372,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         n_columns = len(self._own.mean)
         reference = Reference.zero(n_columns)
         if label_set.revision:
-            n_samples = label_set.n_samples if isinstance(label_set, MaskedLabelSet) else 0.0
+            n_samples = 0.0 if self._sizes is None else samples_of(label_set.revision)
             reference = Reference(label_set.mean, label_set.variance, n_samples)
         reference.check(n_columns)
         return labels, reference
@@ -377,29 +381,3 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """Whether too many labels are believed of one neighbor: where there is no other, or many are known already."""
         is_only_one = all(neighbor.peer == peer for neighbor, _ in self._rounds.neighborhood.open())
         return is_only_one or self._labels == TOO_MANY or len(self._labels) > MAX_LABELS // 2
-
-
-def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float) -> RoundOptions:
-    """Options of rounds that average exactly, and minimise nothing."""
-    timing = options.timing
-    return replace(
-        options,
-        max_rounds=max_rounds,
-        keeps_running=False,
-        exchanges=1,
-        is_gradient_first=False,
-        n_signs=0,
-        momentum=MOMENTUM,
-        tolerance=tolerance,
-        precision=64,
-        is_coded=False,
-        max_ratio=MAX_RATIO,
-        is_bounded=False,
-        timing=replace(
-            timing,
-            round_pace_s=ROUND_PACE_S,
-            round_timeout_s=timing.round_timeout_s or ROUND_TIMEOUT_S,
-            suspect_limit_s=min(timing.suspect_limit_s, ABSENCE_LIMIT_S),
-            away_limit_s=min(timing.away_limit_s, ABSENCE_LIMIT_S),
-        ),
-    )
