@@ -18,6 +18,9 @@ And so does the reference. The agent whose name the statistics have replaces it,
 estimate has stayed roughly the same for a while and shows the present one to be far off. The ledgers of all
 links belong to one (epoch, revision, name), their account: with a new one they begin at zero, free of the rounding of
 larger numbers before.
+
+Links are masked where both ends can (`links/masks.py`, `masking.py`). Then there is no reference at first, and what is
+averaged is how large everything is, so that the first one says how large masks must be.
 """
 
 from __future__ import annotations
