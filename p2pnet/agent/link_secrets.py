@@ -28,7 +28,11 @@ class KeyExchange(LinkSecrets):
     def shared_with(self, peer: PeerId) -> bytes:
         """BLAKE2b of X25519(own secret key, the peer's public key), and of both public keys."""
         from nacl.bindings import crypto_scalarmult  # costs start time, and most commands need none
+        from nacl.exceptions import CryptoError
 
-        shared = crypto_scalarmult(z85.decode(self._keys.secret), z85.decode(peer))
+        try:
+            shared = crypto_scalarmult(z85.decode(self._keys.secret), z85.decode(peer))
+        except CryptoError:
+            shared = bytes(32)  # a key with which nothing can be kept secret: whoever made it wants none
         both = "".join(sorted((self._keys.public, peer))).encode()
         return hashlib.blake2b(both, key=shared, digest_size=32, person=_PURPOSE).digest()

@@ -21,3 +21,7 @@ def test_a_secret_with_itself_is_the_agents_own() -> None:
 
 def test_another_start_with_the_same_keys_makes_the_same_secret() -> None:
     assert KeyExchange(ANN).shared_with(BOB.public) == KeyExchange(ANN).shared_with(BOB.public)
+
+
+def test_with_a_key_that_is_no_good_there_is_a_secret_that_anyone_knows_and_no_error() -> None:
+    assert len(KeyExchange(ANN).shared_with("0" * 40)) == 32
