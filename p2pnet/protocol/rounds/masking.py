@@ -72,7 +72,7 @@ OFF: Final = 64.0
 """What is larger by this in a column only needs another v there."""
 
 MAX_RAISED: Final = 4
-"""An agent asks for larger masks so often."""
+"""So often an agent asks for another v; then for a larger n, which no better reference replaces."""
 
 
 @final
@@ -131,27 +131,24 @@ class OwnSizes:
 
     def raised(self, reference: Reference) -> Reference | None:
         """The reference with masks so large that this agent may enter its sums; None where they are."""
-        if not reference.n_samples or self._n_raised >= MAX_RAISED:
-            return None
         own, n_columns = self._own, len(self._own.mean)
+        n_samples = reference.n_samples or 1.0
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            sums = np.abs(reference.sums(own))
-            unit = reference.n_samples * _units(reference)
-            need = np.maximum(sums[:n_columns] / unit, sums[n_columns : 2 * n_columns] / unit / _units(reference))
-            need = np.where(sums[:n_columns] + sums[n_columns : 2 * n_columns] > 0, need, 0.0)
-        is_off = ~(need <= OFF)
-        most = max(float(need[~is_off].max(initial=0.0)), own.n_samples / reference.n_samples)
-        if not is_off.any() and most <= COVERED:
+            first, second = np.split(np.abs(reference.sums(own))[: 2 * n_columns], 2)
+            unit = _units(reference)
+            need = np.maximum(first / unit, second / unit / unit) / n_samples
+            need = np.where(first + second > 0, need, 0.0)
+        is_off = ~(need <= OFF) & (np.isinf(need) | (self._n_raised < MAX_RAISED))
+        most = max(float(need[~is_off].max(initial=0.0)), own.n_samples / n_samples)
+        if reference.n_samples and not is_off.any() and most <= COVERED:
             return None
-        self._n_raised += 1
-        n_samples = reference.n_samples
-        if most > COVERED:
-            n_samples *= 2.0 ** float(np.ceil(np.log2(most) + self._raised_bits[-1]))
-        apart = np.sqrt(
-            own.variance + np.square(np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8))
-        )
-        variance = np.where(is_off, np.square(apart * 2.0 ** self._raised_bits[:-1]), reference.variance)
-        return replace(reference, variance=variance, n_samples=min(n_samples, MOST_SAMPLES))
+        self._n_raised += int(is_off.any())
+        if most > COVERED or not reference.n_samples:
+            bits = np.ceil(np.log2(max(most, 1.0)) + self._raised_bits[-1])
+            n_samples = min(n_samples * 2.0 ** float(min(bits, 60)), MOST_SAMPLES)
+        distance = np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8)
+        apart = np.sqrt(np.square(distance) + own.variance) * 2.0 ** self._raised_bits[:-1]
+        return replace(reference, variance=np.where(is_off, np.square(apart), reference.variance), n_samples=n_samples)
 
 
 def masking_about(reference: Reference, n_sums: int) -> Masking | None:

@@ -266,10 +266,23 @@ def test_a_column_that_is_far_off_gets_another_variance() -> None:
     assert sizes().raised(raised) is None
 
 
-def test_an_agent_asks_a_few_times() -> None:
-    few = Reference(OWN.mean, np.array([4.0, 0.0, 1.0]), 1.0)
+def test_an_agent_asks_for_another_variance_a_few_times_and_then_for_more_samples() -> None:
+    """A better reference may have the same variance again; but no agent enters what sticks out."""
+    far = Reference(OWN.mean - np.array([1.0, 0.0, 100.0 * OFF]), np.array([4.0, 0.0, 1.0]), 64.0)
     asking = sizes()
-    assert [asking.raised(few) is not None for _ in range(MAX_RAISED + 1)] == [True] * MAX_RAISED + [False]
+    raised = [asking.raised(far) for _ in range(MAX_RAISED + 2)]
+    assert [one is not None and one.variance[2] > 1.0 for one in raised] == [True] * MAX_RAISED + [False] * 2
+    assert all(one is not None and one.n_samples > 64.0 for one in raised[-2:])
+    last = raised[-1]
+    assert last is not None
+    assert asking.raised(last) is None
+
+
+def test_an_agent_with_masks_enters_nothing_where_there_are_none() -> None:
+    raised = sizes().raised(Reference(OWN.mean, np.array([4.0, 0.0, 1.0])))
+    assert raised is not None
+    assert raised.n_samples >= 100.0
+    assert sizes().raised(raised) is None
 
 
 @pytest.mark.parametrize(("mean_samples", "n_samples"), [(1.0, 4.0), (100.0, 512.0), (0.0, 1.0), (-5.0, 1.0)])
