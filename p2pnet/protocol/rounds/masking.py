@@ -91,6 +91,8 @@ class OwnSizes:
         self._bits = np.clip(np.log2(np.where(self._is_there, size, 1.0)), -LARGEST_BITS, LARGEST_BITS) + bits[:-1]
         self._bits_of_samples = float(np.log2(max(own.n_samples, 1.0)) + bits[-1])
         self._n_raised = 0
+        self._largest: Reference | None = None
+        """The last means that were heard of, with the largest masks about these."""
 
     @property
     def masking(self) -> Masking:
@@ -129,8 +131,28 @@ class OwnSizes:
             n_samples,
         )
 
+    def hear(self, reference: Reference) -> None:
+        """Remember what masks others have asked for about the same means, so that all are soon large enough for all."""
+        before = self._largest
+        if before is not None and np.array_equal(before.mean, reference.mean):
+            variance = np.maximum(before.variance, reference.variance)
+            reference = Reference(before.mean, variance, max(before.n_samples, reference.n_samples))
+        self._largest = reference
+
     def raised(self, reference: Reference) -> Reference | None:
         """The reference with masks so large that this agent may enter its sums; None where they are."""
+        lacking = self._lacking(reference)
+        if lacking is None:
+            return None
+        self.hear(reference)
+        largest = reference if self._largest is None else self._largest
+        raised = self._lacking(largest) or largest
+        self._n_raised += int(not np.array_equal(raised.variance, reference.variance))
+        self.hear(raised)
+        return raised
+
+    def _lacking(self, reference: Reference) -> Reference | None:
+        """The reference with what it lacks; None where it lacks nothing."""
         own, n_columns = self._own, len(self._own.mean)
         n_samples = reference.n_samples or 1.0
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -142,7 +164,6 @@ class OwnSizes:
         most = max(float(need[~is_off].max(initial=0.0)), own.n_samples / n_samples)
         if reference.n_samples and not is_off.any() and most <= COVERED:
             return None
-        self._n_raised += int(is_off.any())
         if most > COVERED or not reference.n_samples:
             bits = np.ceil(np.log2(max(most, 1.0)) + self._raised_bits[-1])
             n_samples = min(n_samples * 2.0 ** float(min(bits, 60)), MOST_SAMPLES)

@@ -349,6 +349,8 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             excluded = self._rounds.neighborhood.part(peer, CloseReason.OUT_OF_RANGE, now)
             return self._carry_out([Notify(MessageDropped(peer, str(error))), *excluded], now)
         self._labels = labels
+        if self._sizes is not None and label_set.revision:
+            self._sizes.hear(reference)
         is_later = (-label_set.epoch, -label_set.revision, label_set.survey) < (
             -self._epoch,
             -self._revision,
