@@ -56,8 +56,8 @@ def test_without_the_same_secret_there_is_no_same_mask(one: bytes, other: bytes)
 
 @given(nonces, nonces)
 def test_another_nonce_makes_another_mask(one: Nonce, other: Nonce) -> None:
-    masks = [mask_of(link_id=LinkId(nonce, HERE.theirs)) for nonce in (one, other)]
-    assert np.array_equal(*masks) is (one == other)
+    first, second = (mask_of(link_id=LinkId(nonce, HERE.theirs)) for nonce in (one, other))
+    assert np.array_equal(first, second) is (one == other)
 
 
 def test_another_subject_makes_another_mask_and_the_same_one_the_same() -> None:

@@ -268,14 +268,25 @@ def test_a_column_that_is_far_off_gets_another_variance() -> None:
 
 def test_an_agent_asks_for_another_variance_a_few_times_and_then_for_more_samples() -> None:
     """A better reference may have the same variance again; but no agent enters what sticks out."""
-    far = Reference(OWN.mean - np.array([1.0, 0.0, 100.0 * OFF]), np.array([4.0, 0.0, 1.0]), 64.0)
+    off = [np.array([1.0, 0.0, (100.0 + k) * OFF]) for k in range(MAX_RAISED + 2)]
     asking = sizes()
-    raised = [asking.raised(far) for _ in range(MAX_RAISED + 2)]
+    raised = [asking.raised(Reference(OWN.mean - one, np.array([4.0, 0.0, 1.0]), 64.0)) for one in off]
     assert [one is not None and one.variance[2] > 1.0 for one in raised] == [True] * MAX_RAISED + [False] * 2
     assert all(one is not None and one.n_samples > 64.0 for one in raised[-2:])
     last = raised[-1]
     assert last is not None
     assert asking.raised(last) is None
+
+
+def test_masks_that_others_have_asked_for_about_the_same_means_are_in_what_an_agent_asks_for() -> None:
+    few = Reference(OWN.mean, np.array([4.0, 0.0, 1.0]), 1.0)
+    asking = sizes()
+    asking.hear(Reference(OWN.mean + 1.0, np.array([9.0, 9.0, 9.0]), 2.0**50))  # about others
+    asking.hear(Reference(OWN.mean, np.array([4.0, 7.0, 1.0]), 4.0))
+    raised = asking.raised(few)
+    assert raised is not None
+    assert raised.variance.tolist() == [4.0, 7.0, 1.0]
+    assert 100.0 <= raised.n_samples <= 1000.0
 
 
 def test_an_agent_with_masks_enters_nothing_where_there_are_none() -> None:
