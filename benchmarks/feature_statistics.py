@@ -40,9 +40,11 @@ class Statistics(Benchmark):
                 yield Figure(f"{name}: deviations", error_of_deviations)
 
 
-def gather(n_agents: int, graph: str, offset: float) -> tuple[int, float, float]:
+def gather(
+    n_agents: int, graph: str, offset: float, seed: int = 0, *, has_masks: bool = True
+) -> tuple[int, float, float]:
     """Rounds, error of the means, error of the deviations: of all agents and columns the worst, against all samples."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     edges = make_topology(graph, n_agents, rng)
     neighbors = neighbors_of(edges, n_agents)
     shards = [
@@ -55,7 +57,7 @@ def gather(n_agents: int, graph: str, offset: float) -> tuple[int, float, float]
     for name, shard, around in zip(names, shards, neighbors, strict=True):
         own = LocalStatistics(len(shard), shard.mean(axis=0), shard.var(axis=0))
         settings = RoundOptions(max_rounds=1, expected_neighbors=len(around))
-        agent = StatisticsOnly(Identity(name, name, 1, {}), settings, own)
+        agent = StatisticsOnly(Identity(name, name, 1, {}), settings, own, has_masks=has_masks)
         machines.append(agent.machine)
         simulation.add(name, Node(agent, WiredPeering(), Random(0)), nothing_to_train)  # noqa: S311
     simulation.connect([(names[j], names[k]) for j, k in edges])

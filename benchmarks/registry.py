@@ -11,6 +11,7 @@ from benchmarks.feature_statistics import Statistics
 from benchmarks.hostile import Floods, Liars
 from benchmarks.kin8nm import Kin8nm
 from benchmarks.living import DigitsUpdate, Kin8nmUpdate
+from benchmarks.masks import Masks
 from benchmarks.membership import Membership
 from benchmarks.own_model import OwnModel
 from benchmarks.reading import Reading
@@ -30,7 +31,7 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
         *(Shares, RoundTrip, Ring, EmptyRound, Wire),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(DigitsUpdate, Kin8nmUpdate),
-        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Reading),
+        *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Masks, Reading),
         *(Floods, Liars),
     )
 }

@@ -10,6 +10,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from p2pnet.agent.allow_list import AllowList
+from p2pnet.agent.link_secrets import KeyExchange
 from p2pnet.agent.network_options import NetworkOptions
 from p2pnet.agent.options import data_options, network_options, round_options, schedule_options, training_options
 from p2pnet.agent.schedules import describe_schedule
@@ -67,6 +68,8 @@ class Preparation:
     max_neighbors: int
     min_agents: int
     is_sharing_metrics: bool
+    is_masking: bool
+    """whether links of the statistics stage are masked"""
     membership: MembershipTiming
     """of an agent whose neighbors are chosen by gossip"""
     rounds: RoundOptions
@@ -130,6 +133,7 @@ def prepare(settings: Settings) -> Preparation:
         max_neighbors=settings.network.max_neighbors,
         min_agents=settings.network.min_agents,
         is_sharing_metrics=settings.privacy.share_metrics,
+        is_masking=settings.privacy.mask_statistics,
         membership=PRESETS[settings.network.preset],
         rounds=round_options(settings, keys.public),
         of_the_network=of_the_network,
@@ -158,7 +162,12 @@ def make_node(
         address=preparation.network.advertised_address or "",
     )
     session: SessionMachine = Session(
-        identity, preparation.rounds, preparation.summary, preparation.settling_s, resumed
+        identity,
+        preparation.rounds,
+        preparation.summary,
+        preparation.settling_s,
+        resumed,
+        KeyExchange(preparation.keys) if preparation.is_masking else None,
     )
     if preparation.min_agents > 1:
         session = StartQuorum(session, preparation.min_agents)

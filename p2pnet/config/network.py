@@ -183,6 +183,10 @@ class PrivacySettings(Section):
         default=False,
         description="Whether all members may see this agent's own objective and test metric, as in `p2pnet watch`.",
     )
+    mask_statistics: bool = Field(
+        default=True,
+        description="Whether feature statistics are masked from neighbors while they are averaged.",
+    )
 
 
 class SecuritySettings(Section):

@@ -30,6 +30,7 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.session import Session, SessionEffect, SessionEvent, SessionMachine
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.statistics import StatisticsMachine
+from p2pnet.simulation.link_secrets import SimulatedSecrets
 from p2pnet.simulation.simulator import Preparation
 from p2pnet.training.learner import Learner
 
@@ -67,9 +68,16 @@ class StatisticsOnly(SessionMachine):
     """A session of the statistics stage only."""
 
     def __init__(
-        self, identity: Identity, options: RoundOptions, own: LocalStatistics, settling_s: float = 0.0
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        own: LocalStatistics,
+        settling_s: float = 0.0,
+        *,
+        has_masks: bool = True,
     ) -> None:
-        self.machine = StatisticsMachine(identity, options, own, settling_s)
+        secrets = SimulatedSecrets(identity.peer) if has_masks else None
+        self.machine = StatisticsMachine(identity, options, own, settling_s, secrets)
         self._identity = identity
 
     @property

@@ -31,6 +31,7 @@ from p2pnet.protocol.trust.roster import Roster
 from p2pnet.protocol.trust.spreading import RecordSpread
 from p2pnet.simulation.conservation_oracle import ConservationOracle
 from p2pnet.simulation.graphs import components
+from p2pnet.simulation.link_secrets import SimulatedSecrets
 from p2pnet.simulation.observer import Observer
 from p2pnet.simulation.overlay_simulation import address_of
 from p2pnet.simulation.simulator import Outgoing, Preparation, Rescaling, Simulator, honest, keep_scales
@@ -54,6 +55,8 @@ class WholeAgent:
     """of its samples; None where there is no statistics stage"""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """what is known before the statistics stage"""
+    has_masks: bool = True
+    """whether links of the statistics stage are masked"""
     seeds: Sequence[PeerId] = ()
     neighbors: Sequence[PeerId] = ()
     """named ones; without any they are chosen by gossip, beginning with the seeds"""
@@ -86,7 +89,8 @@ def make_whole_node(
     address = address_of(agent.name) if agent.is_dialable else ""
     identity = Identity(agent.name, agent.name, incarnation, agent.fingerprint, address)
     settling_s = 0.0 if agent.neighbors else agent.settling_s
-    session = Session(identity, agent.options, agent.statistics, settling_s, resumed)
+    secrets = SimulatedSecrets(agent.name) if agent.has_masks else None
+    session = Session(identity, agent.options, agent.statistics, settling_s, resumed, secrets)
     spread = None if agent.roster is None else RecordSpread(agent.roster, agent.name)
     return Node(session, _make_peering(agent, identity, rng), rng, spread=spread), session
 

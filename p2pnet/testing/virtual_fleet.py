@@ -129,6 +129,7 @@ def _make_agent(name: PeerId, shard: Shard, changes: Mapping[str, Any]) -> Whole
         options=round_options(settings, name),
         statistics=summary,
         fingerprint=make_outline(training, parts.train, summary).fingerprint,
+        has_masks=settings.privacy.mask_statistics,
         max_neighbors=settings.network.max_neighbors,
         membership=PRESETS[settings.network.preset],
     )

@@ -18,6 +18,8 @@ class LinkLedger:
     link_id: LinkId
     sent: Array = field(repr=False)
     received: Array = field(repr=False)
+    mask: Array | None = field(default=None, repr=False)
+    """What is received from the beginning (`masks.py`), and sent at the other end; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class AgentLedger:
 def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
     """The relative conservation error (‖Σ_k y_k − Σ_k x_k‖ + Σ_links ‖sent − received at the other end‖) / Σ_k ‖x_k‖.
 
-    It holds for agents that have no share in flight between them. Both terms are needed: a total applied wrongly shows
-    at the link's two ends, a tracker not computed from its ledger shows in the sum. A link that only one end still has
-    counts in full: its other end has died or has closed it, and this one should have too.
+    A mask counts as received at one end, and as sent at the other. It holds for agents that have no share in flight
+    between them. Both terms are needed: a total applied wrongly shows at the link's two ends, a tracker not computed
+    from its ledger shows in the sum. A link that only one end still has counts in full: its other end has died or has
+    closed it, and this one should have too.
     """
     ends = {(ledger.agent, link.peer, link.link_id): link for ledger in ledgers for link in ledger.links}
     size = sum(float(np.linalg.norm(ledger.own)) for ledger in ledgers)
@@ -47,5 +50,7 @@ def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
         if other is None:
             error += float(np.linalg.norm(link.sent) + np.linalg.norm(link.received))
         else:
+            masks = [mask for mask in (link.mask, other.mask) if mask is not None]
             error += float(np.linalg.norm(link.sent - other.received))
+            error += float(np.linalg.norm(sum(masks, np.zeros(1)))) / 2  # once for both ends
     return error / size

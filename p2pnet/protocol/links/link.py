@@ -66,6 +66,10 @@ class Link:
         self.received: Array = self.sent
         self.account = account
         """The account of the ledger; totals of other accounts are not entered."""
+        self.is_shared = True
+        """Whether the other end takes part in that account: else nothing is given."""
+        self._mask: Array | None = None
+        self._is_confirmed = False
         self.sequence = 0
         self.acknowledged = 0
         self._has_read_code = False
@@ -99,6 +103,21 @@ class Link:
         self._sent_by: dict[int, Replica] = {0: nothing}
         self._received_by: dict[int, Replica] = {0: nothing}
 
+    @property
+    def mask(self) -> Array | None:
+        """What counts as received from the beginning of the account, and at the other end as sent (`masks.py`); None
+        for nothing, as long as the other end may not have opened the link.
+        """
+        return self._mask if self._is_confirmed else None
+
+    def mask_with(self, mask: Array) -> None:
+        """Have this mask in the present account."""
+        self._mask = mask
+
+    def confirm(self) -> None:
+        """Know that the other end has opened the link, too."""
+        self._is_confirmed = True
+
     def begin_account(self, account: int) -> None:
         """Begin the ledger anew: nothing sent, and nothing received but what the last share says of that account.
 
@@ -110,7 +129,7 @@ class Link:
         self.sent = self._sent_by[0].total
         is_begun = self.latest is not None and self.latest.account == account
         self.received = self._latest_total if is_begun else self._received_by[0].total
-        self.mass_flow = None
+        self.mass_flow = self._mask = None
 
     # Sending.
 

@@ -35,7 +35,7 @@ class Tracker:
         self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
         self.largest_own = 0.0
-        """The largest norm ‖x‖ so far."""
+        """The largest norm ‖x‖ so far, or that was to be expected of others."""
         self.weight = 1.0
         """p, the weight that was present when the estimate was computed."""
 
@@ -48,8 +48,12 @@ class Tracker:
         self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
         self.largest_own = max(self.largest_own, norm(self._own))
 
+    def expect(self, size: float) -> None:
+        """Know that others may own what is as large as this."""
+        self.largest_own = max(self.largest_own, size)
+
     def mass(self, links: Iterable[Link]) -> Array:
-        """The mass present, y = x + Σ (received − sent), of x's shape.
+        """The mass present, y = x + Σ (received − sent), with what links are masked by, of x's shape.
 
         Links in a fixed order give the same rounding every time.
         """
@@ -57,6 +61,8 @@ class Tracker:
         for link in links:
             mass += link.received
             mass -= link.sent
+            if link.mask is not None:
+                mass += link.mask
         return mass
 
     def update(self, links: Iterable[Link]) -> None:

@@ -60,6 +60,8 @@ WITNESSES = "witnesses"
 """The capability of reading Witness."""
 CODED_SHARES = "coded-shares"
 """The capability of reading coded shares."""
+MASKS = "masks"
+"""The capability of masking links of the statistics stage (`links/masks.py`), which agents may have or not."""
 CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS, CODED_SHARES)
 """The capabilities of this program beyond its protocol version."""
 
@@ -227,7 +229,8 @@ class LabelSet(Message):
     is_confirmed: bool
     """Whether the sender has heard the same from the receiver; if not, the sender waits for an answer."""
     revision: int = 0
-    """How often the reference has been replaced; 0 for the first, which is zero."""
+    """Grows when the reference is replaced; 0 for the first, which is zero. Where links are masked, its last six bits
+    say how large the masks are (`rounds/masking.py`)."""
     mean: WireArray = field(default_factory=_nothing, repr=False, compare=False)
     """u of the reference about which moments are averaged; epoch, run and revision name it. Empty for the first."""
     variance: WireArray = field(default_factory=_nothing, repr=False, compare=False)

@@ -223,7 +223,8 @@ class Exchange:
             weight = self._weights.given.get(neighbor.peer)
             if weight is not None and link.is_window_open(now):
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
-                link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_returned else None
+                is_given = is_returned and link.is_shared
+                link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_given else None
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
                 share = self._share(link, round_, given, proximal_weight)
                 link.keep(share, now)

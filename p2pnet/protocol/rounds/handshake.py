@@ -18,7 +18,7 @@ from p2pnet.protocol.core.codec import LOWEST_VERSION, SPOKEN_VERSIONS
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, TakenForPast
 from p2pnet.protocol.core.types import Nonce, PeerId
-from p2pnet.protocol.messages.training import CAPABILITIES, Hello, Refuse, Reset
+from p2pnet.protocol.messages.training import Hello, Refuse, Reset
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.duplicate_keys import DuplicateKeyDetector
 from p2pnet.protocol.rounds.fingerprints import refusal
@@ -80,7 +80,7 @@ class Handshake:
         neighbor.name, neighbor.address, neighbor.round = hello.name, hello.address, hello.round
         neighbor.has_begun = hello.round >= 0
         neighbor.version = SPOKEN_VERSIONS.common(hello.versions) or LOWEST_VERSION
-        neighbor.capabilities = frozenset(CAPABILITIES) & frozenset(hello.capabilities)
+        neighbor.capabilities = frozenset(neighborhood.identity.capabilities) & frozenset(hello.capabilities)
         neighbor.is_connected, neighbor.is_parted, neighbor.disconnected_at = True, False, None
         is_news = neighbor.link is None or neighbor.link.link_id.theirs != hello.nonce
         if is_news:
@@ -160,5 +160,6 @@ class Handshake:
                 identity.address,
                 self._at.announced_round,
                 neighbor.is_confirmed,
+                capabilities=identity.capabilities,
             ),
         )

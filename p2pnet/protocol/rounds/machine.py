@@ -49,6 +49,7 @@ from p2pnet.protocol.core.notices import EpochBegun
 from p2pnet.protocol.core.timers import AdaptiveTimeout
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.messages.training import Away, Left, StateReply
 from p2pnet.protocol.rounds.exchange import with_zeros_of
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
@@ -73,11 +74,12 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         params: Array,
         n_sums: int | None = None,
         resumed: RoundSnapshot | None = None,
+        masks: Masks | None = None,
     ) -> None:
         """`n_sums`: how many sums are tracked, where not as many as parameters; `resumed`: what to go on from."""
         self._options = options
         self._timing = timing = options.timing
-        self._parts = parts = assemble(identity, options, params, params.size if n_sums is None else n_sums, resumed)
+        self._parts = parts = assemble(identity, options, params, n_sums, resumed, masks)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
         self._tracker = parts.exchange.tracker
@@ -142,9 +144,9 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """The agent's ledger: own vector, mass present, and the totals of its links."""
         return self._parts.ledger()
 
-    def begin_account(self, account: int) -> None:
+    def begin_account(self, account: int, masking: Masking | None = None) -> None:
         """Track another vector from now on, in an account of its own; its value, `Evaluated`, is to follow."""
-        self._parts.begin_account(account)
+        self._parts.begin_account(account, masking)
 
     # Events.
 

@@ -31,6 +31,8 @@ from p2pnet.protocol.core.notices import (
 )
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.link import norm
+from p2pnet.protocol.rounds.accounts import EXACTLY
+from p2pnet.protocol.rounds.averaging import without_local_steps
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
 from p2pnet.protocol.rounds.moments import Plateau
@@ -38,7 +40,6 @@ from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.protocol.rounds.statistics import EXACTLY, without_local_steps
 
 MAX_ROUNDS: Final = 20_000
 """In which the metrics have to settle."""

@@ -44,6 +44,9 @@ of its own."""
 ROUNDING = 64
 """The error of a variance is at most this times ε t (v + |q| + δ²): the totals of some links, with momentum."""
 
+MASK_ROUNDING = 1 / 4
+"""Of what a mask rounds by in a round: it spreads in the first ones, and adds to the totals once."""
+
 LIFETIME = TOLERANCE / (2 * EPSILON)
 """In rounds: so old ledgers round by half of the tolerance, ε t σ, where the reference is a deviation off."""
 
@@ -86,6 +89,8 @@ class Reference:
 
     mean: WireArray = field(repr=False)
     variance: WireArray = field(repr=False)
+    n_samples: float = 0.0
+    """How many samples masks are measured by (`masking.py`); 0 where links are not masked."""
 
     @classmethod
     def zero(cls, n_columns: int) -> Reference:
@@ -120,6 +125,8 @@ class Estimate:
     variance: Array = field(repr=False)
     rounding: Array = field(repr=False)
     """A bound on the error of the variance by rounding."""
+    rounding_of_mean: Array = field(repr=False)
+    """The same of the mean, as far as masks are rounded."""
     distance: Array = field(repr=False)
     """|δ|, of the reference from the mean."""
     reference: Reference = field(repr=False)
@@ -127,16 +134,20 @@ class Estimate:
     """Of the account, in rounds."""
 
     @classmethod
-    def about(cls, reference: Reference, averages: Array, age: int) -> Estimate:
-        """From the network's averages of the sums, relative to that of the samples, after `age` rounds."""
+    def about(cls, reference: Reference, averages: Array, age: int, masks: Array | None = None) -> Estimate:
+        """From the network's averages of the sums, relative to that of the samples, after `age` rounds; `masks` are the
+        sizes of masks of the sums, relative to the samples, too.
+        """
         offset, moment, *parts = np.split(averages, len(averages) // len(reference.mean))
         if parts:  # of the samples that have a value; not above 0 where none is known yet
             part = np.where(parts[0] > 0.0, parts[0], np.inf)
             offset, moment = offset / part, moment / part
         variance = reference.variance + (moment - offset * offset)
         size = reference.variance + np.abs(moment) + offset * offset
-        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size
-        return cls(reference.mean + offset, np.maximum(variance, 0.0), rounding, np.abs(offset), reference, age)
+        masked = np.zeros(2 * len(size)) if masks is None else ROUNDING * EPSILON * MASK_ROUNDING * masks
+        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size + masked[len(size) : 2 * len(size)]
+        mean, variance = reference.mean + offset, np.maximum(variance, 0.0)
+        return cls(mean, variance, rounding, masked[: len(size)], np.abs(offset), reference, age)
 
     @property
     def deviation(self) -> Array:
@@ -156,12 +167,16 @@ class Estimate:
         is_wrong = ~(np.abs(self.variance - self.reference.variance) <= allowed)
         return is_off | is_wrong
 
-    def as_reference(self) -> Reference:
-        """The same, for what is averaged from now on.
+    def as_reference(self, n_samples: float = 0.0) -> Reference:
+        """The same, for what is averaged from now on, with masks for so many samples.
 
-        A variance that is all rounding counts as 0, which costs nothing where nothing varies.
+        A mean or a variance that is all rounding counts as 0, which costs nothing where nothing varies.
         """
-        return Reference(self.mean, np.where(self.variance > self.rounding, self.variance, 0.0))
+        return Reference(
+            np.where(np.abs(self.mean) >= self.rounding_of_mean, self.mean, 0.0),
+            np.where(self.variance > self.rounding, self.variance, 0.0),
+            n_samples,
+        )
 
 
 def exact_change(before: Estimate, after: Estimate) -> Array:
@@ -179,11 +194,12 @@ def exact_change(before: Estimate, after: Estimate) -> Array:
 def rough_change(before: Estimate, after: Estimate) -> Array:
     """By column, the change of mean and variance, the larger, in units of what a reference may be off by:
 
-    max(σ, RESOLUTION |mean|) / 8   and   max(σ², rounding) / 8.
+    max(σ, least) / 8   and   max(σ², least², rounding) / 8,    least = max(RESOLUTION |mean|, rounding of the mean).
     """
-    unit = np.maximum(after.deviation, RESOLUTION * np.abs(after.mean)) / 8
+    least = np.maximum(RESOLUTION * np.abs(after.mean), after.rounding_of_mean)
+    unit = np.maximum(after.deviation, least) / 8
     of_means = np.abs(after.mean - before.mean) / np.where(unit > 0, unit, 1.0)
-    unit = np.maximum(after.variance, after.rounding) / 8
+    unit = np.maximum(np.maximum(after.variance, least * least), after.rounding) / 8
     of_variances = np.abs(after.variance - before.variance) / np.where(unit > 0, unit, 1.0)
     return np.maximum(of_means, of_variances)
 

@@ -10,6 +10,7 @@ from typing import final
 from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.types import Nonce, PeerId
 from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.messages.training import CAPABILITIES
 
 HELLO_RESEND_S = 0.25
 """The first interval between unanswered Hellos."""
@@ -33,6 +34,8 @@ class Identity:
     """The address at which the agent can be dialed; empty for an agent that only dials out."""
     n_nonces: int = 0
     """The nonces of this incarnation that links have had before."""
+    capabilities: tuple[str, ...] = CAPABILITIES
+    """What the agent can do beyond its protocol version, by name."""
 
 
 @final

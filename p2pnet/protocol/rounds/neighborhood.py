@@ -42,7 +42,7 @@ class Neighborhood:
     def __init__(
         self,
         identity: Identity,
-        make_link: Callable[[LinkId, frozenset[str]], Link],
+        make_link: Callable[[Neighbor, LinkId], Link],
         suspect_limit_s: float,
         names: Mapping[PeerId, str] = MappingProxyType({}),
     ) -> None:
@@ -133,7 +133,7 @@ class Neighborhood:
 
     def open_link(self, neighbor: Neighbor, theirs: Nonce) -> None:
         """Open this end of a link."""
-        neighbor.link = self._make_link(LinkId(neighbor.nonce, theirs), neighbor.capabilities)
+        neighbor.link = self._make_link(neighbor, LinkId(neighbor.nonce, theirs))
         self._open = None
 
     def confirm(self, neighbor: Neighbor) -> None:
@@ -141,6 +141,8 @@ class Neighborhood:
         if not neighbor.is_confirmed:
             self.n_opened += 1
             neighbor.is_confirmed, self._open = True, None
+            if neighbor.link is not None:
+                neighbor.link.confirm()
         self._awaited_until.pop(neighbor.peer, None)
         self.absences.pop(neighbor.peer, None)
         neighbor.absent_until = None

@@ -9,8 +9,9 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
 from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
-from p2pnet.protocol.messages.training import CODED, CODED_SHARES
+from p2pnet.protocol.messages.training import CODED, CODED_SHARES, MASKS
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.bounds import MassBounds
@@ -23,7 +24,7 @@ from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
 from p2pnet.protocol.rounds.liveness import Liveness
-from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
@@ -48,13 +49,18 @@ class RoundParts:
     ending: Ending
     liveness: Liveness
     handlers: MessageHandlers
+    masks: Masks | None
+    """None where no link is masked."""
 
-    def begin_account(self, account: int) -> None:
+    def begin_account(self, account: int, masking: Masking | None) -> None:
         """Begin a new account on all links: what was moved so far belongs to a vector that is no longer tracked."""
-        self.state.account = account
+        self.state.account, self.state.masking = account, masking
         for neighbor in self.neighborhood:
             if neighbor.link is not None:
                 neighbor.link.begin_account(account)
+                _mask(neighbor.link, neighbor, self.masks, masking)
+        if masking is not None:
+            self.exchange.tracker.expect(masking.expected)
         self.exchange.tracker.begin_anew()
 
     def begin_epoch(self, now: float) -> None:
@@ -89,22 +95,35 @@ class RoundParts:
             own=self.exchange.tracker.own,
             mass=self.exchange.mass(),
             links=tuple(
-                LinkLedger(neighbor.peer, neighbor.link.link_id, neighbor.link.sent, neighbor.link.received)
+                LinkLedger(neighbor.peer, link.link_id, link.sent, link.received, link.mask)
                 for neighbor in self.neighborhood
-                if neighbor.link is not None
+                if (link := neighbor.link) is not None
             ),
         )
 
 
+def _mask(link: Link, neighbor: Neighbor, masks: Masks | None, masking: Masking | None) -> None:
+    """Mask the link if its other end does the same, and give nothing over it where that takes no part."""
+    is_masking = MASKS in neighbor.capabilities
+    if masks is not None and masking is not None and is_masking:
+        link.mask_with(masks.of_link(neighbor.peer, link.link_id, masking))
+    link.is_shared = masking is None or is_masking or not masking.is_needed
+
+
 def assemble(
-    identity: Identity, options: RoundOptions, params: Array, n_sums: int, resumed: RoundSnapshot | None = None
+    identity: Identity,
+    options: RoundOptions,
+    params: Array,
+    n_sums: int | None = None,
+    resumed: RoundSnapshot | None = None,
+    masks: Masks | None = None,
 ) -> RoundParts:
-    """Build the parts of one agent's round machine, with this number of tracked sums, and with these initial parameters
-    or those of the snapshot.
+    """Build the parts of one agent's round machine, with these initial parameters or those of the snapshot, and with
+    this number of tracked sums, or as many as there are parameters.
     """
     timing = options.timing
     state = RoundState(params)
-    tracker = Tracker(n_sums, signs_of(identity.peer, options.n_signs))
+    tracker = Tracker(params.size if n_sums is None else n_sums, signs_of(identity.peer, options.n_signs))
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
     if resumed is not None:
@@ -115,11 +134,13 @@ def assemble(
         if resumed.is_converged:
             termination.trust(resumed.round)
 
-    def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
-        precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
+    def make_link(neighbor: Neighbor, link_id: LinkId) -> Link:
+        precision = CODED if options.is_coded and CODED_SHARES in neighbor.capabilities else options.precision
         n_bytes = precision // 8 * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
-        return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
+        link = Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
+        _mask(link, neighbor, masks, state.masking)
+        return link
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
@@ -164,5 +185,16 @@ def assemble(
     liveness = Liveness(neighborhood, timing)
     ending = Ending(neighborhood)
     return RoundParts(
-        state, neighborhood, barrier, exchange, bootstrap, stationarity, termination, epochs, ending, liveness, handlers
+        state,
+        neighborhood,
+        barrier,
+        exchange,
+        bootstrap,
+        stationarity,
+        termination,
+        epochs,
+        ending,
+        liveness,
+        handlers,
+        masks,
     )

@@ -52,6 +52,7 @@ from p2pnet.protocol.core.events import (
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
+from p2pnet.protocol.links.masks import LinkSecrets
 from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD, refusal
@@ -115,8 +116,11 @@ class Session(SessionMachine):
         own: LocalStatistics | None,
         settling_s: float = 0.0,
         resumed: RoundSnapshot | None = None,
+        secrets: LinkSecrets | None = None,
     ) -> None:
-        """`resumed` is where an earlier process stood; with its statistics there is no statistics stage."""
+        """`resumed` is where an earlier process stood; with its statistics there is no statistics stage. `secrets` are
+        what the links of that stage are masked by; None for no masks.
+        """
         self._identity = identity
         self._options = options
         self._resumed = resumed
@@ -126,7 +130,7 @@ class Session(SessionMachine):
             averaging = replace(
                 identity, incarnation=identity.incarnation - 1, fingerprint=self._fingerprint(STATISTICS)
             )
-            self._statistics = StatisticsMachine(averaging, options, own, settling_s)
+            self._statistics = StatisticsMachine(averaging, options, own, settling_s, secrets)
         self.found: FeatureStatistics | None = None if resumed is None else resumed.statistics
         """The feature statistics found; None before, and where none are needed."""
         self._rounds: RoundMachine | None = None

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import final
 
 from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.masks import Masking
 from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
 
 
@@ -45,6 +46,8 @@ class RoundState:
     """The first round of the epoch, from which its rounds are counted."""
     account: int = 0
     """The number of the account that the ledgers of all links belong to."""
+    masking: Masking | None = None
+    """What the links of that account are masked for; None for no masks."""
 
     def enter(self, round_: int, params: Array) -> None:
         """Enter training in a later round, with these parameters, and listen at first."""

@@ -18,13 +18,15 @@ And so does the reference. The agent whose name the statistics have replaces it,
 estimate has stayed roughly the same for a while and shows the present one to be far off. The ledgers of all
 links belong to one (epoch, revision, name), their account: with a new one they begin at zero, free of the rounding of
 larger numbers before.
+
+Links are masked where both ends can (`links/masks.py`, `masking.py`). Then there is no reference at first, and what is
+averaged is how large everything is, so that the first one says how large masks must be.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -36,7 +38,10 @@ from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
+from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.protocol.links.masks import LinkSecrets, Masks
 from p2pnet.protocol.messages.training import (
+    MASKS,
     MAX_BYTES_OF_LABELS,
     MAX_LABELS,
     TOO_MANY,
@@ -45,17 +50,12 @@ from p2pnet.protocol.messages.training import (
     Share,
     united,
 )
+from p2pnet.protocol.rounds.accounts import Account, MomentsAccount, SizesAccount, account_name
+from p2pnet.protocol.rounds.averaging import without_local_steps
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
 from p2pnet.protocol.rounds.machine import RoundMachine
-from p2pnet.protocol.rounds.moments import (
-    TOLERANCE,
-    Estimate,
-    LocalStatistics,
-    Plateau,
-    Reference,
-    exact_change,
-    rough_change,
-)
+from p2pnet.protocol.rounds.masking import OwnSizes, revision_after, samples_of
+from p2pnet.protocol.rounds.moments import TOLERANCE, LocalStatistics, Reference
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -65,19 +65,11 @@ from p2pnet.protocol.rounds.reported import ReportedStatistics
 MAX_ROUNDS = 10_000_000
 """Eleven hours; what waits for agents that come one by one may take long."""
 
+LINKED_PART = 1 / 3
+"""Of the time in which agents find each other: for so long no link must have opened before masked rounds begin."""
+
 MAX_UNSETTLED_ROUNDS = 20_000
 """The number of rounds, without a link opened or closed, in which an estimate may change before the agent gives up."""
-
-MOMENTUM = 0.5
-"""The momentum of flows, larger than in training, where local steps limit it; tuned on a ring of 13 agents."""
-
-MAX_RATIO = 1e31
-"""Of the sums of two agents: squares of values that differ by 1e12, of 1e7 samples."""
-
-ROUGHLY = 1 / 4
-EXACTLY = 1 / 8
-"""For this part of all rounds about a reference an estimate must have stayed the same, to replace the reference and to
-end."""
 
 FAR_ROUNDS = 50
 """If a reference that was found to be far off stays for so many rounds, and for as long again as it took to find that
@@ -87,15 +79,6 @@ out, any agent replaces it: the one whose name the statistics have does not.
 MAX_AHEAD = 1_000_000
 """By so much a neighbor's epoch and revision may be ahead: no network has closed as many links."""
 
-ROUND_TIMEOUT_S = 10.0
-"""The round timeout where training is asynchronous: averaging converges in synchronous rounds only."""
-
-ROUND_PACE_S = 0.004
-"""The shortest time between rounds, so that averaging while waiting for more agents leaves the processors idle."""
-
-ABSENCE_LIMIT_S = 5.0
-"""How long averaging waits for an absent agent; an agent that returns later takes the result from the others."""
-
 
 @final
 class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
@@ -104,15 +87,32 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     Agents still in this stage soon hear a neighbor that trains, and request the result from it, as late agents do.
     """
 
-    def __init__(self, identity: Identity, options: RoundOptions, own: LocalStatistics, settling_s: float) -> None:
-        """`settling_s` is how long no link must have opened before the agent counts as stationary."""
+    def __init__(
+        self,
+        identity: Identity,
+        options: RoundOptions,
+        own: LocalStatistics,
+        settling_s: float,
+        secrets: LinkSecrets | None = None,
+    ) -> None:
+        """`settling_s` is how long no link must have opened before the agent counts as stationary; `secrets` are what
+        links are masked by.
+        """
         self._own = own
         self._settling_s = settling_s
         self._opened_at = -np.inf
         """When a link was opened last."""
         n_columns = len(own.mean)
         options = without_local_steps(options, MAX_ROUNDS, TOLERANCE)
-        self._rounds = RoundMachine(identity, options, np.zeros(0), n_sums=own.n_sums)
+        # Masks for all samples are far too large for a column that a large agent has few values of.
+        masks = None if secrets is None or own.counts is not None else Masks(identity.peer, secrets)
+        if masks is not None:
+            identity = replace(identity, capabilities=(*identity.capabilities, MASKS))
+            # A link whose mask is the only one hides nothing from its other end.
+            options = replace(options, settling_s=LINKED_PART * settling_s)
+        self._sizes = None if masks is None else OwnSizes(own, masks)
+        """What this agent knows of masks; None where links are not masked."""
+        self._rounds = RoundMachine(identity, options, np.zeros(0), own.n_sums, masks=masks)
         self._me = f"{identity.peer} {identity.incarnation}"
         self._epoch = 0
         """The number of links closed one after another."""
@@ -125,8 +125,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """How often the reference has been replaced."""
         self._reference = Reference.zero(n_columns)
         """The reference in force, about which the sums are taken from the next evaluation on."""
-        self._account = _Account(_account_name(0, 0, self._run), self._reference, 0)
-        self._rounds.begin_account(self._account.name)
+        self._account = self._begin_account(0)
         self._changed_at = 0
         """The round in which the estimate was exact, or a link opened or closed, last."""
         self._converged: FeatureStatistics | None = None
@@ -152,6 +151,20 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
     @property
     def neighborhood(self) -> Neighborhood:
         return self._rounds.neighborhood
+
+    @property
+    def name(self) -> str:
+        """The name of the statistics, as far as known here: of the agent that names references."""
+        return self._run
+
+    @property
+    def reference(self) -> Reference:
+        """The reference in force."""
+        return self._reference
+
+    def ledger(self) -> AgentLedger:
+        """The agent's ledger of the present account."""
+        return self._rounds.ledger()
 
     def start(self, now: float) -> list[RoundEffect]:
         return self._carry_out(self._rounds.start(now), now)
@@ -237,40 +250,65 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def _give_up(self, now: float) -> list[RoundEffect]:
         """Leave without training: parameters for samples in arbitrary units would be worse than none."""
-        column, change = self._account.exact.worst
+        column, change = self._account.worst
         leave = [effect for effect in self._rounds.handle(LeaveRequested(), now) if isinstance(effect, Send)]
         return [*leave, Notify(StatisticsUnsettled(self.round, column, change * TOLERANCE)), Close()]
 
     def _sums(self, round_: int) -> Evaluated:
         """The agent's own sums about the reference; in a new account where it is another than in the round before."""
-        name = _account_name(self._epoch, self._revision, self._run)
-        if name != self._account.name:
-            self._account = _Account(name, self._reference, round_)
-            self._rounds.begin_account(name)
-        return Evaluated(round_, self._account.reference.sums(self._own), self._own.n_samples)
+        if self._account.name != self._account_name():
+            self._raise_masks()
+            self._account = self._begin_account(round_)
+        return Evaluated(round_, *self._account.own(self._own))
+
+    def _account_name(self) -> int:
+        return account_name(self._epoch, self._revision, self._run, is_of_sizes=self._sizes is not None)
+
+    def _begin_account(self, round_: int) -> Account:
+        name, n_columns = self._account_name(), len(self._own.mean)
+        account: Account
+        if self._sizes is not None and not self._revision:
+            account = SizesAccount(name, round_, self._sizes, n_columns)
+        else:
+            is_masking = self._sizes is not None
+            account = MomentsAccount(name, round_, self._reference, self._own.n_sums, is_masking=is_masking)
+        self._rounds.begin_account(name, account.masking)
+        return account
+
+    def _name_reference(self, reference: Reference) -> None:
+        """Replace the reference; the others will hear of it."""
+        self._reference, n_samples = reference, reference.n_samples
+        self._revision = revision_after(self._revision, n_samples) if n_samples else bounded(self._revision + 1)
+
+    def _raise_masks(self) -> None:
+        """Name the reference anew where this agent's sums would stick out of its masks."""
+        raised = None if self._sizes is None else self._sizes.raised(self._reference)
+        if raised is not None:
+            self._rename()
+            self._name_reference(raised)
 
     def _estimated(self, effect: RunLocalStep, now: float) -> LocalStepDone:
         """Judge the round's estimate: is it stationary, or is a nearer reference needed? No parameters are stepped."""
         account, age = self._account, effect.round - self._account.begun_at
-        estimate = Estimate.about(account.reference, effect.direction, age)
-        account.rough.observe(estimate, age)
-        account.exact.observe(estimate, age)
-        is_near = not estimate.is_far().any()
-        is_exact = is_near and account.exact.has_lasted(age)
-        self._present = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
+        account.observe(effect, age)
+        estimate = account.estimate
+        self._present = None
+        if estimate is not None:
+            self._present = FeatureStatistics(self._run, self._labels, estimate.mean, estimate.variance)
+        is_exact = account.is_exact(age)
         if is_exact:
             self._changed_at = effect.round
-        is_in_force = account.name == _account_name(self._epoch, self._revision, self._run) and self._is_agreed(now)
+        is_in_force = account.name == self._account_name() and self._is_agreed(now)
         is_settled = now - self._opened_at >= self._settling_s and not self._reported.is_waiting
         is_stationary = is_exact and is_in_force and is_settled
         if is_stationary:
             self._converged = self._present
-        elif is_in_force and not is_near and account.rough.has_lasted(age):
+        elif is_in_force and account.is_used_up(age):
             account.far_at = age if account.far_at is None else account.far_at
             if self._run != self._new_run() and age > 2 * account.far_at + FAR_ROUNDS:
                 self._rename()
             if self._run == self._new_run():
-                self._reference, self._revision = estimate.as_reference(), bounded(self._revision + 1)
+                self._name_reference(account.next_reference())
         # The first residual, 1, is the scale of all later ones at every agent.
         residual = 0.0 if is_stationary and effect.round > 0 else 1.0
         return LocalStepDone(effect.round, effect.params, residual, proximal_weight=0.0)
@@ -298,11 +336,10 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def _label_set(self, peer: PeerId) -> Send:
         is_confirmed = self._is_same(self._heard.get(peer))
-        told = LabelSet(self._epoch, self._run, self._labels, is_confirmed)
-        if self._revision:
-            mean, variance = self._reference.mean, self._reference.variance
-            told = replace(told, revision=self._revision, mean=mean, variance=variance)
-        return Send(peer, told)
+        said = (self._epoch, self._run, self._labels, is_confirmed)
+        if not self._revision:
+            return Send(peer, LabelSet(*said))
+        return Send(peer, LabelSet(*said, self._revision, self._reference.mean, self._reference.variance))
 
     def _label_set_received(self, peer: PeerId, label_set: LabelSet, now: float) -> list[RoundEffect]:
         try:
@@ -313,6 +350,8 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
             excluded = self._rounds.neighborhood.part(peer, CloseReason.OUT_OF_RANGE, now)
             return self._carry_out([Notify(MessageDropped(peer, str(error))), *excluded], now)
         self._labels = labels
+        if self._sizes is not None and label_set.revision:
+            self._sizes.hear(reference)
         is_later = (-label_set.epoch, -label_set.revision, label_set.survey) < (
             -self._epoch,
             -self._revision,
@@ -337,7 +376,10 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
                 f"{MAX_BYTES_OF_LABELS} bytes of them; name them in data.classes; training goes on without it"
             )
         n_columns = len(self._own.mean)
-        reference = Reference(label_set.mean, label_set.variance) if label_set.revision else Reference.zero(n_columns)
+        reference = Reference.zero(n_columns)
+        if label_set.revision:
+            n_samples = 0.0 if self._sizes is None else samples_of(label_set.revision)
+            reference = Reference(label_set.mean, label_set.variance, n_samples)
         reference.check(n_columns)
         return labels, reference
 
@@ -345,49 +387,3 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """Whether too many labels are believed of one neighbor: where there is no other, or many are known already."""
         is_only_one = all(neighbor.peer == peer for neighbor, _ in self._rounds.neighborhood.open())
         return is_only_one or self._labels == TOO_MANY or len(self._labels) > MAX_LABELS // 2
-
-
-def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float) -> RoundOptions:
-    """Options of rounds that average exactly, and minimise nothing."""
-    timing = options.timing
-    return replace(
-        options,
-        max_rounds=max_rounds,
-        keeps_running=False,
-        exchanges=1,
-        is_gradient_first=False,
-        n_signs=0,
-        momentum=MOMENTUM,
-        tolerance=tolerance,
-        precision=64,
-        is_coded=False,
-        max_ratio=MAX_RATIO,
-        is_bounded=False,
-        timing=replace(
-            timing,
-            round_pace_s=ROUND_PACE_S,
-            round_timeout_s=timing.round_timeout_s or ROUND_TIMEOUT_S,
-            suspect_limit_s=min(timing.suspect_limit_s, ABSENCE_LIMIT_S),
-            away_limit_s=min(timing.away_limit_s, ABSENCE_LIMIT_S),
-        ),
-    )
-
-
-@dataclass(slots=True)
-class _Account:
-    """The reference of one account, and for how long the estimates about it have stayed the same."""
-
-    name: int
-    reference: Reference
-    begun_at: int
-    """The round in which it began."""
-    far_at: int | None = None
-    """The round, counted from then, in which the reference was known to be far off."""
-    rough: Plateau[Estimate] = field(default_factory=lambda: Plateau(rough_change, ROUGHLY))
-    exact: Plateau[Estimate] = field(default_factory=lambda: Plateau(exact_change, EXACTLY))
-
-
-def _account_name(epoch: int, revision: int, run: str) -> int:
-    """The number that names an account; the first reference, zero, is the same in every run."""
-    named = f"{epoch} {revision} {run if revision else ''}"
-    return int.from_bytes(hashlib.blake2b(named.encode(), digest_size=7).digest(), "big")

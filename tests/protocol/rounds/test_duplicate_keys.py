@@ -13,7 +13,7 @@ from p2pnet.protocol.messages.training import Hello
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.duplicate_keys import MAX_RELAPSES, WINDOW_S, DuplicateKeyDetector
 from p2pnet.protocol.rounds.handshake import Handshake
-from p2pnet.protocol.rounds.neighbor import Identity
+from p2pnet.protocol.rounds.neighbor import Identity, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 
@@ -58,5 +58,5 @@ def test_a_neighborhood_tells_of_it_though_it_drops_what_the_earlier_one_says() 
     assert [notice for notice in told if isinstance(notice, KeyInUseTwice)] != []
 
 
-def make_link(link_id: LinkId, _: frozenset[str]) -> Link:
+def make_link(_: Neighbor, link_id: LinkId) -> Link:
     return Link(link_id, size=3, n_params=1, precision=64, timer=ResendTimer(0.2, 1.0))

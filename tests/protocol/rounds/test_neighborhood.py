@@ -17,7 +17,7 @@ from p2pnet.protocol.messages.training import Ack, Hello, Refuse, Reset
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.fingerprints import AVERAGED_APART
 from p2pnet.protocol.rounds.handshake import MAX_HELLO_INTERVAL_S, Handshake, HandshakeEffect
-from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity
+from p2pnet.protocol.rounds.neighbor import HELLO_RESEND_S, Identity, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
 
@@ -34,7 +34,7 @@ def shake(neighborhood: Neighborhood) -> Handshake:
     return Handshake(RoundState(np.zeros(1)), neighborhood, Convictions())
 
 
-def make_link(link_id: LinkId, _: frozenset[str]) -> Link:
+def make_link(_: Neighbor, link_id: LinkId) -> Link:
     return Link(link_id, size=3, n_params=1, precision=64, timer=ResendTimer(0.2, 1.0))
 
 

@@ -1,0 +1,208 @@
+"""How large masks of the statistics stage are: ten times what they hide, though nobody knows how large that is.
+
+What is tracked about a reference (u, v, n) is masked within
+
+    S n (s,  s²,  1)    for   n_k (m_k − u,  V_k − v + (m_k − u)²),  n_k     with  s = √v,  S = 10
+
+Before the first reference, all agents average logarithms of *sizes*, in bits, under masks of a known size: of the
+deviation of each column, and of the number of samples. Each agent makes its own uncertain by random bits that it keeps
+to itself. The first reference follows from these averages: v is the square of some typical deviations, n some times the
+typical number of samples, and u the mean of the agent that names it, moved by random deviations. Later references are
+averages of all agents, so they tell nothing of one.
+
+An agent whose own sums would stick out of the masks does not enter them: it names the same reference with larger ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Final, final
+
+import numpy as np
+
+from p2pnet.protocol.core.counts import bounded
+from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.link import norm
+from p2pnet.protocol.links.masks import Masking, Masks
+from p2pnet.protocol.rounds.moments import LARGEST_MEAN, LocalStatistics, Reference
+
+SIZE: Final = 10.0
+"""S"""
+
+LEAST_DEVIATION: Final = 2.0**-30
+"""Of a column without any known one, relative to its mean: masks of that size round by less than can be told."""
+
+LARGEST_MASK: Final = 1e140
+"""Its square is still a number."""
+
+SPREAD_OF_SIZES: Final = 16.0
+"""By so many bits agents may differ in size."""
+
+LARGEST_BITS: Final = 460.0
+"""The square of a number of so many bits, times many deviations, is one that a reference may have."""
+
+ABOVE_ZERO: Final = 64.0
+"""Added to the bits of the samples, so that what is divided by is positive."""
+
+OWN_BITS: Final = 2.0
+"""By so many bits, more or less, each agent makes its sizes uncertain."""
+
+LEAST_PART: Final = 1 / 64
+"""A column that a smaller part of all agents have varies nowhere, as far as is known."""
+
+MOVED, DEVIATIONS, SAMPLES = 8.0, 24.0, 8.0
+"""In typical deviations: by how much the first reference is moved, and its √v; its n, in typical numbers of samples."""
+
+MOST_SAMPLES: Final = 2.0**60
+"""n of any reference."""
+
+REVISIONS: Final = 64
+"""The revision of a reference grows by as many, and the rest says n, one more than its logarithm. So agents that know
+nothing of masks pass n on, and none mistakes it.
+"""
+
+SAMPLES_LATER: Final = 4.0
+"""n of a later reference, in agents' mean numbers of samples."""
+
+COVERED: Final = 8.0
+"""What is larger by this than n (s, s², 1) sticks out."""
+
+OFF: Final = 64.0
+"""What is larger by this in a column only needs another v there."""
+
+MAX_RAISED: Final = 4
+"""So often an agent asks for another v; then for a larger n, which no better reference replaces."""
+
+
+@final
+class OwnSizes:
+    """What one agent contributes to the averages of sizes, and what it makes of masks and averages."""
+
+    def __init__(self, own: LocalStatistics, masks: Masks) -> None:
+        self._own = own
+        n_columns = len(own.mean)
+        bits = OWN_BITS * masks.own_numbers("bits", n_columns + 1)
+        self._moved = MOVED * masks.own_numbers("moved", n_columns)
+        self._raised_bits = 1.0 + masks.own_numbers("raised", n_columns + 1)
+        deviation = np.sqrt(own.variance)
+        size = np.where(deviation > 0, deviation, np.abs(own.mean))
+        self._is_there = size > 0
+        self._bits = np.clip(np.log2(np.where(self._is_there, size, 1.0)), -LARGEST_BITS, LARGEST_BITS) + bits[:-1]
+        self._bits_of_samples = float(np.log2(max(own.n_samples, 1.0)) + bits[-1])
+        self._n_raised = 0
+        self._largest: Reference | None = None
+        """The last means that were heard of, with the largest masks about these."""
+
+    @property
+    def masking(self) -> Masking:
+        """The masks of what is averaged of sizes."""
+        n_columns, n_sums = len(self._own.mean), self._own.n_sums
+        bits = np.full(n_columns, SIZE * SPREAD_OF_SIZES)
+        counts = np.zeros(n_sums - 2 * n_columns)
+        sizes = np.concatenate([bits, np.full(n_columns, SIZE), counts, [SIZE * SPREAD_OF_SIZES, 0.0]])
+        # Another agent may be ahead, and about the first reference already.
+        return Masking(b"sizes", sizes, is_needed=True, expected=norm(Reference.zero(n_columns).sums(self._own)))
+
+    def sums(self) -> tuple[Array, float]:
+        """(is there × bits, is there, nothing) by column, as many as there are sums; and bits of samples."""
+        there = self._is_there.astype(np.float64)
+        sums = np.concatenate([there * self._bits, there, np.zeros(self._own.n_sums - 2 * len(there))])
+        return sums, ABOVE_ZERO + self._bits_of_samples
+
+    @staticmethod
+    def typical(averages: Array, samples: float, n_columns: int) -> Array:
+        """(n_columns + 1,): the average bits by column, −LARGEST_BITS − 1 for one that is nowhere, and of samples."""
+        bits, part = averages[:n_columns], averages[n_columns : 2 * n_columns]
+        is_there = part > LEAST_PART
+        known = np.clip(bits / np.where(is_there, part, 1.0), -LARGEST_BITS, LARGEST_BITS)
+        return np.append(np.where(is_there, known, -LARGEST_BITS - 1), samples - ABOVE_ZERO)
+
+    def first_reference(self, typical: Array) -> Reference:
+        """What to average about, by the typical bits of all agents, and this agent's means."""
+        is_there = typical[:-1] >= -LARGEST_BITS
+        deviation = np.where(is_there, 2.0 ** np.where(is_there, typical[:-1], 0.0), 0.0)
+        unit = np.maximum(deviation, np.sqrt(self._own.variance))
+        mean = self._own.mean + np.where(is_there, self._moved * unit, 0.0)
+        n_samples = min(SAMPLES * 2.0 ** float(np.clip(np.rint(typical[-1]), 0, 60)), MOST_SAMPLES)
+        return Reference(
+            np.clip(np.where(is_there, mean, 0.0), -LARGEST_MEAN, LARGEST_MEAN),
+            np.square(np.where(is_there, DEVIATIONS * unit, 0.0)),
+            n_samples,
+        )
+
+    def hear(self, reference: Reference) -> None:
+        """Remember what masks others have asked for about the same means, so that all are soon large enough for all."""
+        before = self._largest
+        if before is not None and np.array_equal(before.mean, reference.mean):
+            variance = np.maximum(before.variance, reference.variance)
+            reference = Reference(before.mean, variance, max(before.n_samples, reference.n_samples))
+        self._largest = reference
+
+    def raised(self, reference: Reference) -> Reference | None:
+        """The reference with masks so large that this agent may enter its sums; None where they are."""
+        lacking = self._lacking(reference)
+        if lacking is None:
+            return None
+        self.hear(reference)
+        largest = reference if self._largest is None else self._largest
+        raised = self._lacking(largest) or largest
+        self._n_raised += int(not np.array_equal(raised.variance, reference.variance))
+        self.hear(raised)
+        return raised
+
+    def _lacking(self, reference: Reference) -> Reference | None:
+        """The reference with what it lacks; None where it lacks nothing."""
+        own, n_columns = self._own, len(self._own.mean)
+        n_samples = reference.n_samples or 1.0
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            first, second = np.split(np.abs(reference.sums(own))[: 2 * n_columns], 2)
+            unit = _units(reference)
+            need = np.maximum(first / unit, second / unit / unit) / n_samples
+            need = np.where(first + second > 0, need, 0.0)
+        is_off = ~(need <= OFF) & (np.isinf(need) | (self._n_raised < MAX_RAISED))
+        most = max(float(need[~is_off].max(initial=0.0)), own.n_samples / n_samples)
+        if reference.n_samples and not is_off.any() and most <= COVERED:
+            return None
+        if most > COVERED or not reference.n_samples:
+            bits = np.ceil(np.log2(max(most, 1.0)) + self._raised_bits[-1])
+            n_samples = min(n_samples * 2.0 ** float(min(bits, 60)), MOST_SAMPLES)
+        distance = np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8)
+        apart = np.sqrt(np.square(distance) + own.variance) * 2.0 ** self._raised_bits[:-1]
+        return replace(reference, variance=np.where(is_off, np.square(apart), reference.variance), n_samples=n_samples)
+
+
+def masking_about(reference: Reference, n_sums: int) -> Masking | None:
+    """The masks of sums about a reference; None where it asks for none."""
+    if not reference.n_samples:
+        return None
+    unit, n_columns = _units(reference), len(reference.mean)
+    with np.errstate(over="ignore"):
+        sizes = reference.n_samples * np.concatenate([unit, unit * unit, np.ones(n_sums - 2 * n_columns + 1), [0.0]])
+    named = (np.asarray(part, dtype="<f8") for part in (reference.mean, reference.variance, reference.n_samples))
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in named), digest_size=32).digest()
+    sizes = np.minimum(SIZE * sizes, LARGEST_MASK)
+    return Masking(digest, sizes, is_needed=False, expected=norm(sizes))
+
+
+def samples_of(revision: int) -> float:
+    """The n of the reference of this revision; 0 where links are not masked."""
+    bits = revision % REVISIONS
+    return 2.0 ** (bits - 1) if bits else 0.0
+
+
+def revision_after(revision: int, n_samples: float) -> int:
+    """The revision of the next reference, with masks for so many samples, a power of two."""
+    bits = int(np.log2(n_samples)) + 1
+    return bounded((revision // REVISIONS + 1) * REVISIONS + bits)
+
+
+def samples_for_masks(mean_samples: float) -> float:
+    """N of a later reference: a power of two, from the mean number of an agent's samples."""
+    return 2.0 ** int(np.ceil(np.log2(np.clip(SAMPLES_LATER * mean_samples, 1.0, MOST_SAMPLES))))
+
+
+def _units(reference: Reference) -> Array:
+    """s, by column."""
+    least: Array = LEAST_DEVIATION * np.abs(reference.mean)
+    return np.where(reference.variance > 0, np.sqrt(reference.variance), least)
