@@ -10,7 +10,7 @@ from benchmarks.empty_round import EmptyRound
 from benchmarks.feature_statistics import Statistics
 from benchmarks.hostile import Floods, Liars
 from benchmarks.kin8nm import Kin8nm
-from benchmarks.living import DigitsUpdate, Kin8nmUpdate
+from benchmarks.living import DigitsUpdate, Kin8nmUpdate, UnseenDigitsUpdate
 from benchmarks.masks import Masks
 from benchmarks.membership import Membership
 from benchmarks.own_model import OwnModel
@@ -30,7 +30,7 @@ BENCHMARKS: Mapping[str, type[Benchmark]] = {
         *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, OwnModel, Kin8nm, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound, Wire),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
-        *(DigitsUpdate, Kin8nmUpdate),
+        *(DigitsUpdate, UnseenDigitsUpdate, Kin8nmUpdate),
         *(OneThousand, OneThousandLong, TenThousand, Membership, Statistics, Masks, Reading),
         *(Floods, Liars),
     )
