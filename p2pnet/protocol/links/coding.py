@@ -21,6 +21,7 @@ Where nothing has come yet, b is replica 0, which is zero. A share carries a che
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -111,10 +112,10 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
             _sum(base.total[:n], totals, coefficients[0]),
             _sum(base.params, of_params, coefficients[1]),
         ]
-        residuals = [
-            rounded(total[:n] - predicted[0], _fineness(base, round_, FIRST_BITS - round_)),
-            rounded(params - predicted[1], _fineness(base, round_, 0 if of_params else FIRST_BITS)),
-        ]
+        residuals = rounded(
+            [total[:n] - predicted[0], params - predicted[1]],
+            [_fineness(base, round_, FIRST_BITS - round_), _fineness(base, round_, 0 if of_params else FIRST_BITS)],
+        )
         replica = _followed(base, predicted, residuals, exact)
     head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
@@ -218,8 +219,7 @@ def _coefficients(start: WireArray, predictors: list[Array], vector: Array) -> N
     """Those of least squares, in as few bytes as leave the rest of the vector what it is."""
     if not predictors:
         return np.zeros(0)
-    found, sizes = _least_squares(predictors, vector - start)
-    rest = float(np.linalg.norm(vector - _sum(start, predictors, found)))
+    found, sizes, rest = _least_squares(predictors, vector - start)
     for wire_type in _COEFFICIENTS.values():
         shortened = found.astype(wire_type)
         if np.abs(shortened - found) @ sizes <= NEGLIGIBLE * rest:
@@ -227,19 +227,22 @@ def _coefficients(start: WireArray, predictors: list[Array], vector: Array) -> N
     return found
 
 
-def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array]:
-    """The coefficients that bring the sum of the predictors nearest to the change, and the norms of the predictors;
-    zeros where these are too large to be squared.
+def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array, float]:
+    """The coefficients that bring the sum of the predictors nearest to the change, the norms of the predictors, and of
+    what is left of the change; zeros where these are too large to be squared.
     """
     n = len(predictors)
     vectors = np.stack([*predictors, change])
     gram = vectors @ vectors.T
-    sizes = np.sqrt(gram.diagonal()[:n])
+    squares = gram.diagonal()[:n]
     if not np.isfinite(gram).all():
-        return np.zeros(n), np.zeros(n)
+        return np.zeros(n), np.zeros(n), 0.0
+    sizes = np.sqrt(squares)
     scales = np.where(sizes > 0.0, sizes, 1.0)
     normed = gram[:n, :n] / scales / scales[:, np.newaxis] + RIDGE * np.eye(n)
-    return np.linalg.solve(normed, gram[:n, n] / scales) / scales, sizes
+    found = np.linalg.solve(normed, gram[:n, n] / scales) / scales
+    signed = np.append(-found, 1.0)
+    return found, sizes, math.sqrt(max(float(signed @ gram @ signed), 0.0))
 
 
 def _sum(start: WireArray, predictors: list[Array], coefficients: NDArray[np.floating]) -> Array:
