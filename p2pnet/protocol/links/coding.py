@@ -103,23 +103,26 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
     n = len(total) - N_EXACT
     exact = (total[n:] - base.total[n:]).astype(_EXACT)
     with np.errstate(over="ignore", invalid="ignore"):
-        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
-        coefficients = [
-            _coefficients(base.total[:n], totals, total[:n]),
-            _coefficients(base.params, of_params, params),
-        ]
-        predicted = [
-            _sum(base.total[:n], totals, coefficients[0]),
-            _sum(base.params, of_params, coefficients[1]),
-        ]
+        of_total = _predicted(base.total[:n], _total_predictors(base, other, n), total[:n])
+        of_params = _predicted(base.params, _params_predictors(base, other), params)
+        predicted, coefficients = (of_total[0], of_params[0]), (of_total[1], of_params[1])
         residuals = rounded(
             [total[:n] - predicted[0], params - predicted[1]],
-            [_fineness(base, round_, FIRST_BITS - round_), _fineness(base, round_, 0 if of_params else FIRST_BITS)],
+            [
+                _fineness(base, round_, FIRST_BITS - round_),
+                _fineness(base, round_, 0 if len(coefficients[1]) else FIRST_BITS),
+            ],
         )
         replica = _followed(base, predicted, residuals, exact)
     head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
     return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
+
+
+def _predicted(start: WireArray, predictors: list[Array], vector: Array) -> tuple[Array, NDArray[np.floating]]:
+    """What is predicted of a vector, and the coefficients that its reader does not know."""
+    coefficients = _coefficients(start, predictors, vector)
+    return _sum(start, predictors, coefficients), coefficients
 
 
 def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
@@ -141,15 +144,14 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
         return Replica(total, share.params)
     n = len(base.total) - N_EXACT
     with np.errstate(over="ignore", invalid="ignore"):
-        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
         code = _Reader(share.total.tobytes())
         if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
             raise OtherBaseError(f"Share.base: share {share.base} is another one here")
         exact = code.numbers(_EXACT, N_EXACT)
-        predicted = [
-            _sum(base.total[:n], totals, code.coefficients(len(totals))),
-            _sum(base.params, of_params, code.coefficients(len(of_params))),
-        ]
+        predicted = (
+            code.sum(base.total[:n], _total_predictors(base, other, n)),
+            code.sum(base.params, _params_predictors(base, other)),
+        )
         replica = _followed(base, predicted, code.vectors((n, len(base.params))), exact)
     if not (np.isfinite(replica.total).all() and np.isfinite(replica.params).all()):
         raise ProtocolError("Share.total: holds a number that is not finite")
@@ -172,11 +174,12 @@ class _Reader:
     def numbers(self, wire_type: str, n: int) -> NDArray[np.floating]:
         return np.frombuffer(self.take(n * np.dtype(wire_type).itemsize), dtype=wire_type)
 
-    def coefficients(self, n: int) -> NDArray[np.floating]:
+    def sum(self, start: WireArray, predictors: list[Array]) -> Array:
+        """What these predictors make of the coefficients that come next."""
         n_bytes = self.take(1)[0]
         if n_bytes not in _COEFFICIENTS:
             raise ProtocolError(f"Share.total: coefficients of {n_bytes} bytes")
-        return self.numbers(_COEFFICIENTS[n_bytes], n)
+        return _sum(start, predictors, self.numbers(_COEFFICIENTS[n_bytes], len(predictors)))
 
     def vectors(self, sizes: tuple[int, int]) -> list[Rounded]:
         try:
@@ -185,7 +188,9 @@ class _Reader:
             raise ProtocolError(f"Share.total: {error}") from error
 
 
-def _followed(base: Replica, predicted: list[Array], residuals: list[Rounded], exact: NDArray[np.floating]) -> Replica:
+def _followed(
+    base: Replica, predicted: Sequence[Array], residuals: Sequence[Rounded], exact: NDArray[np.floating]
+) -> Replica:
     """The replica that follows: what was predicted, and its residuals."""
     total, params = (vector + residual.values() for vector, residual in zip(predicted, residuals, strict=True))
     before = (Replica(base.total, base.params), *base.before)[:MEMORY]
@@ -232,17 +237,20 @@ def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array
     what is left of the change; zeros where these are too large to be squared.
     """
     n = len(predictors)
-    vectors = np.stack([*predictors, change])
-    gram = vectors @ vectors.T
+    vectors = [*predictors, change]
+    gram = np.empty((n + 1, n + 1))
+    for row, column in itertools.combinations_with_replacement(range(n + 1), 2):
+        gram[row, column] = gram[column, row] = vectors[row].dot(vectors[column])
     squares = gram.diagonal()[:n]
     if not np.isfinite(gram).all():
         return np.zeros(n), np.zeros(n), 0.0
-    sizes = np.sqrt(squares)
-    scales = np.where(sizes > 0.0, sizes, 1.0)
-    normed = gram[:n, :n] / scales / scales[:, np.newaxis] + RIDGE * np.eye(n)
-    found = np.linalg.solve(normed, gram[:n, n] / scales) / scales
-    signed = np.append(-found, 1.0)
-    return found, sizes, math.sqrt(max(float(signed @ gram @ signed), 0.0))
+    scales = np.sqrt(squares + (squares == 0.0))
+    scaled = gram[:n] / scales[:, np.newaxis]
+    normed = scaled[:, :n] / scales
+    normed.reshape(-1)[:: n + 1] += RIDGE
+    found = np.linalg.solve(normed, scaled[:, n]) / scales
+    rest = gram[n, n] - found @ (2.0 * gram[:n, n] - gram[:n, :n] @ found)
+    return found, np.sqrt(squares), math.sqrt(max(float(rest), 0.0))
 
 
 def _sum(start: WireArray, predictors: list[Array], coefficients: NDArray[np.floating]) -> Array:

@@ -130,10 +130,11 @@ def _packed(numbers: NDArray[np.int16]) -> bytes:
     chunk = ((numbers << 1) ^ (numbers >> 15)).view(np.uint16)
     # Of k and k + 1 the shorter code is that of k where the mean is below 2^(k+1), for numbers that are spread evenly.
     k = max((int(chunk.sum(dtype=np.int64)) // len(chunk)).bit_length() - 1, 0)
-    ends = np.cumsum((chunk >> k) + np.int64(1)) - 1
-    quotients = np.zeros(ends[-1] + 1, dtype=np.uint8)
-    quotients[ends] = 1
-    parts = [np.packbits(chunk & (1 << bit)) for bit in range(k)] + [np.packbits(quotients)]
+    ends = np.cumsum((chunk >> k) + np.int64(1))
+    quotients = np.zeros(ends[-1] + 1, dtype=np.bool_)
+    quotients[ends] = True
+    octets = [chunk.astype(np.uint8), (chunk >> 8).astype(np.uint8)] if k > 8 else [chunk.astype(np.uint8)]
+    parts = [np.packbits(octets[bit // 8] & (1 << bit % 8)) for bit in range(k)] + [np.packbits(quotients[1:])]
     return b"".join([bytes([k]), *(part.tobytes() for part in parts)])
 
 
@@ -142,17 +143,16 @@ def unpack(packed: bytes, sizes: Sequence[int]) -> list[Rounded]:
     than for so many numbers, whatever the bytes say.
     """
     lengths = [-(-n // BLOCK) for n in sizes] + list(sizes)
+    ends = list(itertools.accumulate(lengths))
     reader = _BitReader(packed)
-    parts = np.split(reader.numbers(sum(lengths)), np.cumsum(lengths)[:-1])
+    numbers = reader.numbers(ends[-1])
     if reader.n_left:
         raise ProtocolError(f"{reader.n_left} bytes too many; the sender trains a model of another size")
-    vectors = []
-    for differences, multiples in zip(parts[: len(sizes)], parts[len(sizes) :], strict=True):
-        exponents = np.cumsum(differences, dtype=np.int16)
-        if ((exponents < LEAST_EXPONENT) | (exponents > LARGEST_EXPONENT)).any():
-            raise ProtocolError("holds a number that is not finite")
-        vectors.append(Rounded(multiples, exponents))
-    return vectors
+    parts = [numbers[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    exponents = [np.cumsum(differences, dtype=np.int16) for differences in parts[: len(sizes)]]
+    if any(((each < LEAST_EXPONENT) | (each > LARGEST_EXPONENT)).any() for each in exponents):
+        raise ProtocolError("holds a number that is not finite")
+    return [Rounded(*each) for each in zip(parts[len(sizes) :], exponents, strict=True)]
 
 
 @final
@@ -171,22 +171,25 @@ class _BitReader:
         for start in range(0, n, CHUNK):
             chunk = numbers[start : start + CHUNK]
             zigzag = self._chunk(len(chunk))
-            chunk[:] = (zigzag >> 1) ^ -(zigzag & 1)
+            chunk[:] = (zigzag >> 1).view(np.int16) ^ -(zigzag & 1).view(np.int16)
         return numbers
 
-    def _chunk(self, n: int) -> NDArray[np.int64]:
+    def _chunk(self, n: int) -> NDArray[np.uint16]:
         k, n_bytes = int(self._left[0]) if self.n_left else 0, -(-n // 8)
         # With the k that is chosen by the mean, quotients take three bits a number at most.
-        quotients = self._left[1 + k * n_bytes :][: -(-n * MOST_QUOTIENT_BITS // 8)]
-        ends = np.flatnonzero(np.unpackbits(quotients).view(np.bool_))[:n]
+        bits = np.unpackbits(self._left[1 + k * n_bytes :][: -(-n * MOST_QUOTIENT_BITS // 8)])
+        ends = np.flatnonzero(bits.view(np.bool_))[:n]
         if k >= ZIGZAG_BITS or len(ends) < n:
             raise ProtocolError(f"not the code of {n} numbers; the sender trains a model of another size")
-        numbers = ends << k
-        numbers[1:] -= (ends[:-1] + 1) << k
-        for bit in range(k):
-            part = self._left[1 + bit * n_bytes : 1 + (bit + 1) * n_bytes]
-            numbers += np.left_shift(np.unpackbits(part, count=n), bit, dtype=np.int64)
-        if numbers.max() >= 2**ZIGZAG_BITS:
+        quotients = ends.copy()
+        quotients[1:] -= ends[:-1] + 1
+        if int(quotients.max()) >> (ZIGZAG_BITS - k):
             raise ProtocolError("holds a number that is too large")
+        numbers = quotients.astype(np.uint16) << k
+        for first in range(0, k, 8):
+            octet = np.zeros(n, dtype=np.uint8)
+            for bit in range(first, min(first + 8, k)):
+                octet |= np.unpackbits(self._left[1 + bit * n_bytes :][:n_bytes], count=n) << (bit - first)
+            numbers |= octet.astype(np.uint16) << first
         self._left = self._left[1 + k * n_bytes + (int(ends[-1]) + 8) // 8 :]
         return numbers
