@@ -37,15 +37,22 @@ from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack
 from p2pnet.protocol.messages.training import CODED, Share
 
 N_EXACT = 2
-"""Numbers at the end of a total that are not rounded: samples and weight."""
-
-LEAST_FINENESS, FINENESS_A_PARAMETER = 2**-5, 2**-13
-"""ρ of what is not predicted is so much for each parameter of the model, but not less than the least: a share that fits
-a packet, with its headers and its acknowledgement, costs little more where it says more.
+"""Numbers at the end of a total that are not rounded: samples and weight. What else a total has beside the gradient is
+rounded to float32: it is of another size, and would set the steps of gradients.
 """
 
-EARLY_ROUNDS, EARLY_FINENESS, FINENESS = 10, 0.3, 2**-2.5
-"""The most that ρ is, in the first rounds and later: early steps are rough."""
+N_LARGE = 2**13
+"""ρ is n/2^13 in a model of n parameters, and in the first rounds the square of that: where a share fits a packet, with
+its headers and its acknowledgement, it costs little more where it says more.
+"""
+
+EARLY_ROUNDS, LEAST_EARLY_FINENESS, EARLY_FINENESS = 10, 2**-10, 0.3
+"""The least and the most that ρ is in the first rounds: steps are longest then, and what they are off by leads to
+another valley; in a large model these rounds are most of what is sent until it is of use.
+"""
+
+LEAST_FINENESS, FINENESS = 2**-4.5, 2**-2.5
+"""The least and the most later."""
 
 FIRST_BITS = 2
 """By so many bits is ρ finer where a link's first share tells of parameters, and in the first round of totals, and by
@@ -68,7 +75,7 @@ RIDGE = 1e-10
 """Added to the squared norm, 1, of each scaled predictor, so that those that are alike do no harm."""
 
 _CHECKSUM = struct.Struct("<I")
-_EXACT = "<f8"
+_EXACT, _SUMS = "<f8", "<f4"
 _COEFFICIENTS = {2: "<f2", 4: "<f4", 8: "<f8"}
 """The types of coefficients by their bytes."""
 Code: TypeAlias = NDArray[np.uint8]
@@ -84,7 +91,7 @@ class Replica:
     """What one end of a link has told the other with one share, as the other end reads it."""
 
     total: Array = field(repr=False)
-    """(n_params + 2,)"""
+    """(n_params + number of other sums + 2,)"""
     params: WireArray = field(repr=False)
     """(n_params,)"""
     before: tuple[Replica, ...] = field(default=(), repr=False)
@@ -100,8 +107,7 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
 
     `other` is what the receiver has told with the share that is acknowledged; None where it has told nothing.
     """
-    n = len(total) - N_EXACT
-    exact = (total[n:] - base.total[n:]).astype(_EXACT)
+    n = len(params)
     with np.errstate(over="ignore", invalid="ignore"):
         of_total = _predicted(base.total[:n], _total_predictors(base, other, n), total[:n])
         of_params = _predicted(base.params, _params_predictors(base, other), params)
@@ -113,8 +119,10 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
                 _fineness(base, round_, 0 if len(coefficients[1]) else FIRST_BITS),
             ],
         )
-        replica = _followed(base, predicted, residuals, exact)
-    head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
+        change = total[n:] - base.total[n:]
+        sums, exact = change[:-N_EXACT].astype(_SUMS), change[-N_EXACT:].astype(_EXACT)
+        replica = _followed(base, predicted, residuals, sums, exact)
+    head = [_CHECKSUM.pack(base.checksum()), exact.tobytes(), sums.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
     return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
 
@@ -130,8 +138,12 @@ def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
     is_early = round_ < EARLY_ROUNDS
     if not is_early and not base.before:
         return FINENESS_FROM_ZERO
-    fineness = max(FINENESS_A_PARAMETER * len(base.params), LEAST_FINENESS)
-    return min(fineness, EARLY_FINENESS if is_early else FINENESS) * 2.0 ** -max(n_more_bits, 0)
+    size = len(base.params) / N_LARGE
+    if is_early:
+        fineness = min(max(size * size, LEAST_EARLY_FINENESS), EARLY_FINENESS)
+    else:
+        fineness = min(max(size, LEAST_FINENESS), FINENESS)
+    return fineness * 2.0 ** -max(n_more_bits, 0)
 
 
 def read(share: Share, base: Replica, other: Replica | None) -> Replica:
@@ -142,17 +154,18 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
         is_whole = share.precision == 64 and share.base == 0
         total = share.total.astype(np.float64, copy=False) if is_whole else base.total + share.total
         return Replica(total, share.params)
-    n = len(base.total) - N_EXACT
+    n = len(base.params)
     with np.errstate(over="ignore", invalid="ignore"):
         code = _Reader(share.total.tobytes())
         if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
             raise OtherBaseError(f"Share.base: share {share.base} is another one here")
         exact = code.numbers(_EXACT, N_EXACT)
+        sums = code.numbers(_SUMS, len(base.total) - n - N_EXACT)
         predicted = (
             code.sum(base.total[:n], _total_predictors(base, other, n)),
             code.sum(base.params, _params_predictors(base, other)),
         )
-        replica = _followed(base, predicted, code.vectors((n, len(base.params))), exact)
+        replica = _followed(base, predicted, code.vectors((n, n)), sums, exact)
     if not (np.isfinite(replica.total).all() and np.isfinite(replica.params).all()):
         raise ProtocolError("Share.total: holds a number that is not finite")
     return replica
@@ -189,12 +202,17 @@ class _Reader:
 
 
 def _followed(
-    base: Replica, predicted: Sequence[Array], residuals: Sequence[Rounded], exact: NDArray[np.floating]
+    base: Replica,
+    predicted: Sequence[Array],
+    residuals: Sequence[Rounded],
+    sums: NDArray[np.floating],
+    exact: NDArray[np.floating],
 ) -> Replica:
     """The replica that follows: what was predicted, and its residuals."""
     total, params = (vector + residual.values() for vector, residual in zip(predicted, residuals, strict=True))
     before = (Replica(base.total, base.params), *base.before)[:MEMORY]
-    return Replica(np.concatenate([total, base.total[len(total) :] + exact]), params, before)
+    others = base.total[len(total) :] + np.concatenate([sums, exact])
+    return Replica(np.concatenate([total, others]), params, before)
 
 
 def _total_predictors(base: Replica, other: Replica | None, n: int) -> list[Array]:

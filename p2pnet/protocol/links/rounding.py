@@ -185,7 +185,7 @@ class _BitReader:
         quotients[1:] -= ends[:-1] + 1
         if int(quotients.max()) >> (ZIGZAG_BITS - k):
             raise ProtocolError("holds a number that is too large")
-        numbers = quotients.astype(np.uint16) << k
+        numbers: NDArray[np.uint16] = quotients.astype(np.uint16) << k
         for first in range(0, k, 8):
             octet = np.zeros(n, dtype=np.uint8)
             for bit in range(first, min(first + 8, k)):
