@@ -41,9 +41,9 @@ N_EXACT = 2
 rounded to float32: it is of another size, and would set the steps of gradients.
 """
 
-N_LARGE = 2**13
-"""ρ is n/2^13 in a model of n parameters, and in the first rounds the square of that: where a share fits a packet, with
-its headers and its acknowledgement, it costs little more where it says more.
+N_LARGE = 2**12
+"""ρ is n/2^13 in a model of n parameters, and (n/2^12)² in the first rounds: where a share fits a packet, with its
+headers and its acknowledgement, it costs little more where it says more.
 """
 
 EARLY_ROUNDS, LEAST_EARLY_FINENESS, EARLY_FINENESS = 10, 2**-10, 0.3
@@ -142,7 +142,7 @@ def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
     if is_early:
         fineness = min(max(size * size, LEAST_EARLY_FINENESS), EARLY_FINENESS)
     else:
-        fineness = min(max(size, LEAST_FINENESS), FINENESS)
+        fineness = min(max(size / 2, LEAST_FINENESS), FINENESS)
     return fineness * 2.0 ** -max(n_more_bits, 0)
 
 

@@ -162,10 +162,10 @@ def test_what_cannot_be_added_to_a_base_is_refused(place: str) -> None:
     ("n_params", "early", "later"),
     [
         (LARGE, EARLY_FINENESS, FINENESS),
-        (2048, 1 / 16, FINENESS),
-        (1024, 1 / 64, 1 / 8),
-        (300, 0.00134, LEAST_FINENESS),
-        (201, LEAST_EARLY_FINENESS, LEAST_FINENESS),
+        (2410, EARLY_FINENESS, FINENESS),
+        (1024, 1 / 16, 1 / 8),
+        (300, 0.00536, LEAST_FINENESS),
+        (100, LEAST_EARLY_FINENESS, LEAST_FINENESS),
         (20, LEAST_EARLY_FINENESS, LEAST_FINENESS),
     ],
 )
