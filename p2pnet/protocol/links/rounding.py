@@ -185,11 +185,11 @@ class _BitReader:
         quotients[1:] -= ends[:-1] + 1
         if int(quotients.max()) >> (ZIGZAG_BITS - k):
             raise ProtocolError("holds a number that is too large")
-        numbers: NDArray[np.uint16] = quotients.astype(np.uint16) << k
+        numbers = quotients.astype(np.uint16) << np.uint16(k)
         for first in range(0, k, 8):
             octet = np.zeros(n, dtype=np.uint8)
             for bit in range(first, min(first + 8, k)):
                 octet |= np.unpackbits(self._left[1 + bit * n_bytes :][:n_bytes], count=n) << (bit - first)
-            numbers |= octet.astype(np.uint16) << first
+            numbers |= octet.astype(np.uint16) << np.uint16(first)
         self._left = self._left[1 + k * n_bytes + (int(ends[-1]) + 8) // 8 :]
         return numbers
