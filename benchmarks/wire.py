@@ -22,7 +22,7 @@ from p2pnet.data.sharding import PartitionName
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import Simulated, simulate
 from p2pnet.experiments.simulate.workload import make_simulated_workload
-from p2pnet.optim.arrays import Array
+from p2pnet.protocol.core.types import Array
 
 TARGET_ACCURACY = 0.95
 DIGITS = SimulateOptions(agents=8, topology="ring", data="digits", tolerance=0.0, is_compared=False)

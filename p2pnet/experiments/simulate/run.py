@@ -32,7 +32,7 @@ from p2pnet.experiments.simulate.summary import (
 from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.experiments.topologies.by_name import is_one_peer, make_graphs
 from p2pnet.experiments.workload import Workload
-from p2pnet.optim.arrays import Array
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.simulation.faults import NetworkSnapshot, write_record

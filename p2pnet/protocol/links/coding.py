@@ -51,7 +51,7 @@ EARLY_ROUNDS, LEAST_EARLY_FINENESS, EARLY_FINENESS = 10, 2**-10, 0.3
 another valley; in a large model these rounds are most of what is sent until it is of use.
 """
 
-LEAST_FINENESS, FINENESS = 2**-4.5, 2**-2.5
+LEAST_FINENESS, FINENESS = 2**-4.25, 2**-2.5
 """The least and the most later."""
 
 FIRST_BITS = 2

@@ -117,7 +117,8 @@ def assemble(
 
     def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
         precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
-        n_bytes = precision // 8 * (tracker.own.size + params.size)
+        # Coding and reading take about as long as plain numbers would be on their way.
+        n_bytes = (8 if precision == CODED else precision // 8) * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
         return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
 

@@ -17,7 +17,7 @@ from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
 
 EARLY_ROUNDS, EARLY_FINENESS, FINENESS, FINENESS_FROM_ZERO = 10, 0.3, 0.177, 1 / 2048
-LEAST_EARLY_FINENESS, LEAST_FINENESS = 1 / 1024, 0.0442
+LEAST_EARLY_FINENESS, LEAST_FINENESS = 1 / 1024, 0.0526
 N_EXACT = 2
 """The samples and the weight."""
 N_PARAMS = 300
