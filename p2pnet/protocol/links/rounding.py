@@ -130,7 +130,7 @@ def _packed(numbers: NDArray[np.int16]) -> bytes:
     chunk = ((numbers << 1) ^ (numbers >> 15)).view(np.uint16)
     # Of k and k + 1 the shorter code is that of k where the mean is below 2^(k+1), for numbers that are spread evenly.
     k = max((int(chunk.sum(dtype=np.int64)) // len(chunk)).bit_length() - 1, 0)
-    ends = np.cumsum((chunk >> k) + np.int64(1))
+    ends = np.cumsum(np.add(chunk >> k, 1, dtype=np.int64))
     quotients = np.zeros(ends[-1] + 1, dtype=np.bool_)
     quotients[ends] = True
     octets = [chunk.astype(np.uint8), (chunk >> 8).astype(np.uint8)] if k > 8 else [chunk.astype(np.uint8)]

@@ -31,6 +31,9 @@ from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
+BYTES_AS_LONG_AS_CODING = 16
+"""A slow connection takes as long for so many bytes as a slow machine for a number that is coded and read."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,7 @@ def assemble(
 
     def make_link(link_id: LinkId, capabilities: frozenset[str]) -> Link:
         precision = CODED if options.is_coded and CODED_SHARES in capabilities else options.precision
-        # Coding and reading take about as long as plain numbers would be on their way.
-        n_bytes = (8 if precision == CODED else precision // 8) * (tracker.own.size + params.size)
+        n_bytes = (BYTES_AS_LONG_AS_CODING if precision == CODED else precision // 8) * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
         return Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
 
