@@ -54,6 +54,8 @@ class ConservationOracle(Observer):
 
     def _see_share(self, sender: PeerId, receiver: PeerId, share: Share) -> None:
         said = self._said.setdefault((sender, share.link_id), {})
+        if share.sequence in said:
+            return  # the same, byte for byte: what it was made from may be kept no longer
         told = self._told.setdefault((sender, share.link_id), {})
         heard = self._told.get((receiver, share.link_id.mirrored()), {})
         nothing = Replica(np.zeros_like(self._own[sender]), np.zeros(self._n_params[sender]))
