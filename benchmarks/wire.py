@@ -32,7 +32,7 @@ PARTITIONS: Mapping[PartitionName, int] = {"iid": 20, "sorted": 100}
 MOST_IN_PROCESSES: Mapping[PartitionName, tuple[int, float]] = {"iid": (10, 0.45), "sorted": (66, 3.0)}
 """Rounds and megabytes."""
 KINDS = ("coded", "float32", "control")
-ROUNDS_KIN8NM = 200
+ROUNDS_KIN8NM = 240
 CONTROL = 1e-3
 """By this part of itself each first parameter of the control is off."""
 N_PAIRS = 5
