@@ -7,7 +7,7 @@
     sbom     the same as a bill of materials, CycloneDX (cyclonedx-bom)
     wheel    builds the wheel twice, in directories of their own and at other times: the bytes are to be the same
     lowest   installs the lowest releases that pyproject.toml allows, and runs the tests of mathematics, protocol and
-             daemon with them (uv resolves)
+             daemon with them (uv resolves); then agents with them train with agents that have the installed ones
 
 Tools are installed into an environment of their own in the directory of the output. Exit code 1 where something is
 found.
@@ -101,8 +101,17 @@ def lowest(out: Path) -> bool:
     pins = out / "lowest.txt"
     run([tools, "-m", "uv", "pip", "compile", "--quiet", "--resolution", "lowest-direct", "-o", pins, "pyproject.toml"])
     python = environment(out / "lowest", "--constraint", str(pins), "--editable", str(ROOT), *TEST_PACKAGES)
-    done = subprocess.run([str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS], cwd=ROOT, check=False)
-    return done.returncode == 0
+    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([str(python), *pytest, *TESTS], cwd=ROOT, check=False)
+    packages = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).stdout.strip()
+    environment_of_both = {**os.environ, "P2PNET_OTHER_PACKAGES": packages}
+    together = subprocess.run(
+        [sys.executable, *pytest, "tests/compatibility/test_other_packages.py"],
+        cwd=ROOT,
+        env=environment_of_both,
+        check=False,
+    )
+    return done.returncode == 0 and together.returncode == 0
 
 
 STEPS: Mapping[str, Callable[[Path], bool]] = {"audit": audit, "sbom": sbom, "wheel": wheel, "lowest": lowest}

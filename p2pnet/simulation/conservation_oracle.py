@@ -7,10 +7,10 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import Effect, Send
+from p2pnet.protocol.core.effects import Effect, Evaluate, Send
 from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
-from p2pnet.protocol.links.coding import N_EXACT, Replica, read
+from p2pnet.protocol.links.coding import Replica, read
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.tracker import signs_of
 from p2pnet.protocol.messages.training import Share
@@ -30,6 +30,7 @@ class ConservationOracle(Observer):
     def __init__(self, n_signs: int = 0) -> None:
         """`n_signs` is the number of random signs averaged with the gradients."""
         self._own: dict[PeerId, Array] = {}
+        self._n_params: dict[PeerId, int] = {}
         self._n_signs = n_signs
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
         self._told: dict[tuple[PeerId, LinkId], dict[int, Replica]] = {}
@@ -45,16 +46,20 @@ class ConservationOracle(Observer):
             self._own[peer] = np.concatenate([event.gradient_sum, signs, [event.n_samples, 1.0]])
 
     def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
+        if isinstance(effect, Evaluate):
+            self._n_params[peer] = len(effect.params)
         # Shares of the statistics stage come before the agent's first gradient, and are no part of this account.
         if isinstance(effect, Send) and isinstance(effect.message, Share) and peer in self._own:
             self._see_share(peer, effect.peer, effect.message)
 
     def _see_share(self, sender: PeerId, receiver: PeerId, share: Share) -> None:
         said = self._said.setdefault((sender, share.link_id), {})
+        if share.sequence in said:
+            return  # the same, byte for byte: what it was made from may be kept no longer
         told = self._told.setdefault((sender, share.link_id), {})
         heard = self._told.get((receiver, share.link_id.mirrored()), {})
-        n_params = len(self._own[sender]) - self._n_signs - N_EXACT
-        base = told[share.base] if share.base else Replica(np.zeros_like(self._own[sender]), np.zeros(n_params))
+        nothing = Replica(np.zeros_like(self._own[sender]), np.zeros(self._n_params[sender]))
+        base = told[share.base] if share.base else nothing
         replica = read(share, base, heard.get(share.acknowledged))
         said[share.sequence] = replica.total
         if share.precision < 64:

@@ -35,8 +35,8 @@ _share_fields = attrgetter(*(field.name for field in fields(Share)))
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """Arrivals for another process, packed: shares field by field with stacked arrays, which takes a quarter of the
-    time to hand over.
+    """Arrivals for another process, packed: shares field by field, their arrays stacked where they are alike, which
+    takes a quarter of the time to hand over.
     """
 
     shares: Sequence[Column]
@@ -52,9 +52,7 @@ class Parcel:
                     rows.append((arrival.time, arrival.peer, sender, *_share_fields(share)))
                 case _:
                     others.append((place, arrival))
-        columns = [
-            np.stack(column) if isinstance(column[0], np.ndarray) else column for column in zip(*rows, strict=True)
-        ]
+        columns = [np.stack(column) if _are_alike(column) else column for column in zip(*rows, strict=True)]
         return cls(columns, others)
 
     def arrivals(self) -> list[Arrival]:
@@ -67,6 +65,11 @@ class Parcel:
         for place, other in self.others:
             arrivals.insert(place, other)
         return arrivals
+
+
+def _are_alike(column: Sequence[object]) -> bool:
+    """Whether these are arrays of one type and shape; codes are of any length."""
+    return len({(part.dtype, part.shape) if isinstance(part, np.ndarray) else None for part in column} - {None}) == 1
 
 
 @dataclass(frozen=True, slots=True)

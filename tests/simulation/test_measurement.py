@@ -160,7 +160,7 @@ EVERY = 5
 def noisy_fleet(loss_rate: float, **changes: Any) -> VirtualFleet:
     conditions = Conditions(latency_s=0.01, loss_rate=loss_rate, is_encoding=True)
     shards = linear_shards(N_AGENTS, n_samples=40, noise=2.0)
-    return VirtualFleet(shards, {**SETTINGS, **OVERFITTED, **changes}, neighbors=ROW, conditions=conditions, seed=2)
+    return VirtualFleet(shards, {**SETTINGS, **OVERFITTED, **changes}, neighbors=ROW, conditions=conditions, seed=3)
 
 
 @pytest.mark.parametrize("loss_rate", [0.0, 0.3])

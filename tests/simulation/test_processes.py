@@ -30,12 +30,13 @@ SMALL = SimulateOptions(
     "options",
     [
         replace(SMALL, topology="random:0.5"),
+        replace(SMALL, topology="random:0.5", wire="coded"),
         replace(SMALL, topology="star", wire="float64", gradient_order="before-mixing"),
         replace(SMALL, topology="ring", hidden=(), rounds=400),
         replace(SMALL, topology="grid", algorithm="dpsgd", batch_size=5),
         replace(SMALL, topology="regular:4", weighting="paper"),
     ],
-    ids=["random", "gradients first", "comes to rest", "dpsgd", "size estimated"],
+    ids=["random", "coded", "gradients first", "comes to rest", "dpsgd", "size estimated"],
 )
 def test_the_number_of_processes_changes_nothing(options: SimulateOptions, n_processes: int) -> None:
     one, several = (simulate(replace(options, processes=n)) for n in (1, n_processes))

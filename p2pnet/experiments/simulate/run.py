@@ -32,6 +32,7 @@ from p2pnet.experiments.simulate.summary import (
 from p2pnet.experiments.simulate.workload import make_simulated_workload
 from p2pnet.experiments.topologies.by_name import is_one_peer, make_graphs
 from p2pnet.experiments.workload import Workload
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.tracker import N_SIGNS
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.simulation.faults import NetworkSnapshot, write_record
@@ -90,16 +91,20 @@ def simulate(
     rounds_kept: Container[int] = (),
     samples: tuple[Samples, Samples] | None = None,
     on_record: Callable[[RoundRecord], None] | None = None,
+    first_params: Array | None = None,
 ) -> Simulated:
     """Simulate one network with these options, on the (training, test) samples if given, else on those of
-    `options.data`; `on_record` receives each row of the first agent's history as it is recorded.
+    `options.data`, from these parameters or those of the seed; `on_record` receives each row of the first agent's
+    history as it is recorded.
     """
     started_at = time.monotonic()
     rng = np.random.default_rng(options.seed)
     graphs = Graphs(options.agents, make_graphs(options.topology, options.agents, rng), is_one_peer(options.topology))
     workload = make_simulated_workload(options, graphs.edges, samples)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
-        trained = _train(options, workload, graphs, rounds_kept, on_record)
+        start = workload.problem.first_params() if first_params is None else first_params
+        params: Array = start.astype(np.float64, copy=False)
+        trained = _train(options, workload, graphs, params, rounds_kept, on_record)
     network = NetworkOutcome(tuple(agent.outcome for agent in trained.agents), time.monotonic() - started_at)
     baselines = None
     if options.is_compared:
@@ -135,10 +140,10 @@ def _train(
     options: SimulateOptions,
     workload: Workload,
     graphs: Graphs,
+    params: Array,
     rounds_kept: Container[int],
     on_record: Callable[[RoundRecord], None] | None,
 ) -> Trained:
-    params = workload.problem.first_params().astype(np.float64, copy=False)
     make_learner = learner_maker(options, workload)
     is_central = options.algorithm == "central"
     shards = (workload.train,) if is_central else workload.shards

@@ -21,6 +21,7 @@ Where nothing has come yet, b is replica 0, which is zero. A share carries a che
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -36,15 +37,22 @@ from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack
 from p2pnet.protocol.messages.training import CODED, Share
 
 N_EXACT = 2
-"""Numbers at the end of a total that are not rounded: samples and weight."""
-
-LEAST_FINENESS, FINENESS_A_PARAMETER = 2**-5, 2**-13
-"""ρ of what is not predicted is so much for each parameter of the model, but not less than the least: a share that fits
-a packet, with its headers and its acknowledgement, costs little more where it says more.
+"""Numbers at the end of a total that are not rounded: samples and weight. What else a total has beside the gradient is
+rounded to float32: it is of another size, and would set the steps of gradients.
 """
 
-EARLY_ROUNDS, EARLY_FINENESS, FINENESS = 10, 0.3, 2**-2.5
-"""The most that ρ is, in the first rounds and later: early steps are rough."""
+N_LARGE = 2**12
+"""ρ is n/2^13 in a model of n parameters, and (n/2^12)² in the first rounds: where a share fits a packet, with its
+headers and its acknowledgement, it costs little more where it says more.
+"""
+
+EARLY_ROUNDS, LEAST_EARLY_FINENESS, EARLY_FINENESS = 10, 2**-10, 0.3
+"""The least and the most that ρ is in the first rounds: steps are longest then, and what they are off by leads to
+another valley; in a large model these rounds are most of what is sent until it is of use.
+"""
+
+LEAST_FINENESS, FINENESS = 2**-4.25, 2**-2.5
+"""The least and the most later."""
 
 FIRST_BITS = 2
 """By so many bits is ρ finer where a link's first share tells of parameters, and in the first round of totals, and by
@@ -67,7 +75,7 @@ RIDGE = 1e-10
 """Added to the squared norm, 1, of each scaled predictor, so that those that are alike do no harm."""
 
 _CHECKSUM = struct.Struct("<I")
-_EXACT = "<f8"
+_EXACT, _SUMS = "<f8", "<f4"
 _COEFFICIENTS = {2: "<f2", 4: "<f4", 8: "<f8"}
 """The types of coefficients by their bytes."""
 Code: TypeAlias = NDArray[np.uint8]
@@ -83,7 +91,7 @@ class Replica:
     """What one end of a link has told the other with one share, as the other end reads it."""
 
     total: Array = field(repr=False)
-    """(n_params + 2,)"""
+    """(n_params + number of other sums + 2,)"""
     params: WireArray = field(repr=False)
     """(n_params,)"""
     before: tuple[Replica, ...] = field(default=(), repr=False)
@@ -99,26 +107,30 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
 
     `other` is what the receiver has told with the share that is acknowledged; None where it has told nothing.
     """
-    n = len(total) - N_EXACT
-    exact = (total[n:] - base.total[n:]).astype(_EXACT)
+    n = len(params)
     with np.errstate(over="ignore", invalid="ignore"):
-        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
-        coefficients = [
-            _coefficients(base.total[:n], totals, total[:n]),
-            _coefficients(base.params, of_params, params),
-        ]
-        predicted = [
-            _sum(base.total[:n], totals, coefficients[0]),
-            _sum(base.params, of_params, coefficients[1]),
-        ]
-        residuals = [
-            rounded(total[:n] - predicted[0], _fineness(base, round_, FIRST_BITS - round_)),
-            rounded(params - predicted[1], _fineness(base, round_, 0 if of_params else FIRST_BITS)),
-        ]
-        replica = _followed(base, predicted, residuals, exact)
-    head = [_CHECKSUM.pack(base.checksum()), exact.tobytes()]
+        of_total = _predicted(base.total[:n], _total_predictors(base, other, n), total[:n])
+        of_params = _predicted(base.params, _params_predictors(base, other), params)
+        predicted, coefficients = (of_total[0], of_params[0]), (of_total[1], of_params[1])
+        residuals = rounded(
+            [total[:n] - predicted[0], params - predicted[1]],
+            [
+                _fineness(base, round_, FIRST_BITS - round_),
+                _fineness(base, round_, 0 if len(coefficients[1]) else FIRST_BITS),
+            ],
+        )
+        change = total[n:] - base.total[n:]
+        sums, exact = change[:-N_EXACT].astype(_SUMS), change[-N_EXACT:].astype(_EXACT)
+        replica = _followed(base, predicted, residuals, sums, exact)
+    head = [_CHECKSUM.pack(base.checksum()), exact.tobytes(), sums.tobytes()]
     head += [part for each in coefficients for part in (bytes([each.itemsize]), each.tobytes())]
     return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
+
+
+def _predicted(start: WireArray, predictors: list[Array], vector: Array) -> tuple[Array, NDArray[np.floating]]:
+    """What is predicted of a vector, and the coefficients that its reader does not know."""
+    coefficients = _coefficients(start, predictors, vector)
+    return _sum(start, predictors, coefficients), coefficients
 
 
 def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
@@ -126,8 +138,12 @@ def _fineness(base: Replica, round_: int, n_more_bits: int) -> float:
     is_early = round_ < EARLY_ROUNDS
     if not is_early and not base.before:
         return FINENESS_FROM_ZERO
-    fineness = max(FINENESS_A_PARAMETER * len(base.params), LEAST_FINENESS)
-    return min(fineness, EARLY_FINENESS if is_early else FINENESS) * 2.0 ** -max(n_more_bits, 0)
+    size = len(base.params) / N_LARGE
+    if is_early:
+        fineness = min(max(size * size, LEAST_EARLY_FINENESS), EARLY_FINENESS)
+    else:
+        fineness = min(max(size / 2, LEAST_FINENESS), FINENESS)
+    return fineness * 2.0 ** -max(n_more_bits, 0)
 
 
 def read(share: Share, base: Replica, other: Replica | None) -> Replica:
@@ -138,18 +154,18 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
         is_whole = share.precision == 64 and share.base == 0
         total = share.total.astype(np.float64, copy=False) if is_whole else base.total + share.total
         return Replica(total, share.params)
-    n = len(base.total) - N_EXACT
+    n = len(base.params)
     with np.errstate(over="ignore", invalid="ignore"):
-        totals, of_params = _total_predictors(base, other, n), _params_predictors(base, other)
         code = _Reader(share.total.tobytes())
         if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
             raise OtherBaseError(f"Share.base: share {share.base} is another one here")
         exact = code.numbers(_EXACT, N_EXACT)
-        predicted = [
-            _sum(base.total[:n], totals, code.coefficients(len(totals))),
-            _sum(base.params, of_params, code.coefficients(len(of_params))),
-        ]
-        replica = _followed(base, predicted, code.vectors((n, len(base.params))), exact)
+        sums = code.numbers(_SUMS, len(base.total) - n - N_EXACT)
+        predicted = (
+            code.sum(base.total[:n], _total_predictors(base, other, n)),
+            code.sum(base.params, _params_predictors(base, other)),
+        )
+        replica = _followed(base, predicted, code.vectors((n, n)), sums, exact)
     if not (np.isfinite(replica.total).all() and np.isfinite(replica.params).all()):
         raise ProtocolError("Share.total: holds a number that is not finite")
     return replica
@@ -171,11 +187,12 @@ class _Reader:
     def numbers(self, wire_type: str, n: int) -> NDArray[np.floating]:
         return np.frombuffer(self.take(n * np.dtype(wire_type).itemsize), dtype=wire_type)
 
-    def coefficients(self, n: int) -> NDArray[np.floating]:
+    def sum(self, start: WireArray, predictors: list[Array]) -> Array:
+        """What these predictors make of the coefficients that come next."""
         n_bytes = self.take(1)[0]
         if n_bytes not in _COEFFICIENTS:
             raise ProtocolError(f"Share.total: coefficients of {n_bytes} bytes")
-        return self.numbers(_COEFFICIENTS[n_bytes], n)
+        return _sum(start, predictors, self.numbers(_COEFFICIENTS[n_bytes], len(predictors)))
 
     def vectors(self, sizes: tuple[int, int]) -> list[Rounded]:
         try:
@@ -184,11 +201,18 @@ class _Reader:
             raise ProtocolError(f"Share.total: {error}") from error
 
 
-def _followed(base: Replica, predicted: list[Array], residuals: list[Rounded], exact: NDArray[np.floating]) -> Replica:
+def _followed(
+    base: Replica,
+    predicted: Sequence[Array],
+    residuals: Sequence[Rounded],
+    sums: NDArray[np.floating],
+    exact: NDArray[np.floating],
+) -> Replica:
     """The replica that follows: what was predicted, and its residuals."""
     total, params = (vector + residual.values() for vector, residual in zip(predicted, residuals, strict=True))
     before = (Replica(base.total, base.params), *base.before)[:MEMORY]
-    return Replica(np.concatenate([total, base.total[len(total) :] + exact]), params, before)
+    others = base.total[len(total) :] + np.concatenate([sums, exact])
+    return Replica(np.concatenate([total, others]), params, before)
 
 
 def _total_predictors(base: Replica, other: Replica | None, n: int) -> list[Array]:
@@ -218,8 +242,7 @@ def _coefficients(start: WireArray, predictors: list[Array], vector: Array) -> N
     """Those of least squares, in as few bytes as leave the rest of the vector what it is."""
     if not predictors:
         return np.zeros(0)
-    found, sizes = _least_squares(predictors, vector - start)
-    rest = float(np.linalg.norm(vector - _sum(start, predictors, found)))
+    found, sizes, rest = _least_squares(predictors, vector - start)
     for wire_type in _COEFFICIENTS.values():
         shortened = found.astype(wire_type)
         if np.abs(shortened - found) @ sizes <= NEGLIGIBLE * rest:
@@ -227,19 +250,25 @@ def _coefficients(start: WireArray, predictors: list[Array], vector: Array) -> N
     return found
 
 
-def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array]:
-    """The coefficients that bring the sum of the predictors nearest to the change, and the norms of the predictors;
-    zeros where these are too large to be squared.
+def _least_squares(predictors: list[Array], change: Array) -> tuple[Array, Array, float]:
+    """The coefficients that bring the sum of the predictors nearest to the change, the norms of the predictors, and of
+    what is left of the change; zeros where these are too large to be squared.
     """
     n = len(predictors)
-    vectors = np.stack([*predictors, change])
-    gram = vectors @ vectors.T
-    sizes = np.sqrt(gram.diagonal()[:n])
+    vectors = [*predictors, change]
+    gram = np.empty((n + 1, n + 1))
+    for row, column in itertools.combinations_with_replacement(range(n + 1), 2):
+        gram[row, column] = gram[column, row] = vectors[row].dot(vectors[column])
+    squares = gram.diagonal()[:n]
     if not np.isfinite(gram).all():
-        return np.zeros(n), np.zeros(n)
-    scales = np.where(sizes > 0.0, sizes, 1.0)
-    normed = gram[:n, :n] / scales / scales[:, np.newaxis] + RIDGE * np.eye(n)
-    return np.linalg.solve(normed, gram[:n, n] / scales) / scales, sizes
+        return np.zeros(n), np.zeros(n), 0.0
+    scales = np.sqrt(squares + (squares == 0.0))
+    scaled = gram[:n] / scales[:, np.newaxis]
+    normed = scaled[:, :n] / scales
+    normed.reshape(-1)[:: n + 1] += RIDGE
+    found = np.linalg.solve(normed, scaled[:, n]) / scales
+    rest = gram[n, n] - found @ (2.0 * gram[:n, n] - gram[:n, :n] @ found)
+    return found, np.sqrt(squares), math.sqrt(max(float(rest), 0.0))
 
 
 def _sum(start: WireArray, predictors: list[Array], coefficients: NDArray[np.floating]) -> Array:

@@ -13,14 +13,15 @@ positive float.
 
 Exponents of steps, each as the difference from the last, and multiples are small whole numbers, 0, −1, 1, −2, … as 0,
 1, 2, 3, … They travel in Rice's code (Rice and Plaunt 1971): of a number u the quotient u >> k, as so many zeros and a
-one, and the last k bits as they are, with the k that takes the fewest bits. For numbers of one size that is within 0.1
-bits of the best code there is; and it needs no table as Huffman's does, which may be longer than all that agents of a
-small model have to say.
+one, and the last k bits as they are. With k where the mean is between 2^k and 2^(k+1), quotients take 2 bits each on
+average, which for numbers of one size is within 0.1 bits of the best code there is; and it needs no table as Huffman's
+does, which may be longer than all that agents of a small model have to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -40,6 +41,9 @@ CHUNK = 2**16
 """Numbers that share a k, and are packed or unpacked at once."""
 
 ZIGZAG_BITS = 16
+
+MOST_QUOTIENT_BITS = 3
+"""The most that quotients take on average: where the mean is below 2^(k+1), that of quotients is below two."""
 
 LEAST_EXPONENT, LARGEST_EXPONENT = -1074, 1023
 """Of the powers of two among the positive floats."""
@@ -66,112 +70,126 @@ class Rounded:
         return values
 
 
-def rounded(vector: Array, fineness: float) -> Rounded:
-    """The vector rounded with steps near `fineness` = ρ of each block's root mean square."""
-    n = len(vector)
-    n_blocks = -(-n // BLOCK)
-    rows = np.zeros((n_blocks, BLOCK))
-    rows.reshape(-1)[:n] = vector
-    largest = np.abs(rows).max(axis=1, initial=0.0)
+def rounded(vectors: Sequence[Array], finenesses: Sequence[float]) -> list[Rounded]:
+    """The vectors rounded, each with steps near its fineness ρ of each block's root mean square."""
+    sizes = [len(vector) for vector in vectors]
+    n_blocks = [-(-n // BLOCK) for n in sizes]
+    ends = list(itertools.accumulate(n_blocks))
+    rows, lengths = np.zeros((ends[-1], BLOCK)), np.full(ends[-1], float(BLOCK))
+    parts = [rows[end - n : end].reshape(-1)[:size] for size, n, end in zip(sizes, n_blocks, ends, strict=True)]
+    for part, vector, n, end in zip(parts, vectors, n_blocks, ends, strict=True):
+        part[:] = vector
+        if n:
+            lengths[end - 1] = len(vector) - (n - 1) * BLOCK
+    exponents = _rounded_rows(rows, lengths, np.repeat(np.square(finenesses), n_blocks))
+    of_each = zip(parts, n_blocks, ends, strict=True)
+    return [Rounded(part.astype(np.int16), exponents[end - n : end]) for part, n, end in of_each]
+
+
+def _rounded_rows(rows: Array, lengths: Array, squared_finenesses: Array) -> NDArray[np.int16]:
+    """Turn blocks, a row each, into multiples of their steps in place, and return the exponents of the steps."""
+    largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))
     is_finite = np.isfinite(largest)
     if not is_finite.all():
         rows[~is_finite] = largest[~is_finite] = 0.0
     top = np.frexp(largest)[1]
     # Relative to a power of two near the largest, squares neither overflow nor vanish.
     near = np.clip(top, -1000, 1000)
-    relative = rows * np.ldexp(1.0, -near)[:, np.newaxis]
-    lengths = np.full(n_blocks, float(BLOCK))
-    lengths[n_blocks - 1 :] -= n_blocks * BLOCK - n
-    mean_squares = np.einsum("ij,ij->i", relative, relative) / lengths
+    rows *= np.ldexp(1.0, -near)[:, np.newaxis]
+    mean_squares = np.einsum("ij,ij->i", rows, rows) / lengths
     # frexp gives ⌊log₂⌋ + 1; half of that of 2 ρ² RMS² is what is to be rounded down.
-    exponents = near + (np.frexp(2 * fineness**2 * mean_squares)[1] - 1) // 2
-    exponents = np.maximum(np.maximum(exponents, top - LARGEST_BITS), LEAST_EXPONENT)
-    exponents = np.minimum(exponents, LARGEST_EXPONENT)
-    rows /= np.ldexp(1.0, exponents)[:, np.newaxis]
+    exponents = near + (np.frexp(2 * squared_finenesses * mean_squares)[1] - 1) // 2
+    exponents = np.clip(np.maximum(exponents, top - LARGEST_BITS), LEAST_EXPONENT, LARGEST_EXPONENT)
+    rows *= np.ldexp(1.0, near - exponents)[:, np.newaxis]
     np.rint(rows, out=rows)
-    # 2^1024 is no float: multiples next to it are rounded down.
-    bounds = np.ldexp(1.0, np.minimum(top, 1024) - exponents) - (top == 1024)
-    np.clip(rows, -bounds[:, np.newaxis], bounds[:, np.newaxis], out=rows)
-    exponents[largest == 0.0] = LEAST_EXPONENT
+    if (top >= LARGEST_EXPONENT).any():
+        # 2^1024 is no float: multiples next to it are rounded down.
+        bounds = np.ldexp(1.0, np.minimum(top, LARGEST_EXPONENT + 1) - exponents) - (top == LARGEST_EXPONENT + 1)
+        np.clip(rows, -bounds[:, np.newaxis], bounds[:, np.newaxis], out=rows)
+    exponents[largest == 0.0] = 0
     exponents[~is_finite] = NOT_FINITE
-    return Rounded(rows.reshape(-1)[:n].astype(np.int16), exponents.astype(np.int16))
+    narrow: NDArray[np.int16] = exponents.astype(np.int16)
+    return narrow
 
 
 def pack(vectors: Sequence[Rounded]) -> bytes:
-    """The bytes of rounded vectors, one after the other."""
-    numbers = [part for vector in vectors for part in (np.diff(vector.exponents, prepend=0), vector.multiples)]
-    return b"".join(_packed(chunk) for part in numbers for chunk in _chunks(part.astype(np.int16)))
+    """The bytes of rounded vectors: the exponents of all, then the multiples of all."""
+    numbers = np.concatenate([_differences(vector.exponents) for vector in vectors] + [v.multiples for v in vectors])
+    return b"".join(_packed(numbers[start : start + CHUNK]) for start in range(0, len(numbers), CHUNK))
 
 
-def _chunks(numbers: NDArray[np.int16]) -> Iterator[NDArray[np.uint16]]:
-    """The numbers as 0, 1, 2, … in place of 0, −1, 1, …, a chunk at a time."""
-    zigzag = ((numbers << 1) ^ (numbers >> 15)).view(np.uint16)
-    return (zigzag[start : start + CHUNK] for start in range(0, len(zigzag), CHUNK))
+def _differences(numbers: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Each number less the one before it, the first as it is."""
+    differences = numbers.copy()
+    differences[1:] -= numbers[:-1]
+    return differences
 
 
-def _packed(chunk: NDArray[np.uint16]) -> bytes:
-    """The byte k, then the bits of all quotients, then those of all rests."""
-
-    def n_bits(k: int) -> int:
-        return len(chunk) * (1 + k) + int((chunk >> k).sum())
-
-    k = next(k for k in range(ZIGZAG_BITS + 1) if k == ZIGZAG_BITS or n_bits(k) <= n_bits(k + 1))
-    ends = np.cumsum((chunk.astype(np.int64) >> k) + 1) - 1
-    quotients = np.zeros(ends[-1] + 1, dtype=np.uint8)
-    quotients[ends] = 1
-    bits = np.unpackbits(chunk.astype(">u2").view(np.uint8)).reshape(-1, ZIGZAG_BITS)
-    return bytes([k]) + np.packbits(np.concatenate([quotients, bits[:, ZIGZAG_BITS - k :].reshape(-1)])).tobytes()
+def _packed(numbers: NDArray[np.int16]) -> bytes:
+    """The byte k, the last k bits of all numbers, the lowest bits of all first, and the quotients."""
+    chunk = ((numbers << 1) ^ (numbers >> 15)).view(np.uint16)
+    # Of k and k + 1 the shorter code is that of k where the mean is below 2^(k+1), for numbers that are spread evenly.
+    k = max((int(chunk.sum(dtype=np.int64)) // len(chunk)).bit_length() - 1, 0)
+    ends = np.cumsum(np.add(chunk >> k, 1, dtype=np.int64))
+    quotients = np.zeros(ends[-1] + 1, dtype=np.bool_)
+    quotients[ends] = True
+    octets = [chunk.astype(np.uint8), (chunk >> 8).astype(np.uint8)] if k > 8 else [chunk.astype(np.uint8)]
+    parts = [np.packbits(octets[bit // 8] & (1 << bit % 8)) for bit in range(k)] + [np.packbits(quotients[1:])]
+    return b"".join([bytes([k]), *(part.tobytes() for part in parts)])
 
 
 def unpack(packed: bytes, sizes: Sequence[int]) -> list[Rounded]:
     """Read rounded vectors of these sizes; ProtocolError where the bytes are not exactly those. No more memory is taken
     than for so many numbers, whatever the bytes say.
     """
-    reader = _BitReader(np.frombuffer(packed, dtype=np.uint8))
-    vectors = []
-    for n in sizes:
-        differences, multiples = reader.numbers(-(-n // BLOCK)), reader.numbers(n)
-        exponents = np.cumsum(differences, dtype=np.int16)
-        if ((exponents < LEAST_EXPONENT) | (exponents > LARGEST_EXPONENT)).any():
-            raise ProtocolError("holds a number that is not finite")
-        vectors.append(Rounded(multiples, exponents))
+    lengths = [-(-n // BLOCK) for n in sizes] + list(sizes)
+    ends = list(itertools.accumulate(lengths))
+    reader = _BitReader(packed)
+    numbers = reader.numbers(ends[-1])
     if reader.n_left:
         raise ProtocolError(f"{reader.n_left} bytes too many; the sender trains a model of another size")
-    return vectors
+    parts = [numbers[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    exponents = [np.cumsum(differences, dtype=np.int16) for differences in parts[: len(sizes)]]
+    if any(((each < LEAST_EXPONENT) | (each > LARGEST_EXPONENT)).any() for each in exponents):
+        raise ProtocolError("holds a number that is not finite")
+    return [Rounded(*each) for each in zip(parts[len(sizes) :], exponents, strict=True)]
 
 
 @final
 class _BitReader:
     """Reads packed numbers from the first byte to the last."""
 
-    def __init__(self, packed: NDArray[np.uint8]) -> None:
-        self._left = packed
+    def __init__(self, packed: bytes) -> None:
+        self._left = np.frombuffer(packed, dtype=np.uint8)
 
     @property
     def n_left(self) -> int:
         return len(self._left)
 
     def numbers(self, n: int) -> NDArray[np.int16]:
-        zigzag = np.empty(n, dtype=np.uint16)
+        numbers = np.empty(n, dtype=np.int16)
         for start in range(0, n, CHUNK):
-            chunk = zigzag[start : start + CHUNK]
-            chunk[:] = self._chunk(len(chunk))
-        numbers: NDArray[np.int16] = (zigzag >> 1).view(np.int16) ^ -(zigzag & 1).view(np.int16)
+            chunk = numbers[start : start + CHUNK]
+            zigzag = self._chunk(len(chunk))
+            chunk[:] = (zigzag >> 1).view(np.int16) ^ -(zigzag & 1).view(np.int16)
         return numbers
 
     def _chunk(self, n: int) -> NDArray[np.uint16]:
-        k = int(self._left[0]) if self.n_left else 0
-        # With k = 16 a number takes 17 bits, so with the best k all of them take no more.
-        bits = np.unpackbits(self._left[1 : 2 + n * (ZIGZAG_BITS + 1) // 8 + 1])
-        ends = np.flatnonzero(bits)[:n]
-        if k > ZIGZAG_BITS or len(ends) < n or len(bits) < ends[-1] + 1 + n * k:
+        k, n_bytes = int(self._left[0]) if self.n_left else 0, -(-n // 8)
+        # With the k that is chosen by the mean, quotients take three bits a number at most.
+        bits = np.unpackbits(self._left[1 + k * n_bytes :][: -(-n * MOST_QUOTIENT_BITS // 8)])
+        ends = np.flatnonzero(bits.view(np.bool_))[:n]
+        if k >= ZIGZAG_BITS or len(ends) < n:
             raise ProtocolError(f"not the code of {n} numbers; the sender trains a model of another size")
-        first = int(ends[-1]) + 1
-        rests = np.zeros((n, ZIGZAG_BITS), dtype=np.uint8)
-        rests[:, ZIGZAG_BITS - k :] = bits[first : first + n * k].reshape(n, k)
-        found = ((np.diff(ends, prepend=-1) - 1) << k) + np.packbits(rests).view(">u2")
-        if found.max() >= 2**ZIGZAG_BITS:
+        quotients = ends.copy()
+        quotients[1:] -= ends[:-1] + 1
+        if int(quotients.max()) >> (ZIGZAG_BITS - k):
             raise ProtocolError("holds a number that is too large")
-        self._left = self._left[1 + (first + n * k + 7) // 8 :]
-        chunk: NDArray[np.uint16] = found.astype(np.uint16)
-        return chunk
+        numbers = quotients.astype(np.uint16) << np.uint16(k)
+        for first in range(0, k, 8):
+            octet = np.zeros(n, dtype=np.uint8)
+            for bit in range(first, min(first + 8, k)):
+                octet |= np.unpackbits(self._left[1 + bit * n_bytes :][:n_bytes], count=n) << (bit - first)
+            numbers |= octet.astype(np.uint16) << np.uint16(first)
+        self._left = self._left[1 + k * n_bytes + (int(ends[-1]) + 8) // 8 :]
+        return numbers

@@ -32,6 +32,9 @@ from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import RoundState
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
+BYTES_AS_LONG_AS_CODING = 16
+"""A slow connection takes as long for so many bytes as a slow machine for a number that is coded and read."""
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def assemble(
 
     def make_link(neighbor: Neighbor, link_id: LinkId) -> Link:
         precision = CODED if options.is_coded and CODED_SHARES in neighbor.capabilities else options.precision
-        n_bytes = precision // 8 * (tracker.own.size + params.size)
+        n_bytes = (BYTES_AS_LONG_AS_CODING if precision == CODED else precision // 8) * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
         link = Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
         _mask(link, neighbor, masks, state.masking)

@@ -1,6 +1,7 @@
 """`p2pnet simulate --topology overlay`: whole nodes find each other, agree on statistics and train, faults or not."""
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -30,8 +31,10 @@ def test_agents_that_find_each_other_train_the_model_of_a_graph() -> None:
     assert found.links_reopened == 0
 
 
-def test_the_same_faults_strike_agents_that_find_each_other() -> None:
-    run = simulate(replace(OVERLAY, rounds=600, loss_rate=0.1, duplicate_rate=0.1, churn=0.002, cut=(10, 40)))
+@pytest.mark.parametrize("wire", ["auto", "coded"])
+def test_the_same_faults_strike_agents_that_find_each_other(wire: Literal["auto", "coded"]) -> None:
+    faults = replace(OVERLAY, rounds=600, loss_rate=0.1, duplicate_rate=0.1, churn=0.002, cut=(10, 40))
+    run = simulate(replace(faults, wire=wire))
     assert min(moment.agents for moment in run.record) < 6
     assert run.summary.messages_lost > 0
     assert run.summary.links_reopened > 0

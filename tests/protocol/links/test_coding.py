@@ -17,11 +17,12 @@ from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
 
 EARLY_ROUNDS, EARLY_FINENESS, FINENESS, FINENESS_FROM_ZERO = 10, 0.3, 0.177, 1 / 2048
+LEAST_EARLY_FINENESS, LEAST_FINENESS = 1 / 1024, 0.0526
 N_EXACT = 2
 """The samples and the weight."""
 N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
-LARGE = 4096
+LARGE = 5000
 """Parameters of a model that is not small."""
 LATER = 100
 """A round that is none of the first."""
@@ -216,9 +217,35 @@ def test_what_cannot_be_added_to_a_base_is_refused(place: str) -> None:
         read(share_of(np.frombuffer(forged, dtype=np.uint8)), base, None)
 
 
-@pytest.mark.parametrize(("n_params", "fineness"), [(LARGE, 0.3), (1024, 2**-3), (256, 2**-5), (20, 2**-5)])
-def test_shares_of_small_models_are_finer(n_params: int, fineness: float) -> None:
-    assert relative_errors(n_params, 5)[0] == pytest.approx(fineness / np.sqrt(12), rel=0.25)
+@pytest.mark.parametrize(
+    ("n_params", "early", "later"),
+    [
+        (LARGE, EARLY_FINENESS, FINENESS),
+        (2410, EARLY_FINENESS, FINENESS),
+        (1024, 1 / 16, 1 / 8),
+        (300, 0.00536, LEAST_FINENESS),
+        (100, LEAST_EARLY_FINENESS, LEAST_FINENESS),
+        (20, LEAST_EARLY_FINENESS, LEAST_FINENESS),
+    ],
+)
+def test_shares_of_small_models_are_finer_most_of_all_in_the_first_rounds(
+    n_params: int, early: float, later: float
+) -> None:
+    for round_, fineness in ((5, early), (EARLY_ROUNDS - 1, early), (EARLY_ROUNDS, later), (LATER, later)):
+        error = relative_errors(n_params, round_, n_before=3)[0]
+        assert error == pytest.approx(fineness / np.sqrt(12), rel=0.42)
+
+
+def test_sums_beside_the_gradient_are_rounded_to_single_precision_and_do_not_coarsen_it() -> None:
+    rng = np.random.default_rng(4)
+    gradient, sums, counts = rng.standard_normal(N_PARAMS), 1e6 * rng.standard_normal(7), np.array([150.0, 1 / 3])
+    total, start = np.concatenate([gradient, sums, counts]), Replica(np.zeros(N_PARAMS + 9), np.zeros(N_PARAMS))
+    code, told = coded(start, None, total, np.zeros(N_PARAMS), 5)
+    heard = read(share_of(code), start, None)
+    np.testing.assert_array_equal(heard.total, told.total)
+    assert np.linalg.norm(told.total[:N_PARAMS] - gradient) < LEAST_FINENESS * np.linalg.norm(gradient)
+    np.testing.assert_array_equal(told.total[N_PARAMS:-N_EXACT], sums.astype(np.float32))
+    np.testing.assert_array_equal(told.total[-N_EXACT:], counts)
 
 
 def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from p2pnet.protocol.core.types import Nonce
+from p2pnet.protocol.messages.training import CODED_SHARES
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.parts import assemble
@@ -34,12 +35,22 @@ def test_what_is_heard_reaches_the_part_that_it_is_for() -> None:
     assert parts.all.stationarity.first_residual == 1.0
 
 
-@pytest.mark.parametrize(("n_params", "timeout_s"), [(3, 1.0), (500_000, 1.0), (2_000_000, 3.2)])
-def test_shares_of_large_models_are_not_repeated_while_they_are_on_their_way(n_params: int, timeout_s: float) -> None:
-    """Of 16 bytes a parameter, over a connection of 10 MB/s."""
+@pytest.mark.parametrize(
+    ("n_params", "is_coded", "timeout_s"),
+    [
+        *((3, False, 1.0), (500_000, False, 1.0), (2_000_000, False, 3.2), (10_000_000, False, 16.0)),
+        *((3, True, 1.0), (250_000, True, 1.0), (2_000_000, True, 6.4), (10_000_000, True, 32.0)),
+    ],
+)
+def test_shares_of_large_models_are_not_repeated_while_they_are_on_their_way(
+    n_params: int, is_coded: bool, timeout_s: float
+) -> None:
+    """Of 16 bytes a parameter, over a connection of 10 MB/s; coding them takes a slow machine twice as long."""
     params = np.zeros(n_params)
-    parts = assemble(Identity("me", "me", 1, {}), RoundOptions(10, precision=64), params, n_sums=n_params)
+    options = RoundOptions(10, precision=64, is_coded=is_coded)
+    parts = assemble(Identity("me", "me", 1, {}), options, params, n_sums=n_params)
     neighbor = parts.neighborhood.connected("ann", 0.0)
+    neighbor.capabilities = frozenset({CODED_SHARES})
     parts.neighborhood.open_link(neighbor, Nonce(1, 1))
     assert neighbor.link is not None
     neighbor.link.timer.sent(1, 0.0)
