@@ -55,6 +55,8 @@ class _Past:
     scale: float
     secant: Secant | None
     """of the step before; None where it could not be tested"""
+    is_of_network: bool
+    """whether the model is that of the network's mean loss"""
 
 
 @final
@@ -133,6 +135,7 @@ class LocalOptimizer:
         disagreement: float = 0.0,
         scale: float = 1.0,
         should_stop: Callable[[], bool] = lambda: False,
+        network_model: LocalModel | None = None,
     ) -> LocalStep:
         """The best response to `direction`, the tracked gradient of the network's mean loss, at `params`.
 
@@ -140,8 +143,16 @@ class LocalOptimizer:
         false: a share was missing, a link closed). The weight is doubled until the agent's true objective shows the
         predicted reduction; where time runs out before that, the agent stays at `params`. `disagreement` is the
         distance to the farthest neighbor, `scale` the factor of the agent's own objective (see `surrogates.problem`).
+
+        A `network_model` takes the place of the agent's own; the own objective does not test it, and no momentum is
+        added to its step.
         """
-        local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
+        if network_model is not None:
+            local_model = network_model
+            if self._past is not None and not self._past.is_of_network:
+                self.rule.fade_anew()
+        else:
+            local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
         self.rule.follow(neighbor_weight)
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         secant = None
@@ -168,17 +179,21 @@ class LocalOptimizer:
                 should_stop=should_stop,
             )
             n_iterations += solution.n_iterations
-            if self._decreases(problem, solution.best_response):
+            if network_model is not None or self._decreases(problem, solution.best_response):
                 v = solution.best_response
                 break
             self.rule.reject()
             if should_stop():
                 break
         previous = None if self._past is None else self._past.params
-        proposal = self._step_sizes.proposal(params, v, previous, disagreement)
+        proposal = v
+        if network_model is None:
+            proposal = self._step_sizes.proposal(params, v, previous, disagreement)
         if not np.isfinite(self.penalty.value(proposal)):
             proposal = v
-        self._past = _Past(params, direction, residual, proposal is not v, local_model, scale, secant)
+        self._past = _Past(
+            params, direction, residual, proposal is not v, local_model, scale, secant, network_model is not None
+        )
         return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
 
     def _tolerance(self, residual: float) -> float:

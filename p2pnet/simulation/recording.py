@@ -40,6 +40,7 @@ class Recorder(Learner):
     ) -> None:
         """`on_record` is told each row of the history of an agent that is followed."""
         self.learner = learner
+        self.n_tracked = learner.n_tracked
         self._on_record = on_record
         self._n_iterations_before = 0
         """Solver iterations before the last restart."""

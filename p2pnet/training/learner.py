@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
+from p2pnet.optim.network_curvature import NetworkCurvature
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
+from p2pnet.optim.surrogates.base import LocalModel
 from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
+from p2pnet.protocol.rounds.schedule import EARLY_ROUNDS
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
 
@@ -29,6 +32,9 @@ ROUND = "round"
 
 PATIENCE_OVER = "patience_over"
 """The name of whether its patience has ended."""
+
+FIRST_CURVATURE_ROUND = EARLY_ROUNDS - 10
+"""The first round in which an agent's own curvature is measured: the means are known ten rounds later."""
 
 MAX_ROUNDS_AWAY = 20
 """The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
@@ -55,10 +61,12 @@ class Weighting(Enum):
     """n_k / n̄: the agent's own term of the network's objective"""
     PAPER = "paper"
     """n_k / (n̄ N): the same as the paper scales it, all other agents' terms being linear"""
+    NETWORK = "network"
+    """1 in the first rounds, and then none: the curvature is the network's own (`optim.network_curvature`)"""
 
     def scale(self, n_samples: float, effect: RunLocalStep) -> float:
         match self:
-            case Weighting.PROXY:
+            case Weighting.PROXY | Weighting.NETWORK:
                 return 1.0
             case Weighting.OWN:
                 return n_samples / effect.mean_samples
@@ -71,6 +79,8 @@ class Learner(ABC):
 
     n_iterations: int = 0
     """solver iterations of all local steps so far"""
+    n_tracked: int = 0
+    """how many numbers are tracked beside the gradient"""
     gradient_fraction: float = 1.0
     """fraction of the agent's samples that `evaluate` uses"""
 
@@ -134,7 +144,10 @@ class NextLearner(Learner):
 
         `held_out` gives the sums of the held-out rows at parameters; `moments` are tracked beside the gradient.
         """
-        self._moments = moments
+        self._beside = np.zeros(0) if moments is None else moments
+        self._curvature = NetworkCurvature(optimizer.objective) if weighting is Weighting.NETWORK else None
+        self._n_curvature = 0 if self._curvature is None else self._curvature.n_tracked
+        self.n_tracked = self._n_curvature + (self._beside.size if stopping is None else stopping.n_tracked)
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
         self._clock = clock
@@ -164,11 +177,13 @@ class NextLearner(Learner):
         self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
-        if self._stopping is not None:
-            gradient_sum = np.concatenate([gradient_sum, self._stopping.observe(effect.round, params)])
-        elif self._moments is not None:
-            gradient_sum = np.concatenate([gradient_sum, self._moments])
-        return Evaluated(effect.round, gradient_sum, n_samples)
+        sums: list[Array] = [gradient_sum]
+        if self._curvature is not None:
+            if effect.round >= FIRST_CURVATURE_ROUND:
+                self._curvature.measure(params, local_model.gradient_at_origin)
+            sums.append(n_samples * self._curvature.tracked(params))
+        sums.append(self._beside if self._stopping is None else self._stopping.observe(effect.round, params))
+        return Evaluated(effect.round, np.concatenate(sums, dtype=np.float64), n_samples)
 
     def observe(self) -> Observation:
         weight = self.optimizer.rule.weight
@@ -187,18 +202,24 @@ class NextLearner(Learner):
             params = self._params
         else:
             params = self._in_model_precision(effect.params)
-        direction, tracked = np.split(effect.direction, [params.size])
+        ends = [params.size, params.size + self._n_curvature]
+        direction, curvature, tracked = np.split(effect.direction, ends)
+        gradient: Array = direction
+        network_model: LocalModel | None = None
+        if self._curvature is not None and effect.round >= EARLY_ROUNDS:
+            gradient, network_model = self._curvature.model(params, direction, curvature)
         if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
             return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)
         deadline = self._clock() + self._step_limit_s
         step = self.optimizer.step(
             params,
-            self._in_model_precision(direction),
+            self._in_model_precision(gradient),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
             disagreement=self._disagreement,
             scale=self._weighting.scale(self.optimizer.objective.n_samples, effect),
             should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
+            network_model=network_model,
         )
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)

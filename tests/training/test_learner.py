@@ -14,7 +14,8 @@ from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
 from p2pnet.protocol.core.types import Array
-from p2pnet.training.learner import NextLearner
+from p2pnet.protocol.rounds.schedule import EARLY_ROUNDS
+from p2pnet.training.learner import NextLearner, Weighting
 from p2pnet.training.problem import make_optimizer, make_problem
 from p2pnet.training.records import LearnerState
 
@@ -50,6 +51,22 @@ def test_a_step_stops_when_its_time_is_up_with_what_it_has() -> None:
     done = step_of(learner, params)
     assert learner.n_iterations == 3  # the clock is read when the time begins, and before each iteration
     assert learner.optimizer.objective.value(done.params) < learner.optimizer.objective.value(params)
+
+
+def test_with_the_networks_curvature_a_step_goes_to_the_minimum_of_what_is_tracked() -> None:
+    """A network of one agent, far on: the step is Newton's with curvature |H|, and nothing is left to be tracked."""
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.standard_normal((60, 3)), rng.standard_normal((60, 1)), "regression", (), (), "y")
+    problem = make_problem(default_problem("regression", hidden=()), samples)
+    optimizer = make_optimizer(problem, default_optimizer(proximal_weight=1e-9), samples)
+    learner = NextLearner(optimizer, lambda _: 0.0, Weighting.NETWORK)
+    params = problem.first_params().astype(np.float64)
+    assert learner.n_tracked == 4 + 10
+    early = learner.evaluate(Evaluate(0, params, 0.0))
+    assert not early.gradient_sum[4:].any()
+    done = step_of(learner, params, EARLY_ROUNDS)
+    minimum = step_of(learner, done.params, EARLY_ROUNDS + 4)
+    assert minimum.residual < 1e-6 * done.residual
 
 
 def test_a_step_that_is_cut_short_ends_with_what_it_has() -> None:

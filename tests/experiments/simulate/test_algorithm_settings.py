@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from p2pnet.errors import ConfigError
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.simulate.run import simulate
 
@@ -34,6 +35,8 @@ def least_objective() -> float:
         {"surrogate": "full"},
         {"weighting": "own"},
         {"weighting": "paper"},
+        {"weighting": "network"},
+        {"weighting": "network", "blocks": 2},
         {"curvature_samples": 10},
         {"solver": "direct"},
         {"solver": "cg-jacobi"},
@@ -79,3 +82,30 @@ def test_settings_change_the_way() -> None:
     for one in range(len(ways)):
         for other in range(one):
             assert np.abs(ways[one] - ways[other]).max() > 1e-9, (one, other)
+
+
+@pytest.mark.parametrize("chosen", [{}, {"wire": "coded"}, {"is_float32": True}], ids=str)
+def test_with_the_networks_curvature_agents_whose_data_differ_come_to_the_central_solution_sooner(
+    chosen: dict[str, Any],
+) -> None:
+    """Of six agents on a ring with sorted labels, after 160 rounds, of which 100 are with that curvature."""
+    small = SimulateOptions(
+        agents=6,
+        data="synthetic:regression:400:4",
+        partition="sorted",
+        hidden=(6,),
+        penalty="l2:1e-3",
+        rounds=160,
+        tolerance=0.0,
+        is_compared=False,
+    )
+    central = simulate(replace(small, algorithm="central", rounds=1000)).summary.objective_at_mean
+    own, network = (simulate(replace(small, weighting=name, **chosen)).summary for name in ("proxy", "network"))
+    assert network.objective_worst - central < 0.1 * (own.objective_worst - central)
+    assert network.conservation_error < 1e-12
+
+
+def test_the_networks_curvature_is_for_small_models() -> None:
+    options = replace(CONVEX, weighting="network", hidden=(100,))
+    with pytest.raises(ConfigError, match=r"algorithm\.weighting: .* at most 512"):
+        simulate(options)
