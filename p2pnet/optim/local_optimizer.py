@@ -144,8 +144,8 @@ class LocalOptimizer:
         predicted reduction; where time runs out before that, the agent stays at `params`. `disagreement` is the
         distance to the farthest neighbor, `scale` the factor of the agent's own objective (see `surrogates.problem`).
 
-        A `network_model` takes the place of the agent's own; the own objective does not test it, and no momentum is
-        added to its step.
+        A `network_model` takes the place of the agent's own: no momentum is added to its step, the own objective does
+        not test it, and the secant test counts wherever it is passed.
         """
         if network_model is not None:
             local_model = network_model
@@ -164,6 +164,10 @@ class LocalOptimizer:
                 if is_blind and self._past.secant is not None:
                     curvature = max(curvature, self._curvature_across(secant, self._past.secant, params, disagreement))
                 self.rule.observe(curvature, is_blind=is_blind)
+        elif self._past is not None and network_model is not None:
+            disturbed = self._secant(self._past, params, direction)
+            if disturbed is not None and self.rule.covers(disturbed.curvature()):
+                self.rule.observe(disturbed.curvature(), is_blind=False)
         tolerance = self._tolerance(residual)
         max_iterations = self._max_solver_iterations
         if isinstance(local_model, SpannedModel):

@@ -30,6 +30,10 @@ class ProximalWeightRule(ABC):
         """
 
     @abstractmethod
+    def covers(self, unmodelled_curvature: float) -> bool:
+        """Whether τ is large enough for δ."""
+
+    @abstractmethod
     def follow(self, neighbor_weight: float) -> None:
         """Update τ from the largest weight that a neighbor uses."""
 
@@ -62,6 +66,9 @@ class ConstantWeight(ProximalWeightRule):
 
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         self.weight = self._weight
+
+    def covers(self, unmodelled_curvature: float) -> bool:
+        return True
 
     def follow(self, neighbor_weight: float) -> None: ...
 
@@ -115,6 +122,9 @@ class SecantWeight(ProximalWeightRule):
         elif not is_blind:
             self._own = max(needed, (1.0 - self._fading) * self._own)
         self._most_own = max((1.0 - self.OWN_FADING) * self._most_own, self._own)
+
+    def covers(self, unmodelled_curvature: float) -> bool:
+        return self.CAUTION * unmodelled_curvature <= self.weight
 
     def follow(self, neighbor_weight: float) -> None:
         self.weight = max(self.weight, min(neighbor_weight, self.MOST_FOLLOWED * self._most_own))

@@ -22,6 +22,7 @@ from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.base import Surrogate
 from p2pnet.optim.surrogates.full import FullLinearization
 from p2pnet.optim.surrogates.partial import PartialLinearization
+from p2pnet.optim.surrogates.quadratic import QuadraticModel
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 5)) * np.linspace(0.5, 2.0, 5)
@@ -43,6 +44,21 @@ def step_alone(optimizer: LocalOptimizer, w: Array) -> LocalStep:
     """A step of the only agent of a network: its direction is its own gradient."""
     gradient = optimizer.evaluate(w).gradient_at_origin
     return optimizer.step(w, gradient, neighbor_weight=0.0, is_direction_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_faded"), [pytest.param(0.01, True, id="passed"), pytest.param(100.0, False, id="failed")]
+)
+def test_with_a_network_model_a_disturbed_secant_test_counts_where_it_is_passed(error: float, is_faded: bool) -> None:
+    optimizer = optimizer_of(LINEAR, NoPenalty(), PartialLinearization(), SecantWeight(1.0))
+    model = QuadraticModel(np.eye(6), 0.0, np.zeros(6))
+    w, direction = np.zeros(6), np.ones(6)
+    step = optimizer.step(w, direction, neighbor_weight=0.0, is_direction_exact=True, network_model=model)
+    moved = step.proposal
+    disturbed = direction + (1.0 + error) * (moved - w)
+    later = optimizer.step(moved, disturbed, neighbor_weight=0.0, is_direction_exact=False, network_model=model)
+    assert (later.proximal_weight < step.proximal_weight) == is_faded
+    assert later.proximal_weight <= step.proximal_weight
 
 
 def minimised(optimizer: LocalOptimizer, n_steps: int = 300) -> Array:

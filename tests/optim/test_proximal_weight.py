@@ -208,3 +208,19 @@ def test_a_later_run_goes_on_with_the_numbers_of_an_earlier_one() -> None:
         rule.observe(0.0, is_blind=False)
     assert later.weight == earlier.weight
     assert later.state() == earlier.state()
+
+
+def test_a_weight_covers_what_it_would_not_be_raised_for() -> None:
+    rule = SecantWeight(1.5)
+    assert rule.covers(1.0)
+    assert not rule.covers(1.001)
+    assert ConstantWeight(0.1).covers(1e9)
+
+
+def test_fading_anew_forgets_two_fifths_a_step() -> None:
+    rule = SecantWeight(1.0)
+    rule.observe(1.0, is_blind=False)  # a violation, after which it fades more slowly
+    before = rule.weight
+    rule.fade_anew()
+    rule.observe(0.0, is_blind=False)
+    assert rule.weight == pytest.approx(0.6 * before)

@@ -131,6 +131,9 @@ class _MetCurvature(ProximalWeightRule):
     def observe(self, unmodelled_curvature: float, *, is_blind: bool) -> None:
         self.weight = max(0.3 * self.weight, unmodelled_curvature)
 
+    def covers(self, unmodelled_curvature: float) -> bool:
+        return unmodelled_curvature <= self.weight
+
     def follow(self, neighbor_weight: float) -> None: ...
 
     def reject(self) -> None:
