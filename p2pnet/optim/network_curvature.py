@@ -26,6 +26,12 @@ from p2pnet.optim.surrogates.quadratic import QuadraticModel
 MAX_PARAMS: Final = 512
 """Of a model whose curvature is tracked: 131,000 numbers in each share."""
 
+FIRST_MEASURED_ROUND: Final = 50
+"""The first round in which agents measure their own curvature: the means are known ten rounds later."""
+
+FIRST_STEP_ROUND: Final = 60
+"""The first round with a step along the network's curvature: that from which steps have more exchanges between them."""
+
 REACH: Final = 1e-3
 """A curvature holds for parameters that are nearer than this part of 1 + ‖w‖."""
 

@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
-from p2pnet.optim.network_curvature import NetworkCurvature
+from p2pnet.optim.network_curvature import (
+    FIRST_MEASURED_ROUND,
+    FIRST_STEP_ROUND,
+    MAX_PARAMS,
+    NetworkCurvature,
+    check_size,
+    n_curvature,
+)
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.optim.surrogates.base import LocalModel
 from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
-from p2pnet.protocol.rounds.schedule import EARLY_ROUNDS
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
 
@@ -32,9 +38,6 @@ ROUND = "round"
 
 PATIENCE_OVER = "patience_over"
 """The name of whether its patience has ended."""
-
-FIRST_CURVATURE_ROUND = EARLY_ROUNDS - 10
-"""The first round in which an agent's own curvature is measured: the means are known ten rounds later."""
 
 MAX_ROUNDS_AWAY = 20
 """The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
@@ -63,6 +66,15 @@ class Weighting(Enum):
     """n_k / (n̄ N): the same as the paper scales it, all other agents' terms being linear"""
     NETWORK = "network"
     """1 in the first rounds, and then none: the curvature is the network's own (`optim.network_curvature`)"""
+
+    def check(self, model: Model) -> None:
+        """ConfigError where it is not for models of this size."""
+        if self is Weighting.NETWORK:
+            check_size(model)
+
+    def n_tracked(self, n_params: int) -> int:
+        """How many numbers are tracked beside the gradient for it, with a model of so many parameters or the most."""
+        return n_curvature(min(n_params, MAX_PARAMS)) if self is Weighting.NETWORK else 0
 
     def scale(self, n_samples: float, effect: RunLocalStep) -> float:
         match self:
@@ -146,7 +158,7 @@ class NextLearner(Learner):
         """
         self._beside = np.zeros(0) if moments is None else moments
         self._curvature = NetworkCurvature(optimizer.objective) if weighting is Weighting.NETWORK else None
-        self._n_curvature = 0 if self._curvature is None else self._curvature.n_tracked
+        self._n_curvature = weighting.n_tracked(optimizer.objective.model.n_params)
         self.n_tracked = self._n_curvature + (self._beside.size if stopping is None else stopping.n_tracked)
         self.optimizer = optimizer
         self._step_limit_s = step_limit_s
@@ -179,7 +191,7 @@ class NextLearner(Learner):
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         sums: list[Array] = [gradient_sum]
         if self._curvature is not None:
-            if effect.round >= FIRST_CURVATURE_ROUND:
+            if effect.round >= FIRST_MEASURED_ROUND:
                 self._curvature.measure(params, local_model.gradient_at_origin)
             sums.append(n_samples * self._curvature.tracked(params))
         sums.append(self._beside if self._stopping is None else self._stopping.observe(effect.round, params))
@@ -206,7 +218,7 @@ class NextLearner(Learner):
         direction, curvature, tracked = np.split(effect.direction, ends)
         gradient: Array = direction
         network_model: LocalModel | None = None
-        if self._curvature is not None and effect.round >= EARLY_ROUNDS:
+        if self._curvature is not None and effect.round >= FIRST_STEP_ROUND:
             gradient, network_model = self._curvature.model(params, direction, curvature)
         if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
             return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)

@@ -11,7 +11,6 @@ import numpy as np
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
 from p2pnet.errors import DataError
-from p2pnet.optim.network_curvature import MAX_PARAMS, check_size, n_curvature
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.messages.training import MAX_LABELS, united
@@ -23,7 +22,7 @@ from p2pnet.training.class_weights import balancing, class_shares, with_class_we
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.fingerprint import early_fingerprint, fingerprint
 from p2pnet.training.held_out import HeldOut, most_sums
-from p2pnet.training.learner import Learner, NextLearner, Weighting
+from p2pnet.training.learner import Learner, NextLearner
 from p2pnet.training.model_file import ModelDescription
 from p2pnet.training.options import TrainingOptions
 from p2pnet.training.own_metrics import own_metrics
@@ -117,15 +116,12 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     n_columns = train.n_features + is_target_scaled(train, options.problem.loss)
     n_tracked = 2 * n_columns + 1 if options.is_rescaled else 0
     least_params, most_params = problem.model.n_params, make_problem(options.problem, most).model.n_params
-    if options.weighting is Weighting.NETWORK:
-        check_size(problem.model)
-        least_params += n_curvature(least_params)
-        most_params += n_curvature(min(most_params, MAX_PARAMS))
+    options.weighting.check(problem.model)
     return Outline(
         early_fingerprint(problem, options, train),
-        least_params + n_tracked,
+        least_params + options.weighting.n_tracked(least_params) + n_tracked,
         max(
-            most_params + n_tracked,
+            most_params + options.weighting.n_tracked(most_params) + n_tracked,
             0 if summary is None else summary.n_sums,
             most_sums(most) if options.is_measured else 0,
         ),
@@ -206,8 +202,7 @@ def make_training(
         parts = [with_class_weights(samples, weights) for samples in parts]
     train, test, *others = parts
     problem = make_problem(options.problem, train)
-    if options.weighting is Weighting.NETWORK:
-        check_size(problem.model)
+    options.weighting.check(problem.model)
     if statistics is None or statistics.survey != ALONE:
         check_outputs(problem, options.problem, train)
     held_out = HeldOut(problem, others[0], test, scaling.target_scale) if others else None

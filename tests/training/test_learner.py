@@ -10,11 +10,11 @@ import pytest
 from p2pnet.agent.options import default_optimizer, default_problem
 from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
+from p2pnet.optim.network_curvature import FIRST_STEP_ROUND
 from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
 from p2pnet.protocol.core.types import Array
-from p2pnet.protocol.rounds.schedule import EARLY_ROUNDS
 from p2pnet.training.learner import NextLearner, Weighting
 from p2pnet.training.problem import make_optimizer, make_problem
 from p2pnet.training.records import LearnerState
@@ -64,8 +64,8 @@ def test_with_the_networks_curvature_a_step_goes_to_the_minimum_of_what_is_track
     assert learner.n_tracked == 4 + 10
     early = learner.evaluate(Evaluate(0, params, 0.0))
     assert not early.gradient_sum[4:].any()
-    done = step_of(learner, params, EARLY_ROUNDS)
-    minimum = step_of(learner, done.params, EARLY_ROUNDS + 4)
+    done = step_of(learner, params, FIRST_STEP_ROUND)
+    minimum = step_of(learner, done.params, FIRST_STEP_ROUND + 4)
     assert minimum.residual < 1e-6 * done.residual
 
 

@@ -11,7 +11,6 @@ from p2pnet.data.samples import Samples
 from p2pnet.experiments.simulate.descent import DescentLearner
 from p2pnet.experiments.simulate.options import SimulateOptions
 from p2pnet.experiments.workload import Workload
-from p2pnet.optim.network_curvature import check_size
 from p2pnet.training.learner import Learner, NextLearner, Weighting
 from p2pnet.training.options import OptimizerOptions
 from p2pnet.training.problem import make_optimizer, worker_map
@@ -33,8 +32,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
     optimizer = optimizer_options(options)
     # Gradient tracking has the default, whatever is asked for.
     weighting = Weighting.PROXY if options.algorithm == "gradient-tracking" else Weighting(options.weighting)
-    if weighting is Weighting.NETWORK:
-        check_size(problem.model)
+    weighting.check(problem.model)
     pool_map = worker_map(optimizer.workers)
     return lambda _, shard: NextLearner(make_optimizer(problem, optimizer, shard, pool_map), metric, weighting)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from p2pnet.optim.network_curvature import FIRST_STEP_ROUND
 from p2pnet.protocol.rounds.schedule import EAGER_ROUNDS, EARLY_ROUNDS, is_step_round, momentum_in
 
 
@@ -19,3 +20,7 @@ def test_a_number_of_exchanges_holds_from_the_end_of_the_first_rounds_for_good(e
 
 def test_a_given_momentum_holds_in_every_round() -> None:
     assert {momentum_in(round_, 0.1) for round_ in range(2 * EARLY_ROUNDS)} == {0.1}
+
+
+def test_steps_along_the_networks_curvature_begin_with_the_last_part() -> None:
+    assert FIRST_STEP_ROUND == EARLY_ROUNDS
