@@ -1,7 +1,7 @@
 """One agent's local steps: from its parameters and the tracked direction to its best response."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import final
 
@@ -144,11 +144,12 @@ class LocalOptimizer:
         predicted reduction; where time runs out before that, the agent stays at `params`. `disagreement` is the
         distance to the farthest neighbor, `scale` the factor of the agent's own objective (see `surrogates.problem`).
 
-        A `network_model` takes the place of the agent's own: no momentum is added to its step, the own objective does
-        not test it, and the secant test counts wherever it is passed.
+        A `network_model` takes the place of the agent's own: it is solved in one block, without momentum, the own
+        objective does not test it, and the secant test counts wherever it is passed.
         """
+        solver = self._response_solver
         if network_model is not None:
-            local_model = network_model
+            local_model, solver = network_model, replace(solver, blocks=())
             if self._past is not None and not self._past.is_of_network:
                 self.rule.fade_anew()
         else:
@@ -176,7 +177,7 @@ class LocalOptimizer:
         v = params
         for _ in range(MAX_REJECTIONS):
             problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight, scale)
-            solution = self._response_solver.solve(
+            solution = solver.solve(
                 problem,
                 tolerance=tolerance,
                 max_iterations=max_iterations,
