@@ -149,28 +149,30 @@ def epochs(fleet: Fleet) -> set[int]:
     }
 
 
+class OfDigits(Update):
+    """An update of the digits."""
+
+    hidden = (32,)
+
+    @final
+    def samples(self) -> Samples:
+        return load_dataset("digits", None, "auto", 0)[0]
+
+
 @final
-class DigitsUpdate(Update):
+class DigitsUpdate(OfDigits):
     """How soon eight real agents follow a fifth of the digits that arrives at one, beside training from nothing."""
 
     name = "update-digits"
-    hidden = (32,)
     is_unseen = False
-
-    def samples(self) -> Samples:
-        return load_dataset("digits", None, "auto", 0)[0]
 
 
 @final
-class UnseenDigitsUpdate(Update):
+class UnseenDigitsUpdate(OfDigits):
     """How soon eight real agents learn two digits that arrive at one, beside training from nothing."""
 
     name = "update-unseen-digits"
-    hidden = (32,)
     is_unseen = True
-
-    def samples(self) -> Samples:
-        return load_dataset("digits", None, "auto", 0)[0]
 
 
 @final

@@ -7,7 +7,7 @@ all: with ȳ, c̄ and H̄ the tracked means of g_k(w_k), H_k w_k and H_k,
 
 is the network's gradient at w, and H̄ its curvature. Each agent evaluates both at its own parameters. A step along own
 curvature changes ȳ by H_k d at first, before the changes of others have come to cancel what differs from H̄ d; that
-limits how short the proximal weight may make steps (`docs/algorithm.md`). ŷ does not see it: H_k d − H_k d = 0. As long
+bounds the proximal weight from below (`docs/algorithm.md`). ŷ does not see it: H_k d − H_k d = 0. As long
 as H_k stays, only what is not affine in the gradients is left to be tracked, whatever the steps.
 
 H_k need not be exact: what it lacks stays in ȳ − c̄. It is found again where an agent has moved far enough.
@@ -97,13 +97,16 @@ class NetworkCurvature:
 
     def model(self, params: Array, direction: Array, tracked: Array) -> tuple[Array, QuadraticModel]:
         """ŷ(w) and the quadratic model of the network's mean loss with curvature |H̄|: eigenvalues count by their size,
-        since a direction of negative curvature is no reason for a long step. `tracked` are c̄ and H̄.
+        since a direction of negative curvature is no reason for a long step. `tracked` are c̄ and H̄; where H̄ is not
+        finite, since training diverges or a member lies, the model has no curvature.
         """
         n = len(params)
         mean = np.zeros((n, n))
         mean[self._upper] = tracked[n:]
         mean = mean + np.triu(mean, 1).T
         estimate = direction - tracked[:n] + mean @ params
+        if not np.isfinite(mean).all():
+            return estimate, QuadraticModel(np.zeros((1, n)), 0.0, estimate)
         eigenvalues, vectors = np.linalg.eigh(mean)
         factor = np.sqrt(np.abs(eigenvalues))[:, np.newaxis] * vectors.T
         return estimate, QuadraticModel(factor, 0.0, estimate)

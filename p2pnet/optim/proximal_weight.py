@@ -94,7 +94,7 @@ class SecantWeight(ProximalWeightRule):
     MAX_GROWTH = 2.0
     FIRST_FADING = 0.2
     FADING_ANEW = 0.4
-    """From a tenth of what the network's curvature is to a hundredth of that in a few steps."""
+    """The fading where local models leave out much less from now on: to a tenth in five steps."""
     SLOWING = 0.9
     MOST_FOLLOWED = 64.0
     """Honest neighbors need up to 13 times as much, and more than 16 times where shares are lost."""

@@ -69,6 +69,21 @@ def test_with_the_networks_curvature_a_step_goes_to_the_minimum_of_what_is_track
     assert minimum.residual < 1e-6 * done.residual
 
 
+@pytest.mark.parametrize("factor", [1e150, 1e300, np.inf, np.nan])
+@pytest.mark.parametrize("weighting", [Weighting.PROXY, Weighting.NETWORK])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+def test_whatever_is_tracked_a_step_is_finite(weighting: Weighting, factor: float) -> None:
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.standard_normal((60, 3)), rng.standard_normal((60, 1)), "regression", (), (), "y")
+    problem = make_problem(default_problem("regression", hidden=()), samples)
+    learner = NextLearner(make_optimizer(problem, default_optimizer(), samples), lambda _: 0.0, weighting)
+    params = problem.first_params().astype(np.float64)
+    evaluated = learner.evaluate(Evaluate(FIRST_STEP_ROUND, params, 0.0))
+    tracked = factor * evaluated.gradient_sum
+    step = RunLocalStep(FIRST_STEP_ROUND, params, tracked, 60.0, 0.0, is_complete=True)
+    assert np.isfinite(learner.run_local_step(step).params).all()
+
+
 def test_a_step_that_is_cut_short_ends_with_what_it_has() -> None:
     learner, params = learner_with(step_limit_s=np.inf, at_the_third_look=lambda: learner.cut_short(0))
     done = step_of(learner, params)
