@@ -33,6 +33,6 @@ class KeyExchange(LinkSecrets):
         try:
             shared = crypto_scalarmult(z85.decode(self._keys.secret), z85.decode(peer))
         except CryptoError:
-            shared = bytes(32)  # a key with which nothing can be kept secret: whoever made it wants none
+            shared = bytes(32)  # a key with which nothing can be kept secret: its owner has given that up
         both = "".join(sorted((self._keys.public, peer))).encode()
         return hashlib.blake2b(both, key=shared, digest_size=32, person=_PURPOSE).digest()

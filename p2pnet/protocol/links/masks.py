@@ -6,7 +6,7 @@ what is tracked over it. The one whose id is less enters it as sent, the other a
     y_k = x_k + Σ_links (received − sent ± m)
 
 so the sum over the network is what it was, and a mask goes with its link; but what an agent gives its neighbors says
-nothing of x_k to one that does not know the masks of all its links.
+nothing of x_k to a neighbor that does not know the masks of all its links.
 
 Pairwise masks that cancel in the sum are those of Bonawitz et al. (2017), here between neighbors only, and once an
 account instead of once a message. The numbers are made of bytes of SHAKE-256, so they depend on no library's version.

@@ -1,4 +1,4 @@
-"""How large masks of the statistics stage are: ten times what they hide, though nobody knows how large that is.
+"""How large masks of the statistics stage are: ten times what they hide, though no agent knows how large that is.
 
 What is tracked about a reference (u, v, n) is masked within
 
