@@ -2,7 +2,8 @@
 processes.
 
 How long kin8nm takes depends on trifles: a *control*, float32 from first parameters that are off by a thousandth, shows
-how much. Seeds 0 to 9 were used to choose roundings by; these figures are of others.
+how much. Seeds 0 to 9 were used to choose roundings by; these figures are of others, after which
+ρ was changed once more, for bytes alone.
 """
 
 import csv
