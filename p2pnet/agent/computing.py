@@ -46,7 +46,7 @@ def choose(learner: Learner, effect: Choose) -> Computed:
 
 def require_finite(evaluated: Evaluated) -> Evaluated:
     """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
-    if not np.all(np.isfinite(evaluated.gradient_sum)):
+    if not np.isfinite(evaluated.gradient_sum).all():
         raise TrainingError(
             f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
         )

@@ -171,6 +171,7 @@ class NextLearner(Learner):
         self._params: Array | None = None
         self._loss = np.nan
         self._disagreement = 0.0
+        """That of the last exchange, relative to the size of the parameters."""
         self._cut_short_in = -1
         self._round = 0
         self._epoch: int | None = None
@@ -186,7 +187,7 @@ class NextLearner(Learner):
         local_model = self.optimizer.evaluate(params)
         self._round = effect.round
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
-        self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
+        self._disagreement = effect.disagreement
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         sums: list[Array] = [gradient_sum]
@@ -222,13 +223,14 @@ class NextLearner(Learner):
             gradient, network_model = self._curvature.model(params, direction, curvature)
         if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
             return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)
+        size = 1.0 if self._given is None else 1.0 + float(np.linalg.norm(self._given))
         deadline = self._clock() + self._step_limit_s
         step = self.optimizer.step(
             params,
             self._in_model_precision(gradient),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
-            disagreement=self._disagreement,
+            disagreement=self._disagreement * size,
             scale=self._weighting.scale(self.optimizer.objective.n_samples, effect),
             should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
             network_model=network_model,

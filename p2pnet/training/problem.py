@@ -21,7 +21,7 @@ from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses.base import Loss
 from p2pnet.optim.losses.by_name import loss_by_name
-from p2pnet.optim.metrics import accuracy, r2_score
+from p2pnet.optim.metrics import accuracy, r2_of
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.models.factory import ModelRequest, load_model
 from p2pnet.optim.models.mlp import Mlp
@@ -80,9 +80,11 @@ class Problem:
         """Accuracy, or R², on the samples as a function of the parameters; not a number where there are none."""
         if not samples.n_samples:
             return lambda _: math.nan
-        measure = accuracy if self.task == "classification" else r2_score
         X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
-        return lambda params: measure(self.model.predict(params, X), samples.Y)
+        if self.task == "classification":
+            return lambda params: accuracy(self.model.predict(params, X), samples.Y)
+        r2 = r2_of(samples.Y)
+        return lambda params: r2(self.model.predict(params, X))
 
 
 class KindOfSamples(Protocol):

@@ -377,6 +377,5 @@ TRAINING_MESSAGES = MessageSet(
         LabelSet: ("mean", "variance"),
         FeatureStatistics: ("mean", "variance"),
     },
-    plain=lambda value: value,
     open_ended=frozenset({Hello}),
 )

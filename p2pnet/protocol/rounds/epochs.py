@@ -196,6 +196,8 @@ class Epochs:
 
     def tell(self, now: float) -> list[Send]:
         """Tell neighbors that are not known to be in this agent's epoch."""
+        if self._at.epoch == 0:
+            return []
         untold = self._untold()
         self._told = {link.link_id: self._told[link.link_id] for _, link in untold if link.link_id in self._told}
         return [self._word(neighbor, link, now) for neighbor, link in untold if now >= self._due_at(link)]

@@ -12,6 +12,7 @@ from typing import TypeAlias, assert_never, final
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, LinkOpened, NeighborLate
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.coding import OtherBaseError
 from p2pnet.protocol.links.link import Link
@@ -86,7 +87,7 @@ class MessageHandlers:
                 times.append(neighbor.resend_at)
             if neighbor.is_connected and neighbor.is_open and neighbor.link is not None:
                 times += [neighbor.link.timer.due_at, neighbor.link.acknowledgement_due_at]
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     # Receiving.
 

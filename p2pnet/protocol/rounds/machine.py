@@ -30,7 +30,6 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     Notify,
-    Send,
 )
 from p2pnet.protocol.core.events import (
     AwayRequested,
@@ -46,7 +45,7 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import EpochBegun
-from p2pnet.protocol.core.timers import AdaptiveTimeout
+from p2pnet.protocol.core.timers import AdaptiveTimeout, earliest
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.masks import Masking, Masks
@@ -123,6 +122,15 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._at.announced_round
 
     @property
+    def epoch(self) -> int:
+        return self._at.epoch
+
+    @property
+    def first_residual(self) -> float:
+        """The scale of the tolerance: the largest residual of any agent in the first round, as far as known."""
+        return self._stationarity.first_residual
+
+    @property
     def neighborhood(self) -> Neighborhood:
         return self._neighborhood
 
@@ -188,7 +196,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 assert_never(event)
         effects += self._go_on(now)
         effects += self._parts.epochs.tell(now)
-        self._note_what_is_told(effects, now)
+        self._neighborhood.told(effects, now)
         return effects
 
     def next_deadline(self) -> float | None:
@@ -199,7 +207,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         times = [self._deadline, *(part.next_deadline() for part in (parts.liveness, parts.handlers, parts.epochs))]
         if self._at.phase is Phase.BOOTSTRAPPING and not self._tracker.is_empty:
             times.append(parts.bootstrap.deadline)
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     def _go_on(self, now: float) -> list[RoundEffect]:
         """Advance to the next phase if the present phase can end."""
@@ -231,11 +239,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Whether a neighbor waits for the running local step, and the solver has not been stopped yet."""
         is_waited_for = not self._timing.is_asynchronous and self._barrier.is_waited_for(self._at.round)
         return is_waited_for and not self._is_cut_short
-
-    def _note_what_is_told(self, effects: list[RoundEffect], now: float) -> None:
-        for effect in effects:
-            if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
-                neighbor.last_told_at = now
 
     # Rounds.
 
