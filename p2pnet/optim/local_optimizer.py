@@ -1,7 +1,7 @@
 """One agent's local steps: from its parameters and the tracked direction to its best response."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
@@ -156,7 +156,7 @@ class LocalOptimizer:
         """
         solver = self._response_solver
         if network_model is not None:
-            local_model, solver = network_model, replace(solver, blocks=())
+            local_model = network_model
             if self._past is not None and not self._past.is_of_network:
                 self.rule.fade_anew()
         else:
