@@ -268,17 +268,19 @@ class Node(Machine[NodeEvent, Effect]):
             return self._hang_up_on(peer, message, now) if self._budgets.is_exceeded(peer) else []
         effects: list[Effect] = []
         try:
-            if is_membership_message(message):
+            if is_training_message(message):
+                if heard := self.peering.heard(peer, now):
+                    effects = self._of_peering(heard, now)
+                if self.peering.is_neighbor(peer):
+                    effects += self._to_session(MessageReceived(peer, message), now)
+            elif is_membership_message(message):
                 return self._to_peering(MessageReceived(peer, message), now)
-            if isinstance(message, TrustDigest | TrustRecords):
-                return [] if self._spread is None else self._of_spread(self._spread.heard(peer, message, now), now)
-            if heard := self.peering.heard(peer, now):
-                effects = self._of_peering(heard, now)
-            if isinstance(message, Reports):
+            elif isinstance(message, Reports):
+                effects = self._of_peering(self.peering.heard(peer, now), now)
                 if self._board is not None:
                     self._board.hear(peer, message.reports, now)
-            elif is_training_message(message) and self.peering.is_neighbor(peer):
-                effects += self._to_session(MessageReceived(peer, message), now)
+            elif isinstance(message, TrustDigest | TrustRecords) and self._spread is not None:
+                return self._of_spread(self._spread.heard(peer, message, now), now)
         except ProtocolError as error:
             effects.append(Notify(MessageDropped(peer, str(error))))
         return effects

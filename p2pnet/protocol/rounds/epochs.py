@@ -156,6 +156,8 @@ class Epochs:
         the round in which a neighbor that was idle later has begun the present one.
         """
         neighbors = [neighbor for neighbor, _ in self._neighborhood.open()]
+        if not (self._at.epoch or any(neighbor.epoch for neighbor in neighbors)):
+            return
         latest = max(neighbors, key=lambda n: (n.epoch, n.first_round), default=None)
         if latest is None:
             return

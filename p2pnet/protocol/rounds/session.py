@@ -163,7 +163,8 @@ class Session(SessionMachine):
         return None if machine is None else machine.neighborhood
 
     def version_with(self, peer: PeerId) -> int:
-        neighbor = None if self.neighborhood is None else self.neighborhood.find(peer)
+        table = self.neighborhood
+        neighbor = None if table is None else table.find(peer)
         return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:
