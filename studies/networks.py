@@ -186,8 +186,8 @@ def compare_blocks(document: Document, plan: Plan, lab: Laboratory) -> None:
     farthest = max(abs(curve.summary.objective_worst / whole.objective_worst - 1.0) for _, curve in curves)
     slower = float(str(rows[-1][-1])) / float(str(rows[0][-1]))
     document.findings(
-        f"After {whole.rounds} exchanges the objectives differ by at most {farthest:.0e} of themselves, by rounding: the "
-        "number of blocks has no part in convergence.",
+        f"After {whole.rounds} exchanges the objectives differ by at most {farthest:.0e} of themselves, by rounding: "
+        "the number of blocks has no part in convergence.",
         f"C = {rows[-1][0]} takes {slower:.1f} times the processor time of the whole on one thread, with products as "
         "small as these.",
     )
