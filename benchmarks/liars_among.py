@@ -65,6 +65,8 @@ class Case:
     rounds: int = ROUNDS
     tolerance: float | None = None
     conditions: Conditions = field(default_factory=lambda: Conditions(latency_s=0.05))
+    is_bounded: bool = True
+    is_clipped: bool = False
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -122,7 +124,8 @@ def run(case: Case) -> Outcome:
             max_neighbors=max(case.n_agents, 8),
             outgoing=Telling(LIES[case.lie], memory) if names[k] in liars else honest,
             options=RoundOptions(
-                is_bounded=True,
+                is_bounded=case.is_bounded,
+                is_clipped=case.is_clipped,
                 max_rounds=case.rounds,
                 expected_neighbors=len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),

@@ -158,7 +158,7 @@ def assemble(
         momentum=options.momentum,
         max_ratio=options.max_ratio,
         bounds=MassBounds(params.size) if options.is_bounded else None,
-        clipping=Clipping(options.tolerance) if options.is_bounded else None,
+        clipping=Clipping(options.tolerance) if options.is_clipped else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
