@@ -46,6 +46,7 @@ CONVICTIONS = frozenset(
         CloseReason.TOO_MANY_SAMPLES,
         CloseReason.TOO_MUCH_GRADIENT,
         CloseReason.FAR_OFF,
+        CloseReason.OF_NO_USE,
     }
 )
 
@@ -67,6 +68,7 @@ class Case:
     conditions: Conditions = field(default_factory=lambda: Conditions(latency_s=0.05))
     is_bounded: bool = True
     is_clipped: bool = False
+    is_audited: bool = True
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -126,6 +128,7 @@ def run(case: Case) -> Outcome:
             options=RoundOptions(
                 is_bounded=case.is_bounded,
                 is_clipped=case.is_clipped,
+                is_audited=case.is_audited,
                 max_rounds=case.rounds,
                 expected_neighbors=len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),

@@ -10,13 +10,13 @@ import numpy as np
 
 from p2pnet.agent.service import Service
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.effects import Choose, Measure, Rescale, RunLocalStep
-from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
+from p2pnet.protocol.core.effects import Audit, Choose, Measure, Rescale, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
 from p2pnet.training.learner import Learner
 from p2pnet.training.records import LearnerState, RoundRecord
 from p2pnet.training.training import Training
 
-Answer: TypeAlias = Evaluated | LocalStepDone | Measured | Chosen | Prepared | SamplesChanged
+Answer: TypeAlias = Evaluated | LocalStepDone | Audited | Measured | Chosen | Prepared | SamplesChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Computed:
 
 def run_local_step(learner: Learner, effect: RunLocalStep) -> Computed:
     return Computed(learner.run_local_step(effect), None)
+
+
+def audit(learner: Learner, effect: Audit) -> Computed:
+    return Computed(learner.audit(effect), None)
 
 
 def measure(learner: Learner, effect: Measure) -> Computed:

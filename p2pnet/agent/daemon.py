@@ -37,6 +37,7 @@ from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
 from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import ForeignVersionError
 from p2pnet.protocol.core.effects import (
+    Audit,
     Choose,
     Close,
     Conclude,
@@ -300,6 +301,8 @@ class Daemon:
                 case RunLocalStep():
                     self._recorder.begin()
                     self._worker.do("local step", partial(computing.run_local_step, self._learner, effect))
+                case Audit():
+                    self._worker.do("audit", partial(computing.audit, self._learner, effect))
                 case Measure():
                     self._worker.do("measure", partial(computing.measure, self._learner, effect))
                 case Choose():

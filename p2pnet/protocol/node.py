@@ -18,6 +18,7 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import (
+    Audit,
     Choose,
     Close,
     Conclude,
@@ -39,6 +40,7 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     Chosen,
     DeadlineReached,
@@ -105,6 +107,7 @@ NodeEvent: TypeAlias = (
     | Prepared
     | Evaluated
     | LocalStepDone
+    | Audited
     | Measured
     | Chosen
     | Described
@@ -240,9 +243,9 @@ class Node(Machine[NodeEvent, Effect]):
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case (
-                Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested() | SamplesChanged()
-            ):
+            case Evaluated() | LocalStepDone() | Audited():
+                return self._to_session(event, now)
+            case Prepared() | Measured() | Chosen() | LeaveRequested() | SamplesChanged():
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True
@@ -342,7 +345,16 @@ class Node(Machine[NodeEvent, Effect]):
                     if not self._is_going_away:
                         outward += self._to_peering(LeaveRequested(), now)
                     outward.append(effect)
-                case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
+                case (
+                    Send()
+                    | Prepare()
+                    | Evaluate()
+                    | RunLocalStep()
+                    | Audit()
+                    | CutLocalStepShort()
+                    | Finish()
+                    | Notify()
+                ):
                     outward.append(effect)
                 case Rescale() | Measure() | Choose() | Conclude():
                     outward.append(effect)

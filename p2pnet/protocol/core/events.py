@@ -129,6 +129,17 @@ class LocalStepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """The result of Audit: losses at the agent's own parameters of the round, and at those of each neighbor."""
+
+    round: int
+    first: float
+    """the loss at the parameters that the agent began with"""
+    own: float
+    others: Mapping[PeerId, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The result of Measure: the sums of the agent's held-out rows."""
 

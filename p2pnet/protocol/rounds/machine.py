@@ -5,6 +5,7 @@
     proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
     exchanging   has sent its shares and waits for the others'
+    auditing     parameters from far off are being evaluated elsewhere, before they are mixed
     evaluating   has mixed; the gradient at the mixed parameters is being computed elsewhere
     finished     training has ended; goes on serving until its neighbors have ended too
     closed       nothing is left to be done
@@ -33,6 +34,7 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     DeadlineReached,
     Evaluated,
@@ -164,6 +166,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = [*self._handlers.received(peer, message, now)]
             case Evaluated():
                 effects = self._evaluated(event, now)
+            case Audited():
+                effects = [*self._handlers.audited(event, now)]
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
@@ -220,6 +224,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
+            case Phase.AUDITING if not self._parts.auditing.is_waiting:
+                return self._mix(now)
             case Phase.FINISHED if self._options.keeps_running:
                 return self._stay_idle(now)
             case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
@@ -338,11 +344,18 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             is_waiting = self._barrier.is_waiting(self._at.round) or self._barrier.is_alone
         if is_waiting and not is_late:
             return []
+        if audits := self._exchange.audit_before_mixing(self._at.round):
+            self._at.phase, self._deadline = Phase.AUDITING, None
+            return [*audits]
+        return self._mix(now)
+
+    def _mix(self, now: float) -> list[RoundEffect]:
         waited_s = now - self._shared_at
         if not self._barrier.is_alone:
             self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._at.round)
-        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now)]
+        audits = self._exchange.audit_after_mixing(self._at.round)
+        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now), *audits]
         self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete
