@@ -116,7 +116,7 @@ class MassBounds:
         n_moved = abs(float(moved[-2]))
         if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
-        max_taken_back, max_gradient = self._factors(is_alike=is_alike)
+        max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
         if not received[-2] >= record.most_received - max_taken_back * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES
         self._n_most = max(self._n_most, float(moved[-2]))
@@ -128,9 +128,9 @@ class MassBounds:
             return CloseReason.TOO_MUCH_GRADIENT
         return None
 
-    def _factors(self, *, is_alike: bool) -> tuple[float, float]:
+    def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:
         """How much of what an agent may have may be taken back of samples, and moved of gradient."""
-        if is_alike and self._steadiness.has_lasted(STEADY_ALIKE):
+        if is_alike and (peer in self._convicted or self._steadiness.has_lasted(STEADY_ALIKE)):
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
         if self._steadiness.is_steady:
             return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
