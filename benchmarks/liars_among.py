@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import get_args
@@ -30,6 +30,7 @@ from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
+from p2pnet.protocol.rounds.timing import Timing
 from p2pnet.simulation.graphs import diameter_bound, neighbors_of
 from p2pnet.simulation.network import names_of
 from p2pnet.simulation.simulator import honest
@@ -69,6 +70,12 @@ class Case:
     is_bounded: bool = True
     is_clipped: bool = False
     is_audited: bool = True
+    is_asynchronous: bool = False
+    late: Sequence[int] = ()
+    """agents that come in the middle"""
+    cut_s: float = 0.0
+    """how long the network is halved, from the middle on"""
+    n_crashes: int = 0
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -112,6 +119,13 @@ def run(case: Case) -> Outcome:
     nodes = WholeNodes(case.conditions, case.seed)
     liars = {names[k] for k in case.liars} if case.lie != "honest" else set()
 
+    # Crashes are to come while all train.
+    timing = Timing(
+        start_timeout_s=3.0 if case.late else Timing().start_timeout_s,
+        round_timeout_s=0.0 if case.is_asynchronous else Timing().round_timeout_s,
+        round_pace_s=0.1 if case.is_asynchronous else 0.1 * bool(case.n_crashes),
+    )
+
     def agent(k: int) -> WholeAgent:
         learner = make_learner(k, shards[k])
 
@@ -130,14 +144,16 @@ def run(case: Case) -> Outcome:
                 is_clipped=case.is_clipped,
                 is_audited=case.is_audited,
                 max_rounds=case.rounds,
-                expected_neighbors=len(around[k]),
+                expected_neighbors=1 if case.late else len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),
                 tolerance=default_tolerance() if case.tolerance is None else case.tolerance,
+                timing=timing,
             ),
         )
 
-    for k in range(case.n_agents):
+    for k in set(range(case.n_agents)) - set(case.late):
         nodes.start(agent(k))
+    _befall(nodes, case, agent)
     good = [name for name in names if name not in liars]
 
     def are_over() -> bool:
@@ -165,6 +181,26 @@ def run(case: Case) -> Outcome:
         first_true=true[0] if true else np.inf,
         objective=sum(o.n_samples * o.value(at) for o in objectives) / n_rows,
     )
+
+
+def _befall(nodes: WholeNodes, case: Case, agent: Callable[[int], WholeAgent]) -> None:
+    """Let come what the case has for its agents while they train."""
+    names = names_of(case.n_agents)
+    if case.late or case.cut_s:
+        nodes.run_until(lambda: max(map(nodes.round, nodes.names)) >= case.rounds // 3, MAX_S)
+    for k in case.late:
+        nodes.start(agent(k))
+    if case.cut_s:
+        nodes.cut([names[: case.n_agents // 2], names[case.n_agents // 2 :]])
+        nodes.run(case.cut_s)
+        nodes.heal()
+    rng = np.random.default_rng([case.seed, 8])
+    for _ in range(case.n_crashes):
+        crashed = int(rng.integers(case.n_agents))
+        nodes.crash([names[crashed]])
+        nodes.run(1.0)
+        nodes.start(agent(crashed))
+        nodes.run(1.0)
 
 
 def as_json(case: Case, outcome: Outcome) -> Mapping[str, object]:

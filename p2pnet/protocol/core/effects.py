@@ -162,8 +162,8 @@ class Notify:
 
 
 Effect: TypeAlias = (
-    Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Audit | Measure | CutLocalStepShort | Finish | Choose
-    | Conclude | Close | KeepRecords | Describe | Notify
+    Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Audit | Measure | CutLocalStepShort | Finish
+    | Choose | Conclude | Close | KeepRecords | Describe | Notify
 )  # fmt: skip
 """The effects that a shell performs."""
 

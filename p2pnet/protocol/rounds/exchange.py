@@ -267,7 +267,7 @@ class Exchange:
         if self._auditing is None:
             return []
         shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
-        coming = {peer: share.params for peer, share in shares.items() if share is not None}
+        coming = {peer: _whole(share) for peer, share in shares.items() if share is not None}
         audit = self._auditing.before_mixing(round_, self._proposal, coming)
         return [] if audit is None else [audit]
 
@@ -276,7 +276,7 @@ class Exchange:
         if self._auditing is None:
             return []
         shares = {n.peer: link.latest for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
-        latest = {peer: share.params for peer, share in shares.items() if share is not None and share.round >= round_}
+        latest = {peer: _whole(share) for peer, share in shares.items() if share is not None and share.round >= round_}
         audit = self._auditing.after_mixing(round_, self._proposal, latest)
         return [] if audit is None else [audit]
 
@@ -326,6 +326,10 @@ class Exchange:
         far_off = set() if self._clipping is None else self._clipping.far_off(distances)
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
+
+
+def _whole(share: Share) -> Array:
+    return share.params.astype(np.float64, copy=False)
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:
