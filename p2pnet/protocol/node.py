@@ -43,6 +43,7 @@ from p2pnet.protocol.core.events import (
     Audited,
     AwayRequested,
     Chosen,
+    ComputedEvent,
     DeadlineReached,
     Described,
     DialFailed,
@@ -104,12 +105,7 @@ NodeEvent: TypeAlias = (
     | RecordsSigned
     | MessageReceived[Message]
     | ForeignVersionReceived
-    | Prepared
-    | Evaluated
-    | LocalStepDone
-    | Audited
-    | Measured
-    | Chosen
+    | ComputedEvent
     | Described
     | DeadlineReached
     | LeaveRequested

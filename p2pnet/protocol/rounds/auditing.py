@@ -14,7 +14,7 @@ has risen by; where agents see other classes, all of these come to F_0. A neighb
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|), or q_j > 2 where samples are
-  alike; from the first round on where it is farther off than 20 times that size;
+  alike; beyond 20 times that size of any that are worse, and of those of no use from the first round on;
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
 
@@ -145,9 +145,9 @@ class Auditing:
 
     def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
         """What else is to be known of the parameters of a round."""
+        records = {peer: self._seen(peer, round_) for peer in mixed}
         if self._n_audits < FIRST_AUDITS:
             return self._ask(round_, own, mixed, mixed)
-        records = {peer: self._seen(peer, round_) for peer in mixed}
         others = [peer for peer, record in records.items() if record.audited < round_]
         turn = min(others, key=lambda peer: records[peer].audited, default=None)
         return self._ask(
@@ -167,7 +167,8 @@ class Auditing:
         return record
 
     def _ask(self, round_: int, own: Array, params: Mapping[PeerId, Array], peers: Collection[PeerId]) -> Audit | None:
-        if len(params) < 2 or not peers:
+        n_known = sum(record.seen > round_ - REMEMBERED for record in self._records.values())
+        if n_known < 2 or not peers:
             return None
         self._asked = Audit(round_, own, {peer: params[peer] for peer in peers})
         return self._asked
@@ -215,7 +216,8 @@ class Auditing:
             record.strikes += 1.0
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
-        is_gross = is_useless or (self.is_alike and quotient > GROSS)
+        is_worse = record.is_out_of_reach and excess > 0.0
+        is_gross = is_useless or is_worse or (self.is_alike and quotient > GROSS)
         has_jumped = record.has_jumped and is_gross and self._n_audits > FIRST_AUDITS and not is_welcome
         has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
         return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean

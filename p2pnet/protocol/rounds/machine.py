@@ -10,7 +10,7 @@
     finished     training has ended; goes on serving until its neighbors have ended too
     closed       nothing is left to be done
 
-    bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
+    bootstrapping → stepping ⇄ pausing → exchanging ⇄ auditing → evaluating → stepping → … → finished → closed
 
 Where agents keep running, those in `finished` are idle: another epoch begins there when samples change (`epochs.py`).
 
@@ -31,7 +31,6 @@ from p2pnet.protocol.core.effects import (
     Evaluate,
     Finish,
     Notify,
-    Send,
 )
 from p2pnet.protocol.core.events import (
     Audited,
@@ -192,7 +191,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 assert_never(event)
         effects += self._go_on(now)
         effects += self._parts.epochs.tell(now)
-        self._note_what_is_told(effects, now)
+        self._neighborhood.note_told(effects, now)
         return effects
 
     def next_deadline(self) -> float | None:
@@ -237,11 +236,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Whether a neighbor waits for the running local step, and the solver has not been stopped yet."""
         is_waited_for = not self._timing.is_asynchronous and self._barrier.is_waited_for(self._at.round)
         return is_waited_for and not self._is_cut_short
-
-    def _note_what_is_told(self, effects: list[RoundEffect], now: float) -> None:
-        for effect in effects:
-            if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
-                neighbor.last_told_at = now
 
     # Rounds.
 
@@ -337,12 +331,9 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[RoundEffect]:
-        # An agent without neighbors lets each round last its timeout, so that it does not run ahead.
-        if self._timing.is_asynchronous:
-            is_waiting = not self._barrier.has_news
-        else:
-            is_waiting = self._barrier.is_waiting(self._at.round) or self._barrier.is_alone
-        if is_waiting and not is_late:
+        if not is_late and not self._barrier.is_mixing_due(
+            self._at.round, is_asynchronous=self._timing.is_asynchronous
+        ):
             return []
         if audits := self._exchange.audit_before_mixing(self._at.round):
             self._at.phase, self._deadline = Phase.AUDITING, None

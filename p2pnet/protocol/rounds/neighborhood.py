@@ -8,11 +8,11 @@ begins with the incarnation of the process, so a restarted agent can never conti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, final
 
-from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff
+from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
@@ -160,6 +160,12 @@ class Neighborhood:
         neighbor.n_missed = neighbor.epoch = 0
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
+
+    def note_told(self, effects: Iterable[object], now: float) -> None:
+        """Record which neighbors are sent something now."""
+        for effect in effects:
+            if isinstance(effect, Send) and (neighbor := self.find(effect.peer)) is not None:
+                neighbor.last_told_at = now
 
     def forget_past(self, neighbor: Neighbor) -> None:
         """Forget the incarnation of a peer without an open link: an earlier one is its present."""
