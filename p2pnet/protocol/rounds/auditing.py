@@ -14,7 +14,8 @@ has risen by; where agents see other classes, all of these come to F_0. A neighb
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|), or q_j > 2 where samples are
-  alike; beyond 20 times that size of any that are worse, and of those of no use from the first round on;
+  alike; beyond 20 times that size of any (parameters that are scaled up may fit own samples), and of those of
+  no use from the first round on;
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
 
@@ -216,8 +217,7 @@ class Auditing:
             record.strikes += 1.0
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
-        is_worse = record.is_out_of_reach and excess > 0.0
-        is_gross = is_useless or is_worse or (self.is_alike and quotient > GROSS)
+        is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
         has_jumped = record.has_jumped and is_gross and self._n_audits > FIRST_AUDITS and not is_welcome
         has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
         return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
