@@ -31,7 +31,7 @@ from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
-from p2pnet.simulation.graphs import diameter_bound, neighbors_of
+from p2pnet.simulation.graphs import components, diameter_bound, neighbors_of
 from p2pnet.simulation.network import names_of
 from p2pnet.simulation.simulator import honest
 from p2pnet.simulation.virtual_network import Conditions
@@ -85,7 +85,7 @@ class Outcome:
     """What has become of the honest agents."""
 
     worst: float
-    """accuracy, or R², of the worst honest agent on the test samples"""
+    """accuracy, or R², of the worst honest agent on the test samples, among the most that hang together without liars"""
     median: float
     round: int
     """that the worst has got to"""
@@ -161,7 +161,9 @@ def run(case: Case) -> Outcome:
 
     nodes.run_until(are_over, MAX_S, every_s=1.0)
     metric = workload.problem.metric(workload.test)
-    scores = {name: metric(nodes.params(name)) for name in good}
+    # Who hangs by liars alone gets what they give.
+    connected = {names[k]: {names[j] for j in around[k]} - liars for k in range(case.n_agents) if names[k] in good}
+    scores = {name: metric(nodes.params(name)) for name in max(components(connected), key=len)}
     worst = min(scores, key=scores.__getitem__)
     convictions = [
         (time, peer, notice.name)
