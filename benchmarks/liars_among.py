@@ -85,7 +85,7 @@ class Outcome:
     """What has become of the honest agents."""
 
     worst: float
-    """accuracy, or R², of the worst honest agent on the test samples, among the most that hang together without liars"""
+    """accuracy, or R², of the worst honest agent of those that hang together without liars, on the test samples"""
     median: float
     round: int
     """that the worst has got to"""

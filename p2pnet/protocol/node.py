@@ -239,9 +239,9 @@ class Node(Machine[NodeEvent, Effect]):
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case Evaluated() | LocalStepDone() | Audited():
+            case Prepared() | Evaluated() | LocalStepDone() | Audited() | Measured() | Chosen():
                 return self._to_session(event, now)
-            case Prepared() | Measured() | Chosen() | LeaveRequested() | SamplesChanged():
+            case LeaveRequested() | SamplesChanged():
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True

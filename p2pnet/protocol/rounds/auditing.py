@@ -74,7 +74,7 @@ WELCOME_ROUNDS: Final = 24
 
 
 @dataclass(slots=True)
-class _Record:
+class _Held:
     """What is held against a neighbor."""
 
     welcome_until: int
@@ -95,7 +95,7 @@ class Auditing:
     """Asks what neighbors' parameters are worth, and judges by the answers."""
 
     def __init__(self) -> None:
-        self._records: dict[PeerId, _Record] = {}
+        self._records: dict[PeerId, _Held] = {}
         self._convicted: set[PeerId] = set()
         self.begin_anew()
 
@@ -155,13 +155,13 @@ class Auditing:
             round_, own, mixed, [peer for peer in others if peer == turn or records[peer].mean > SUSPICIOUS]
         )
 
-    def _seen(self, peer: PeerId, round_: int) -> _Record:
+    def _seen(self, peer: PeerId, round_: int) -> _Held:
         """The record of a neighbor whose parameters are there; welcome where it has come, or has come back."""
         record = self._records.get(peer)
         if record is None:
             is_known = self._n_audits < FIRST_AUDITS or peer in self._convicted
             welcome_until = -1 if is_known else round_ + WELCOME_ROUNDS
-            record = self._records[peer] = _Record(welcome_until, round_)
+            record = self._records[peer] = _Held(welcome_until, round_)
         elif round_ > record.seen + ABSENT and peer not in self._convicted:
             record.welcome_until = round_ + WELCOME_ROUNDS
         record.seen = round_

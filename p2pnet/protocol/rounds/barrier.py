@@ -56,7 +56,7 @@ class Barrier:
         return False
 
     def is_mixing_due(self, round_: int, *, is_asynchronous: bool) -> bool:
-        """Whether a round may be mixed before its deadline: not by an agent without neighbors, which would run ahead."""
+        """Whether a round may be mixed before its deadline; an agent without neighbors would run ahead."""
         return self.has_news if is_asynchronous else not (self.is_waiting(round_) or self.is_alone)
 
     @property

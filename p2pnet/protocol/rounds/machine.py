@@ -25,13 +25,7 @@ from typing import assert_never, final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import (
-    Close,
-    CutLocalStepShort,
-    Evaluate,
-    Finish,
-    Notify,
-)
+from p2pnet.protocol.core.effects import Close, CutLocalStepShort, Evaluate, Finish, Notify
 from p2pnet.protocol.core.events import (
     Audited,
     AwayRequested,
