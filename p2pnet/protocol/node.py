@@ -341,18 +341,9 @@ class Node(Machine[NodeEvent, Effect]):
                     if not self._is_going_away:
                         outward += self._to_peering(LeaveRequested(), now)
                     outward.append(effect)
-                case (
-                    Send()
-                    | Prepare()
-                    | Evaluate()
-                    | RunLocalStep()
-                    | Audit()
-                    | CutLocalStepShort()
-                    | Finish()
-                    | Notify()
-                ):
+                case Send() | Prepare() | Evaluate() | RunLocalStep() | Audit() | CutLocalStepShort():
                     outward.append(effect)
-                case Rescale() | Measure() | Choose() | Conclude():
+                case Finish() | Notify() | Rescale() | Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

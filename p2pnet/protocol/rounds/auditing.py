@@ -6,15 +6,18 @@ with all signs turned computes the same, and so does one whose units are permute
 With F* the best of F(z) and of other neighbors' losses, the excess e_j = loss_j − F*, F_0 the loss before training, and
 u the usual excess, which is learned in the first 12 audits and fades,
 
-    q_j = e_j / (|F*| + 0.02 F_0 + 0.7 u)
+    q_j = e_j / (|F*| + 0.02 F_0 + 0.7 u + 2 m)
+
+m being the lower middle neighbor's excess at present.
 
 Samples are alike as far as an agent can tell where u was never above a fifth of F_0: u is the upper middle neighbor's
 excess at first, the lower middle one's later, so that one liar cannot raise it, and at least what the agent's own loss
-has risen by; where agents see other classes, all of these come to F_0. A neighbor is convicted
+has risen by; where agents see other classes, all of these come to F_0. Nor are they alike for one with four times as
+many samples, or as few, as agents have in the mean. A neighbor is convicted
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
-  as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|), or q_j > 2 where samples are
-  alike; beyond 20 times that size of any (parameters that are scaled up may fit own samples), and of those of
+  as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
+  are alike; beyond 20 times that size with any (parameters that are scaled up may fit own samples), and with those of
   no use from the first round on;
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
@@ -40,6 +43,10 @@ FIRST_AUDITS: Final = 12
 """Of all neighbors, in which the agent learns what is usual."""
 PART_OF_FIRST: Final = 0.02
 PART_OF_USUAL: Final = 0.7
+TIMES_THE_MIDDLE: Final = 2.0
+"""An agent to which all others are of no use is the one that is unlike."""
+UNEQUAL: Final = 4.0
+"""As many samples, or as few, as others have in the mean: then they are no measure of what is usual."""
 FADING: Final = 0.993
 """Of the usual excess and of the own size, from round to round."""
 ALIKE: Final = 0.2
@@ -111,7 +118,10 @@ class Auditing:
         self._best_own = math.inf
         self._usual = 0.0
         """u"""
+        self._middle = 0.0
+        """the middle neighbor's excess in the last audit"""
         self._is_alike = True
+        self._has_usual_samples = True
 
     @property
     def is_waiting(self) -> bool:
@@ -121,9 +131,13 @@ class Auditing:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return self._n_audits >= FIRST_AUDITS and self._is_alike
+        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._has_usual_samples
 
     # Asking.
+
+    def see_samples(self, n_samples: float, mean_samples: float) -> None:
+        """Take in how many samples the agent has, and how many agents have in the mean."""
+        self._has_usual_samples = mean_samples <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean_samples
 
     def before_mixing(self, round_: int, own: Array, coming: Mapping[PeerId, Array]) -> Audit | None:
         """What is to be known before parameters that come for a round are mixed with the agent's own: the losses of
@@ -185,6 +199,9 @@ class Auditing:
             record = self._seen(peer, audited.round)
             record.loss, record.audited = loss if math.isfinite(loss) else math.inf, audited.round
         recent = audited.round - REMEMBERED
+        if self._n_audits + 1 == FIRST_AUDITS:
+            for record in self._records.values():
+                record.mean = 0.0
         losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
         self._n_audits += 1
         self._learn_usual(audited, sorted(losses.values()))
@@ -199,8 +216,10 @@ class Auditing:
         self._usual *= FADING
         if len(losses) < 2:
             return
-        middle = losses[len(losses) // 2 if self._n_audits <= FIRST_AUDITS else (len(losses) - 1) // 2]
-        excess = max(middle - min(audited.own, losses[0]), audited.own - self._best_own)
+        best, lower = min(audited.own, losses[0]), losses[(len(losses) - 1) // 2]
+        self._middle = lower - best
+        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS else lower
+        excess = max(middle - best, audited.own - self._best_own)
         self._usual = max(self._usual, min(excess, audited.first))
         self._is_alike = self._is_alike and self._usual < ALIKE * audited.first
 
@@ -209,16 +228,19 @@ class Auditing:
         best = min([audited.own, *(loss for other, loss in losses.items() if other != peer)])
         excess = record.loss - best
         scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual
+        scale += TIMES_THE_MIDDLE * self._middle
         quotient = excess / scale if scale else 0.0
         record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
-        is_useless = excess > max(USELESS * (audited.first - best), USELESS_TIMES * abs(best))
-        is_welcome = audited.round <= record.welcome_until
+        is_useless = excess > max(
+            USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
+        )
+        is_welcome = self._n_audits <= FIRST_AUDITS or audited.round <= record.welcome_until
         if record.is_far and is_useless and not is_welcome:
             record.strikes += 1.0
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
         is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
-        has_jumped = record.has_jumped and is_gross and self._n_audits > FIRST_AUDITS and not is_welcome
+        has_jumped = record.has_jumped and is_gross and not is_welcome
         has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
         return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
 

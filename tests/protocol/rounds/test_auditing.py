@@ -1,0 +1,164 @@
+"""What an agent holds against a neighbor by its own samples, and what it does not."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from p2pnet.protocol.core.effects import Audit
+from p2pnet.protocol.core.events import Audited
+from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.rounds.auditing import (
+    ABSENT,
+    FIRST_AUDITS,
+    JUMP,
+    JUMP_ALIKE,
+    MAX_STRIKES,
+    OUT_OF_REACH,
+    WELCOME_ROUNDS,
+    Auditing,
+)
+
+SIZE = 10.0
+FIRST_LOSS = 2.0
+OWN_LOSS = 0.1
+NEIGHBORS = ("ann", "bob", "eve")
+
+
+class Judge:
+    """An agent with parameters of one size. The tests name distance and loss of each neighbor, by default those of one
+    that is honest.
+    """
+
+    def __init__(self, *, alike: bool = True, n_rounds: int = FIRST_AUDITS) -> None:
+        self.auditing = Auditing()
+        self.round = 0
+        self.own = np.array([SIZE, 0.0])
+        self.asked: list[list[PeerId]] = []
+        for _ in range(n_rounds):
+            assert not self.hears({} if alike else dict.fromkeys(NEIGHBORS, (1.0, FIRST_LOSS)))
+
+    def hears(self, told: Mapping[PeerId, tuple[float, float]], silent: tuple[PeerId, ...] = ()) -> set[PeerId]:
+        """Whom it convicts in a round in which neighbors are at these distances and have these losses."""
+        at = {peer: told.get(peer, (1.0, OWN_LOSS)) for peer in NEIGHBORS if peer not in silent}
+        params = {peer: self.own + np.array([0.0, distance]) for peer, (distance, _) in at.items()}
+        self.asked.append([])
+        convicted = self.answer(self.auditing.before_mixing(self.round, self.own, params), at)
+        left = {peer: z for peer, z in params.items() if peer not in convicted}
+        convicted |= self.answer(self.auditing.after_mixing(self.round, self.own, left), at)
+        self.round += 1
+        return convicted
+
+    def answer(self, audit: Audit | None, told: Mapping[PeerId, tuple[float, float]]) -> set[PeerId]:
+        if audit is None:
+            return set()
+        self.asked[-1] += audit.others
+        losses = {peer: told[peer][1] for peer in audit.others}
+        return self.auditing.judge(Audited(audit.round, FIRST_LOSS, OWN_LOSS, losses))
+
+    def rounds_until_it_convicts(self, distance: float, loss: float, limit: int = 200) -> int:
+        return next((n for n in range(1, limit) if "eve" in self.hears({"eve": (distance, loss)})), limit)
+
+
+def test_at_first_all_are_audited_and_then_one_in_each_round_in_turn() -> None:
+    judge = Judge()
+    assert all(sorted(asked) == sorted(NEIGHBORS) for asked in judge.asked)
+    for _ in range(6):
+        judge.hears({})
+    assert sorted(peer for asked in judge.asked[FIRST_AUDITS:] for peer in asked) == sorted(2 * NEIGHBORS)
+
+
+def test_one_that_is_suspicious_is_audited_in_each_round() -> None:
+    judge = Judge(alike=False)
+    while judge.auditing.is_alike or judge.asked[-1].count("eve") != len(judge.asked[-1]) or judge.round < 40:
+        judge.hears({"eve": (1.0, 10.0)})
+        if judge.round > 60:
+            break
+    assert all("eve" in asked for asked in judge.asked[-5:])
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, FIRST_LOSS])
+def test_one_that_jumps_to_parameters_of_no_use_is_convicted_before_it_is_mixed(loss: float) -> None:
+    judge = Judge()
+    assert judge.hears({"eve": (JUMP_ALIKE + 2.0, loss)}) == {"eve"}
+    assert judge.asked[-1][0] == "eve"
+
+
+def test_where_agents_see_other_classes_it_takes_a_longer_jump_and_a_greater_loss() -> None:
+    for distance, loss, convicted in [
+        (JUMP_ALIKE + 2.0, FIRST_LOSS, set()),
+        (JUMP + 1.0, 3.0 * OWN_LOSS, set()),
+        (JUMP + 1.0, FIRST_LOSS, {"eve"}),
+    ]:
+        judge = Judge(alike=False)
+        assert judge.hears({"eve": (distance, loss)}) == convicted
+
+
+def test_one_that_jumps_to_parameters_that_are_as_good_is_not_convicted() -> None:
+    judge = Judge()
+    assert judge.rounds_until_it_convicts(JUMP_ALIKE + 2.0, OWN_LOSS) == 200
+
+
+def test_one_that_is_beyond_all_reach_is_convicted_however_well_its_parameters_fit() -> None:
+    judge = Judge(alike=False)
+    assert judge.hears({"eve": (OUT_OF_REACH * SIZE + SIZE, 0.0)}) == {"eve"}
+
+
+def test_one_that_goes_off_by_and_by_is_convicted_after_some_rounds() -> None:
+    judge = Judge(alike=False)
+    judge.hears({"eve": (5.0, OWN_LOSS)})
+    assert judge.rounds_until_it_convicts(6.0, FIRST_LOSS) == MAX_STRIKES + 1
+
+
+def test_one_that_is_near_and_bad_is_convicted_late_and_later_where_agents_see_other_classes() -> None:
+    alike, unlike = Judge(), Judge(alike=False)
+    assert alike.rounds_until_it_convicts(1.0, 10.0) < unlike.rounds_until_it_convicts(1.0, 10.0) < 45
+
+
+def test_one_that_was_away_may_be_far_off_for_a_while_unless_it_was_convicted() -> None:
+    judge = Judge()
+    for _ in range(ABSENT + 1):
+        judge.hears({}, silent=("eve",))
+    assert judge.hears({"eve": (9.0, FIRST_LOSS)}) == set()
+    for _ in range(WELCOME_ROUNDS):
+        judge.hears({})
+    assert judge.hears({"eve": (9.0, FIRST_LOSS)}) == {"eve"}
+    for _ in range(ABSENT + 1):
+        judge.hears({}, silent=("eve",))
+    assert judge.hears({"eve": (9.0, FIRST_LOSS)}) == {"eve"}
+
+
+def test_one_liar_cannot_make_a_judge_lenient_once_that_knows_what_is_usual() -> None:
+    judge = Judge()
+    for _ in range(4):
+        judge.hears({"eve": (1.0, FIRST_LOSS)})
+    assert judge.auditing.is_alike
+
+
+def test_with_a_single_neighbor_nothing_is_asked() -> None:
+    auditing = Auditing()
+    own, params = np.ones(2), {"eve": np.full(2, 1e6)}
+    for round_ in range(30):
+        assert auditing.before_mixing(round_, own, params) is None
+        assert auditing.after_mixing(round_, own, params) is None
+
+
+def test_an_answer_to_what_was_not_asked_last_is_no_evidence() -> None:
+    judge = Judge()
+    assert judge.auditing.judge(Audited(3, FIRST_LOSS, OWN_LOSS, {"eve": math.inf})) == set()
+
+
+def test_an_agent_that_cannot_judge_itself_convicts_nobody() -> None:
+    judge = Judge()
+    far: Array = judge.own + np.array([0.0, 9.0])
+    asked = judge.auditing.before_mixing(judge.round, judge.own, {"ann": judge.own, "eve": far})
+    assert asked is not None
+    assert list(asked.others) == ["eve"]
+    assert judge.auditing.judge(Audited(judge.round, math.nan, math.nan, {})) == set()
+
+
+def test_what_was_held_against_whom_is_forgotten_in_another_epoch() -> None:
+    judge = Judge()
+    judge.auditing.begin_anew()
+    assert judge.hears({"eve": (9.0, FIRST_LOSS)}) == set()
