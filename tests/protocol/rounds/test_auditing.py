@@ -38,6 +38,8 @@ class Judge:
         self.asked: list[list[PeerId]] = []
         for _ in range(n_rounds):
             assert not self.hears({} if alike else dict.fromkeys(NEIGHBORS, (1.0, FIRST_LOSS)))
+        for _ in NEIGHBORS if n_rounds else ():
+            self.hears({})
 
     def hears(self, told: Mapping[PeerId, tuple[float, float]], silent: tuple[PeerId, ...] = ()) -> set[PeerId]:
         """Whom it convicts in a round in which neighbors are at these distances and have these losses."""
@@ -63,19 +65,16 @@ class Judge:
 
 def test_at_first_all_are_audited_and_then_one_in_each_round_in_turn() -> None:
     judge = Judge()
-    assert all(sorted(asked) == sorted(NEIGHBORS) for asked in judge.asked)
-    for _ in range(6):
-        judge.hears({})
-    assert sorted(peer for asked in judge.asked[FIRST_AUDITS:] for peer in asked) == sorted(2 * NEIGHBORS)
+    assert all(sorted(asked) == sorted(NEIGHBORS) for asked in judge.asked[:FIRST_AUDITS])
+    assert sorted(peer for asked in judge.asked[FIRST_AUDITS:] for peer in asked) == sorted(NEIGHBORS)
 
 
 def test_one_that_is_suspicious_is_audited_in_each_round() -> None:
     judge = Judge(alike=False)
-    while judge.auditing.is_alike or judge.asked[-1].count("eve") != len(judge.asked[-1]) or judge.round < 40:
+    for _ in range(16):
         judge.hears({"eve": (1.0, 10.0)})
-        if judge.round > 60:
-            break
     assert all("eve" in asked for asked in judge.asked[-5:])
+    assert not all("ann" in asked for asked in judge.asked[-5:])
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, FIRST_LOSS])
