@@ -247,10 +247,10 @@ class NextLearner(Learner):
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
 
     def audit(self, effect: Audit) -> Audited:
-        halfway = {peer: 0.5 * (effect.own + params) for peer, params in effect.others.items()}
-        losses = {
-            peer: max(self._loss_at(params), self._loss_at(halfway[peer])) for peer, params in effect.others.items()
-        }
+        losses = {peer: self._loss_at(params) for peer, params in effect.others.items()}
+        if effect.is_way_too:
+            halfway = {peer: self._loss_at(0.5 * (effect.own + params)) for peer, params in effect.others.items()}
+            losses = {peer: max(loss, halfway[peer]) for peer, loss in losses.items()}
         return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses)
 
     def _loss_at(self, params: Array) -> float:

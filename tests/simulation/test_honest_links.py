@@ -50,7 +50,7 @@ class Quadratic(Learner):
         return Evaluated(effect.round, self.n_samples * gradient, self.n_samples)
 
     def audit(self, effect: Audit) -> Audited:
-        others = {peer: max(self.loss(z), self.loss(0.5 * (effect.own + z))) for peer, z in effect.others.items()}
+        others = {peer: self.loss(z) for peer, z in effect.others.items()}
         return Audited(effect.round, self.loss(np.zeros(N_PARAMS)), self.loss(effect.own), others)
 
     def loss(self, params: Array) -> float:

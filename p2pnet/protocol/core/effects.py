@@ -90,6 +90,8 @@ class Audit:
     round: int
     own: Array = field(repr=False)
     others: Mapping[PeerId, Array] = field(repr=False)
+    is_way_too: bool = False
+    """Whether a neighbor's loss is the larger one of that at its parameters and of that halfway there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The audit: what a neighbor's parameters are worth on the agent's own samples, and when they are worth too little.
 
 With F the mean loss of some own samples, z the agent's proposal and z_j those of its neighbors, a neighbor's loss is
-max (F(z_j), F((z + z_j)/2)): the way to it counts too, since mixing goes that way. (A hidden layer of odd activation
-with all signs turned computes the same, and so does one whose units are permuted; a mean with either computes nothing.)
+F(z_j), and where it is far off max (F(z_j), F((z + z_j)/2)): the way to it counts too, since mixing goes that way. (A
+hidden layer of odd activation with all signs turned computes the same, and so does one whose units are permuted; a
+mean with either computes nothing.)
 With F* the best of F(z) and of other neighbors' losses, the excess e_j = loss_j − F*, F_0 the loss before training, and
 u the usual excess, which is learned in the first 12 audits and fades,
 
@@ -22,7 +23,8 @@ many samples, or as few, as agents have in the mean. A neighbor is convicted
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
 
-Whoever is far off is audited before it is mixed; of the others one a round in turn, after mixing, and all at first.
+Whoever is far off is audited before it is mixed; of the others one in every second round, in turn, after
+mixing; all of them at first, and one that is suspicious in each round.
 An agent whose parameters come from elsewhere, after it was away or cut off, may be far off: for 24 rounds it has that.
 With a single neighbor there is nobody to compare it with.
 """
@@ -71,7 +73,7 @@ RATE: Final = 0.1
 MAX_MEAN: Final = 0.95
 MAX_MEAN_ALIKE: Final = 0.5
 """0.83 and 0.39 on that ring; 0.3 and 0.1 elsewhere."""
-SUSPICIOUS: Final = 0.3
+SUSPICIOUS: Final = 0.05
 """The mean from which a neighbor is audited in each round."""
 REMEMBERED: Final = 24
 """Rounds for which the loss of a neighbor counts."""
@@ -156,7 +158,7 @@ class Auditing:
         is_first = self._n_audits < FIRST_AUDITS
         records = {peer: self._records[peer] for peer in coming}
         far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_first else record.is_far)]
-        return self._ask(round_, own, coming, far)
+        return self._ask(round_, own, coming, far, is_way_too=True)
 
     def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
         """What else is to be known of the parameters of a round."""
@@ -164,7 +166,7 @@ class Auditing:
         if self._n_audits < FIRST_AUDITS:
             return self._ask(round_, own, mixed, mixed)
         others = [peer for peer, record in records.items() if record.audited < round_]
-        turn = min(others, key=lambda peer: records[peer].audited, default=None)
+        turn = None if round_ % 2 else min(others, key=lambda peer: records[peer].audited, default=None)
         return self._ask(
             round_, own, mixed, [peer for peer in others if peer == turn or records[peer].mean > SUSPICIOUS]
         )
@@ -181,11 +183,19 @@ class Auditing:
         record.seen = round_
         return record
 
-    def _ask(self, round_: int, own: Array, params: Mapping[PeerId, Array], peers: Collection[PeerId]) -> Audit | None:
+    def _ask(
+        self,
+        round_: int,
+        own: Array,
+        params: Mapping[PeerId, Array],
+        peers: Collection[PeerId],
+        *,
+        is_way_too: bool = False,
+    ) -> Audit | None:
         n_known = sum(record.seen > round_ - REMEMBERED for record in self._records.values())
         if n_known < 2 or not peers:
             return None
-        self._asked = Audit(round_, own, {peer: params[peer] for peer in peers})
+        self._asked = Audit(round_, own, {peer: params[peer] for peer in peers}, is_way_too)
         return self._asked
 
     # Judging.
