@@ -18,8 +18,8 @@ many samples, or as few, as agents have in the mean. A neighbor is convicted
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
-  are alike; beyond 20 times that size with any (parameters that are scaled up may fit own samples), and with those of
-  no use from the first round on;
+  are alike; where they are not, twice in a row, or at once from 40 times on. From 20 times the own size on with any
+  parameters (those that are scaled up may fit own samples), and from the first round on with those of no use;
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
 
@@ -61,6 +61,10 @@ OUT_OF_REACH: Final = 20.0
 """Times the own size, which is too far in the first audits, too."""
 JUMP: Final = 12.0
 JUMP_ALIKE: Final = 5.0
+LEAP: Final = 40.0
+"""19 where a neighbor meets others after the network was in parts; 49 with lies of honest size."""
+JUMPS: Final = 2
+"""One after the other, where agents see other classes: a neighbor that meets others after it was cut off jumps once."""
 """Times the largest distance of late; 9 on that ring."""
 REACH_FADING: Final = 0.9
 USELESS: Final = 0.5
@@ -96,6 +100,8 @@ class _Held:
     strikes: float = 0.0
     is_far: bool = False
     has_jumped: bool = False
+    has_leapt: bool = False
+    n_jumps: int = 0
     is_out_of_reach: bool = False
 
 
@@ -152,6 +158,7 @@ class Auditing:
             distance, record = norm(params - own), self._seen(peer, round_)
             record.is_far = not distance <= FAR * self._size
             record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
+            record.has_leapt = record.has_jumped and not distance <= LEAP * reach
             record.is_out_of_reach = not distance <= OUT_OF_REACH * self._size
             if not record.has_jumped:
                 self._reach = max(self._reach, distance)
@@ -250,7 +257,8 @@ class Auditing:
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
         is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
-        has_jumped = record.has_jumped and is_gross and not is_welcome
+        record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and not is_welcome else 0
+        has_jumped = record.n_jumps >= (1 if self.is_alike or record.has_leapt else JUMPS)
         has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
         return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
 

@@ -14,6 +14,7 @@ from p2pnet.protocol.rounds.auditing import (
     FIRST_AUDITS,
     JUMP,
     JUMP_ALIKE,
+    LEAP,
     MAX_STRIKES,
     OUT_OF_REACH,
     WELCOME_ROUNDS,
@@ -84,14 +85,11 @@ def test_one_that_jumps_to_parameters_of_no_use_is_convicted_before_it_is_mixed(
     assert judge.asked[-1][0] == "eve"
 
 
-def test_where_agents_see_other_classes_it_takes_a_longer_jump_and_a_greater_loss() -> None:
-    for distance, loss, convicted in [
-        (JUMP_ALIKE + 2.0, FIRST_LOSS, set()),
-        (JUMP + 1.0, 3.0 * OWN_LOSS, set()),
-        (JUMP + 1.0, FIRST_LOSS, {"eve"}),
-    ]:
-        judge = Judge(alike=False)
-        assert judge.hears({"eve": (distance, loss)}) == convicted
+def test_where_agents_see_other_classes_it_takes_two_longer_jumps_in_a_row_or_a_leap_to_parameters_of_no_use() -> None:
+    assert Judge(alike=False).rounds_until_it_convicts(JUMP_ALIKE + 2.0, 3.0 * OWN_LOSS) == 200
+    assert Judge(alike=False).rounds_until_it_convicts(LEAP + 1.0, 3.0 * OWN_LOSS) == 200
+    assert Judge(alike=False).rounds_until_it_convicts(JUMP + 1.0, FIRST_LOSS) == 2
+    assert Judge(alike=False).rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) == 1
 
 
 def test_one_that_jumps_to_parameters_that_are_as_good_is_not_convicted() -> None:
@@ -101,6 +99,7 @@ def test_one_that_jumps_to_parameters_that_are_as_good_is_not_convicted() -> Non
 
 def test_one_that_is_beyond_all_reach_is_convicted_however_well_its_parameters_fit() -> None:
     judge = Judge(alike=False)
+    assert judge.hears({"eve": (OUT_OF_REACH * SIZE - SIZE, 0.0)}) == set()
     assert judge.hears({"eve": (OUT_OF_REACH * SIZE + SIZE, 0.0)}) == {"eve"}
 
 
