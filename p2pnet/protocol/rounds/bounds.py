@@ -10,7 +10,8 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
 where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
 that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
-In place of 3 and 16 stands 1000 until the agent's links and weight have been steady for 24 rounds: where an agent comes
+Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
+rounds, and for a neighbor that was convicted before; 8 in place of 16 else. Elsewhere 1000 stands in place of both until the agent's links and weight have been steady for 24 rounds: where an agent comes
 or goes, or shares are lost, the mass of many passes over few links, and s is not yet what the network's agents have.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
@@ -42,8 +43,10 @@ MAX_TAKEN_BACK: Final = 3.0
 MAX_GRADIENT: Final = 16.0
 """9 where one agent of 24 on a full graph has nearly all samples."""
 STEADY_ALIKE: Final = 12
+"""Rounds without a change of links or weight after which bounds for samples that are alike hold."""
 MAX_TAKEN_BACK_ALIKE: Final = 1.0
 MAX_GRADIENT_ALIKE: Final = 2.0
+"""0.5 with digits dealt at random."""
 MAX_GRADIENT_CHANGED: Final = 8.0
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
