@@ -223,13 +223,23 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--topologies", nargs="*", default=["ring"])
     parser.add_argument("--partitions", nargs="*", choices=get_args(PartitionName), default=["iid"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--defenses", nargs="*", choices=["audit", "bounds", "clipping"], default=["audit", "bounds"])
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
     results = ResultFile(DIRECTORY / "liars_among.jsonl")
     done = {tuple(record[name] for name in KEYS) for record in results.records()}
     wanted = product(chosen.topologies, chosen.partitions, chosen.since, chosen.lies, chosen.seeds)
     for topology, partition, since, lie, seed in wanted:
-        case = Case(lie=lie, since=since, topology=topology, partition=partition, seed=seed)
+        case = Case(
+            lie=lie,
+            since=since,
+            topology=topology,
+            partition=partition,
+            seed=seed,
+            is_audited="audit" in chosen.defenses,
+            is_bounded="bounds" in chosen.defenses,
+            is_clipped="clipping" in chosen.defenses,
+        )
         if (chosen.label, topology, partition, since, lie, seed) in done:
             continue
         with np.errstate(all="ignore"):

@@ -11,8 +11,9 @@ where s = max(n, n̂, I_n of all links, of late) is what an agent may have of sa
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
 that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
 Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
-rounds, and for a neighbor that was convicted before; 8 in place of 16 else. Elsewhere 1000 stands in place of both until the agent's links and weight have been steady for 24 rounds: where an agent comes
-or goes, or shares are lost, the mass of many passes over few links, and s is not yet what the network's agents have.
+rounds, and for a neighbor that was convicted before, and 8 in place of 16 else. Elsewhere 1000 stands in place of both
+until the agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the
+mass of many passes over few links, and s is not yet what the network's agents have.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
