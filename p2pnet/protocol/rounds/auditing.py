@@ -13,8 +13,8 @@ m being the lower middle neighbor's excess at present.
 
 Samples are alike as far as an agent can tell where u was never above a fifth of F_0: u is the upper middle neighbor's
 excess at first, the lower middle one's later, so that one liar cannot raise it, and at least what the agent's own loss
-has risen by; where agents see other classes, all of these come to F_0. Nor are they alike for one with four times as
-many samples, or as few, as agents have in the mean. A neighbor is convicted
+has risen by; where agents see other classes, all of these come to F_0. Nor are they alike for 100 rounds after one
+had four times as many samples, or as few, as agents have in the mean, or as a link has moved. A neighbor is convicted
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
@@ -25,7 +25,9 @@ many samples, or as few, as agents have in the mean. A neighbor is convicted
 
 Whoever is far off is audited before it is mixed; of the others one in every second round, in turn, after
 mixing; all of them at first, and one that is suspicious in each round.
-An agent whose parameters come from elsewhere, after it was away or cut off, may be far off: for 24 rounds it has that.
+An agent whose parameters come from elsewhere, after it was away or cut off, may be far off for 24 rounds, unless it was
+convicted before; and so may all whose samples are not alike until links and weight were steady for 12 rounds; until then
+it takes two jumps in a row where they are.
 With a single neighbor there is nobody to compare it with.
 """
 
@@ -36,10 +38,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+import numpy as np
+
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
-from p2pnet.protocol.links.link import norm
+from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.rounds.steadiness import Steadiness
 
 FIRST_AUDITS: Final = 12
 """Of all neighbors, in which the agent learns what is usual."""
@@ -48,7 +54,10 @@ PART_OF_USUAL: Final = 0.7
 TIMES_THE_MIDDLE: Final = 2.0
 """An agent to which all others are of no use is the one that is unlike."""
 UNEQUAL: Final = 4.0
-"""As many samples, or as few, as others have in the mean: then they are no measure of what is usual."""
+"""As many samples, or as few, as others have: then they are no measure of what is usual."""
+UNEQUAL_ROUNDS: Final = 100
+STEADY_ROUNDS: Final = 12
+"""Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
 """Of the usual excess and of the own size, from round to round."""
 ALIKE: Final = 0.2
@@ -129,7 +138,8 @@ class Auditing:
         self._middle = 0.0
         """the middle neighbor's excess in the last audit"""
         self._is_alike = True
-        self._has_usual_samples = True
+        self._n_since_unequal = UNEQUAL_ROUNDS + 1
+        self._steadiness = Steadiness()
 
     @property
     def is_waiting(self) -> bool:
@@ -139,13 +149,17 @@ class Auditing:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._has_usual_samples
+        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
 
     # Asking.
 
-    def see_samples(self, n_samples: float, mean_samples: float) -> None:
-        """Take in how many samples the agent has, and how many agents have in the mean."""
-        self._has_usual_samples = mean_samples <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean_samples
+    def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
+        """Take in what is tracked in a round, of samples and weight, and the agent's links."""
+        self._steadiness.see(links, tracker.weight)
+        n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
+        most = max([mean, *(abs(float(np.subtract(*link.newest_totals())[-2])) for link in links)])
+        is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
+        self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 
     def before_mixing(self, round_: int, own: Array, coming: Mapping[PeerId, Array]) -> Audit | None:
         """What is to be known before parameters that come for a round are mixed with the agent's own: the losses of
@@ -251,14 +265,16 @@ class Auditing:
         is_useless = excess > max(
             USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
         )
+        is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
         is_welcome = self._n_audits <= FIRST_AUDITS or audited.round <= record.welcome_until
+        is_welcome = is_welcome or not (is_steady or self.is_alike)
         if record.is_far and is_useless and not is_welcome:
             record.strikes += 1.0
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
         is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
         record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and not is_welcome else 0
-        has_jumped = record.n_jumps >= (1 if self.is_alike or record.has_leapt else JUMPS)
+        has_jumped = record.n_jumps >= (1 if is_steady and (self.is_alike or record.has_leapt) else JUMPS)
         has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
         return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
 

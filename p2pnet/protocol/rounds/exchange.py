@@ -268,7 +268,7 @@ class Exchange:
             return []
         shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
         coming = {peer: _whole(share) for peer, share in shares.items() if share is not None}
-        self._auditing.see_samples(float(self.tracker.own[-2]), self.tracker.mean_samples)
+        self._auditing.see_network(self.tracker, self._neighborhood.links())
         audit = self._auditing.before_mixing(round_, self._proposal, coming)
         return [] if audit is None else [audit]
 

@@ -9,6 +9,7 @@ import pytest
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.auditing import (
     ABSENT,
     FIRST_AUDITS,
@@ -36,6 +37,8 @@ class Judge:
         self.auditing = Auditing()
         self.round = 0
         self.own = np.array([SIZE, 0.0])
+        self.tracker = Tracker(1)
+        self.tracks(100.0)
         self.asked: list[list[PeerId]] = []
         for _ in range(n_rounds):
             assert not self.hears({} if alike else dict.fromkeys(NEIGHBORS, (1.0, FIRST_LOSS)))
@@ -47,11 +50,19 @@ class Judge:
         at = {peer: told.get(peer, (1.0, OWN_LOSS)) for peer in NEIGHBORS if peer not in silent}
         params = {peer: self.own + np.array([0.0, distance]) for peer, (distance, _) in at.items()}
         self.asked.append([])
+        self.auditing.see_network(self.tracker, ())
         convicted = self.answer(self.auditing.before_mixing(self.round, self.own, params), at)
         left = {peer: z for peer, z in params.items() if peer not in convicted}
         convicted |= self.answer(self.auditing.after_mixing(self.round, self.own, left), at)
         self.round += 1
         return convicted
+
+    def tracks(self, n_samples: float, n_others: float = 100.0) -> None:
+        """It has so many samples, and agents have so many in the mean."""
+        self.tracker = Tracker(1)
+        self.tracker.replace_own(np.zeros(1), n_others)
+        self.tracker.update(())
+        self.tracker.replace_own(np.zeros(1), n_samples)
 
     def answer(self, audit: Audit | None, told: Mapping[PeerId, tuple[float, float]]) -> set[PeerId]:
         if audit is None:
@@ -160,3 +171,21 @@ def test_what_was_held_against_whom_is_forgotten_in_another_epoch() -> None:
     judge = Judge()
     judge.auditing.begin_anew()
     assert judge.hears({"eve": (9.0, FIRST_LOSS)}) == set()
+
+
+@pytest.mark.parametrize("n_samples", [10.0, 1000.0])
+def test_an_agent_with_far_more_or_fewer_samples_than_others_takes_none_for_alike(
+    n_samples: float,
+) -> None:
+    judge = Judge()
+    assert judge.auditing.is_alike
+    judge.tracks(n_samples)
+    judge.hears({})
+    assert not judge.auditing.is_alike
+
+
+def test_until_all_is_steady_it_takes_two_jumps_and_more_where_agents_see_other_classes() -> None:
+    judge, other = Judge(), Judge(alike=False)
+    judge.tracker.weight = other.tracker.weight = 0.5
+    assert judge.rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) == 2
+    assert other.rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) > 2
