@@ -26,8 +26,8 @@ had four times as many samples, or as few, as agents have in the mean, or as a l
 Whoever is far off is audited before it is mixed; of the others one in every second round, in turn, after
 mixing; all of them at first, and one that is suspicious in each round.
 An agent whose parameters come from elsewhere, after it was away or cut off, may be far off for 24 rounds, unless it was
-convicted before; and so may all whose samples are not alike until links and weight were steady for 12 rounds; until then
-it takes two jumps in a row where they are.
+convicted before. Until links and weight were steady for 12 rounds it takes two jumps in a row where samples are alike,
+and no jump counts where they are not.
 With a single neighbor there is nobody to compare it with.
 """
 
