@@ -18,7 +18,8 @@ had four times as many samples, or as few, as agents have in the mean, or as a l
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
-  are alike; where they are not, twice in a row, or at once from 40 times on. From 20 times the own size on with any
+  are alike; where they are not, twice in a row, or at once from 28 times on (16, where it
+  is about as far as the own size). From 20 times the own size on with any
   parameters (those that are scaled up may fit own samples), and from the first round on with those of no use;
 - of seven rounds, nearly in a row, that far off and of no use;
 - of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
@@ -70,8 +71,11 @@ OUT_OF_REACH: Final = 20.0
 """Times the own size, which is too far in the first audits, too."""
 JUMP: Final = 12.0
 JUMP_ALIKE: Final = 5.0
-LEAP: Final = 40.0
-"""19 where a neighbor meets others after the network was in parts; 49 with lies of honest size."""
+WHOLE: Final = 0.95
+"""Of the own parameters' size; honest neighbors that jumped so far went 9 times as far as of late."""
+LEAP_FAR: Final = 16.0
+LEAP: Final = 28.0
+"""19 where a neighbor meets others after the network was in parts; 34 and more with lies."""
 JUMPS: Final = 2
 """One after the other, where agents see other classes: a neighbor that meets others after it was cut off jumps once."""
 """Times the largest distance of late; 9 on that ring."""
@@ -172,7 +176,8 @@ class Auditing:
             distance, record = norm(params - own), self._seen(peer, round_)
             record.is_far = not distance <= FAR * self._size
             record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
-            record.has_leapt = record.has_jumped and not distance <= LEAP * reach
+            is_whole = not distance <= WHOLE * self._size
+            record.has_leapt = record.has_jumped and not distance <= (LEAP_FAR if is_whole else LEAP) * reach
             record.is_out_of_reach = not distance <= OUT_OF_REACH * self._size
             if not record.has_jumped:
                 self._reach = max(self._reach, distance)
