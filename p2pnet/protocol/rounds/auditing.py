@@ -267,7 +267,8 @@ class Auditing:
         scale += TIMES_THE_MIDDLE * self._middle
         quotient = excess / scale if scale else 0.0
         record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
-        is_useless = excess > max(
+        # One whose own parameters are worse still is the one that is far off.
+        is_useless = record.loss > audited.own and excess > max(
             USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
         )
         is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
