@@ -18,6 +18,7 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import (
+    Audit,
     Choose,
     Close,
     Conclude,
@@ -39,8 +40,10 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     Chosen,
+    ComputedEvent,
     DeadlineReached,
     Described,
     DialFailed,
@@ -103,11 +106,7 @@ NodeEvent: TypeAlias = (
     | RecordsSigned
     | MessageReceived[Message]
     | ForeignVersionReceived
-    | Prepared
-    | Evaluated
-    | LocalStepDone
-    | Measured
-    | Chosen
+    | ComputedEvent
     | Described
     | DeadlineReached
     | LeaveRequested
@@ -209,7 +208,7 @@ class Node(Machine[NodeEvent, Effect]):
         match event:
             case MessageReceived(peer, message):
                 return self._received(peer, message, now)
-            case Evaluated() | LocalStepDone():
+            case Evaluated() | LocalStepDone() | Audited():
                 return self._to_session(event, now)
             case PeerConnected(peer) if self._is_shut_out(peer, now):
                 return [HangUp(peer)]
@@ -338,7 +337,7 @@ class Node(Machine[NodeEvent, Effect]):
         outward: list[Effect] = []
         for effect in effects:
             match effect:
-                case Send() | Evaluate() | RunLocalStep() | Notify():
+                case Send() | Evaluate() | RunLocalStep() | Audit() | Notify():
                     outward.append(effect)
                 case Dismiss(peer, reason):
                     until, _ = self._backoff.refused(peer, reason, now)

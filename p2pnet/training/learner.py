@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.few_samples import FewSamples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.network_curvature import (
@@ -27,8 +28,8 @@ from p2pnet.optim.network_curvature import (
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.optim.surrogates.base import LocalModel
-from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
-from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
+from p2pnet.protocol.core.effects import Audit, Choose, Evaluate, Measure, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
@@ -105,6 +106,10 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def audit(self, effect: Audit) -> Audited:
+        """Compute losses of own samples at parameters of neighbors; for learners that can."""
+        return Audited(effect.round, math.nan, math.nan, {})
+
     def measure(self, effect: Measure) -> Measured:
         """Compute the sums of the held-out rows; none where none are held out."""
         return Measured(effect.stage, effect.round, np.zeros(0))
@@ -161,6 +166,8 @@ class NextLearner(Learner):
         self._n_curvature = weighting.n_tracked(optimizer.objective.model.n_params)
         self.n_tracked = self._n_curvature + (self._beside.size if stopping is None else stopping.n_tracked)
         self.optimizer = optimizer
+        self._few_samples = FewSamples(optimizer.objective)
+        self._first_loss = math.nan
         self._step_limit_s = step_limit_s
         self._clock = clock
         self._weighting = weighting
@@ -185,6 +192,8 @@ class NextLearner(Learner):
         self._epoch = effect.epoch
         params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
+        if math.isnan(self._first_loss):
+            self._first_loss = self._loss_at(params)
         self._round = effect.round
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement
@@ -238,6 +247,16 @@ class NextLearner(Learner):
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def audit(self, effect: Audit) -> Audited:
+        losses = {peer: self._loss_at(params) for peer, params in effect.others.items()}
+        if effect.is_way_too:
+            halfway = {peer: self._loss_at(0.5 * (effect.own + params)) for peer, params in effect.others.items()}
+            losses = {peer: max(loss, halfway[peer]) for peer, loss in losses.items()}
+        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses)
+
+    def _loss_at(self, params: Array) -> float:
+        return self._few_samples.loss(self.feasible(self._in_model_precision(params)))
 
     def measure(self, effect: Measure) -> Measured:
         if effect.stage == CHOICE and self._stopping is not None:

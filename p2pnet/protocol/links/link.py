@@ -303,9 +303,7 @@ class Link:
 
         Where no share is of `round_` itself, later shares stand in for the lost or late share.
         """
-        due = [(share, total) for share, total in self._waiting if share.round <= round_]
-        if not due or due[-1][0].round < round_:
-            due = self._waiting
+        due = self._due(round_)
         if not due:
             return False
         self._waiting = self._waiting[len(due) :]
@@ -315,6 +313,15 @@ class Link:
         if self.latest.account == self.account:
             self.received = self._latest_total
         return True
+
+    def coming(self, round_: int) -> Share | None:
+        """The share that `apply` will have applied last; None where there is none to be applied."""
+        due = self._due(round_)
+        return due[-1][0] if due else None
+
+    def _due(self, round_: int) -> list[tuple[Share, Array]]:
+        due = [(share, total) for share, total in self._waiting if share.round <= round_]
+        return self._waiting if not due or due[-1][0].round < round_ else due
 
 
 def _told_with(replicas: dict[int, Replica], sequence: int) -> Replica | None:

@@ -5,11 +5,12 @@
     proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
     exchanging   has sent its shares and waits for the others'
+    auditing     parameters from far off are being evaluated elsewhere, before they are mixed
     evaluating   has mixed; the gradient at the mixed parameters is being computed elsewhere
     finished     training has ended; goes on serving until its neighbors have ended too
     closed       nothing is left to be done
 
-    bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
+    bootstrapping → stepping ⇄ pausing → exchanging ⇄ auditing → evaluating → stepping → … → finished → closed
 
 Where agents keep running, those in `finished` are idle: another epoch begins there when samples change (`epochs.py`).
 
@@ -24,14 +25,9 @@ from typing import assert_never, final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import (
-    Close,
-    CutLocalStepShort,
-    Evaluate,
-    Finish,
-    Notify,
-)
+from p2pnet.protocol.core.effects import Close, CutLocalStepShort, Evaluate, Finish, Notify
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     DeadlineReached,
     Evaluated,
@@ -127,7 +123,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     @property
     def first_residual(self) -> float:
-        """The scale of the tolerance: the largest residual of any agent in the first round, as far as known."""
         return self._stationarity.first_residual
 
     @property
@@ -166,19 +161,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if self._at.phase is Phase.CLOSED:
             return []
         self._parts.liveness.stay_awake(now)
-        effects: list[RoundEffect]
+        effects: list[RoundEffect] = []
         match event:
             case MessageReceived(peer, message):
                 effects = [*self._handlers.received(peer, message, now)]
             case Evaluated():
                 effects = self._evaluated(event, now)
+            case Audited():
+                effects = [*self._handlers.audited(event, now)]
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
                 effects = [*self._handlers.connected(peer, now)]
             case PeerDisconnected(peer):
                 self._neighborhood.disconnected(peer, now)
-                effects = []
             case DeadlineReached():
                 effects = [*self._handlers.repeat(now)]
                 effects += self._parts.liveness.tell_alive(self._termination.stop_round, now)
@@ -191,7 +187,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = [*self._neighborhood.let_go(peer, now)]
             case SamplesChanged(why):
                 self._parts.epochs.learn_of_change(why)
-                effects = []
             case _:
                 assert_never(event)
         effects += self._go_on(now)
@@ -228,6 +223,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
+            case Phase.AUDITING if not self._parts.auditing.is_waiting:
+                return self._mix(now)
             case Phase.FINISHED if self._options.keeps_running:
                 return self._stay_idle(now)
             case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
@@ -334,18 +331,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[RoundEffect]:
-        # An agent without neighbors lets each round last its timeout, so that it does not run ahead.
-        if self._timing.is_asynchronous:
-            is_waiting = not self._barrier.has_news
-        else:
-            is_waiting = self._barrier.is_waiting(self._at.round) or self._barrier.is_alone
-        if is_waiting and not is_late:
+        if not (is_late or self._barrier.is_mixing_due(self._at.round, is_asynchronous=self._timing.is_asynchronous)):
             return []
+        if audits := self._exchange.audit_before_mixing(self._at.round):
+            self._at.phase, self._deadline = Phase.AUDITING, None
+            return [*audits]
+        return self._mix(now)
+
+    def _mix(self, now: float) -> list[RoundEffect]:
         waited_s = now - self._shared_at
         if not self._barrier.is_alone:
             self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._at.round)
-        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now)]
+        audits = self._exchange.audit_after_mixing(self._at.round)
+        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now), *audits]
         self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete

@@ -12,6 +12,7 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES, MASKS
+from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.bounds import MassBounds
@@ -52,6 +53,7 @@ class RoundParts:
     ending: Ending
     liveness: Liveness
     handlers: MessageHandlers
+    auditing: Auditing
     masks: Masks | None
     """None where no link is masked."""
 
@@ -147,6 +149,7 @@ def assemble(
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
+    auditing = Auditing()
     exchange = Exchange(
         neighborhood,
         barrier,
@@ -158,7 +161,8 @@ def assemble(
         momentum=options.momentum,
         max_ratio=options.max_ratio,
         bounds=MassBounds(params.size) if options.is_bounded else None,
-        clipping=Clipping(options.tolerance) if options.is_bounded else None,
+        clipping=Clipping(options.tolerance) if options.is_clipped else None,
+        auditing=auditing if options.is_audited else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -178,6 +182,7 @@ def assemble(
         Handshake(state, neighborhood, convictions),
         convictions,
         exchange,
+        auditing,
         bootstrap,
         stationarity,
         termination,
@@ -199,5 +204,6 @@ def assemble(
         ending,
         liveness,
         handlers,
+        auditing,
         masks,
     )

@@ -36,6 +36,7 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     Chosen,
     Evaluated,
@@ -308,7 +309,7 @@ class Session(SessionMachine):
         """Hand an event to the rounds of training, to what follows on them, or to both."""
         if isinstance(event, Measured | Chosen) or self._conclusion.owns(event):
             return self._until_closed([*self._conclusion.handle(event, now)], rounds)
-        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone)
+        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone | Audited)
         effects: list[SessionEffect] = [] if is_of_one else [*self._conclusion.handle(event, now)]
         return effects + self._of_rounds(rounds, event, now)
 
