@@ -249,7 +249,7 @@ class _Part:
 
         def prepare(found: FeatureStatistics | None) -> tuple[Prepared, Learner]:
             fingerprint = {} if found is None else {SURVEY_FIELD: found.survey}
-            return Prepared(fingerprint, self._plan.params, n_tracked=recorder.n_tracked), recorder
+            return Prepared(fingerprint, self._plan.params, n_tracked=recorder.n_tracked, has_curvature=recorder.has_curvature), recorder
 
         # One in each half, so that an agent finds others as well where the network is cut.
         seeds = [self._names[place] for place in (0, len(self._names) // 2) if place != self._place[name]]

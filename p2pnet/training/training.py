@@ -11,8 +11,10 @@ import numpy as np
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
 from p2pnet.errors import DataError
+from p2pnet.optim.network_curvature import MAX_PARAMS
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
+from p2pnet.protocol.links.curvature import n_curvature
 from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
@@ -79,10 +81,11 @@ class Training:
     def prepared(self) -> Prepared:
         """What the node is to know of it."""
         n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums
-        if self.stopping is None:
-            return Prepared(self.fingerprint, self.params, n_metric_sums, n_tracked=self.learner.n_tracked)
-        n_candidates, n_tracked = self.stopping.n_candidates, self.learner.n_tracked
-        return Prepared(self.fingerprint, self.params, n_metric_sums, n_candidates, n_tracked)
+        n_candidates = 0 if self.stopping is None else self.stopping.n_candidates
+        learner = self.learner
+        return Prepared(
+            self.fingerprint, self.params, n_metric_sums, n_candidates, learner.n_tracked, learner.has_curvature
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,10 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     options.weighting.check(problem.model)
     return Outline(
         early_fingerprint(problem, options, train),
-        least_params + options.weighting.n_tracked(least_params) + n_tracked,
+        least_params + n_tracked,
         max(
-            most_params + options.weighting.n_tracked(most_params) + n_tracked,
+            most_params + n_tracked,
+            n_curvature(min(most_params, MAX_PARAMS)) if options.weighting.has_curvature(problem.model) else 0,
             0 if summary is None else summary.n_sums,
             most_sums(most) if options.is_measured else 0,
         ),

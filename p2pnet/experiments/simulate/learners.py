@@ -30,7 +30,7 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
             rng=np.random.default_rng([options.seed, k]),
         )
     optimizer = optimizer_options(options)
-    # Gradient tracking has the default, whatever is asked for.
+    # Gradient tracking has no curvature, whatever is asked for.
     weighting = Weighting.PROXY if options.algorithm == "gradient-tracking" else Weighting(options.weighting)
     weighting.check(problem.model)
     pool_map = worker_map(optimizer.workers)

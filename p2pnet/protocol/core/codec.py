@@ -56,6 +56,8 @@ class MessageSet:
     """Fields that travel as frames of their own, in this order."""
     plain: Callable[[Any], object]
     """The msgpack form of a field's value."""
+    codes: Mapping[type[Message], str] = field(default_factory=dict)
+    """A field of bytes that is the last frame, which is left out where it is empty."""
     since: Mapping[type[Message], int] = field(default_factory=dict)
     """The version that a kind was added in, where it was not the first."""
     open_ended: frozenset[type[Message]] = frozenset()
@@ -71,6 +73,7 @@ class _Layout:
     message_type: type[Message]
     header: tuple[tuple[str, Reader], ...]
     arrays: tuple[str, ...]
+    code: str | None
     plain: Callable[[Any], object]
     is_open: bool
     """Whether fields behind those of the layout are passed over instead of refused."""
@@ -78,14 +81,14 @@ class _Layout:
     @classmethod
     def all_of(cls, kind: int, message_type: type[Message], messages: MessageSet) -> list[_Layout]:
         """All layouts that the kind has had, ordered by protocol version."""
-        arrays = messages.arrays.get(message_type, ())
+        arrays, code = messages.arrays.get(message_type, ()), messages.codes.get(message_type)
         since = {f.name: f.metadata.get("since", FIRST_VERSION) for f in fields(message_type)}  # type: ignore[arg-type]
         layouts = []
         for version in sorted({messages.since.get(message_type, FIRST_VERSION), *since.values()}):
-            names = [name for name in since if since[name] <= version and name not in arrays]
+            names = [name for name in since if since[name] <= version and name not in (*arrays, code)]
             header = tuple((name, messages.readers[name]) for name in names)
             is_open = message_type in messages.open_ended
-            layouts.append(cls(version, kind, message_type, header, arrays, messages.plain, is_open))
+            layouts.append(cls(version, kind, message_type, header, arrays, code, messages.plain, is_open))
         return layouts
 
 
@@ -113,6 +116,8 @@ class Codec:
             for name in layout.arrays:
                 array = np.ascontiguousarray(getattr(message, name), dtype=wire_type)
                 frames.append(memoryview(array.data).cast("B") if array.size else b"")
+        if layout.code is not None and (code := getattr(message, layout.code)).size:
+            frames.append(memoryview(code.data))
         return frames
 
     def decode(self, frames: Sequence[Buffer]) -> Message:
@@ -131,15 +136,19 @@ class Codec:
         n_fields, n_given = len(layout.header), len(header) - 2
         if n_given < n_fields or (n_given > n_fields and not layout.is_open):
             raise ProtocolError(f"{called}: {n_given} fields instead of {n_fields}")
-        if len(frames) != 1 + len(layout.arrays):
+        n_arrays = 1 + len(layout.arrays)
+        has_code = layout.code is not None and len(frames) == n_arrays + 1
+        if len(frames) != n_arrays + has_code:
             raise ProtocolError(f"{called}: {len(frames) - 1} array frames instead of {len(layout.arrays)}")
         values: dict[str, Any] = {}
         try:
             for (name, read), value in zip(layout.header, header[2 : 2 + n_fields], strict=True):
                 values[name] = read(value)
             wire_type = WIRE_TYPES[values.get("precision", 64)]
-            for name, frame in zip(layout.arrays, frames[1:], strict=True):
+            for name, frame in zip(layout.arrays, frames[1:n_arrays], strict=True):
                 values[name] = read_array(frame, wire_type)
+            if has_code and layout.code is not None:
+                values[layout.code] = read_array(frames[-1], WIRE_TYPES[8])
         except ProtocolError as error:
             raise ProtocolError(f"{called}.{name}: {error}") from error
         return layout.message_type(**values)

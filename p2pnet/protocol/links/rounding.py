@@ -70,8 +70,12 @@ class Rounded:
         return values
 
 
-def rounded(vectors: Sequence[Array], finenesses: Sequence[float]) -> list[Rounded]:
-    """The vectors rounded, each with steps near its fineness ρ of each block's root mean square."""
+def rounded(
+    vectors: Sequence[Array], finenesses: Sequence[float], least_exponents: NDArray[np.int16] | None = None
+) -> list[Rounded]:
+    """The vectors rounded, each with steps near its fineness ρ of each block's root mean square, and no smaller than
+    those of the least exponents, of all blocks of all vectors.
+    """
     sizes = [len(vector) for vector in vectors]
     n_blocks = [-(-n // BLOCK) for n in sizes]
     ends = list(itertools.accumulate(n_blocks))
@@ -81,12 +85,25 @@ def rounded(vectors: Sequence[Array], finenesses: Sequence[float]) -> list[Round
         part[:] = vector
         if n:
             lengths[end - 1] = len(vector) - (n - 1) * BLOCK
-    exponents = _rounded_rows(rows, lengths, np.repeat(np.square(finenesses), n_blocks))
+    exponents = _rounded_rows(rows, lengths, np.repeat(np.square(finenesses), n_blocks), least_exponents)
     of_each = zip(parts, n_blocks, ends, strict=True)
     return [Rounded(part.astype(np.int16), exponents[end - n : end]) for part, n, end in of_each]
 
 
-def _rounded_rows(rows: Array, lengths: Array, squared_finenesses: Array) -> NDArray[np.int16]:
+def exponents_of(vector: Array, fineness: float) -> NDArray[np.int16]:
+    """log₂ of a step of about this part of the root mean square of each block; the least there is for zeros."""
+    rows = np.zeros((-(-len(vector) // BLOCK), BLOCK))
+    rows.reshape(-1)[: len(vector)] = vector
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = fineness * np.sqrt(np.einsum("ij,ij->i", rows, rows) / BLOCK)
+    is_usual = np.isfinite(sizes) & (sizes > 0.0)
+    exponents: NDArray[np.int16] = np.where(is_usual, np.frexp(sizes)[1] - 1, LEAST_EXPONENT).astype(np.int16)
+    return exponents
+
+
+def _rounded_rows(
+    rows: Array, lengths: Array, squared_finenesses: Array, least_exponents: NDArray[np.int16] | None
+) -> NDArray[np.int16]:
     """Turn blocks, a row each, into multiples of their steps in place, and return the exponents of the steps."""
     largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))
     is_finite = np.isfinite(largest)
@@ -99,6 +116,8 @@ def _rounded_rows(rows: Array, lengths: Array, squared_finenesses: Array) -> NDA
     mean_squares = np.einsum("ij,ij->i", rows, rows) / lengths
     # frexp gives ⌊log₂⌋ + 1; half of that of 2 ρ² RMS² is what is to be rounded down.
     exponents = near + (np.frexp(2 * squared_finenesses * mean_squares)[1] - 1) // 2
+    if least_exponents is not None:
+        exponents = np.maximum(exponents, least_exponents)
     exponents = np.clip(np.maximum(exponents, top - LARGEST_BITS), LEAST_EXPONENT, LARGEST_EXPONENT)
     rows *= np.ldexp(1.0, near - exponents)[:, np.newaxis]
     np.rint(rows, out=rows)
