@@ -47,7 +47,7 @@ BEYOND_CHANCE: Final = 4.0
 LEAST_DIFFERENCE: Final = 0.01
 """The least square of a difference of gradients, relative to the variance of those of single samples, that matters."""
 
-REACH: Final = 1e-3
+REACH: Final = 1e-2
 """A curvature holds for parameters that are nearer than this part of 1 + ‖w‖."""
 
 

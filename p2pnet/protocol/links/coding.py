@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array, WireArray
-from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack
+from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack, unpack_lists
 from p2pnet.protocol.messages.training import CODED, Share
 
 N_EXACT = 2
@@ -94,6 +94,8 @@ class CurvatureTold:
     """(n_params + n_params (n_params + 1) / 2,), or nothing for zero"""
     before: tuple[Array, ...] = field(default=(), repr=False)
     """The totals of its base and of the base of that."""
+    flow: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """The change of H from a base to the next, averaged over the last ones."""
 
 
 NO_CURVATURE = CurvatureTold()
@@ -214,6 +216,12 @@ class CodeReader:
     def vectors(self, sizes: tuple[int, int]) -> list[Rounded]:
         try:
             return unpack(self._rest, sizes)
+        except ProtocolError as error:
+            raise ProtocolError(f"{self._name}: {error}") from error
+
+    def lists(self, lengths: Sequence[int]) -> list[NDArray[np.int16]]:
+        try:
+            return unpack_lists(self._rest, lengths)
         except ProtocolError as error:
             raise ProtocolError(f"{self._name}: {error}") from error
 

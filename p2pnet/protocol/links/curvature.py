@@ -16,6 +16,7 @@ be said of it, and blocks of zeros are left out. v vanishes where agents agree, 
 Where totals are not rounded, the vector is sent as it is.
 """
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -33,13 +34,29 @@ from p2pnet.protocol.links.coding import (
     predicted_by,
     read,
 )
-from p2pnet.protocol.links.rounding import BLOCK, Rounded, exponents_of, pack, rounded
+from p2pnet.protocol.links.rounding import (
+    BLOCK,
+    LARGEST_EXPONENT,
+    LEAST_EXPONENT,
+    Rounded,
+    exponents_of,
+    pack_lists,
+    rounded,
+    with_zeros,
+    zeros_left_out,
+)
 from p2pnet.protocol.messages.training import Share
 
 FINENESS = 2**-2.5
 """ρ of H, where much is left to be said."""
 PART = 2**-7
 """The least step of H, relative to the root mean square of the block of what the sender has of it."""
+SMOOTHING = 0.25
+SPARSE = 0.5
+"""Where fewer of the multiples than that are not zero, zeros are left out."""
+DENSE = 2**32 - 1
+"""Stands for the number of multiples that are not zero where all are told."""
+_N_KEPT = struct.Struct("<I")
 FINENESS_OF_VALUES = 2**-7
 """ρ of v."""
 
@@ -69,9 +86,14 @@ def told(total: Array, params: Array, mass: Array, base: Replica, other: Replica
     (values,) = rounded([_product(change[n:], params) - change[:n]], [FINENESS_OF_VALUES])
     (rest,) = rounded([total[n:] - predicted], [FINENESS], exponents_of(mass[n:], PART))
     is_told = _is_told(rest)
-    kept = Rounded(rest.multiples[_by_number(is_told, size - n)], rest.exponents[is_told])
+    multiples = rest.multiples[_by_number(is_told, size - n)]
+    zeros, kept = zeros_left_out(multiples)
+    is_sparse = len(kept) < SPARSE * len(multiples)
+    exponents = np.concatenate([values.exponents, rest.exponents[is_told]])
+    lists = [exponents, values.multiples, *((zeros, kept) if is_sparse else (multiples,))]
     head = [np.packbits(is_told).tobytes(), bytes([coefficients.itemsize]), coefficients.tobytes()]
-    code = np.frombuffer(b"".join([*head, pack([values, kept])]), dtype=np.uint8)
+    head += [_N_KEPT.pack(len(kept) if is_sparse else DENSE), pack_lists(lists)]
+    code = np.frombuffer(b"".join(head), dtype=np.uint8)
     return code, _followed(base, start, predicted, values, rest, params)
 
 
@@ -103,10 +125,29 @@ def _read(share: Share, base: Replica, other: Replica | None, params: Array, siz
     start = _whole(base.curvature.total, size)
     predicted = reader.sum(start[n:], _predictors(base, other, size, n))
     by_number = _by_number(is_told, size - n)
-    values, kept = reader.vectors((n, int(by_number.sum())))
+    values, exponents, multiples = _numbers(reader, n, int(is_told.sum()), int(by_number.sum()))
     rest = Rounded(np.zeros(size - n, dtype=np.int16), np.zeros(n_blocks, dtype=np.int16))
-    rest.multiples[by_number], rest.exponents[is_told] = kept.multiples, kept.exponents
+    rest.multiples[by_number], rest.exponents[is_told] = multiples, exponents
     return _followed(base, start, predicted, values, rest, params)
+
+
+def _numbers(
+    reader: CodeReader, n_values: int, n_told: int, n_multiples: int
+) -> tuple[Rounded, NDArray[np.int16], NDArray[np.int16]]:
+    """What is left to read: v, and the exponents and multiples of the blocks that are told."""
+    (n_kept,) = _N_KEPT.unpack(reader.take(_N_KEPT.size))
+    if n_kept not in range(n_multiples + 1) and n_kept != DENSE:
+        raise ProtocolError(f"Share.curvature: {n_kept} numbers of {n_multiples}")
+    n_exponents = -(-n_values // BLOCK)
+    lengths = [n_multiples] if n_kept == DENSE else [n_kept, n_kept]
+    exponents, values, *lists = reader.lists([n_exponents + n_told, n_values, *lengths])
+    if ((exponents < LEAST_EXPONENT) | (exponents > LARGEST_EXPONENT)).any():
+        raise ProtocolError("Share.curvature: holds a number that is not finite")
+    try:
+        multiples = lists[0] if n_kept == DENSE else with_zeros(lists[0], lists[1], n_multiples)
+    except ProtocolError as error:
+        raise ProtocolError(f"Share.curvature: {error}") from error
+    return Rounded(values, exponents[:n_exponents]), exponents[n_exponents:], multiples
 
 
 def _followed(
@@ -115,7 +156,10 @@ def _followed(
     n = len(params)
     upper = predicted + rest.values()
     linear = start[:n] + _product(upper - start[n:], params) - values.values()
-    return CurvatureTold(np.concatenate([linear, upper]), (start, *base.curvature.before)[:MEMORY])
+    flow = upper - start[n:]
+    if base.curvature.flow.size:
+        flow = base.curvature.flow + SMOOTHING * (flow - base.curvature.flow)
+    return CurvatureTold(np.concatenate([linear, upper]), (start, *base.curvature.before)[:MEMORY], flow)
 
 
 def _is_told(rest: Rounded) -> NDArray[np.bool_]:
@@ -138,7 +182,11 @@ def _whole(total: Array, size: int) -> Array:
 def _predictors(base: Replica, other: Replica | None, size: int, n: int) -> list[Array]:
     """The last changes of H: two of the sender's, and one of the reader's."""
     found = _changes_told(base.curvature, size, n)
-    return found if other is None else found + _changes_told(other.curvature, size, n)[:1]
+    if base.curvature.flow.size:
+        found.insert(0, base.curvature.flow)
+    if other is not None and other.curvature.flow.size:
+        found.append(other.curvature.flow)
+    return found
 
 
 def _changes_told(told_: CurvatureTold, size: int, n: int) -> list[Array]:

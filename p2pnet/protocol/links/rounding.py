@@ -174,6 +174,42 @@ def unpack(packed: bytes, sizes: Sequence[int]) -> list[Rounded]:
     return [Rounded(*each) for each in zip(parts[len(sizes) :], exponents, strict=True)]
 
 
+def pack_lists(lists: Sequence[NDArray[np.int16]]) -> bytes:
+    """The bytes of lists of small whole numbers, which need not be of one size."""
+    return b"".join(_packed(each[start : start + CHUNK]) for each in lists for start in range(0, len(each), CHUNK))
+
+
+def unpack_lists(packed: bytes, lengths: Sequence[int]) -> list[NDArray[np.int16]]:
+    """Read lists of these lengths; ProtocolError where the bytes are not exactly those."""
+    reader = _BitReader(packed)
+    lists = [reader.numbers(length) for length in lengths]
+    if reader.n_left:
+        raise ProtocolError(f"{reader.n_left} bytes too many; the sender trains a model of another size")
+    return lists
+
+
+def zeros_left_out(numbers: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Numbers that mostly are zero as two lists: of zeros before each of the others, and of these, nearer to zero by
+    one where they are positive. No more than 2^15 zeros are in a row.
+    """
+    places = np.flatnonzero(numbers)
+    kept = numbers[places]
+    zeros = np.diff(places, prepend=-1) - 1
+    # Even numbers as those from zero on, odd ones as those below: the other way round than in the code.
+    return ((zeros >> 1) ^ -(zeros & 1)).astype(np.int16), np.where(kept > 0, kept - 1, kept).astype(np.int16)
+
+
+def with_zeros(zeros: NDArray[np.int16], kept: NDArray[np.int16], n: int) -> NDArray[np.int16]:
+    """Put n numbers together again; ProtocolError where there is no place for them."""
+    numbers = np.zeros(n, dtype=np.int16)
+    wide = zeros.astype(np.int64)
+    places = np.cumsum(((wide << 1) ^ (wide >> 63)) + 1) - 1
+    if len(places) and places[-1] >= n:
+        raise ProtocolError("holds a number behind the last")
+    numbers[places] = np.where(kept >= 0, kept + 1, kept)
+    return numbers
+
+
 @final
 class _BitReader:
     """Reads packed numbers from the first byte to the last."""
