@@ -227,6 +227,12 @@ def _service_text(settings: Settings) -> str:
     return "keeps running" + (f", scales anew at {settings.service.rescale_at:g}" if _is_rescaled(settings) else "")
 
 
+def _weighting(settings: Settings) -> Weighting:
+    """What is set; with bounds of shares, which say nothing of curvature, none is tracked by default."""
+    weighting = Weighting(settings.algorithm.weighting)
+    return Weighting.PROXY if weighting is Weighting.AUTO and settings.security.bound_shares else weighting
+
+
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task, or settings do not fit together."""
     _check_service(settings)
@@ -234,7 +240,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
         optimizer=optimizer_options(algorithm),
-        weighting=Weighting(algorithm.weighting),
+        weighting=_weighting(settings),
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
@@ -247,7 +253,8 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "exchanges": str(algorithm.exchanges or "few, later more"),
             "gradient order": algorithm.gradient_order,
             "scaling": data.standardize,
-            "weighting": algorithm.weighting,
+            # Whether an agent tracks curvature its neighbors see by its capabilities.
+            "weighting": "proxy" if algorithm.weighting == "auto" else algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
             **({} if class_weights is None else {"class weights": describe(class_weights)}),
             **({"service": _service_text(settings)} if settings.service.keep_running else {}),

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What an agent's own curvature counts: 1, its share of the samples, or that divided by the number of agents; "
     "network: the network's curvature, for models of at most 512 parameters; auto: 1, and from where it is needed the "
-    "network's, for models of at most 256.",
+    "network's, for models of at most 320.",
 )
 @click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
 @click.option("--solver", cls=NameOption, registry=SOLVERS, also=("auto",), default="auto")

@@ -293,7 +293,7 @@ class AlgorithmSettings(Section):
         description="What an agent's own curvature counts: as much as the network's (proxy), as its share of the "
         "samples (own), or that divided by the number of agents, which is estimated (paper). With network, the "
         "network's own curvature is tracked beside its gradient, for models of n <= 512 parameters: n²/2 numbers "
-        "more, rounded. auto: proxy, and network from where machines' data differ, or are few, and n <= 256.",
+        "more, rounded. auto: proxy, and network from where machines' data differ, or are few, and n <= 320.",
     )
     step_rule: StepRuleText = Field(
         default="secant",

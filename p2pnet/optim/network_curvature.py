@@ -26,8 +26,11 @@ from p2pnet.optim.surrogates.quadratic import QuadraticModel
 MAX_PARAMS: Final = 512
 """Of a model whose curvature is tracked: 131,000 numbers in each share."""
 
-MAX_PARAMS_BY_DEFAULT: Final = 256
+MAX_PARAMS_BY_DEFAULT: Final = 320
 """Of a model whose curvature is tracked where nothing is set: each step takes as many gradients."""
+
+MAX_PARAMS_OF_FEW: Final = 256
+"""The same where samples are few, but no others than elsewhere: less is gained then, for as many bytes."""
 
 FIRST_MEASURED_ROUND: Final = 50
 """The first round in which agents measure their own curvature: the means are known ten rounds later."""
@@ -41,8 +44,8 @@ ROUNDS_TO_SPREAD: Final = 10
 N_GROUPS: Final = 8
 """Of an agent's samples, between which gradients show how much is chance."""
 
-BEYOND_CHANCE: Final = 4.0
-"""The least square of a difference of gradients, relative to what chance makes of it, that is none."""
+BEYOND_CHANCE: Final = 9.0
+"""The least square of a difference of gradients, relative to what chance makes of it, that is none: three deviations."""
 
 LEAST_DIFFERENCE: Final = 0.01
 """The least square of a difference of gradients, relative to the variance of those of single samples, that matters."""
@@ -61,14 +64,15 @@ def check_size(model: Model) -> None:
 
 
 def is_needed(objective: LocalObjective, params: Array, gradient: Array, direction: Array) -> bool:
-    """Whether own curvature is a poor stand-in for the network's: where the agent has fewer samples than parameters, or
-    where its gradient at w is farther from the network's, the direction, than samples dealt at random make it.
+    """Whether own curvature is a poor stand-in for the network's: where the agent has fewer samples than
+    parameters, of which there are not many, or where its gradient at w is farther from the network's, the direction,
+    than samples dealt at random make it.
 
     With s² the variance of the gradient of one sample, estimated from groups of samples, chance makes
     ‖∇mean_k − ŷ‖² about s²/n_k.
     """
     n_samples = objective.n_samples
-    if n_samples < len(params):
+    if n_samples < len(params) <= MAX_PARAMS_OF_FEW:
         return True
     difference = gradient - direction
     variance = gradient_variance(objective, params)
@@ -80,7 +84,9 @@ def gradient_variance(objective: LocalObjective, params: Array) -> float:
     """s², the trace of the covariance of the gradients of single samples, from those of a few groups."""
     samples = objective.samples
     n_groups = min(N_GROUPS, len(samples.X))
-    gradients = np.array([objective.of(samples.taken(slice(k, None, n_groups))).gradient(params) for k in range(n_groups)])
+    gradients = np.array(
+        [objective.of(samples.taken(slice(k, None, n_groups))).gradient(params) for k in range(n_groups)]
+    )
     between = np.square(gradients - gradients.mean(axis=0)).sum() / max(n_groups - 1, 1)
     return float(between) * objective.n_samples / n_groups
 

@@ -58,7 +58,7 @@ class Weighting(Enum):
     """The factor of the own curvature in the surrogate of the network's mean loss."""
 
     AUTO = "auto"
-    """the agent's own as for proxy; from where that is a poor stand-in, the network's, in models that are small enough"""
+    """as proxy; where an agent's own curvature is a poor stand-in, and the model small enough, as network"""
     PROXY = "proxy"
     """1: the curvature of the network's mean loss is taken to be the agent's own"""
     OWN = "own"
@@ -148,7 +148,7 @@ class NextLearner(Learner):
         self,
         optimizer: LocalOptimizer,
         test_metric: Callable[[Array], float],
-        weighting: Weighting = Weighting.AUTO,
+        weighting: Weighting = Weighting.PROXY,
         step_limit_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         held_out: Callable[[Array], NDArray[np.float64]] | None = None,
@@ -195,10 +195,10 @@ class NextLearner(Learner):
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         self._gradient = local_model.gradient_at_origin
-        curvature: Array = np.zeros(0)
+        curvature = np.zeros(0)
         if self._curvature is not None and self._curvature.has_begun:
             self._curvature.measure(params, self._gradient)
-            curvature = n_samples * self._curvature.tracked(params)
+            curvature = n_samples * self._curvature.tracked(params).astype(np.float64, copy=False)
         beside = self._beside if self._stopping is None else self._stopping.observe(effect.round, params)
         sums = np.concatenate([gradient_sum, beside], dtype=np.float64)
         return Evaluated(effect.round, sums, n_samples, curvature)
@@ -220,7 +220,8 @@ class NextLearner(Learner):
             params = self._params
         else:
             params = self._in_model_precision(effect.params)
-        gradient, tracked = np.split(effect.direction, [params.size])
+        gradient: Array = effect.direction[: params.size]
+        tracked = effect.direction[params.size :]
         network_model: LocalModel | None = None
         if self._curvature is not None:
             self._begin_curvature(self._curvature, effect, params, gradient)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.core.types import Array, Message, PeerId
 

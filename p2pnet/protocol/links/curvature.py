@@ -1,8 +1,8 @@
 """Curvature on a conserving link: the sums of affine models of gradients, rounded.
 
 What agents track of curvature are sums of c_k = n_k H_k w_k and of the upper triangles of n_k H_k
-(`docs/algorithm.md`): n + n (n + 1)/2 numbers for n parameters, and nothing at all, an empty vector, as long as no agent
-has measured any. Both ends of a link keep totals (c, H) of what one has told the other, as for gradients, and the
+(`docs/algorithm.md`): n + n (n + 1)/2 numbers for n parameters, and nothing at all, an empty vector, as long as no
+agent has measured any. Both ends of a link keep totals (c, H) of what one has told the other, as for gradients, and the
 ledger holds them as the other end reads them. A share tells what base b and prediction leave of H, rounded by blocks,
 and of c what makes the model's value at the parameters z of that very share right:
 
@@ -18,6 +18,7 @@ Where totals are not rounded, the vector is sent as it is.
 
 import struct
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ FINENESS = 2**-2.5
 """ρ of H, where much is left to be said."""
 PART = 2**-7
 """The least step of H, relative to the root mean square of the block of what the sender has of it."""
-SMOOTHING = 0.25
+SMOOTHING = 0.1
 SPARSE = 0.5
 """Where fewer of the multiples than that are not zero, zeros are left out."""
 DENSE = 2**32 - 1
@@ -167,8 +168,7 @@ def _is_told(rest: Rounded) -> NDArray[np.bool_]:
     n_blocks = len(rest.exponents)
     padded = np.zeros(n_blocks * BLOCK, dtype=np.int16)
     padded[: len(rest.multiples)] = rest.multiples
-    flags: NDArray[np.bool_] = padded.reshape(n_blocks, BLOCK).any(axis=1)
-    return flags
+    return np.count_nonzero(padded.reshape(n_blocks, BLOCK), axis=1) > 0
 
 
 def _by_number(is_told: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
@@ -195,11 +195,15 @@ def _changes_told(told_: CurvatureTold, size: int, n: int) -> list[Array]:
     return changes([_whole(total, size)[n:] for total in (told_.total, *told_.before)])
 
 
+@cache
+def _upper(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.triu_indices(n)
+
+
 def _product(upper: Array, params: WireArray) -> Array:
     """H v with H by its upper triangle, (n_params,): row by row, so that all machines round alike."""
     n = len(params)
-    matrix = np.zeros((n, n))
-    matrix[np.triu_indices(n)] = upper
-    matrix += np.triu(matrix, 1).T
+    matrix, places = np.empty((n, n)), _upper(n)
+    matrix[places] = matrix.T[places] = upper
     product: Array = np.add.reduce(matrix * params[:, np.newaxis], axis=0)
     return product
