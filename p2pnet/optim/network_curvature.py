@@ -45,7 +45,7 @@ N_GROUPS: Final = 8
 """Of an agent's samples, between which gradients show how much is chance."""
 
 BEYOND_CHANCE: Final = 9.0
-"""The least square of a difference of gradients, relative to what chance makes of it, that is none: three deviations."""
+"""The least square of a difference of gradients, relative to what chance makes of it, that is none."""
 
 LEAST_DIFFERENCE: Final = 0.01
 """The least square of a difference of gradients, relative to the variance of those of single samples, that matters."""
@@ -162,5 +162,8 @@ class NetworkCurvature:
         if not np.isfinite(mean).all():
             return estimate, QuadraticModel(np.zeros((1, n)), 0.0, estimate)
         eigenvalues, vectors = np.linalg.eigh(mean)
-        factor = np.sqrt(np.abs(eigenvalues))[:, np.newaxis] * vectors.T
+        sizes = np.abs(eigenvalues)
+        # What is less is rounding, and leaves nothing to be solved where the proximal weight is as small.
+        sizes = np.maximum(sizes, n * np.finfo(np.float64).eps * sizes.max(initial=0.0))
+        factor = np.sqrt(sizes)[:, np.newaxis] * vectors.T
         return estimate, QuadraticModel(factor, 0.0, estimate)

@@ -81,21 +81,22 @@ def told(total: Array, params: Array, mass: Array, base: Replica, other: Replica
     n, size = len(params), total.size
     if not size:
         return np.zeros(0, dtype=np.uint8), base.curvature
-    start = _whole(base.curvature.total, size)
-    change = total - start
-    predicted, coefficients = predicted_by(start[n:], _predictors(base, other, size, n), total[n:])
-    (values,) = rounded([_product(change[n:], params) - change[:n]], [FINENESS_OF_VALUES])
-    (rest,) = rounded([total[n:] - predicted], [FINENESS], exponents_of(mass[n:], PART))
-    is_told = _is_told(rest)
-    multiples = rest.multiples[_by_number(is_told, size - n)]
-    zeros, kept = zeros_left_out(multiples)
-    is_sparse = len(kept) < SPARSE * len(multiples)
-    exponents = np.concatenate([values.exponents, rest.exponents[is_told]])
-    lists = [exponents, values.multiples, *((zeros, kept) if is_sparse else (multiples,))]
-    head = [np.packbits(is_told).tobytes(), bytes([coefficients.itemsize]), coefficients.tobytes()]
-    head += [_N_KEPT.pack(len(kept) if is_sparse else DENSE), pack_lists(lists)]
-    code = np.frombuffer(b"".join(head), dtype=np.uint8)
-    return code, _followed(base, start, predicted, values, rest, params)
+    with np.errstate(over="ignore", invalid="ignore"):
+        start = _whole(base.curvature.total, size)
+        change = total - start
+        predicted, coefficients = predicted_by(start[n:], _predictors(base, other, size, n), total[n:])
+        (values,) = rounded([_product(change[n:], params) - change[:n]], [FINENESS_OF_VALUES])
+        (rest,) = rounded([total[n:] - predicted], [FINENESS], exponents_of(mass[n:], PART))
+        is_told = _is_told(rest)
+        multiples = rest.multiples[_by_number(is_told, size - n)]
+        zeros, kept = zeros_left_out(multiples)
+        is_sparse = len(kept) < SPARSE * len(multiples)
+        exponents = np.concatenate([values.exponents, rest.exponents[is_told]])
+        lists = [exponents, values.multiples, *((zeros, kept) if is_sparse else (multiples,))]
+        head = [np.packbits(is_told).tobytes(), bytes([coefficients.itemsize]), coefficients.tobytes()]
+        head += [_N_KEPT.pack(len(kept) if is_sparse else DENSE), pack_lists(lists)]
+        code = np.frombuffer(b"".join(head), dtype=np.uint8)
+        return code, _followed(base, start, predicted, values, rest, params)
 
 
 def read_share(share: Share, base: Replica, other: Replica | None) -> Replica:
