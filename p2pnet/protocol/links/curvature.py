@@ -169,7 +169,8 @@ def _is_told(rest: Rounded) -> NDArray[np.bool_]:
     n_blocks = len(rest.exponents)
     padded = np.zeros(n_blocks * BLOCK, dtype=np.int16)
     padded[: len(rest.multiples)] = rest.multiples
-    return np.count_nonzero(padded.reshape(n_blocks, BLOCK), axis=1) > 0
+    flags: NDArray[np.bool_] = np.count_nonzero(padded.reshape(n_blocks, BLOCK), axis=1) > 0
+    return flags
 
 
 def _by_number(is_told: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
