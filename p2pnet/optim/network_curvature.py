@@ -63,6 +63,11 @@ def check_size(model: Model) -> None:
         )
 
 
+def n_tracked(n_params: int) -> int:
+    """How many numbers are tracked beside the gradient."""
+    return n_params + n_params * (n_params + 1) // 2
+
+
 def is_needed(objective: LocalObjective, params: Array, gradient: Array, direction: Array) -> bool:
     """Whether own curvature is a poor stand-in for the network's: where the agent has fewer samples than
     parameters, of which there are not many, or where its gradient at w is farther from the network's, the direction,
@@ -83,12 +88,10 @@ def is_needed(objective: LocalObjective, params: Array, gradient: Array, directi
 def gradient_variance(objective: LocalObjective, params: Array) -> float:
     """s², the trace of the covariance of the gradients of single samples, from those of a few groups."""
     samples = objective.samples
-    n_groups = min(N_GROUPS, len(samples.X))
-    gradients = np.array(
-        [objective.of(samples.taken(slice(k, None, n_groups))).gradient(params) for k in range(n_groups)]
-    )
-    between = np.square(gradients - gradients.mean(axis=0)).sum() / max(n_groups - 1, 1)
-    return float(between) * objective.n_samples / n_groups
+    groups = [samples.taken(slice(k, None, N_GROUPS)) for k in range(min(N_GROUPS, len(samples.X)))]
+    gradients = np.array([objective.of(group).gradient(params) for group in groups if group.total_weight > 0.0])
+    between = np.square(gradients - gradients.mean(axis=0)).sum() / max(len(gradients) - 1, 1)
+    return float(between) * objective.n_samples / len(gradients)
 
 
 def hessian(objective: LocalObjective, params: Array, gradient: Array) -> Array:

@@ -18,10 +18,12 @@ from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.network_curvature import (
     FIRST_MEASURED_ROUND,
+    MAX_PARAMS,
     MAX_PARAMS_BY_DEFAULT,
     NetworkCurvature,
     check_size,
     is_needed,
+    n_tracked,
 )
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
@@ -76,6 +78,12 @@ class Weighting(Enum):
     def has_curvature(self, model: Model) -> bool:
         """Whether the network's curvature may be tracked for a model."""
         return self is Weighting.NETWORK or (self is Weighting.AUTO and model.n_params <= MAX_PARAMS_BY_DEFAULT)
+
+    def most_tracked(self, model: Model, most_params: int) -> int:
+        """How many numbers are tracked of curvature at most, for a model that may turn out to have more parameters."""
+        if not self.has_curvature(model):
+            return 0
+        return n_tracked(min(most_params, MAX_PARAMS if self is Weighting.NETWORK else MAX_PARAMS_BY_DEFAULT))
 
     def scale(self, n_samples: float, effect: RunLocalStep) -> float:
         match self:

@@ -11,10 +11,8 @@ import numpy as np
 from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling, is_target_scaled, moments, moments_with_gaps, no_scaling, scaling_by
 from p2pnet.errors import DataError
-from p2pnet.optim.network_curvature import MAX_PARAMS
 from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
-from p2pnet.protocol.links.curvature import n_curvature
 from p2pnet.protocol.messages.training import MAX_LABELS, united
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
 from p2pnet.protocol.rounds.moments import LocalStatistics
@@ -125,7 +123,7 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
         least_params + n_tracked,
         max(
             most_params + n_tracked,
-            n_curvature(min(most_params, MAX_PARAMS)) if options.weighting.has_curvature(problem.model) else 0,
+            options.weighting.most_tracked(problem.model, most_params),
             0 if summary is None else summary.n_sums,
             most_sums(most) if options.is_measured else 0,
         ),
