@@ -259,7 +259,9 @@ class NextLearner(Learner):
         if curvature.has_begun or effect.round < FIRST_MEASURED_ROUND:
             return
         is_due = self._weighting is Weighting.NETWORK or effect.curvature.size > 0
-        if is_due or is_needed(self.optimizer.objective, params, self._gradient, direction):
+        # Where agents come and go, directions are of some of them only.
+        known = direction if effect.is_complete else self._gradient
+        if is_due or is_needed(self.optimizer.objective, params, self._gradient, known):
             curvature.begin()
 
     def measure(self, effect: Measure) -> Measured:
