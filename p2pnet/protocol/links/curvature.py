@@ -53,6 +53,7 @@ FINENESS = 2**-2.5
 PART = 2**-7
 """The least step of H, relative to the root mean square of the block of what the sender has of it."""
 SMOOTHING = 0.1
+"""The weight of the last change in the slow mean of changes, which has less of what was rounded than any one."""
 SPARSE = 0.5
 """Where fewer of the multiples than that are not zero, zeros are left out."""
 DENSE = 2**32 - 1
