@@ -75,7 +75,9 @@ def plus(one: Array, other: Array) -> Array:
     return one + other if other.size else one
 
 
-def told(total: Array, params: Array, mass: Array, base: Replica, other: Replica | None) -> tuple[Code, CurvatureTold]:
+def curvature_told(
+    total: Array, params: Array, mass: Array, base: Replica, other: Replica | None
+) -> tuple[Code, CurvatureTold]:
     """The code of a total for a share with these parameters, as they are read, and what its reader makes of it. `mass`
     is what the sender has.
     """

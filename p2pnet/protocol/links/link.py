@@ -27,7 +27,7 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
 from p2pnet.protocol.links.coding import MEMORY, Code, OtherBaseError, Replica, coded
-from p2pnet.protocol.links.curvature import plus, read_share, told
+from p2pnet.protocol.links.curvature import curvature_told, plus, read_share
 from p2pnet.protocol.messages.training import CODED, Share
 
 MAX_IN_FLIGHT = 2
@@ -111,8 +111,8 @@ class Link:
         """The last sequence number that was acknowledged to the other end."""
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
-        self._waiting: list[tuple[Share, Replica]] = []
-        """Received shares that are not yet applied, oldest first, each with what it tells."""
+        self._waiting: list[tuple[Share, Array, Array]] = []
+        """Received shares that are not yet applied, oldest first, each with its whole total, and that of curvature."""
         self.proposal: WireArray | None = None
         """The parameters of the last share sent, as the other end reads them."""
         nothing = Replica(self.sent, np.broadcast_to(np.zeros(1), n_params))
@@ -188,7 +188,7 @@ class Link:
             return np.frombuffer(total.tobytes(), dtype=np.uint8)
         base, newest = self._sent_by[self.acknowledged], self._sent_by[self.sequence]
         other = _told_with(self._received_by, self.newest_received)
-        code, curvature = told(total, newest.params.astype(np.float64), mass, base, other)
+        code, curvature = curvature_told(total, newest.params.astype(np.float64), mass, base, other)
         self._sent_by[self.sequence] = replace(newest, curvature=curvature)
         self.curvature_sent = curvature.total
         return code
@@ -244,15 +244,16 @@ class Link:
         if share.precision == CODED:
             self._has_read_code = True
             share = replace(share, params=replica.params)
+        told = (share, replica.total, replica.curvature.total)
         if is_overtaken:
             self.missing = None
-            self._waiting.insert(-1, (share, replica))
+            self._waiting.insert(-1, told)
         else:
             is_gap = share.sequence > self.newest_received + 1 and share.round > round_
             self.missing = share.sequence - 1 if is_gap else None
             self.newest_received = share.sequence
             self.newest_round = share.round
-            self._waiting = [*self._waiting, (share, replica)][-MAX_WAITING:]
+            self._waiting = [*self._waiting, told][-MAX_WAITING:]
         if share.precision < 64:
             self._keep_as_base(share.sequence, replica)
         if self.acknowledgement_due_at is None:
@@ -295,7 +296,7 @@ class Link:
             return False
         if self.missing is None or (self.latest is not None and self.latest.round >= round_):
             return True
-        return any(share.round == round_ for share, _ in self._waiting)
+        return any(share.round == round_ for share, _, _ in self._waiting)
 
     @property
     def has_news(self) -> bool:
@@ -317,8 +318,8 @@ class Link:
         """What the link has received with the newest share, and sent, in the account of that share."""
         if not self._waiting:
             return self.received, self.sent
-        share, replica = self._waiting[-1]
-        return replica.total, self.sent if share.account == self.account else np.zeros_like(replica.total)
+        share, total, _ = self._waiting[-1]
+        return total, self.sent if share.account == self.account else np.zeros_like(total)
 
     @property
     def owes_acknowledgement(self) -> bool:
@@ -335,7 +336,7 @@ class Link:
 
         Where no share is of `round_` itself, later shares stand in for the lost or late share.
         """
-        due = [(share, replica) for share, replica in self._waiting if share.round <= round_]
+        due = [each for each in self._waiting if each[0].round <= round_]
         if not due or due[-1][0].round < round_:
             due = self._waiting
         if not due:
@@ -343,10 +344,9 @@ class Link:
         self._waiting = self._waiting[len(due) :]
         if not self._waiting:
             self.missing = None
-        self.latest, replica = due[-1]
-        self._latest_total = replica.total
+        self.latest, self._latest_total, curvature = due[-1]
         if self.latest.account == self.account:
-            self.received, self.curvature_received = replica.total, replica.curvature.total
+            self.received, self.curvature_received = self._latest_total, curvature
         return True
 
 
