@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import get_args
@@ -30,7 +30,8 @@ from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import FeatureStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
-from p2pnet.simulation.graphs import diameter_bound, neighbors_of
+from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.simulation.graphs import components, diameter_bound, neighbors_of
 from p2pnet.simulation.network import names_of
 from p2pnet.simulation.simulator import honest
 from p2pnet.simulation.virtual_network import Conditions
@@ -46,6 +47,7 @@ CONVICTIONS = frozenset(
         CloseReason.TOO_MANY_SAMPLES,
         CloseReason.TOO_MUCH_GRADIENT,
         CloseReason.FAR_OFF,
+        CloseReason.OF_NO_USE,
     }
 )
 
@@ -65,6 +67,15 @@ class Case:
     rounds: int = ROUNDS
     tolerance: float | None = None
     conditions: Conditions = field(default_factory=lambda: Conditions(latency_s=0.05))
+    is_bounded: bool = True
+    is_clipped: bool = False
+    is_audited: bool = True
+    is_asynchronous: bool = False
+    late: Sequence[int] = ()
+    """agents that come in the middle"""
+    cut_s: float = 0.0
+    """how long the network is halved, from the middle on"""
+    n_crashes: int = 0
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -74,7 +85,7 @@ class Outcome:
     """What has become of the honest agents."""
 
     worst: float
-    """accuracy, or R², of the worst honest agent on the test samples"""
+    """accuracy, or R², of the worst honest agent of those that hang together without liars, on the test samples"""
     median: float
     round: int
     """that the worst has got to"""
@@ -108,6 +119,13 @@ def run(case: Case) -> Outcome:
     nodes = WholeNodes(case.conditions, case.seed)
     liars = {names[k] for k in case.liars} if case.lie != "honest" else set()
 
+    # Crashes are to come while all train.
+    timing = Timing(
+        start_timeout_s=3.0 if case.late else Timing().start_timeout_s,
+        round_timeout_s=0.0 if case.is_asynchronous else Timing().round_timeout_s,
+        round_pace_s=0.1 if case.is_asynchronous else 0.1 * bool(case.n_crashes),
+    )
+
     def agent(k: int) -> WholeAgent:
         learner = make_learner(k, shards[k])
 
@@ -122,16 +140,20 @@ def run(case: Case) -> Outcome:
             max_neighbors=max(case.n_agents, 8),
             outgoing=Telling(LIES[case.lie], memory) if names[k] in liars else honest,
             options=RoundOptions(
-                is_bounded=True,
+                is_bounded=case.is_bounded,
+                is_clipped=case.is_clipped,
+                is_audited=case.is_audited,
                 max_rounds=case.rounds,
-                expected_neighbors=len(around[k]),
+                expected_neighbors=1 if case.late else len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),
                 tolerance=default_tolerance() if case.tolerance is None else case.tolerance,
+                timing=timing,
             ),
         )
 
-    for k in range(case.n_agents):
+    for k in set(range(case.n_agents)) - set(case.late):
         nodes.start(agent(k))
+    _befall(nodes, case, agent)
     good = [name for name in names if name not in liars]
 
     def are_over() -> bool:
@@ -139,7 +161,9 @@ def run(case: Case) -> Outcome:
 
     nodes.run_until(are_over, MAX_S, every_s=1.0)
     metric = workload.problem.metric(workload.test)
-    scores = {name: metric(nodes.params(name)) for name in good}
+    # Who hangs by liars alone gets what they give.
+    connected = {names[k]: {names[j] for j in around[k]} - liars for k in range(case.n_agents) if names[k] in good}
+    scores = {name: metric(nodes.params(name)) for name in max(components(connected), key=len)}
     worst = min(scores, key=scores.__getitem__)
     convictions = [
         (time, peer, notice.name)
@@ -161,6 +185,26 @@ def run(case: Case) -> Outcome:
     )
 
 
+def _befall(nodes: WholeNodes, case: Case, agent: Callable[[int], WholeAgent]) -> None:
+    """Let come what the case has for its agents while they train."""
+    names = names_of(case.n_agents)
+    if case.late or case.cut_s:
+        nodes.run_until(lambda: max(map(nodes.round, nodes.names)) >= case.rounds // 3, MAX_S)
+    for k in case.late:
+        nodes.start(agent(k))
+    if case.cut_s:
+        nodes.cut([names[: case.n_agents // 2], names[case.n_agents // 2 :]])
+        nodes.run(case.cut_s)
+        nodes.heal()
+    rng = np.random.default_rng([case.seed, 8])
+    for _ in range(case.n_crashes):
+        crashed = int(rng.integers(case.n_agents))
+        nodes.crash([names[crashed]])
+        nodes.run(1.0)
+        nodes.start(agent(crashed))
+        nodes.run(1.0)
+
+
 def as_json(case: Case, outcome: Outcome) -> Mapping[str, object]:
     return {
         "lie": case.lie,
@@ -179,13 +223,23 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--topologies", nargs="*", default=["ring"])
     parser.add_argument("--partitions", nargs="*", choices=get_args(PartitionName), default=["iid"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--defenses", nargs="*", choices=["audit", "bounds", "clipping"], default=["audit", "bounds"])
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
     results = ResultFile(DIRECTORY / "liars_among.jsonl")
     done = {tuple(record[name] for name in KEYS) for record in results.records()}
     wanted = product(chosen.topologies, chosen.partitions, chosen.since, chosen.lies, chosen.seeds)
     for topology, partition, since, lie, seed in wanted:
-        case = Case(lie=lie, since=since, topology=topology, partition=partition, seed=seed)
+        case = Case(
+            lie=lie,
+            since=since,
+            topology=topology,
+            partition=partition,
+            seed=seed,
+            is_audited="audit" in chosen.defenses,
+            is_bounded="bounds" in chosen.defenses,
+            is_clipped="clipping" in chosen.defenses,
+        )
         if (chosen.label, topology, partition, since, lie, seed) in done:
             continue
         with np.errstate(all="ignore"):

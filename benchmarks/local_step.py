@@ -8,13 +8,13 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from p2pnet.optim.arrays import AnyArray, Array
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from p2pnet.optim.models.mlp import Mlp
 from p2pnet.optim.penalties.by_name import penalty_by_name
-from p2pnet.optim.solvers.base import Solution, solve
-from p2pnet.optim.solvers.blocks import partition, solve_blocks
-from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients
+from p2pnet.optim.solvers.base import Solution
+from p2pnet.optim.solvers.best_response import BestResponseSolver
 from p2pnet.optim.surrogates.partial import PartialLinearization
 from p2pnet.optim.surrogates.problem import SurrogateProblem
 
@@ -41,6 +41,11 @@ def large_shard(is_small: bool) -> Shard:
     return Mlp((784, 256, 10)), rng.standard_normal((n_samples, 784)), rng.integers(0, 10, n_samples)
 
 
+def wide_shard() -> Shard:
+    rng = np.random.default_rng(0)
+    return Mlp((200, 1000, 10)), rng.standard_normal((64, 200)), rng.integers(0, 10, 64)
+
+
 class LocalStep:
     """A PL local step of a shard: linearize the network, then a fixed number of conjugate-gradient steps."""
 
@@ -49,17 +54,11 @@ class LocalStep:
         self.cost = LocalObjective(self.model, SoftmaxCrossEntropy(), X, Y, n_chunks=n_chunks, chunk_map=pool_map)
         self.params = self.model.init(np.random.default_rng(1))
         self.penalty = penalty_by_name("l2", self.model, 1e-4)
-        self.blocks = partition(self.model, n_blocks)
-        self.map = pool_map
+        self.solver = BestResponseSolver("cg", partition(self.model, n_blocks), pool_map)
 
     def problem(self) -> SurrogateProblem:
         local_model = PartialLinearization().local_model(self.cost, self.params, np.random.default_rng(2))
         return SurrogateProblem(local_model, self.params, local_model.gradient_at_origin, self.penalty, 0.1)
 
     def __call__(self) -> Solution:
-        def solve_one(problem: SurrogateProblem) -> Solution:
-            return solve(problem, ConjugateGradients(), tolerance=0.0, max_iterations=N_CG_STEPS)
-
-        if len(self.blocks) == 1:
-            return solve_one(self.problem())
-        return solve_blocks(self.problem(), self.blocks, solve_one, self.map)
+        return self.solver.solve(self.problem(), tolerance=0.0, max_iterations=N_CG_STEPS, should_stop=lambda: False)

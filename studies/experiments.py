@@ -39,9 +39,9 @@ Simulated networks, run and written down by `python -m studies.experiments`; wit
 one anew and leaves the others. All runs begin from the same parameters and have one seed; NEXT runs from its defaults,
 with nothing tuned. An objective is always that of the network: the mean loss over all training samples, plus the
 penalty; and of all agents the worst counts. `central` is the same model trained on all samples in one place
-(`report/baselines.py`, Levenberg-Marquardt with momentum until ten steps gain less than 1e-5). A neural network has
-many local minima, so a network of agents may end a little below the central objective as well. The sentences under
-*What it shows* are made from the figures of the run.
+(`experiments/report/baselines.py`, Levenberg-Marquardt with momentum until ten steps gain less than 1e-5). A neural
+network has many local minima, so a network of agents may end a little below the central objective as well. The
+sentences under *What it shows* are made from the figures of the run.
 """
 
 

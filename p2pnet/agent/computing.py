@@ -10,13 +10,13 @@ import numpy as np
 
 from p2pnet.agent.service import Service
 from p2pnet.errors import TrainingError
-from p2pnet.protocol.core.effects import Choose, Measure, Rescale, RunLocalStep
-from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured, Prepared, SamplesChanged
+from p2pnet.protocol.core.effects import Audit, Choose, Measure, Rescale, RunLocalStep
+from p2pnet.protocol.core.events import ComputedEvent, Evaluated, SamplesChanged
 from p2pnet.training.learner import Learner
 from p2pnet.training.records import LearnerState, RoundRecord
 from p2pnet.training.training import Training
 
-Answer: TypeAlias = Evaluated | LocalStepDone | Measured | Chosen | Prepared | SamplesChanged
+Answer: TypeAlias = ComputedEvent | SamplesChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,19 @@ def run_local_step(learner: Learner, effect: RunLocalStep) -> Computed:
     return Computed(learner.run_local_step(effect), None)
 
 
-def measure(learner: Learner, effect: Measure) -> Computed:
-    return Computed(learner.measure(effect), None)
-
-
-def choose(learner: Learner, effect: Choose) -> Computed:
-    return Computed(learner.choose(effect), None)
+def answer(learner: Learner, effect: Audit | Measure | Choose) -> Computed:
+    match effect:
+        case Audit():
+            return Computed(learner.audit(effect), None)
+        case Measure():
+            return Computed(learner.measure(effect), None)
+        case Choose():
+            return Computed(learner.choose(effect), None)
 
 
 def require_finite(evaluated: Evaluated) -> Evaluated:
     """Return the gradient unchanged; TrainingError if it is not finite, since it would spoil every agent's model."""
-    if not np.all(np.isfinite(evaluated.gradient_sum)):
+    if not np.isfinite(evaluated.gradient_sum).all():
         raise TrainingError(
             f"round {evaluated.round}: the gradient is not finite; scale the data, or check the model for overflow"
         )

@@ -37,6 +37,7 @@ from p2pnet.errors import P2pnetError, ProtocolError, TrainingError
 from p2pnet.protocol.core import events
 from p2pnet.protocol.core.codec import ForeignVersionError
 from p2pnet.protocol.core.effects import (
+    Audit,
     Choose,
     Close,
     Conclude,
@@ -300,10 +301,8 @@ class Daemon:
                 case RunLocalStep():
                     self._recorder.begin()
                     self._worker.do("local step", partial(computing.run_local_step, self._learner, effect))
-                case Measure():
-                    self._worker.do("measure", partial(computing.measure, self._learner, effect))
-                case Choose():
-                    self._worker.do("choose", partial(computing.choose, self._learner, effect))
+                case Audit() | Measure() | Choose():
+                    self._worker.do(type(effect).__name__, partial(computing.answer, self._learner, effect))
                 case CutLocalStepShort(round_):
                     self._log.debug("neighbors wait: the local step of round %d is cut short", round_)
                     self._learner.cut_short(round_)

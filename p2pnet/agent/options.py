@@ -81,7 +81,9 @@ def schedule_options(network: NetworkSettings, me: PeerId) -> ScheduleOptions:
 
 def round_options(settings: Settings, me: PeerId) -> RoundOptions:
     """The options of the rounds of the agent with this key."""
-    network, algorithm = settings.network, settings.algorithm
+    network, algorithm, security = settings.network, settings.algorithm, settings.security
+    # Where partners change, or no agent waits, weight and mass are never steady.
+    is_steady = network.schedule == "all" and network.round_timeout_s > 0
     return RoundOptions(
         max_rounds=algorithm.rounds,
         exchanges=algorithm.exchanges,
@@ -94,8 +96,9 @@ def round_options(settings: Settings, me: PeerId) -> RoundOptions:
         rescale_at=settings.service.rescale_at or math.inf,
         names={neighbor.public_key: neighbor.name for neighbor in network.neighbors if neighbor.name},
         precision=network.wire_bits(algorithm.tolerance),
-        # Where partners change, or no agent waits, weight and mass are never steady.
-        is_bounded=settings.security.bound_shares and network.schedule == "all" and network.round_timeout_s > 0,
+        is_bounded=security.bound_shares and is_steady,
+        is_clipped=security.clip_parameters and is_steady,
+        is_audited=security.audit_neighbors and network.schedule == "all",
         is_coded=network.is_coded,
         mixing=make_mixing(schedule_options(network, me), me),
         # What flowed in the round before came from somebody else where partners change.
@@ -227,12 +230,6 @@ def _service_text(settings: Settings) -> str:
     return "keeps running" + (f", scales anew at {settings.service.rescale_at:g}" if _is_rescaled(settings) else "")
 
 
-def _weighting(settings: Settings) -> Weighting:
-    """What is set; with bounds of shares, which say nothing of curvature, none is tracked by default."""
-    weighting = Weighting(settings.algorithm.weighting)
-    return Weighting.PROXY if weighting is Weighting.AUTO and settings.security.bound_shares else weighting
-
-
 def training_options(settings: Settings, task: Task) -> TrainingOptions:
     """ConfigError where the loss that is set is not for the task, or settings do not fit together."""
     _check_service(settings)
@@ -240,7 +237,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
         optimizer=optimizer_options(algorithm),
-        weighting=_weighting(settings),
+        weighting=Weighting(settings.algorithm.weighting),
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,

@@ -30,7 +30,7 @@ class Worker(Generic[Answer]):
         self._wake = wake
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="learner")
-        self._futures: deque[Future[Answer]] = deque()
+        self._futures: deque[Future[Answer] | _DoneAtOnce[Answer]] = deque()
         self._times_s: dict[str, deque[float]] = {}
 
     @property
@@ -47,7 +47,7 @@ class Worker(Generic[Answer]):
         times_s = self._times_s.setdefault(kind, deque(maxlen=N_REMEMBERED))
         timed = partial(self._timed, times_s, work)
         if times_s and min(times_s) < MAX_PAUSE_S and not self.is_busy:
-            self._futures.append(_done(timed))
+            self._futures.append(_DoneAtOnce(timed))
             return
         future = self._thread.submit(timed)
         self._futures.append(future)
@@ -68,10 +68,23 @@ class Worker(Generic[Answer]):
         return answer
 
 
-def _done(work: Callable[[], Answer]) -> Future[Answer]:
-    future: Future[Answer] = Future()
-    try:
-        future.set_result(work())
-    except Exception as error:  # noqa: BLE001  (raised again by `take`)
-        future.set_exception(error)
-    return future
+@final
+class _DoneAtOnce(Generic[Answer]):
+    """The result of work that was done at once, with a future's methods but none of its locks."""
+
+    __slots__ = ("_answer", "_error")
+
+    def __init__(self, work: Callable[[], Answer]) -> None:
+        self._error: Exception | None = None
+        try:
+            self._answer = work()
+        except Exception as error:  # noqa: BLE001  (raised again by `result`)
+            self._error = error
+
+    def done(self) -> bool:
+        return True
+
+    def result(self) -> Answer:
+        if self._error is not None:
+            raise self._error
+        return self._answer

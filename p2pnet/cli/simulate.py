@@ -68,7 +68,9 @@ if TYPE_CHECKING:
 @click.option("--step-size", default=0.1, show_default=True, help="Of gradient-tracking, dgd and dpsgd.")
 @click.option("--batch-size", default=32, show_default=True, help="Samples of a step of dpsgd.")
 @click.option("--tolerance", type=float, metavar="PART", help="Converged: the residual is this part of the first.")
-@click.option("--blocks", default=1, show_default=True, help="Parts of whole neurons that a local step is solved in.")
+@click.option(
+    "--blocks", default=1, show_default=True, help="Parts of whole neurons that products of a local step are made in."
+)
 @click.option("--workers", default=1, show_default=True, help="Threads that share each local step.")
 @click.option("--processes", type=int, metavar="N", help="That share the agents; all cores from 100 agents on.")
 @click.option("--float32", "is_float32", is_flag=True, help="Compute and exchange in single precision.")

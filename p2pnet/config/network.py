@@ -199,11 +199,21 @@ class SecuritySettings(Section):
         "`p2pnet join`: they say who may connect. Default: keys that stand in this file, and no others.",
         examples=["network"],
     )
+    audit_neighbors: bool = Field(
+        default=True,
+        description="Whether neighbors' parameters are evaluated on some of this agent's samples, and a neighbor whose "
+        "parameters are of no use for them is cut off for a while.",
+    )
     bound_shares: bool = Field(
+        default=True,
+        description="Whether a neighbor that moves more weight, samples or gradient than honest ones do is cut off for "
+        "a while; not with a schedule, nor with round_timeout_s = 0.",
+    )
+    clip_parameters: bool = Field(
         default=False,
-        description="Whether parameters are clipped, and a neighbor that moves more weight, samples or gradient than "
-        "honest ones do, or whose parameters stay far from all others, is cut off for a while; not with a schedule, "
-        "nor with round_timeout_s = 0.",
+        description="Whether parameters far from all others are mixed in only in part, and a neighbor whose parameters "
+        "stay there is cut off for a while; not with a schedule, nor with round_timeout_s = 0. Costs accuracy where "
+        "agents see other classes.",
     )
     allowed_peers: tuple[PublicKey, ...] = Field(
         default=(),

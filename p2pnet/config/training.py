@@ -350,7 +350,9 @@ class AlgorithmSettings(Section):
         default=3e-2, ge=0, lt=1, description="The solver stops at this residual, relative to the first one."
     )
     blocks: PositiveInt = Field(
-        default=1, description="Parts of whole neurons that a local step is solved in, side by side."
+        default=1,
+        description="Parts of whole neurons that threads share in a local step, instead of samples: for few samples "
+        "of a large model. Their number changes no result.",
     )
     workers: PositiveInt = Field(
         default=1, description="Threads that share the local step: its blocks if there are several, else the samples."

@@ -100,6 +100,8 @@ class LocalObjective:
         self.loss = loss
         self.samples = EncodedSamples(inputs, targets, _checked_weights(sample_weights, len(X), model.dtype))
         self.map = chunk_map
+        self.max_linearized = max(MIN_ROWS, MAX_KEPT // (model.n_inputs + model.n_numbers_per_sample))
+        """The most samples that a linearization may be kept of."""
         self._n_chunks = n_chunks
         self.chunks = self.cut(self.samples)
 
@@ -113,11 +115,6 @@ class LocalObjective:
     def n_samples(self) -> float:
         """Σ s_i; the number of samples if they are not weighted."""
         return self.samples.total_weight
-
-    @property
-    def max_linearized(self) -> int:
-        """The most samples that a linearization may be kept of."""
-        return max(MIN_ROWS, MAX_KEPT // (self.model.n_inputs + self.model.n_numbers_per_sample))
 
     def cut(self, samples: EncodedSamples) -> tuple[Chunk, ...]:
         """Cut samples into chunks, as many as asked for, or more where there are many samples."""

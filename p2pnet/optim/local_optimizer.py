@@ -1,7 +1,7 @@
 """One agent's local steps: from its parameters and the tracked direction to its best response."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
@@ -89,6 +89,8 @@ class LocalOptimizer:
         self._params: Array | None = None
         self._past: _Past | None = None
         self._first_residual: float | None = None
+        self._may_have_span = True
+        """False once the main inputs are known to have no span."""
 
     def state(self) -> dict[str, float]:
         """The numbers that a later run goes on with: those of the rules, and the residual of the first step.
@@ -112,10 +114,15 @@ class LocalOptimizer:
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
         local_model = self._surrogate.local_model(self.objective, params, self._rng)
-        if self._response_solver.can_use_span(local_model, self.penalty) and self._span is not None:
-            local_model = local_model.along(self._span)
-        self._params, self._local_model = params, local_model
-        return local_model
+        self._params, self._local_model = params, self._spanned(local_model)
+        return self._local_model
+
+    def _spanned(self, local_model: LocalModel) -> LocalModel:
+        """The local model in the span of the main inputs, where they have one and a solve costs less there."""
+        if not self._may_have_span or not self._response_solver.can_use_span(local_model, self.penalty):
+            return local_model
+        self._may_have_span = self._span is not None
+        return local_model if self._span is None else local_model.along(self._span)
 
     @cached_property
     def _span(self) -> InputSpan | None:
@@ -149,7 +156,7 @@ class LocalOptimizer:
         """
         solver = self._response_solver
         if network_model is not None:
-            local_model, solver = network_model, replace(solver, blocks=())
+            local_model = network_model
             if self._past is not None and not self._past.is_of_network:
                 self.rule.fade_anew()
         else:

@@ -1,5 +1,7 @@
 """Metrics of predictions: accuracy and R²."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from p2pnet.optim.arrays import AnyArray, Array, BoolArray, IndexArray
@@ -15,13 +17,19 @@ def accuracy(predictions: Array, labels: AnyArray) -> float:
     return float(np.mean(predicted == labels))
 
 
-def r2_score(predictions: Array, targets: AnyArray) -> float:
-    """R² = 1 − Σ‖d − f‖² / Σ‖d − mean(d)‖², over all outputs together; both are (n_samples, n_outputs).
+def r2_of(targets: AnyArray) -> Callable[[Array], float]:
+    """R² = 1 − Σ‖d − f‖² / Σ‖d − mean(d)‖², over all outputs together, of predictions f for the targets d; both are
+    (n_samples, n_outputs).
 
     Targets that do not vary give 0 for perfect predictions' sake only: nothing can be explained.
     """
     spread = float(np.sum((targets - targets.mean(axis=0)) ** 2))
-    return 1.0 - float(np.sum((targets - predictions) ** 2)) / spread if spread > 0 else 0.0
+    return lambda predictions: 1.0 - float(np.sum((targets - predictions) ** 2)) / spread if spread > 0 else 0.0
+
+
+def r2_score(predictions: Array, targets: AnyArray) -> float:
+    """R² of predictions (`r2_of`)."""
+    return r2_of(targets)(predictions)
 
 
 def confusion_matrix(predicted: AnyArray, labels: AnyArray, n_classes: int) -> IndexArray:

@@ -18,6 +18,7 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import (
+    Audit,
     Choose,
     Close,
     Conclude,
@@ -39,8 +40,10 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     Chosen,
+    ComputedEvent,
     DeadlineReached,
     Described,
     DialFailed,
@@ -73,6 +76,7 @@ from p2pnet.protocol.core.notices import (
     PeerUnreachable,
 )
 from p2pnet.protocol.core.reports import MAX_LINKS, AgentReport, Observed, mark_of
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import Message, PeerId, Randomness
 from p2pnet.protocol.messages.reports import REPORTS, Reports
 from p2pnet.protocol.messages.trust import TrustDigest, TrustRecords
@@ -102,11 +106,7 @@ NodeEvent: TypeAlias = (
     | RecordsSigned
     | MessageReceived[Message]
     | ForeignVersionReceived
-    | Prepared
-    | Evaluated
-    | LocalStepDone
-    | Measured
-    | Chosen
+    | ComputedEvent
     | Described
     | DeadlineReached
     | LeaveRequested
@@ -163,6 +163,11 @@ class Node(Machine[NodeEvent, Effect]):
         return "ended" if self.rounds.phase in (Phase.FINISHED, Phase.CLOSED) else "training"
 
     @property
+    def epoch(self) -> int:
+        """The number of the epoch; 0 before training."""
+        return 0 if self.rounds is None else self.rounds.epoch
+
+    @property
     def neighborhood(self) -> Neighborhood | None:
         """The table of neighbors of the present stage; None between two stages."""
         return self._session.neighborhood
@@ -203,6 +208,8 @@ class Node(Machine[NodeEvent, Effect]):
         match event:
             case MessageReceived(peer, message):
                 return self._received(peer, message, now)
+            case Evaluated() | LocalStepDone() | Audited():
+                return self._to_session(event, now)
             case PeerConnected(peer) if self._is_shut_out(peer, now):
                 return [HangUp(peer)]
             case PeerConnected(peer):
@@ -240,9 +247,7 @@ class Node(Machine[NodeEvent, Effect]):
                 if self._board is not None and now >= self._board.due_at:
                     effects.append(Describe())
                 return effects + (self._to_session(event, now) if _is_due(self._session.next_deadline(), now) else [])
-            case (
-                Prepared() | Evaluated() | LocalStepDone() | Measured() | Chosen() | LeaveRequested() | SamplesChanged()
-            ):
+            case Prepared() | Measured() | Chosen() | LeaveRequested() | SamplesChanged():
                 return self._to_session(event, now)
             case AwayRequested():
                 self._is_going_away = True
@@ -253,8 +258,7 @@ class Node(Machine[NodeEvent, Effect]):
     def next_deadline(self) -> float | None:
         due_at = None if self._board is None else self._board.due_at
         compare_at = None if self._spread is None else self._spread.next_deadline()
-        deadlines = (self._session.next_deadline(), self.peering.next_deadline(), due_at, compare_at)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earliest((self._session.next_deadline(), self.peering.next_deadline(), due_at, compare_at))
 
     def _received(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
         if self._is_shut_out(peer, now):
@@ -263,17 +267,19 @@ class Node(Machine[NodeEvent, Effect]):
             return self._hang_up_on(peer, message, now) if self._budgets.is_exceeded(peer) else []
         effects: list[Effect] = []
         try:
-            if is_membership_message(message):
+            if is_training_message(message):
+                if heard := self.peering.heard(peer, now):
+                    effects = self._of_peering(heard, now)
+                if self.peering.is_neighbor(peer):
+                    effects += self._to_session(MessageReceived(peer, message), now)
+            elif is_membership_message(message):
                 return self._to_peering(MessageReceived(peer, message), now)
-            if isinstance(message, TrustDigest | TrustRecords):
-                return [] if self._spread is None else self._of_spread(self._spread.heard(peer, message, now), now)
-            if heard := self.peering.heard(peer, now):
-                effects = self._of_peering(heard, now)
-            if isinstance(message, Reports):
+            elif isinstance(message, Reports):
+                effects = self._of_peering(self.peering.heard(peer, now), now)
                 if self._board is not None:
                     self._board.hear(peer, message.reports, now)
-            elif is_training_message(message) and self.peering.is_neighbor(peer):
-                effects += self._to_session(MessageReceived(peer, message), now)
+            elif isinstance(message, TrustDigest | TrustRecords) and self._spread is not None:
+                return self._of_spread(self._spread.heard(peer, message, now), now)
         except ProtocolError as error:
             effects.append(Notify(MessageDropped(peer, str(error))))
         return effects
@@ -331,6 +337,8 @@ class Node(Machine[NodeEvent, Effect]):
         outward: list[Effect] = []
         for effect in effects:
             match effect:
+                case Send() | Evaluate() | RunLocalStep() | Audit() | Notify():
+                    outward.append(effect)
                 case Dismiss(peer, reason):
                     until, _ = self._backoff.refused(peer, reason, now)
                     outward += self._put_off(peer, until, PeerDismissed(peer, reason), now, is_distrusted=True)
@@ -342,9 +350,7 @@ class Node(Machine[NodeEvent, Effect]):
                     if not self._is_going_away:
                         outward += self._to_peering(LeaveRequested(), now)
                     outward.append(effect)
-                case Send() | Prepare() | Evaluate() | RunLocalStep() | CutLocalStepShort() | Finish() | Notify():
-                    outward.append(effect)
-                case Rescale() | Measure() | Choose() | Conclude():
+                case Prepare() | CutLocalStepShort() | Finish() | Rescale() | Measure() | Choose() | Conclude():
                     outward.append(effect)
                 case _:
                     assert_never(effect)

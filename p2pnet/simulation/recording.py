@@ -6,8 +6,8 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone
+from p2pnet.protocol.core.effects import Audit, Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Evaluated, LocalStepDone
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import Learner, Observation
 from p2pnet.training.records import LearnerState, RoundRecord
@@ -89,6 +89,9 @@ class Recorder(Learner):
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         self._n_steps += 1
         return self.learner.run_local_step(effect)
+
+    def audit(self, effect: Audit) -> Audited:
+        return self.learner.audit(effect)
 
     def state(self) -> LearnerState:
         return self.learner.state()

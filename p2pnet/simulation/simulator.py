@@ -279,6 +279,8 @@ class Simulator(Processes):
                 case effects.RunLocalStep():
                     duration = self.conditions.local_step_s(peer) if self.conditions.local_step_s else 0.0
                     self.post(duration, peer, _learner(process).run_local_step(effect))
+                case effects.Audit():
+                    self.post(0.0, peer, _learner(process).audit(effect))
                 case effects.Measure():
                     self.post(0.0, peer, _learner(process).measure(effect))
                 case effects.Choose():

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.few_samples import FewSamples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.network_curvature import (
@@ -28,8 +29,8 @@ from p2pnet.optim.network_curvature import (
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.optim.surrogates.base import LocalModel
-from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
-from p2pnet.protocol.core.events import Chosen, Evaluated, LocalStepDone, Measured
+from p2pnet.protocol.core.effects import Audit, Choose, Evaluate, Measure, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
@@ -116,6 +117,10 @@ class Learner(ABC):
     @abstractmethod
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone: ...
 
+    def audit(self, effect: Audit) -> Audited:
+        """Compute losses of own samples at parameters of neighbors; for learners that can."""
+        return Audited(effect.round, math.nan, math.nan, {})
+
     def measure(self, effect: Measure) -> Measured:
         """Compute the sums of the held-out rows; none where none are held out."""
         return Measured(effect.stage, effect.round, np.zeros(0))
@@ -172,6 +177,8 @@ class NextLearner(Learner):
         self._curvature = NetworkCurvature(optimizer.objective) if self.has_curvature else None
         self.n_tracked = self._beside.size if stopping is None else stopping.n_tracked
         self.optimizer = optimizer
+        self._few_samples = FewSamples(optimizer.objective)
+        self._first_loss = math.nan
         self._step_limit_s = step_limit_s
         self._clock = clock
         self._weighting = weighting
@@ -184,6 +191,7 @@ class NextLearner(Learner):
         self._gradient: Array = np.zeros(0)
         """That of the own objective, at these parameters."""
         self._disagreement = 0.0
+        """That of the last exchange, relative to the size of the parameters."""
         self._cut_short_in = -1
         self._round = 0
         self._epoch: int | None = None
@@ -197,9 +205,11 @@ class NextLearner(Learner):
         self._epoch = effect.epoch
         params = self.feasible(self._in_model_precision(effect.params))
         local_model = self.optimizer.evaluate(params)
+        if math.isnan(self._first_loss):
+            self._first_loss = self._loss_at(params)
         self._round = effect.round
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
-        self._disagreement = effect.disagreement * (1.0 + float(np.linalg.norm(effect.params)))
+        self._disagreement = effect.disagreement
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
         self._gradient = local_model.gradient_at_origin
@@ -237,13 +247,14 @@ class NextLearner(Learner):
                 gradient, network_model = self._curvature.model(params, gradient, effect.curvature)
         if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
             return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)
+        size = 1.0 if self._given is None else 1.0 + float(np.linalg.norm(self._given))
         deadline = self._clock() + self._step_limit_s
         step = self.optimizer.step(
             params,
             self._in_model_precision(gradient),
             neighbor_weight=effect.neighbor_proximal_weight,
             is_direction_exact=effect.is_complete,
-            disagreement=self._disagreement,
+            disagreement=self._disagreement * size,
             scale=self._weighting.scale(self.optimizer.objective.n_samples, effect),
             should_stop=lambda: self._cut_short_in == effect.round or self._clock() >= deadline,
             network_model=network_model,
@@ -263,6 +274,16 @@ class NextLearner(Learner):
         known = direction if effect.is_complete else self._gradient
         if is_due or is_needed(self.optimizer.objective, params, self._gradient, known):
             curvature.begin()
+
+    def audit(self, effect: Audit) -> Audited:
+        losses = {peer: self._loss_at(params) for peer, params in effect.others.items()}
+        if effect.is_way_too:
+            halfway = {peer: self._loss_at(0.5 * (effect.own + params)) for peer, params in effect.others.items()}
+            losses = {peer: max(loss, halfway[peer]) for peer, loss in losses.items()}
+        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses)
+
+    def _loss_at(self, params: Array) -> float:
+        return self._few_samples.loss(self.feasible(self._in_model_precision(params)))
 
     def measure(self, effect: Measure) -> Measured:
         if effect.stage == CHOICE and self._stopping is not None:

@@ -17,18 +17,18 @@ from p2pnet.data.samples import Samples
 from p2pnet.data.scaling import Scaling
 from p2pnet.errors import DataError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.local_objective import LocalObjective, Map, serial_map
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses.base import Loss
 from p2pnet.optim.losses.by_name import loss_by_name
-from p2pnet.optim.metrics import accuracy, r2_score
+from p2pnet.optim.metrics import accuracy, r2_of
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.models.factory import ModelRequest, load_model
 from p2pnet.optim.models.mlp import Mlp
 from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.solvers.best_response import BestResponseSolver
-from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.by_name import check_solver
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
@@ -80,9 +80,11 @@ class Problem:
         """Accuracy, or R², on the samples as a function of the parameters; not a number where there are none."""
         if not samples.n_samples:
             return lambda _: math.nan
-        measure = accuracy if self.task == "classification" else r2_score
         X = np.ascontiguousarray(samples.X, dtype=self.model.dtype)
-        return lambda params: measure(self.model.predict(params, X), samples.Y)
+        if self.task == "classification":
+            return lambda params: accuracy(self.model.predict(params, X), samples.Y)
+        r2 = r2_of(samples.Y)
+        return lambda params: r2(self.model.predict(params, X))
 
 
 class KindOfSamples(Protocol):
@@ -158,8 +160,8 @@ def make_optimizer(
     is_in_blocks = options.blocks > 1
     blocks = partition(problem.model, options.blocks) if is_in_blocks else ()
     return LocalOptimizer(
-        # A block's solve is one thread's; samples are for the threads where there are no blocks.
-        problem.local_objective(samples, 1 if is_in_blocks else options.workers, pool_map),
+        # Threads share the blocks, or the samples where there are none; both at once would wait for each other.
+        problem.local_objective(samples, *((1, serial_map) if is_in_blocks else (options.workers, pool_map))),
         problem.penalty,
         surrogate_by_name(options.surrogate, asdict(options)),
         rule.proximal_weight,

@@ -1,4 +1,4 @@
-"""Best responses by a solver's name: of the whole problem, or of its blocks."""
+"""Best responses by a solver's name: with products of the whole, or block by block."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,6 +8,7 @@ import pytest
 
 from p2pnet.catalogue.solvers import SOLVERS, SolverEntry
 from p2pnet.errors import ConfigError
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 from p2pnet.optim.models.mlp import Mlp
@@ -16,7 +17,6 @@ from p2pnet.optim.penalties.elastic_net import l1
 from p2pnet.optim.penalties.squared_l2 import SquaredL2
 from p2pnet.optim.solvers.base import Solution, solve
 from p2pnet.optim.solvers.best_response import BestResponseSolver
-from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.by_name import check_solver, solver_by_name
 from p2pnet.optim.surrogates.partial import PartialLinearization
 from p2pnet.optim.surrogates.problem import SurrogateProblem
@@ -45,14 +45,19 @@ def test_without_blocks_it_is_the_solver_of_that_name(name: str) -> None:
         np.testing.assert_array_equal(response, whole.best_response)
 
 
+@pytest.mark.parametrize("n_blocks", [2, 3, 9])
+@pytest.mark.parametrize("name", ["auto", *SOLVERS.built_in_names])
 @pytest.mark.parametrize("penalty", [SquaredL2(0.1), l1(0.02)], ids=lambda penalty: penalty.describe())
-def test_each_block_answers_alone_in_any_thread(penalty: Penalty) -> None:
-    problem, blocks = problem_with(penalty), partition(MODEL, 3)
+def test_blocks_change_no_result_in_any_threads(name: str, penalty: Penalty, n_blocks: int) -> None:
+    kinds = ("any", "smooth" if isinstance(penalty, SquaredL2) else "nonsmooth")
+    if name != "auto" and SOLVERS[name].penalties not in kinds:
+        pytest.skip("the solver is not for this penalty")
+    problem, blocks = problem_with(penalty), partition(MODEL, n_blocks)
+    whole = solved_by(BestResponseSolver(name), problem)
     with ThreadPoolExecutor(3) as pool:
-        together = solved_by(BestResponseSolver("auto", blocks, pool.map), problem)
-    for block in blocks:
-        alone = solved_by(BestResponseSolver("auto"), problem.restricted(block))
-        np.testing.assert_array_equal(together.best_response[block], alone.best_response)
+        together = solved_by(BestResponseSolver(name, blocks, pool.map), problem)
+    assert (together.status, together.n_iterations) == (whole.status, whole.n_iterations)
+    np.testing.assert_allclose(together.best_response, whole.best_response, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("entry", list(SOLVERS), ids=lambda entry: entry.name)

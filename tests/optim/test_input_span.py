@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnet.optim.arrays import Array, BoolArray
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.input_span import MAX_RANK, MIN_INPUTS, MIN_SAMPLES, InputSpan, main_directions
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import MAX_ITERATIONS_IN_SPAN, LocalOptimizer
@@ -20,7 +21,6 @@ from p2pnet.optim.penalties.squared_l2 import SquaredL2
 from p2pnet.optim.proximal_weight import ConstantWeight, ProximalWeightRule, SecantWeight
 from p2pnet.optim.solvers.base import Status, solve
 from p2pnet.optim.solvers.best_response import BestResponseSolver
-from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.solvers.conjugate_gradients import ConjugateGradients, cg_jacobi
 from p2pnet.optim.solvers.in_span import problem_in_span
 from p2pnet.optim.solvers.newton import SmoothNewton
@@ -254,17 +254,25 @@ class TestChoice:
         [
             optimizer_of(objective_of(WIDE), l1(1e-3)),
             optimizer_of(objective_of(WIDE), surrogate=FullLinearization()),
-            optimizer_of(objective_of(WIDE), response_solver=BestResponseSolver(blocks=partition(MODEL, 2))),
             optimizer_of(objective_of(WIDE), response_solver=BestResponseSolver("accelerated-proximal-gradient")),
             optimizer_of(objective_of(WIDE, Mlp((MIN_INPUTS, 3)))),
             optimizer_of(objective_of(np.random.default_rng(0).standard_normal((200, MIN_INPUTS)))),
         ],
-        ids=["l1", "no curvature", "blocks", "another solver", "no hidden layer", "no main directions"],
+        ids=["l1", "no curvature", "another solver", "no hidden layer", "no main directions"],
     )
     def test_all_others_keep_the_curvature_of_all_inputs(self, optimizer: LocalOptimizer) -> None:
-        model = model_at(optimizer)
-        assert not isinstance(model, SpannedModel)
-        model.restricted(slice(0, MIN_INPUTS + 1))
+        assert not isinstance(model_at(optimizer), SpannedModel)
+
+    def test_blocks_change_nothing(self) -> None:
+        solver = BestResponseSolver(blocks=partition(MODEL, 2))
+        optimizers = optimizer_of(objective_of(WIDE)), optimizer_of(objective_of(WIDE), response_solver=solver)
+        w = MODEL.init(np.random.default_rng(2))
+        gradients = [optimizer.evaluate(w).gradient_at_origin for optimizer in optimizers]
+        whole, blocks = (
+            optimizer.step(w, gradient, neighbor_weight=0.0, is_direction_exact=True).proposal
+            for optimizer, gradient in zip(optimizers, gradients, strict=True)
+        )
+        np.testing.assert_array_equal(blocks, whole)
 
     def test_curvature_left_out_is_made_up_for_by_the_proximal_weight(self) -> None:
         """One agent alone, with inputs of which a part is left out, goes on to a stationary point of its whole cost."""

@@ -98,21 +98,6 @@ def test_smooth_penalties_know_their_derivatives(penalty: SmoothPenalty) -> None
     np.testing.assert_allclose(penalty.curvature() * t, change, atol=1e-9)
 
 
-@every_penalty
-@settings(max_examples=20, deadline=None)
-@given(w=vectors, g=vectors, step=steps)
-def test_the_parts_of_blocks_make_up_the_whole(penalty: Penalty, w: Array, g: Array, step: float) -> None:
-    w = penalty.prox(w, 1.0)
-    blocks = [slice(0, 3), slice(3, 6)]
-    parts = [penalty.restricted(block) for block in blocks]
-    pairs = list(zip(parts, blocks, strict=True))
-    assert sum(part.value(w[block]) for part, block in pairs) == pytest.approx(penalty.value(w))
-    proxes = np.concatenate([part.prox(w[block] - g[block], step) for part, block in pairs])
-    np.testing.assert_allclose(proxes, penalty.prox(w - g, step), atol=1e-15)
-    squares = sum(part.optimality_distance(w[block], g[block]) ** 2 for part, block in pairs)
-    assert np.sqrt(squares) == pytest.approx(penalty.optimality_distance(w, g))
-
-
 @pytest.mark.parametrize(
     "penalty", [p for p in PENALTIES if isinstance(p, NonsmoothPenalty)], ids=lambda penalty: penalty.describe()
 )
@@ -150,11 +135,6 @@ def test_a_group_vanishes_as_a_whole() -> None:
     p = penalty.prox(np.array([0.2, 0.1, 0.5, 2.0, 1.0, -0.5]), 1.0)
     np.testing.assert_array_equal(p[[0, 1]], 0.0)
     assert np.all(p[[2, 3, 4, 5]] != 0.0)
-
-
-def test_a_block_may_not_cut_a_group() -> None:
-    with pytest.raises(ConfigError, match="cuts through a group"):
-        GroupL2(0.3, np.array([0, 0, -1, 1, 1, -1])).restricted(slice(0, 4))
 
 
 def test_groups_are_the_fan_in_of_neurons_and_biases_join_only_if_asked() -> None:

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from p2pnet.catalogue.penalties import PENALTIES
 from p2pnet.catalogue.solvers import SOLVERS
 from p2pnet.catalogue.surrogates import SURROGATES
+from p2pnet.optim.blocks import partition
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.losses.by_name import loss_by_name
@@ -23,7 +24,6 @@ from p2pnet.optim.penalties.base import SmoothPenalty
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.proximal_weight import SecantWeight
 from p2pnet.optim.solvers.best_response import BestResponseSolver
-from p2pnet.optim.solvers.blocks import partition
 from p2pnet.optim.step_sizes import MomentumStep
 from p2pnet.optim.surrogates.by_name import surrogate_by_name
 

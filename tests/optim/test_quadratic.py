@@ -37,16 +37,6 @@ def test_the_curvature_is_the_same_everywhere() -> None:
     np.testing.assert_allclose(curvature.factor().T @ curvature.factor(), B)
 
 
-def test_a_block_is_the_model_with_the_other_parameters_held() -> None:
-    block = slice(1, 4)
-    part = MODEL.restricted(block)
-    step = RNG.standard_normal(3)
-    whole = np.zeros(N)
-    whole[block] = step
-    assert part.value(step) == pytest.approx(MODEL.value(whole))
-    np.testing.assert_allclose(part.gradient(step), MODEL.gradient(whole)[block])
-
-
 @pytest.mark.parametrize("solver", ["auto", "direct", "cg", "cg-jacobi"])
 def test_solvers_find_its_minimiser(solver: str) -> None:
     params: Array = RNG.standard_normal(N)

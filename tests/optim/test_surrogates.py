@@ -140,21 +140,6 @@ def test_a_subsample_leaves_out_samples_without_weight() -> None:
     assert subsampled.value(step) == pytest.approx(plain.value(step), rel=1e-12)
 
 
-@pytest.mark.parametrize("surrogate", SURROGATES[:2], ids=lambda surrogate: surrogate.name)
-def test_a_block_of_the_problem_is_the_problem_with_the_others_at_w(surrogate: Surrogate) -> None:
-    rng = np.random.default_rng(10)
-    model = Mlp((4, 5, 3))
-    cost, w = local_objective(model, SoftmaxCrossEntropy(), rng), model.init(rng)
-    local_model = surrogate.local_model(cost, w, rng)
-    problem = SurrogateProblem(local_model, w, rng.standard_normal(model.n_params), NoPenalty(), 0.3, 0.7)
-    for block in (slice(0, 15), slice(15, 31), slice(31, 43)):
-        v = w.copy()
-        v[block] += rng.standard_normal(block.stop - block.start)
-        part = problem.restricted(block)
-        assert part.value(v[block]) == pytest.approx(problem.value(v), rel=1e-12)
-        np.testing.assert_allclose(part.smooth_gradient(v[block]), problem.smooth_gradient(v)[block], atol=1e-13)
-
-
 def test_products_split_over_chunks_in_threads_equal_the_serial_ones() -> None:
     rng = np.random.default_rng(11)
     model = Mlp((4, 5, 3))

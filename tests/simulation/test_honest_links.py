@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from p2pnet.experiments.topologies.by_name import make_graphs
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Prepared
+from p2pnet.protocol.core.effects import Audit, Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Evaluated, LocalStepDone, Prepared
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -31,6 +31,7 @@ CONVICTIONS = {
     CloseReason.TOO_MANY_SAMPLES,
     CloseReason.TOO_MUCH_GRADIENT,
     CloseReason.FAR_OFF,
+    CloseReason.OF_NO_USE,
 }
 N_PARAMS = 30
 N_ROUNDS = 120
@@ -47,6 +48,13 @@ class Quadratic(Learner):
     def evaluate(self, effect: Evaluate) -> Evaluated:
         gradient = self.curvature * (effect.params - self.center)
         return Evaluated(effect.round, self.n_samples * gradient, self.n_samples)
+
+    def audit(self, effect: Audit) -> Audited:
+        others = {peer: self.loss(z) for peer, z in effect.others.items()}
+        return Audited(effect.round, self.loss(np.zeros(N_PARAMS)), self.loss(effect.own), others)
+
+    def loss(self, params: Array) -> float:
+        return 0.5 * float(self.curvature @ np.square(params - self.center))
 
     def observe(self) -> Observation:
         raise NotImplementedError
@@ -140,6 +148,8 @@ def trained(network: Network, n_agents: int, seed: int) -> WholeNodes:
             max_diameter=diameter_bound(graph, n_agents),
             tolerance=0.0,
             is_bounded=True,
+            is_clipped=True,
+            is_audited=True,
             timing=timing,
         )
         neighbors = [names[j] for j in around[k]]

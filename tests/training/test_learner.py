@@ -12,7 +12,7 @@ from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.network_curvature import FIRST_MEASURED_ROUND, FIRST_STEP_ROUND
 from p2pnet.optim.step_sizes import N_STEPS
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
+from p2pnet.protocol.core.effects import Audit, Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
 from p2pnet.protocol.core.types import Array
 from p2pnet.training.learner import NextLearner, Weighting
@@ -177,3 +177,17 @@ def test_an_agent_that_returns_is_not_in_its_first_steps_again(n_rounds_later: i
     later.restore(LearnerState({**earlier.state().numbers, N_STEPS: 40.0}))
     step_of(later, params, 100 + n_rounds_later)
     assert later.state().numbers[N_STEPS] == 41.0
+
+
+def test_an_audit_tells_the_losses_of_own_samples_and_those_halfway_where_they_are_worse() -> None:
+    learner, params = learner_with(math.inf)
+    learner.evaluate(Evaluate(0, params, 0.0))
+    objective = learner.optimizer.objective
+    own, other = 1.1 * params, -1.1 * params
+    near = learner.audit(Audit(3, own, {"ann": other}))
+    far = learner.audit(Audit(3, own, {"ann": other}, is_way_too=True))
+    assert near.round == 3
+    assert (near.first, near.own) == pytest.approx((objective.value(params), objective.value(own)))
+    assert near.others["ann"] == pytest.approx(objective.value(other))
+    halfway = objective.value(0.0 * params)
+    assert far.others["ann"] == pytest.approx(max(objective.value(other), halfway))

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import socketserver
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import BoundedSemaphore, Event, Thread
 from typing import Any, Final, final
 
@@ -90,14 +91,15 @@ class ControlServer:
 
     def take(self) -> Sequence[Request]:
         """Remove and return the requests that wait."""
-        requests = []
-        with suppress(Empty):
-            while True:
-                requests.append(self._requests.get_nowait())
+        requests: list[Request] = []
+        while not self._requests.empty():  # nobody else takes any
+            requests.append(self._requests.get_nowait())
         return requests
 
     def close(self) -> None:
         """Stop listening, and remove the socket; requests that wait are refused."""
+        with suppress(OSError):  # wakes the thread, which would look only once in a while whether it is to end
+            self._server.socket.shutdown(socket.SHUT_RDWR)
         self._server.shutdown()
         self._server.server_close()
         for request in self.take():

@@ -79,7 +79,7 @@ class AgentView:
             self._curve.add(
                 CurvePoint(
                     latest.round,
-                    self._epoch(),
+                    self._node.epoch,
                     latest.time_s,
                     _finite(latest.objective_local),
                     _finite(latest.test_metric),
@@ -113,7 +113,7 @@ class AgentView:
             "stage": node.stage,
             "round": -1 if rounds is None else rounds.announced_round,
             "last_round": None if rounds is None else rounds.last_round,
-            "epoch": self._epoch(),
+            "epoch": self._node.epoch,
             "residual": self._relative_residual(),
             "disagreement": None if latest is None else latest.disagreement,
             "objective": None if latest is None else latest.objective_local,
@@ -153,16 +153,10 @@ class AgentView:
         """The neighbors of this agent, and the state of the link with each."""
         return {"peers": [self._peer(neighbor) for neighbor in self._neighbors()]}
 
-    def _epoch(self) -> int:
-        snapshot = self._node.snapshot()
-        return 0 if snapshot is None else snapshot.epoch
-
     def _relative_residual(self) -> float | None:
         """The residual of the last local step, relative to the largest of the first round."""
-        snapshot = self._node.snapshot()
-        if self._residual is None or snapshot is None or snapshot.first_residual <= 0:
-            return None
-        return _finite(self._residual / snapshot.first_residual)
+        first = 0.0 if self._node.rounds is None else self._node.rounds.first_residual
+        return None if self._residual is None or first <= 0 else _finite(self._residual / first)
 
     def _neighbors(self) -> list[Neighbor]:
         table = self._node.neighborhood

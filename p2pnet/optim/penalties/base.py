@@ -6,7 +6,7 @@
 `penalized`, (n_params,) of bool, says which parameters a penalty acts on (None: all). Biases are usually left out:
 `penalty_by_name` leaves them out. On the others r is zero and prox the identity.
 
-Every penalty here is separable over parameters, or over neurons for `GroupL2`; `restricted(block)` is its part.
+Every penalty here is separable over parameters, or over neurons for `GroupL2`.
 """
 
 from abc import ABC, abstractmethod
@@ -37,10 +37,6 @@ class Penalty(ABC):
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         """Distance of −gradient to the subdifferential of r at params; infinite outside r's domain."""
 
-    @abstractmethod
-    def restricted(self, block: slice) -> "Penalty":
-        """The penalty as a function of the parameters of `block` alone."""
-
 
 class SmoothPenalty(Penalty):
     """A penalty with a gradient and a constant, diagonal second derivative."""
@@ -56,9 +52,6 @@ class SmoothPenalty(Penalty):
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         return float(np.linalg.norm(gradient + self.gradient(params)))
 
-    @abstractmethod
-    def restricted(self, block: slice) -> "SmoothPenalty": ...
-
 
 class NonsmoothPenalty(Penalty):
     """A penalty with kinks or bounds, smooth in the parameters outside the active set."""
@@ -66,9 +59,6 @@ class NonsmoothPenalty(Penalty):
     @abstractmethod
     def active_set(self, params: Array) -> ActiveSet:
         """The active set at `params`, where r must be finite."""
-
-    @abstractmethod
-    def restricted(self, block: slice) -> "NonsmoothPenalty": ...
 
 
 def checked_strength(name: str, strength: float) -> float:
@@ -86,7 +76,3 @@ def in_precision_of(like: Array, weights: float | Array) -> float | Array:
 
 def masked(strength: float, penalized: BoolArray | None) -> float | Array:
     return strength if penalized is None else np.where(penalized, strength, 0.0)
-
-
-def part_of_mask(mask: BoolArray | None, block: slice) -> BoolArray | None:
-    return None if mask is None else mask[block]

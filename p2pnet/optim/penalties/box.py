@@ -7,7 +7,7 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, BoolArray
 from p2pnet.optim.penalties.active_set import ActiveSet, BoxActiveSet
-from p2pnet.optim.penalties.base import NonsmoothPenalty, in_precision_of, part_of_mask
+from p2pnet.optim.penalties.base import NonsmoothPenalty, in_precision_of
 
 
 @final
@@ -47,9 +47,6 @@ class Box(NonsmoothPenalty):
     def active_set(self, params: Array) -> ActiveSet:
         lower, upper = self._bounds_of(params)
         return BoxActiveSet((params > lower) & (params < upper), np.zeros_like(params), lower, upper)
-
-    def restricted(self, block: slice) -> "Box":
-        return Box(*self._bounds, part_of_mask(self._penalized, block))
 
     def _is_inside(self, params: Array) -> bool:
         lower, upper = self._bounds_of(params)

@@ -7,7 +7,7 @@ import numpy as np
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array, BoolArray
 from p2pnet.optim.penalties.active_set import ActiveSet, OrthantActiveSet
-from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength, in_precision_of, masked, part_of_mask
+from p2pnet.optim.penalties.base import NonsmoothPenalty, checked_strength, in_precision_of, masked
 
 
 @final
@@ -52,9 +52,6 @@ class ElasticNet(NonsmoothPenalty):
         is_free = (params != 0.0) | (l1 == 0.0)
         signs = np.sign(params) * (l1 > 0.0)
         return OrthantActiveSet(is_free, l1 * signs + l2 * params, l2, signs)
-
-    def restricted(self, block: slice) -> "ElasticNet":
-        return ElasticNet(self._strength, self._l1_ratio, part_of_mask(self._penalized, block))
 
     def _weights(self, params: Array) -> tuple[float | Array, float | Array]:
         """Those of Σ |w_i| and of ½ Σ w_i²."""

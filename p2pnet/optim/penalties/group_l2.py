@@ -57,13 +57,6 @@ class GroupL2(NonsmoothPenalty):
         is_free = (norms > 0.0) | (weights == 0.0)
         return GroupActiveSet(is_free[self._group], params * curvatures[self._group], units, curvatures, self._group)
 
-    def restricted(self, block: slice) -> "GroupL2":
-        part = self._given[block]
-        outside = np.concatenate([self._given[: block.start], self._given[block.stop :]])
-        if np.isin(part[part >= 0], outside).any():
-            raise ConfigError(f"block {block.start}:{block.stop} cuts through a group of the penalty")
-        return GroupL2(self._strength, part)
-
     def _norms(self, params: Array) -> Array:
         # bincount adds up in float64 whatever the parameters are, but there are few groups.
         norms: Array = np.sqrt(np.bincount(self._group, weights=np.square(params), minlength=self._n_groups))

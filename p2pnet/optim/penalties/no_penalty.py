@@ -1,6 +1,6 @@
 """No penalty."""
 
-from typing import Self, final
+from typing import final
 
 import numpy as np
 
@@ -28,6 +28,3 @@ class NoPenalty(SmoothPenalty):
 
     def prox(self, params: Array, step: float) -> Array:
         return params.copy()
-
-    def restricted(self, block: slice) -> Self:
-        return self

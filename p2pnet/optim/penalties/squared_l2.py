@@ -3,7 +3,7 @@
 from typing import final
 
 from p2pnet.optim.arrays import Array, BoolArray
-from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, in_precision_of, masked, part_of_mask
+from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, in_precision_of, masked
 
 
 @final
@@ -32,6 +32,3 @@ class SquaredL2(SmoothPenalty):
 
     def prox(self, params: Array, step: float) -> Array:
         return params / (1.0 + step * in_precision_of(params, self._weights))
-
-    def restricted(self, block: slice) -> "SquaredL2":
-        return SquaredL2(self._strength, part_of_mask(self._penalized, block))

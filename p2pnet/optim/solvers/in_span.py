@@ -72,7 +72,3 @@ class _Quadratic(SmoothPenalty):
 
     def prox(self, params: Array, step: float) -> Array:
         return params / (1.0 + step * self._bending)
-
-    def restricted(self, block: slice) -> "_Quadratic":
-        bending = self._bending[block] if isinstance(self._bending, np.ndarray) else self._bending
-        return _Quadratic(self._value_at_origin, bending)

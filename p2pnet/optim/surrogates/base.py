@@ -9,13 +9,14 @@ with J d the tangents of the predictions and h(T) the mean loss at predictions f
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 
 from p2pnet.optim.arrays import Array
 from p2pnet.optim.input_span import InputSpan
-from p2pnet.optim.local_objective import LocalObjective
+from p2pnet.optim.local_objective import LocalObjective, Map
 
 Tangents: TypeAlias = tuple[Array, ...]
 """Tangents or cotangents of the predictions: one array (n_samples, n_outputs) for each chunk of samples."""
@@ -47,7 +48,7 @@ class Curvature(ABC):
 
 
 class LocalModel(ABC):
-    """g̃ around w as a function of d = v − w: for all parameters, or for one block with the others held at w."""
+    """g̃ around w as a function of d = v − w."""
 
     n_params: int
     value_at_origin: float
@@ -91,9 +92,9 @@ class LocalModel(ABC):
     def curvature_at(self, tangents: Tangents) -> Curvature:
         """Jᵀ ∇²h(T) J."""
 
-    @abstractmethod
-    def restricted(self, block: slice) -> "LocalModel":
-        """The part of one block of parameters, for use in one thread beside those of other blocks."""
+    def in_blocks(self, blocks: Sequence[slice], block_map: Map) -> "LocalModel":
+        """The same model, with Jacobian products made by `block_map` block by block, where they are what it costs."""
+        return self
 
     def along(self, span: InputSpan) -> "LocalModel":
         """The model with its curvature in the span of the main inputs only, where it can be cheaper for that."""

@@ -40,9 +40,6 @@ class FirstOrderModel(LocalModel):
     def curvature_at(self, tangents: Tangents) -> Curvature:
         return _NoCurvature(self.gradient_at_origin)
 
-    def restricted(self, block: slice) -> "FirstOrderModel":
-        return FirstOrderModel(self.value_at_origin, self.gradient_at_origin[block])
-
 
 @final
 class _NoCurvature(Curvature):

@@ -1,5 +1,6 @@
 """Partial linearisation: the network is linearised, the convex loss stays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.blocks import LinearizationInBlocks
 from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import Chunk, LocalObjective, Map, ordered_sum, serial_map
 from p2pnet.optim.losses.base import Loss, LossPoint
@@ -91,10 +93,13 @@ class LinearizedNetworkModel(LocalModel):
         hessians = [point.hessian().scaled(part.chunk.share) for part, point in points]
         return _GaussNewton([part.linearization for part in self._parts], hessians, self._map)
 
-    def restricted(self, block: slice) -> "LinearizedNetworkModel":
-        parts = [replace(part, linearization=part.linearization.restricted(block)) for part in self._parts]
-        # A block is worked on by one thread of the pool; it must not wait for others of the same pool.
-        return LinearizedNetworkModel(parts, serial_map, self.value_at_origin, self.gradient_at_origin[block])
+    def in_blocks(self, blocks: Sequence[slice], block_map: Map) -> "LinearizedNetworkModel":
+        parts = [
+            replace(part, linearization=LinearizationInBlocks(part.linearization, blocks, block_map))
+            for part in self._parts
+        ]
+        # A thread of the pool that waits for others of the same pool may wait for ever.
+        return LinearizedNetworkModel(parts, serial_map, self.value_at_origin, self.gradient_at_origin)
 
     def along(self, span: InputSpan) -> SpannedModel:
         thin_parts = [

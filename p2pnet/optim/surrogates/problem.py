@@ -50,14 +50,3 @@ class SurrogateProblem:
         gradient += self.proximal_weight * step
         gradient += self.direction
         return gradient
-
-    def restricted(self, block: slice) -> "SurrogateProblem":
-        """φ as a function of the parameters of `block`, the others held at w."""
-        return SurrogateProblem(
-            self.local_model.restricted(block),
-            self.params[block],
-            self.direction[block],
-            self.penalty.restricted(block),
-            self.proximal_weight,
-            self.scale,
-        )

@@ -45,9 +45,6 @@ class QuadraticModel(LocalModel):
     def curvature_at(self, tangents: Tangents) -> Curvature:
         return _Matrix(self._factor)
 
-    def restricted(self, block: slice) -> "QuadraticModel":
-        return QuadraticModel(self._factor[:, block], self.value_at_origin, self.gradient_at_origin[block])
-
 
 @final
 class _Matrix(Curvature):

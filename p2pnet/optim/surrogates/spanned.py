@@ -49,9 +49,6 @@ class SpannedModel(LocalModel):
     def curvature_at(self, tangents: Tangents) -> Curvature:
         return _SpannedCurvature(self.thin.curvature_at(tangents), self.span)
 
-    def restricted(self, block: slice) -> LocalModel:
-        raise NotImplementedError("blocks are solved with the curvature of all inputs")
-
 
 @final
 class _SpannedCurvature(Curvature):

@@ -5,6 +5,7 @@ The shell performs those of the first group; the others stay among the machines 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -87,6 +88,17 @@ class RunLocalStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """Compute the mean loss of some of the agent's own samples at its own parameters of a round, and at neighbors'."""
+
+    round: int
+    own: Array = field(repr=False)
+    others: Mapping[PeerId, Array] = field(repr=False)
+    is_way_too: bool = False
+    """Whether a neighbor's loss is the larger one of that at its parameters and of that halfway there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """Compute the sums of the agent's held-out rows: of the measurement at these parameters, from which metrics follow;
     of the choice at all parameters that are to be chosen from.
@@ -156,8 +168,8 @@ class Notify:
 
 
 Effect: TypeAlias = (
-    Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Measure | CutLocalStepShort | Finish | Choose
-    | Conclude | Close | KeepRecords | Describe | Notify
+    Send | Dial | HangUp | Prepare | Rescale | Evaluate | RunLocalStep | Audit | Measure | CutLocalStepShort | Finish
+    | Choose | Conclude | Close | KeepRecords | Describe | Notify
 )  # fmt: skip
 """The effects that a shell performs."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -135,6 +135,17 @@ class LocalStepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """The result of Audit: losses at the agent's own parameters of the round, and at those of each neighbor."""
+
+    round: int
+    first: float
+    """the loss at the parameters that the agent began with"""
+    own: float
+    others: Mapping[PeerId, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The result of Measure: the sums of the agent's held-out rows."""
 
@@ -173,6 +184,10 @@ class LeaveRequested:
 @dataclass(frozen=True, slots=True)
 class AwayRequested:
     """A temporary leave was requested: the neighbors are to expect the agent back."""
+
+
+ComputedEvent: TypeAlias = Prepared | Evaluated | LocalStepDone | Audited | Measured | Chosen
+"""What the learner, or the preparation of its problem, has come to."""
 
 
 # Between the machines of one node.

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import final
 
 MAX_RESEND_INTERVAL_S = 8.0
+
+
+def earliest(times: Iterable[float | None]) -> float | None:
+    """The earliest of the times, of which None stands for never; None where there is none."""
+    first: float | None = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
 
 
 @final

@@ -321,6 +321,11 @@ class Link:
         share, total, _ = self._waiting[-1]
         return total, self.sent if share.account == self.account else np.zeros_like(total)
 
+    def newest_curvature(self) -> Array:
+        """What the link has moved of curvature with the newest share; empty where that is nothing."""
+        received = self._waiting[-1][2] if self._waiting else self.curvature_received
+        return plus(received, -self.curvature_sent)
+
     @property
     def owes_acknowledgement(self) -> bool:
         return self._told < self.newest_received
@@ -336,9 +341,7 @@ class Link:
 
         Where no share is of `round_` itself, later shares stand in for the lost or late share.
         """
-        due = [each for each in self._waiting if each[0].round <= round_]
-        if not due or due[-1][0].round < round_:
-            due = self._waiting
+        due = self._due(round_)
         if not due:
             return False
         self._waiting = self._waiting[len(due) :]
@@ -348,6 +351,15 @@ class Link:
         if self.latest.account == self.account:
             self.received, self.curvature_received = self._latest_total, curvature
         return True
+
+    def coming(self, round_: int) -> Share | None:
+        """The share that `apply` will have applied last; None where there is none to be applied."""
+        due = self._due(round_)
+        return due[-1][0] if due else None
+
+    def _due(self, round_: int) -> list[tuple[Share, Array, Array]]:
+        due = [each for each in self._waiting if each[0].round <= round_]
+        return self._waiting if not due or due[-1][0].round < round_ else due
 
 
 def _told_with(replicas: dict[int, Replica], sequence: int) -> Replica | None:

@@ -383,7 +383,6 @@ TRAINING_MESSAGES = MessageSet(
         LabelSet: ("mean", "variance"),
         FeatureStatistics: ("mean", "variance"),
     },
-    plain=lambda value: value,
     codes={Share: "curvature"},
     open_ended=frozenset({Hello}),
 )

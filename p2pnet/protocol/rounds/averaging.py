@@ -38,6 +38,8 @@ def without_local_steps(options: RoundOptions, max_rounds: int, tolerance: float
         is_coded=False,
         max_ratio=MAX_RATIO,
         is_bounded=False,
+        is_clipped=False,
+        is_audited=False,
         timing=replace(
             timing,
             round_pace_s=ROUND_PACE_S,

@@ -55,6 +55,10 @@ class Barrier:
                 return True
         return False
 
+    def is_mixing_due(self, round_: int, *, is_asynchronous: bool) -> bool:
+        """Whether a round may be mixed before its deadline; an agent without neighbors would run ahead."""
+        return self.has_news if is_asynchronous else not (self.is_waiting(round_) or self.is_alone)
+
     @property
     def has_news(self) -> bool:
         """Whether a share of any neighbor has come since the last mixing (asynchronous mode)."""

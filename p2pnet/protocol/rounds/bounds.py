@@ -6,12 +6,15 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
     gradient    ‖I_g‖ ≤ 16 γ s
+    curvature   ‖I_c‖ ≤ 16 κ s     κ being the largest that the agent has measured per sample of late, if it has any
 
 where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
 that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
-In place of 3 and 16 stands 1000 until the agent's links and weight have been steady for 24 rounds: where an agent comes
-or goes, or shares are lost, the mass of many passes over few links, and s is not yet what the network's agents have.
+Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
+rounds, and for a neighbor that was convicted before, and 8 in place of 16 else. Elsewhere 1000 stands in place of both
+until the agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the
+mass of many passes over few links, and s is not yet what the network's agents have.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -41,6 +44,12 @@ MAX_TAKEN_BACK: Final = 3.0
 """Of what an agent may have: one that loses its link with a large neighbor takes back what it had passed on."""
 MAX_GRADIENT: Final = 16.0
 """9 where one agent of 24 on a full graph has nearly all samples."""
+STEADY_ALIKE: Final = 12
+"""Rounds without a change of links or weight after which bounds for samples that are alike hold."""
+MAX_TAKEN_BACK_ALIKE: Final = 1.0
+MAX_GRADIENT_ALIKE: Final = 2.0
+"""0.5 with digits dealt at random."""
+MAX_GRADIENT_CHANGED: Final = 8.0
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
 MOST_UNLIKE: Final = 20.0
@@ -70,6 +79,8 @@ class MassBounds:
         """‖g‖/n in the first round"""
         self._of_late = 0.0
         """the largest ‖g‖/n since, fading"""
+        self._curvature = 0.0
+        """the largest ‖curvature‖/n of the agent's own, fading; 0 where it has measured none"""
         self._n_own = 0.0
         self._n_most = 0.0
         """s"""
@@ -77,9 +88,11 @@ class MassBounds:
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
 
-    def see_own(self, own: Array, n_estimate: float, links: Sequence[Link], weight: float) -> None:
-        """Take in the agent's own vector x of a round, n̂, its estimate of the samples per agent, its links, and the
-        weight that it has.
+    def see_own(
+        self, own: Array, n_estimate: float, links: Sequence[Link], weight: float, curvature: Array | None = None
+    ) -> None:
+        """Take in the agent's own vector x of a round, n̂, its estimate of the samples per agent, its links, the weight
+        that it has, and what it has measured of curvature.
         """
         self._steadiness.see(links, weight)
         self._n_own = float(own[-2])
@@ -87,22 +100,26 @@ class MassBounds:
         if np.isfinite(per_sample):
             self._first = self._first or per_sample
             self._of_late = max(FADING * self._of_late, per_sample)
+        size = 0.0 if curvature is None else norm(curvature) / max(self._n_own, TINY)
+        if np.isfinite(size):
+            self._curvature = max(FADING * self._curvature, size)
         self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
 
-    def broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
-        """The bound that the link breaks with its newest share; None where it keeps all.
+    def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
+        """The bound that the link breaks with its newest share; None where it keeps all. `is_alike` where all agents'
+        samples are known to be (`auditing.py`).
 
         What a peer that has broken one shows of its gradient counts no more.
         """
         if not self._n_most:
             return None
-        reason = self._broken_by(peer, link)
+        reason = self._broken_by(peer, link, is_alike=is_alike)
         if reason is not None:
             self._convicted.add(peer)
             self._records.pop(peer)
         return reason
 
-    def _broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
+    def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
         received, sent = link.newest_totals()
         moved = received - sent
         record = self._record(peer, link.link_id, received)
@@ -111,8 +128,7 @@ class MassBounds:
         n_moved = abs(float(moved[-2]))
         if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
-        is_steady = self._steadiness.is_steady
-        max_taken_back, max_gradient = (MAX_TAKEN_BACK, MAX_GRADIENT) if is_steady else (MAX_UNSTEADY, MAX_UNSTEADY)
+        max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
         if not received[-2] >= record.most_received - max_taken_back * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES
         self._n_most = max(self._n_most, float(moved[-2]))
@@ -122,7 +138,18 @@ class MassBounds:
         per_sample = max(own, min(shown, MOST_UNLIKE * own))
         if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * self._n_most:
             return CloseReason.TOO_MUCH_GRADIENT
+        max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
+        if self._curvature and not norm(link.newest_curvature()) <= max_curvature * self._curvature * self._n_most:
+            return CloseReason.TOO_MUCH_CURVATURE
         return None
+
+    def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:
+        """How much of what an agent may have may be taken back of samples, and moved of gradient."""
+        if is_alike and (peer in self._convicted or self._steadiness.has_lasted(STEADY_ALIKE)):
+            return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
+        if self._steadiness.is_steady:
+            return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
+        return MAX_UNSTEADY, MAX_GRADIENT_CHANGED if is_alike else MAX_UNSTEADY
 
     def _record(self, peer: PeerId, link_id: LinkId, received: Array) -> _Record:
         record = self._records.get(peer)

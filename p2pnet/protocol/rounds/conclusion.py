@@ -29,6 +29,7 @@ from p2pnet.protocol.core.events import (
     PeerParted,
 )
 from p2pnet.protocol.core.notices import MetricsUnsettled, ParametersChosen
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import CHOICE, MEASUREMENT, Array, FeatureStatistics, PeerId
 from p2pnet.protocol.messages.training import Hello, LabelSet, Refuse, TrainingMessage
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD
@@ -114,7 +115,7 @@ class Conclusion:
     def next_deadline(self) -> float | None:
         """The time at which `DeadlineReached` is due if no event comes before; None for never."""
         times = [machine.next_deadline() for machine in self._machines.values()]
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     def owns(self, event: ConclusionEvent) -> bool:
         """Whether an event is none of the training's: also a Hello of a stage that has not begun here."""

@@ -156,6 +156,8 @@ class Epochs:
         the round in which a neighbor that was idle later has begun the present one.
         """
         neighbors = [neighbor for neighbor, _ in self._neighborhood.open()]
+        if not (self._at.epoch or any(neighbor.epoch for neighbor in neighbors)):
+            return
         latest = max(neighbors, key=lambda n: (n.epoch, n.first_round), default=None)
         if latest is None:
             return
@@ -196,6 +198,8 @@ class Epochs:
 
     def tell(self, now: float) -> list[Send]:
         """Tell neighbors that are not known to be in this agent's epoch."""
+        if self._at.epoch == 0:
+            return []
         untold = self._untold()
         self._told = {link.link_id: self._told[link.link_id] for _, link in untold if link.link_id in self._told}
         return [self._word(neighbor, link, now) for neighbor, link in untold if now >= self._due_at(link)]

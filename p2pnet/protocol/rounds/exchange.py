@@ -26,13 +26,14 @@ from typing import final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import RunLocalStep, Send
+from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.curvature import plus
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bounds import MassBounds
 from p2pnet.protocol.rounds.clipping import Clipping
@@ -86,6 +87,7 @@ class Exchange:
         max_ratio: float,
         bounds: MassBounds | None = None,
         clipping: Clipping | None = None,
+        auditing: Auditing | None = None,
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
@@ -99,6 +101,7 @@ class Exchange:
         self._max_ratio = max_ratio
         self._bounds = bounds
         self._clipping = clipping
+        self._auditing = auditing
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
@@ -132,12 +135,15 @@ class Exchange:
         self.tracker.update(self._neighborhood.links())
         if self._bounds is not None:
             tracker, links = self.tracker, self._neighborhood.links()
-            self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight)
+            own, curvature = tracker.own, tracker.own_curvature
+            self._bounds.see_own(own, tracker.mean_samples, links, tracker.weight, curvature)
 
     def begin_epoch(self) -> None:
         """Hold nothing against neighbors that move far now: something else is minimised."""
         if self._clipping is not None:
             self._clipping.begin_anew()
+        if self._auditing is not None:
+            self._auditing.begin_anew()
 
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
@@ -184,7 +190,8 @@ class Exchange:
         """Why the link is to be closed over a received share; None where it is plausible."""
         if not self._is_in_measure(link, share, params):
             return CloseReason.OUT_OF_RANGE
-        return None if self._bounds is None else self._bounds.broken_by(peer, link)
+        is_alike = self._auditing is not None and self._auditing.is_alike
+        return None if self._bounds is None else self._bounds.broken_by(peer, link, is_alike=is_alike)
 
     def _is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a received share is within the range of what can be computed with:
@@ -263,6 +270,25 @@ class Exchange:
             curvature=link.give_curvature(link.curvature_flow, curvature),
         )
 
+    def audit_before_mixing(self, round_: int) -> list[Audit]:
+        """What is to be known of the shares of the round before they are mixed, if anything."""
+        if self._auditing is None:
+            return []
+        shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
+        coming = {peer: _whole(share) for peer, share in shares.items() if share is not None}
+        self._auditing.see_network(self.tracker, self._neighborhood.links())
+        audit = self._auditing.before_mixing(round_, self._proposal, coming)
+        return [] if audit is None else [audit]
+
+    def audit_after_mixing(self, round_: int) -> list[Audit]:
+        """What is to be known of the shares of the round that were mixed, if anything."""
+        if self._auditing is None:
+            return []
+        shares = {n.peer: link.latest for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
+        latest = {peer: _whole(share) for peer, share in shares.items() if share is not None and share.round >= round_}
+        audit = self._auditing.after_mixing(round_, self._proposal, latest)
+        return [] if audit is None else [audit]
+
     def mix(self, round_: int) -> Mixture:
         """Mix the parameters, w⁺ = z + Σ_j d_j, from the shares that have come, in the order of the neighbors' ids."""
         mixed = self._proposal.copy()
@@ -309,6 +335,10 @@ class Exchange:
         far_off = set() if self._clipping is None else self._clipping.far_off(distances)
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
+
+
+def _whole(share: Share) -> Array:
+    return share.params.astype(np.float64, copy=False)
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:

@@ -11,7 +11,9 @@ from typing import TypeAlias, assert_never, final
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
+from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.notices import CloseReason, LinkOpened, NeighborLate
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.coding import OtherBaseError
 from p2pnet.protocol.links.link import Link
@@ -32,6 +34,7 @@ from p2pnet.protocol.messages.training import (
     TrainingMessage,
     Witness,
 )
+from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.epochs import Epochs
@@ -59,6 +62,7 @@ class MessageHandlers:
         handshake: Handshake,
         convictions: Convictions,
         exchange: Exchange,
+        auditing: Auditing,
         bootstrap: Bootstrap,
         stationarity: Stationarity,
         termination: TerminationDetector,
@@ -71,6 +75,7 @@ class MessageHandlers:
         self._handshake = handshake
         self._convictions = convictions
         self._exchange = exchange
+        self._auditing = auditing
         self._bootstrap = bootstrap
         self._stationarity = stationarity
         self._termination = termination
@@ -86,7 +91,7 @@ class MessageHandlers:
                 times.append(neighbor.resend_at)
             if neighbor.is_connected and neighbor.is_open and neighbor.link is not None:
                 times += [neighbor.link.timer.due_at, neighbor.link.acknowledgement_due_at]
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     # Receiving.
 
@@ -210,6 +215,15 @@ class MessageHandlers:
         effects: list[HandlerEffect] = [Notify(NeighborLate(neighbor.name, waited_s)) for neighbor in late]
         for neighbor in mixture.far_off:
             effects += self._convict(neighbor.peer, CloseReason.FAR_OFF, now)
+        return effects
+
+    def audited(self, audited: Audited, now: float) -> list[HandlerEffect]:
+        """What losses of own samples say of neighbors."""
+        effects: list[HandlerEffect] = []
+        for peer in sorted(self._auditing.judge(audited)):
+            neighbor = self._neighborhood.find(peer)
+            if neighbor is not None and neighbor.is_open:
+                effects += self._convict(peer, CloseReason.OF_NO_USE, now)
         return effects
 
     def _convict(self, peer: PeerId, reason: CloseReason, now: float) -> list[HandlerEffect]:

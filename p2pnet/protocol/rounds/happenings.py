@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from p2pnet.protocol.core.effects import (
+    Audit,
     Close,
     CutLocalStepShort,
     Dismiss,
@@ -16,6 +17,7 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     DeadlineReached,
     Evaluated,
@@ -35,10 +37,13 @@ RoundEvent: TypeAlias = (
     | PeerParted
     | MessageReceived[TrainingMessage]
     | Evaluated
+    | Audited
     | LocalStepDone
     | DeadlineReached
     | LeaveRequested
     | AwayRequested
     | SamplesChanged
 )
-RoundEffect: TypeAlias = Send | Dismiss | PutOff | Evaluate | RunLocalStep | CutLocalStepShort | Finish | Close | Notify
+RoundEffect: TypeAlias = (
+    Send | Dismiss | PutOff | Evaluate | RunLocalStep | Audit | CutLocalStepShort | Finish | Close | Notify
+)

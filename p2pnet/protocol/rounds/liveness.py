@@ -6,6 +6,7 @@ from typing import final
 
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ack
 from p2pnet.protocol.rounds.neighbor import Neighbor
@@ -42,10 +43,10 @@ class Liveness:
         self._awake_at = now
 
     def next_deadline(self) -> float | None:
-        times = []
+        times: list[float | None] = []
         for neighbor in self._neighborhood:
             times += [self._death(neighbor), self._sign_due(neighbor), neighbor.absent_until]
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     def tell_alive(self, stop_round: int, now: float) -> list[Send]:
         """Send a keep-alive, an Ack, to each neighbor that was sent nothing for long."""

@@ -5,11 +5,12 @@
     proposing    the step is done; its gradient is being computed elsewhere, if that is to be shared with it
     pausing      the step is done before the round's least time is over
     exchanging   has sent its shares and waits for the others'
+    auditing     parameters from far off are being evaluated elsewhere, before they are mixed
     evaluating   has mixed; the gradient at the mixed parameters is being computed elsewhere
     finished     training has ended; goes on serving until its neighbors have ended too
     closed       nothing is left to be done
 
-    bootstrapping → stepping ⇄ pausing → exchanging → evaluating → stepping → … → finished → closed
+    bootstrapping → stepping ⇄ pausing → exchanging ⇄ auditing → evaluating → stepping → … → finished → closed
 
 Where agents keep running, those in `finished` are idle: another epoch begins there when samples change (`epochs.py`).
 
@@ -24,15 +25,9 @@ from typing import assert_never, final
 
 import numpy as np
 
-from p2pnet.protocol.core.effects import (
-    Close,
-    CutLocalStepShort,
-    Evaluate,
-    Finish,
-    Notify,
-    Send,
-)
+from p2pnet.protocol.core.effects import Close, CutLocalStepShort, Evaluate, Finish, Notify
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     DeadlineReached,
     Evaluated,
@@ -46,7 +41,7 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import EpochBegun
-from p2pnet.protocol.core.timers import AdaptiveTimeout
+from p2pnet.protocol.core.timers import AdaptiveTimeout, earliest
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.masks import Masking, Masks
@@ -123,6 +118,14 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._at.announced_round
 
     @property
+    def epoch(self) -> int:
+        return self._at.epoch
+
+    @property
+    def first_residual(self) -> float:
+        return self._stationarity.first_residual
+
+    @property
     def neighborhood(self) -> Neighborhood:
         return self._neighborhood
 
@@ -158,19 +161,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if self._at.phase is Phase.CLOSED:
             return []
         self._parts.liveness.stay_awake(now)
-        effects: list[RoundEffect]
+        effects: list[RoundEffect] = []
         match event:
             case MessageReceived(peer, message):
                 effects = [*self._handlers.received(peer, message, now)]
             case Evaluated():
                 effects = self._evaluated(event, now)
+            case Audited():
+                effects = [*self._handlers.audited(event, now)]
             case LocalStepDone():
                 effects = self._local_step_done(event, now)
             case PeerConnected(peer):
                 effects = [*self._handlers.connected(peer, now)]
             case PeerDisconnected(peer):
                 self._neighborhood.disconnected(peer, now)
-                effects = []
             case DeadlineReached():
                 effects = [*self._handlers.repeat(now)]
                 effects += self._parts.liveness.tell_alive(self._termination.stop_round, now)
@@ -183,12 +187,11 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 effects = [*self._neighborhood.let_go(peer, now)]
             case SamplesChanged(why):
                 self._parts.epochs.learn_of_change(why)
-                effects = []
             case _:
                 assert_never(event)
         effects += self._go_on(now)
         effects += self._parts.epochs.tell(now)
-        self._note_what_is_told(effects, now)
+        self._neighborhood.told(effects, now)
         return effects
 
     def next_deadline(self) -> float | None:
@@ -199,7 +202,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         times = [self._deadline, *(part.next_deadline() for part in (parts.liveness, parts.handlers, parts.epochs))]
         if self._at.phase is Phase.BOOTSTRAPPING and not self._tracker.is_empty:
             times.append(parts.bootstrap.deadline)
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     def _go_on(self, now: float) -> list[RoundEffect]:
         """Advance to the next phase if the present phase can end."""
@@ -220,6 +223,8 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
                 return self._share(now)
             case Phase.EXCHANGING:
                 return self._mix_if_due(is_late, now)
+            case Phase.AUDITING if not self._parts.auditing.is_waiting:
+                return self._mix(now)
             case Phase.FINISHED if self._options.keeps_running:
                 return self._stay_idle(now)
             case Phase.FINISHED if is_late or (self._barrier.is_served and not self._has_ended_before):
@@ -231,11 +236,6 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         """Whether a neighbor waits for the running local step, and the solver has not been stopped yet."""
         is_waited_for = not self._timing.is_asynchronous and self._barrier.is_waited_for(self._at.round)
         return is_waited_for and not self._is_cut_short
-
-    def _note_what_is_told(self, effects: list[RoundEffect], now: float) -> None:
-        for effect in effects:
-            if isinstance(effect, Send) and (neighbor := self._neighborhood.find(effect.peer)) is not None:
-                neighbor.last_told_at = now
 
     # Rounds.
 
@@ -331,18 +331,20 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         return self._timing.round_timeout_floor_s if self._timing.is_asynchronous else self._timeout.timeout_s
 
     def _mix_if_due(self, is_late: bool, now: float) -> list[RoundEffect]:
-        # An agent without neighbors lets each round last its timeout, so that it does not run ahead.
-        if self._timing.is_asynchronous:
-            is_waiting = not self._barrier.has_news
-        else:
-            is_waiting = self._barrier.is_waiting(self._at.round) or self._barrier.is_alone
-        if is_waiting and not is_late:
+        if not (is_late or self._barrier.is_mixing_due(self._at.round, is_asynchronous=self._timing.is_asynchronous)):
             return []
+        if audits := self._exchange.audit_before_mixing(self._at.round):
+            self._at.phase, self._deadline = Phase.AUDITING, None
+            return [*audits]
+        return self._mix(now)
+
+    def _mix(self, now: float) -> list[RoundEffect]:
         waited_s = now - self._shared_at
         if not self._barrier.is_alone:
             self._timeout.observe(waited_s)
         mixture = self._exchange.mix(self._at.round)
-        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now)]
+        audits = self._exchange.audit_after_mixing(self._at.round)
+        effects: list[RoundEffect] = [*self._handlers.mixed(mixture, waited_s, now), *audits]
         self._at.params, self._at.n_listening_rounds = mixture.params, max(self._at.n_listening_rounds - 1, 0)
         self._disagreement = mixture.disagreement
         self.n_rounds_lost += not mixture.is_complete

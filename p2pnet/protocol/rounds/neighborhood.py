@@ -8,11 +8,11 @@ begins with the incarnation of the process, so a restarted agent can never conti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, final
 
-from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff
+from p2pnet.protocol.core.effects import Dismiss, Notify, PutOff, Send
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
@@ -130,6 +130,12 @@ class Neighborhood:
         neighbor.is_connected = False
         neighbor.disconnected_at = now
         self.forget(now)
+
+    def told(self, effects: Iterable[object], now: float) -> None:
+        """Record to which neighbors something is sent now."""
+        for effect in effects:
+            if isinstance(effect, Send) and (neighbor := self._neighbors.get(effect.peer)) is not None:
+                neighbor.last_told_at = now
 
     def open_link(self, neighbor: Neighbor, theirs: Nonce) -> None:
         """Open this end of a link."""

@@ -39,8 +39,11 @@ class RoundOptions:
     max_ratio: float = 1e12
     """Of a neighbor's largest numbers to an agent's own: more is no matter of scaling."""
     is_bounded: bool = False
-    """Whether links are held to the bounds of gradients and samples (`bounds.py`), which other sums do not keep, and
-    parameters are clipped (`clipping.py`)."""
+    """Whether links are held to the bounds of gradients and samples (`bounds.py`), which other sums do not keep."""
+    is_clipped: bool = False
+    """Whether parameters far from all others are clipped (`clipping.py`)."""
+    is_audited: bool = False
+    """Whether neighbors' parameters are evaluated on own samples (`auditing.py`)."""
     mixing: Mixing = field(default_factory=MetropolisMixing)
     keeps_running: bool = False
     """Whether agents stay after the last round, idle, and train on when samples change."""

@@ -14,6 +14,7 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
 from p2pnet.protocol.messages.training import CODED, CODED_SHARES, CURVATURE, MASKS
+from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.bounds import MassBounds
@@ -54,6 +55,7 @@ class RoundParts:
     ending: Ending
     liveness: Liveness
     handlers: MessageHandlers
+    auditing: Auditing
     masks: Masks | None
     """None where no link is masked."""
 
@@ -158,6 +160,7 @@ def assemble(
 
     neighborhood = Neighborhood(identity, make_link, timing.suspect_limit_s, options.names)
     barrier = Barrier(neighborhood, options.mixing)
+    auditing = Auditing()
     exchange = Exchange(
         neighborhood,
         barrier,
@@ -169,7 +172,8 @@ def assemble(
         momentum=options.momentum,
         max_ratio=options.max_ratio,
         bounds=MassBounds(params.size) if options.is_bounded else None,
-        clipping=Clipping(options.tolerance) if options.is_bounded else None,
+        clipping=Clipping(options.tolerance) if options.is_clipped else None,
+        auditing=auditing if options.is_audited else None,
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -189,6 +193,7 @@ def assemble(
         Handshake(state, neighborhood, convictions),
         convictions,
         exchange,
+        auditing,
         bootstrap,
         stationarity,
         termination,
@@ -210,5 +215,6 @@ def assemble(
         ending,
         liveness,
         handlers,
+        auditing,
         masks,
     )

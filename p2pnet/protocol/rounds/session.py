@@ -26,6 +26,7 @@ from p2pnet.protocol.core.effects import (
     Choose,
     Close,
     Conclude,
+    Evaluate,
     Finish,
     Measure,
     Notify,
@@ -35,6 +36,7 @@ from p2pnet.protocol.core.effects import (
     Send,
 )
 from p2pnet.protocol.core.events import (
+    Audited,
     AwayRequested,
     Chosen,
     Evaluated,
@@ -51,6 +53,7 @@ from p2pnet.protocol.core.events import (
 )
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.masks import LinkSecrets
 from p2pnet.protocol.messages.training import CURVATURE, LEVEL_MARK, Ack, Hello, LabelSet, Share
@@ -161,7 +164,8 @@ class Session(SessionMachine):
         return None if machine is None else machine.neighborhood
 
     def version_with(self, peer: PeerId) -> int:
-        neighbor = None if self.neighborhood is None else self.neighborhood.find(peer)
+        table = self.neighborhood
+        neighbor = None if table is None else table.find(peer)
         return LOWEST_VERSION if neighbor is None else neighbor.version
 
     def start(self, now: float) -> list[SessionEffect]:
@@ -208,7 +212,7 @@ class Session(SessionMachine):
         times = [machine.next_deadline() for machine in machines if machine is not None]
         if self._rescaling is not None and self._rounds is not None:
             times.append(self._rescaling.next_deadline(is_idle=self._rounds.phase is Phase.FINISHED))
-        return min((time for time in times if time is not None), default=None)
+        return earliest(times)
 
     def _average(self, machine: StatisticsMachine, event: RoundEvent, now: float) -> list[SessionEffect]:
         effects: list[SessionEffect]
@@ -307,7 +311,7 @@ class Session(SessionMachine):
         """Hand an event to the rounds of training, to what follows on them, or to both."""
         if isinstance(event, Measured | Chosen) or self._conclusion.owns(event):
             return self._until_closed([*self._conclusion.handle(event, now)], rounds)
-        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone)
+        is_of_one = isinstance(event, MessageReceived | Evaluated | LocalStepDone | Audited)
         effects: list[SessionEffect] = [] if is_of_one else [*self._conclusion.handle(event, now)]
         return effects + self._of_rounds(rounds, event, now)
 
@@ -315,17 +319,25 @@ class Session(SessionMachine):
         """Hand an event to the rounds of training; after the last one, begin what follows."""
         effects: list[SessionEffect] = []
         for effect in rounds.handle(event, now):
-            if isinstance(effect, Close):
-                continue
-            effects.append(effect)
-            if isinstance(effect, Notify) and isinstance(effect.notice, EpochBegun):
-                self._conclusion.abandon()
-            if isinstance(effect, RunLocalStep) and self._rescaling is not None:
-                self._rescaling.observe(effect.direction[rounds.params.size :])
-            if isinstance(effect, Finish):
-                effects += self._conclusion.begin(effect, now)
-                if self._rescaling is not None:
-                    self._rescaling.become_idle(now)
+            match effect:
+                case Send() | Evaluate():
+                    effects.append(effect)
+                case RunLocalStep(direction=direction):
+                    effects.append(effect)
+                    if self._rescaling is not None:
+                        self._rescaling.observe(direction[rounds.params.size :])
+                case Notify(notice):
+                    effects.append(effect)
+                    if isinstance(notice, EpochBegun):
+                        self._conclusion.abandon()
+                case Finish():
+                    effects += [effect, *self._conclusion.begin(effect, now)]
+                    if self._rescaling is not None:
+                        self._rescaling.become_idle(now)
+                case Close():
+                    pass  # what follows may not be closed yet
+                case _:
+                    effects.append(effect)
         return self._until_closed(effects, rounds)
 
     def _until_closed(self, effects: list[SessionEffect], rounds: RoundMachine) -> list[SessionEffect]:

@@ -19,6 +19,7 @@ class Phase(Enum):
     PROPOSING = "proposing"
     PAUSING = "pausing"
     EXCHANGING = "exchanging"
+    AUDITING = "auditing"
     EVALUATING = "evaluating"
     FINISHED = "finished"
     CLOSED = "closed"

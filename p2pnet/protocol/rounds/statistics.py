@@ -37,6 +37,7 @@ from p2pnet.protocol.core.effects import Close, Evaluate, Finish, Notify, RunLoc
 from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone, MessageReceived, PeerConnected
 from p2pnet.protocol.core.machine import Machine
 from p2pnet.protocol.core.notices import CloseReason, InMeasurement, InStatistics, MessageDropped, StatisticsUnsettled
+from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, PeerId
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.links.masks import LinkSecrets, Masks
@@ -197,7 +198,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
 
     def next_deadline(self) -> float | None:
         deadlines = (self._rounds.next_deadline(), self._reported.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        return earliest(deadlines)
 
     def ask(self, peer: PeerId, now: float) -> list[RoundEffect]:
         """Say Hello to a peer past this stage, which answers with the statistics found."""

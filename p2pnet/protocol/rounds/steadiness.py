@@ -39,4 +39,8 @@ class Steadiness:
 
     @property
     def is_steady(self) -> bool:
-        return self._n_rounds >= STEADY_ROUNDS
+        return self.has_lasted(STEADY_ROUNDS)
+
+    def has_lasted(self, n_rounds: int) -> bool:
+        """Whether there were so many rounds."""
+        return self._n_rounds >= n_rounds

@@ -160,3 +160,15 @@ def test_the_state_directory_is_that_of_the_file_or_of_what_overrules_it(tmp_pat
     file.write_text("?")
     with pytest.raises(ConfigError, match="is not TOML"):
         state_dir_of(file, [], {})
+
+
+def test_closing_does_not_wait_until_the_server_looks_whether_it_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pnet.agent.control.server._POLL_S", 3600.0)
+    server = ControlServer(tmp_path / "control", lambda: None)
+    closing = Thread(target=server.close, daemon=True)
+    closing.start()
+    closing.join(timeout=30)
+    assert not closing.is_alive()
+    assert not server.path.exists()

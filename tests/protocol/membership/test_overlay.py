@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from p2pnet.protocol.core.effects import Dial, Effect
@@ -210,7 +210,15 @@ def churn(simulation: OverlaySimulation, steps: list[tuple[str, float]], rng: Ra
         simulation.run(pause_s)
 
 
+LEFT_UNHEARD = [
+    *(("cut", 0.0), ("leave", 0.0), ("join", 0.0), ("cut", 0.0), ("cut", 6.146260083203858), ("join", 0.0)),
+    *(("crash", 5.494809095792239), ("cut", 5.7750988225891176), ("leave", 0.0), ("heal", 1.3980136979131645)),
+    *(("cut", 0.0), ("leave", 7.036621666462235)),
+]
+
+
 @settings(max_examples=10)
+@example(343, LEFT_UNHEARD)
 @given(
     st.integers(0, 2**32),
     st.lists(st.tuples(st.sampled_from(["join", "crash", "leave", "cut", "heal"]), st.floats(0.0, 8.0)), max_size=12),
@@ -223,6 +231,11 @@ def test_whatever_happens_views_are_symmetric_and_the_graph_connected_once_it_is
     churn(simulation, steps, Random(seed))  # noqa: S311
     simulation.heal()
     simulation.run(180.0)
+    assert simulation.n_components() == 1
+    assert not simulation.asymmetric()
+    if not is_whole(simulation):
+        # One has left while it was cut off and linked with nobody, soon after it had refuted that it is out of reach.
+        simulation.run(simulation.timing.forget_s)
     assert is_whole(simulation)
 
 

@@ -32,6 +32,8 @@ class Parts:
         expected_neighbors: int = 1,
         settling_s: float = 0.0,
         is_bounded: bool = False,
+        is_clipped: bool = False,
+        is_audited: bool = False,
     ) -> None:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
@@ -44,6 +46,8 @@ class Parts:
             tolerance=1e-3,
             mixing=self.mixing,
             is_bounded=is_bounded,
+            is_clipped=is_clipped,
+            is_audited=is_audited,
             timing=self.timing,
         )
         self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS), N_PARAMS)

@@ -10,9 +10,13 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.bounds import (
     MAX_GRADIENT,
+    MAX_GRADIENT_ALIKE,
+    MAX_GRADIENT_CHANGED,
     MAX_ROWS,
+    MAX_TAKEN_BACK_ALIKE,
     MAX_UNSTEADY,
     MAX_WEIGHT,
+    STEADY_ALIKE,
     MassBounds,
 )
 from p2pnet.protocol.rounds.steadiness import STEADY_ROUNDS
@@ -31,6 +35,8 @@ class Judged:
         for _ in range(n_rounds):
             self.see_own(own)
         self.links: dict[str, Link] = {}
+        self.is_alike = False
+        """whether samples are known to be alike"""
 
     def see_own(self, own: Array, n_estimate: float = N_OWN, weight: float = 1.0) -> None:
         self.bounds.see_own(own, n_estimate, (), weight)
@@ -45,7 +51,7 @@ class Judged:
         sequence = link.newest_received + 1
         share = Share(link.link_id, sequence, 0, 0, 64, sequence, 1, 1.0, 1.0, 0, -1, False, total, np.zeros(N_PARAMS))
         assert link.accept(share, sequence, now=0.0)
-        return self.bounds.broken_by(peer, link)
+        return self.bounds.broken_by(peer, link, is_alike=self.is_alike)
 
 
 def test_nothing_is_judged_before_the_agent_knows_its_own_gradient() -> None:
@@ -141,3 +147,45 @@ def test_where_links_or_weight_have_changed_of_late_far_more_is_honest() -> None
         unsteady.see_own(OWN, weight=1.5)
         assert unsteady.hears("ann", 2.0 * limit, 0.0, 0.0) is None
         assert unsteady.hears("ann", 1.1 * MAX_UNSTEADY * 0.5 * N_OWN, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+
+
+@pytest.mark.parametrize(("is_alike", "bound"), [(True, MAX_GRADIENT_ALIKE), (False, MAX_GRADIENT)])
+def test_where_samples_are_alike_less_gradient_is_honest(is_alike: bool, bound: float) -> None:
+    judged = Judged()
+    judged.is_alike = is_alike
+    assert judged.hears("ann", 0.9 * bound * 50.0, 0.0, 0.0) is None
+    assert judged.hears("ann", 1.1 * bound * 50.0, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+
+
+def test_where_samples_are_alike_the_bounds_hold_earlier_and_at_once_for_one_that_has_broken_them() -> None:
+    judged = Judged(n_rounds=STEADY_ALIKE + 1)
+    judged.is_alike = True
+    assert judged.hears("ann", 1.1 * MAX_GRADIENT_ALIKE * 50.0, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+    judged.see_own(OWN, weight=0.5)
+    for peer, factor, reason in [
+        ("bob", 0.9 * MAX_GRADIENT_CHANGED, None),
+        ("eve", 1.1 * MAX_GRADIENT_CHANGED, CloseReason.TOO_MUCH_GRADIENT),
+        ("ann", 1.1 * MAX_GRADIENT_ALIKE, CloseReason.TOO_MUCH_GRADIENT),
+    ]:
+        judged.links.pop(peer, None)
+        assert judged.hears(peer, factor * 50.0, 0.0, 0.0) is reason
+
+
+def test_where_samples_are_alike_as_many_as_an_agent_has_may_be_taken_back() -> None:
+    judged = Judged()
+    judged.is_alike = True
+    assert judged.hears("ann", 0.0, N_OWN, 0.0) is None
+    assert judged.hears("ann", 0.0, N_OWN - 0.9 * MAX_TAKEN_BACK_ALIKE * N_OWN, 0.0) is None
+    assert judged.hears("ann", 0.0, N_OWN - 1.1 * MAX_TAKEN_BACK_ALIKE * N_OWN, 0.0) is CloseReason.TOO_MANY_SAMPLES
+
+
+@pytest.mark.parametrize(("size", "reason"), [(0.9, None), (1.1, CloseReason.TOO_MUCH_CURVATURE)])
+def test_curvature_moved_is_bounded_by_what_the_agent_has_measured(size: float, reason: CloseReason | None) -> None:
+    judged = Judged()
+    assert judged.hears("ann", 0.0, 0.0, 0.0) is None
+    link = judged.links["ann"]
+    link.apply(1)
+    link.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
+    assert judged.bounds.broken_by("ann", link) is None  # it has measured none so far
+    judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * 3.0 * N_OWN))
+    assert judged.bounds.broken_by("ann", link) is reason

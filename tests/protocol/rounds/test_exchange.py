@@ -234,7 +234,7 @@ def test_what_flows_over_a_link_is_clipped_to_the_smaller_radius_of_both_ends() 
 @given(rounds=st.lists(st.tuples(vectors, vectors, vectors), min_size=1, max_size=8))
 def test_clipped_or_not_mixing_leaves_the_mean_of_all_parameters_as_it_is(rounds: list[tuple[Array, ...]]) -> None:
     names = ("ann", "bob", "eve")
-    agents = {me: Parts(*(name for name in names if name != me), me=me, is_bounded=True) for me in names}
+    agents = {me: Parts(*(name for name in names if name != me), me=me, is_clipped=True) for me in names}
     for parts in agents.values():
         parts.exchange.evaluated(np.ones(N_PARAMS), 3.0)
     for round_, proposals in enumerate(rounds):

@@ -1,0 +1,289 @@
+"""The audit: what a neighbor's parameters are worth on the agent's own samples, and when they are worth too little.
+
+With F the mean loss of some own samples, z the agent's proposal and z_j those of its neighbors, a neighbor's loss is
+F(z_j), and where it is far off max (F(z_j), F((z + z_j)/2)): the way to it counts too, since mixing goes that way. (A
+hidden layer of odd activation with all signs turned computes the same, and so does one whose units are permuted; a
+mean with either computes nothing.)
+With F* the best of F(z) and of other neighbors' losses, the excess e_j = loss_j − F*, F_0 the loss before training, and
+u the usual excess, which is learned in the first 12 audits and fades,
+
+    q_j = e_j / (|F*| + 0.02 F_0 + 0.7 u + 2 m)
+
+m being the lower middle neighbor's excess at present.
+
+Samples are alike as far as an agent can tell where u was never above a fifth of F_0: u is the upper middle neighbor's
+excess at first, the lower middle one's later, so that one liar cannot raise it, and at least what the agent's own loss
+has risen by; where agents see other classes, all of these come to F_0. Nor are they alike for 100 rounds after one
+had four times as many samples, or as few, as agents have in the mean, or as a link has moved. A neighbor is convicted
+
+- of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
+  as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
+  are alike; where they are not, twice in a row, or at once from 28 times on (16, where it
+  is about as far as the own size). From 20 times the own size on with any
+  parameters (those that are scaled up may fit own samples), and from the first round on with those of no use;
+- of seven rounds, nearly in a row, that far off and of no use;
+- of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
+
+Whoever is far off is audited before it is mixed; of the others one in every second round, in turn, after
+mixing; all of them at first, and one that is suspicious in each round.
+An agent whose parameters come from elsewhere, after it was away or cut off, may be far off for 24 rounds, unless it was
+convicted before. Until links and weight were steady for 12 rounds it takes two jumps in a row where samples are alike,
+and no jump counts where they are not.
+With a single neighbor there is nobody to compare it with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from p2pnet.protocol.core.effects import Audit
+from p2pnet.protocol.core.events import Audited
+from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.rounds.steadiness import Steadiness
+
+FIRST_AUDITS: Final = 12
+"""Of all neighbors, in which the agent learns what is usual."""
+PART_OF_FIRST: Final = 0.02
+PART_OF_USUAL: Final = 0.7
+TIMES_THE_MIDDLE: Final = 2.0
+"""An agent to which all others are of no use is the one that is unlike."""
+UNEQUAL: Final = 4.0
+"""As many samples, or as few, as others have: then they are no measure of what is usual."""
+UNEQUAL_ROUNDS: Final = 100
+STEADY_ROUNDS: Final = 12
+"""Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
+FADING: Final = 0.993
+"""Of the usual excess and of the own size, from round to round."""
+ALIKE: Final = 0.2
+"""Of the loss before training: 0.14 with samples dealt at random, 0.8 and more where agents see other classes, but for
+one in ten on a ring of 24 whose neighbors see the same ones."""
+FAR: Final = 0.5
+"""Of the own parameters' size: honest neighbors are nearer after the first audits, but for a ring of 24 that see other
+classes, where training is restless and 2 are reached."""
+OUT_OF_REACH: Final = 20.0
+"""Times the own size, which is too far in the first audits, too."""
+JUMP: Final = 12.0
+JUMP_ALIKE: Final = 5.0
+WHOLE: Final = 0.95
+"""Of the own parameters' size; honest neighbors that jumped so far went 9 times as far as of late."""
+LEAP_FAR: Final = 16.0
+LEAP: Final = 28.0
+"""19 where a neighbor meets others after the network was in parts; 34 and more with lies."""
+JUMPS: Final = 2
+"""One after the other, where agents see other classes: a neighbor that meets others after it was cut off jumps once."""
+"""Times the largest distance of late; 9 on that ring."""
+REACH_FADING: Final = 0.9
+USELESS: Final = 0.5
+USELESS_TIMES: Final = 2.0
+GROSS: Final = 2.0
+MAX_STRIKES: Final = 6.0
+"""3 on that ring."""
+FORGIVEN: Final = 0.5
+RATE: Final = 0.1
+MAX_MEAN: Final = 0.95
+MAX_MEAN_ALIKE: Final = 0.5
+"""0.83 and 0.39 on that ring; 0.3 and 0.1 elsewhere."""
+SUSPICIOUS: Final = 0.05
+"""The mean from which a neighbor is audited in each round."""
+REMEMBERED: Final = 24
+"""Rounds for which the loss of a neighbor counts."""
+ABSENT: Final = 3
+"""Rounds without a neighbor's parameters after which these may come from elsewhere."""
+WELCOME_ROUNDS: Final = 24
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is held against a neighbor."""
+
+    welcome_until: int
+    """The round up to which it may be far off."""
+    seen: int
+    """The round of which its parameters were last there."""
+    audited: int = -1
+    loss: float = math.inf
+    mean: float = 0.0
+    strikes: float = 0.0
+    is_far: bool = False
+    has_jumped: bool = False
+    has_leapt: bool = False
+    n_jumps: int = 0
+    is_out_of_reach: bool = False
+
+
+@final
+class Auditing:
+    """Asks what neighbors' parameters are worth, and judges by the answers."""
+
+    def __init__(self) -> None:
+        self._records: dict[PeerId, _Held] = {}
+        self._convicted: set[PeerId] = set()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget what was usual, and what is held against whom: what is minimised has changed."""
+        self._records.clear()
+        self._asked: Audit | None = None
+        self._n_audits = 0
+        self._size = 0.0
+        """of the own parameters, the largest of late"""
+        self._reach = 0.0
+        """the distance of neighbors, the largest of late, but for those that have jumped"""
+        self._best_own = math.inf
+        self._usual = 0.0
+        """u"""
+        self._middle = 0.0
+        """the middle neighbor's excess in the last audit"""
+        self._is_alike = True
+        self._n_since_unequal = UNEQUAL_ROUNDS + 1
+        self._steadiness = Steadiness()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer is still to come."""
+        return self._asked is not None
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether the samples of the agents around are known to be alike."""
+        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+
+    # Asking.
+
+    def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
+        """Take in what is tracked in a round, of samples and weight, and the agent's links."""
+        self._steadiness.see(links, tracker.weight)
+        n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
+        most = max([mean, *(abs(float(np.subtract(*link.newest_totals())[-2])) for link in links)])
+        is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
+        self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
+
+    def before_mixing(self, round_: int, own: Array, coming: Mapping[PeerId, Array]) -> Audit | None:
+        """What is to be known before parameters that come for a round are mixed with the agent's own: the losses of
+        those that are far off.
+        """
+        self._size = max(FADING * self._size, norm(own))
+        reach = self._reach
+        self._reach *= REACH_FADING
+        for peer, params in coming.items():
+            distance, record = norm(params - own), self._seen(peer, round_)
+            record.is_far = not distance <= FAR * self._size
+            record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
+            is_whole = not distance <= WHOLE * self._size
+            record.has_leapt = record.has_jumped and not distance <= (LEAP_FAR if is_whole else LEAP) * reach
+            record.is_out_of_reach = not distance <= OUT_OF_REACH * self._size
+            if not record.has_jumped:
+                self._reach = max(self._reach, distance)
+        is_first = self._n_audits < FIRST_AUDITS
+        records = {peer: self._records[peer] for peer in coming}
+        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_first else record.is_far)]
+        return self._ask(round_, own, coming, far, is_way_too=True)
+
+    def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
+        """What else is to be known of the parameters of a round."""
+        records = {peer: self._seen(peer, round_) for peer in mixed}
+        if self._n_audits < FIRST_AUDITS:
+            return self._ask(round_, own, mixed, mixed)
+        others = [peer for peer, record in records.items() if record.audited < round_]
+        turn = None if round_ % 2 else min(others, key=lambda peer: records[peer].audited, default=None)
+        return self._ask(
+            round_, own, mixed, [peer for peer in others if peer == turn or records[peer].mean > SUSPICIOUS]
+        )
+
+    def _seen(self, peer: PeerId, round_: int) -> _Held:
+        """The record of a neighbor whose parameters are there; welcome where it has come, or has come back."""
+        record = self._records.get(peer)
+        if record is None:
+            is_known = self._n_audits < FIRST_AUDITS or peer in self._convicted
+            welcome_until = -1 if is_known else round_ + WELCOME_ROUNDS
+            record = self._records[peer] = _Held(welcome_until, round_)
+        elif round_ > record.seen + ABSENT and peer not in self._convicted:
+            record.welcome_until = round_ + WELCOME_ROUNDS
+        record.seen = round_
+        return record
+
+    def _ask(
+        self,
+        round_: int,
+        own: Array,
+        params: Mapping[PeerId, Array],
+        peers: Collection[PeerId],
+        *,
+        is_way_too: bool = False,
+    ) -> Audit | None:
+        n_known = sum(record.seen > round_ - REMEMBERED for record in self._records.values())
+        if n_known < 2 or not peers:
+            return None
+        self._asked = Audit(round_, own, {peer: params[peer] for peer in peers}, is_way_too)
+        return self._asked
+
+    # Judging.
+
+    def judge(self, audited: Audited) -> set[PeerId]:
+        """Those that are convicted by an answer to what was asked last."""
+        asked, self._asked = self._asked, None
+        if asked is None or audited.round != asked.round or not math.isfinite(audited.own) or not audited.others:
+            return set()
+        for peer, loss in audited.others.items():
+            record = self._seen(peer, audited.round)
+            record.loss, record.audited = loss if math.isfinite(loss) else math.inf, audited.round
+        recent = audited.round - REMEMBERED
+        if self._n_audits + 1 == FIRST_AUDITS:
+            for record in self._records.values():
+                record.mean = 0.0
+        losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
+        self._n_audits += 1
+        self._learn_usual(audited, sorted(losses.values()))
+        convicted = {peer for peer in audited.others if self._is_convicted(peer, audited, losses)}
+        for peer in convicted:
+            del self._records[peer]
+        self._convicted |= convicted
+        return convicted
+
+    def _learn_usual(self, audited: Audited, losses: Sequence[float]) -> None:
+        self._best_own = min(self._best_own, audited.own)
+        self._usual *= FADING
+        if len(losses) < 2:
+            return
+        best, lower = min(audited.own, losses[0]), losses[(len(losses) - 1) // 2]
+        self._middle = lower - best
+        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS else lower
+        excess = max(middle - best, audited.own - self._best_own)
+        self._usual = max(self._usual, min(excess, audited.first))
+        self._is_alike = self._is_alike and self._usual < ALIKE * audited.first
+
+    def _is_convicted(self, peer: PeerId, audited: Audited, losses: Mapping[PeerId, float]) -> bool:
+        record = self._records[peer]
+        best = min([audited.own, *(loss for other, loss in losses.items() if other != peer)])
+        excess = record.loss - best
+        scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual
+        scale += TIMES_THE_MIDDLE * self._middle
+        quotient = excess / scale if scale else 0.0
+        record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
+        # One whose own parameters are worse still is the one that is far off.
+        is_useless = record.loss > audited.own and excess > max(
+            USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
+        )
+        is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
+        is_welcome = self._n_audits <= FIRST_AUDITS or audited.round <= record.welcome_until
+        is_welcome = is_welcome or not (is_steady or self.is_alike)
+        if record.is_far and is_useless and not is_welcome:
+            record.strikes += 1.0
+        else:
+            record.strikes = max(0.0, record.strikes - FORGIVEN)
+        is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
+        record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and not is_welcome else 0
+        has_jumped = record.n_jumps >= (1 if is_steady and (self.is_alike or record.has_leapt) else JUMPS)
+        has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
+        return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
+
+    @property
+    def _max_mean(self) -> float:
+        return MAX_MEAN_ALIKE if self.is_alike else MAX_MEAN
