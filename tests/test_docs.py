@@ -21,7 +21,7 @@ from p2pnet.protocol.rounds.timing import PRESETS as ROUND_PRESETS
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "p2pnet"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-ARRAY_FIELDS = {"total", "params", "mean", "variance"}
+ARRAY_FIELDS = {"total", "params", "curvature", "mean", "variance"}
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(

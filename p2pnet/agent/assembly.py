@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from p2pnet.agent.trust.trusted_network import TrustedNetwork
 
 ARRAYS_IN_A_MESSAGE = 2
+"""Beside these a share may have the code of curvature."""
 _BYTES_OF_A_NUMBER = 8
 
 SETTLING_S = 3.0
@@ -231,7 +232,7 @@ def _limits(max_message_bytes: int, n_params: int, most_params: int) -> Transpor
             f"takes up to {_n_bytes(n_params)} bytes; allow that much, or choose a smaller model"
         )
     largest = min(_n_bytes(most_params), max_message_bytes)
-    return TransportLimits(max_frames=1 + ARRAYS_IN_A_MESSAGE, max_message_bytes=largest)
+    return TransportLimits(max_frames=1 + ARRAYS_IN_A_MESSAGE + 1, max_message_bytes=largest)
 
 
 def _n_bytes(n_params: int) -> int:

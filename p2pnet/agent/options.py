@@ -237,7 +237,7 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
     return TrainingOptions(
         problem=problem_options(settings.model, settings.objective, task),
         optimizer=optimizer_options(algorithm),
-        weighting=Weighting(algorithm.weighting),
+        weighting=Weighting(settings.algorithm.weighting),
         step_limit_s=math.inf if algorithm.local_step_s is None else algorithm.local_step_s,
         scaling=data.standardize,
         has_given_classes=data.classes is not None,
@@ -250,7 +250,8 @@ def training_options(settings: Settings, task: Task) -> TrainingOptions:
             "exchanges": str(algorithm.exchanges or "few, later more"),
             "gradient order": algorithm.gradient_order,
             "scaling": data.standardize,
-            "weighting": algorithm.weighting,
+            # Whether an agent tracks curvature its neighbors see by its capabilities.
+            "weighting": "proxy" if algorithm.weighting == "auto" else algorithm.weighting,
             # Left out where it is not set, as by releases that have no such setting.
             **({} if class_weights is None else {"class weights": describe(class_weights)}),
             **({"service": _service_text(settings)} if settings.service.keep_running else {}),

@@ -48,11 +48,12 @@ if TYPE_CHECKING:
 @click.option("--step-rule", default="secant", show_default=True, help=f"{', '.join(STEP_RULES.forms)}.")
 @click.option(
     "--weighting",
-    type=click.Choice(["proxy", "own", "paper", "network"]),
-    default="proxy",
+    type=click.Choice(["auto", "proxy", "own", "paper", "network"]),
+    default="auto",
     show_default=True,
     help="What an agent's own curvature counts: 1, its share of the samples, or that divided by the number of agents; "
-    "network: the network's curvature, for models of at most 512 parameters.",
+    "network: the network's curvature, for models of at most 512 parameters; auto: 1, and from where it is needed the "
+    "network's, for models of at most 320.",
 )
 @click.option("--curvature-samples", type=int, metavar="N", help="Most samples that curvature is taken from.")
 @click.option("--solver", cls=NameOption, registry=SOLVERS, also=("auto",), default="auto")

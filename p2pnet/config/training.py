@@ -288,12 +288,12 @@ class AlgorithmSettings(Section):
         "the gradient is always that of all samples. Default: all, or as many as fit 64 MB.",
         examples=[2000],
     )
-    weighting: Literal["proxy", "own", "paper", "network"] = Field(
-        default="proxy",
+    weighting: Literal["auto", "proxy", "own", "paper", "network"] = Field(
+        default="auto",
         description="What an agent's own curvature counts: as much as the network's (proxy), as its share of the "
         "samples (own), or that divided by the number of agents, which is estimated (paper). With network, the "
-        "network's own curvature is tracked beside its gradient: far fewer rounds where machines' data differ, for "
-        "models of n <= 512 parameters, whose shares then have n²/2 numbers more.",
+        "network's own curvature is tracked beside its gradient, for models of n <= 512 parameters: n²/2 numbers "
+        "more, rounded. auto: proxy, and network from where machines' data differ, or are few, and n <= 320.",
     )
     step_rule: StepRuleText = Field(
         default="secant",

@@ -6,6 +6,7 @@ in the order of the chunks, so that the sum does not depend on timing.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Protocol, TypeVar, final
@@ -103,6 +104,12 @@ class LocalObjective:
         """The most samples that a linearization may be kept of."""
         self._n_chunks = n_chunks
         self.chunks = self.cut(self.samples)
+
+    def of(self, samples: EncodedSamples) -> "LocalObjective":
+        """The same of some of the samples."""
+        part = copy(self)
+        part.samples, part.chunks = samples, part.cut(samples)
+        return part
 
     @property
     def n_samples(self) -> float:

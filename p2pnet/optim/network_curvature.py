@@ -26,13 +26,31 @@ from p2pnet.optim.surrogates.quadratic import QuadraticModel
 MAX_PARAMS: Final = 512
 """Of a model whose curvature is tracked: 131,000 numbers in each share."""
 
+MAX_PARAMS_BY_DEFAULT: Final = 320
+"""Of a model whose curvature is tracked where nothing is set: each step takes as many gradients."""
+
+MAX_PARAMS_OF_FEW: Final = 256
+"""The same where samples are few, but no others than elsewhere: less is gained then, for as many bytes."""
+
 FIRST_MEASURED_ROUND: Final = 50
 """The first round in which agents measure their own curvature: the means are known ten rounds later."""
 
 FIRST_STEP_ROUND: Final = 60
 """The first round with a step along the network's curvature: that from which steps have more exchanges between them."""
 
-REACH: Final = 1e-3
+ROUNDS_TO_SPREAD: Final = 10
+"""For so long an agent has heard of curvature before it steps along it: what has come first is of few agents."""
+
+N_GROUPS: Final = 8
+"""Of an agent's samples, between which gradients show how much is chance."""
+
+BEYOND_CHANCE: Final = 9.0
+"""The least square of a difference of gradients, relative to what chance makes of it, that is none."""
+
+LEAST_DIFFERENCE: Final = 0.01
+"""The least square of a difference of gradients, relative to the variance of those of single samples, that matters."""
+
+REACH: Final = 1e-2
 """A curvature holds for parameters that are nearer than this part of 1 + ‖w‖."""
 
 
@@ -45,9 +63,35 @@ def check_size(model: Model) -> None:
         )
 
 
-def n_curvature(n_params: int) -> int:
+def n_tracked(n_params: int) -> int:
     """How many numbers are tracked beside the gradient."""
     return n_params + n_params * (n_params + 1) // 2
+
+
+def is_needed(objective: LocalObjective, params: Array, gradient: Array, direction: Array) -> bool:
+    """Whether own curvature is a poor stand-in for the network's: where the agent has fewer samples than
+    parameters, of which there are not many, or where its gradient at w is farther from the network's, the direction,
+    than samples dealt at random make it.
+
+    With s² the variance of the gradient of one sample, estimated from groups of samples, chance makes
+    ‖∇mean_k − ŷ‖² about s²/n_k.
+    """
+    n_samples = objective.n_samples
+    if n_samples < len(params) <= MAX_PARAMS_OF_FEW:
+        return True
+    difference = gradient - direction
+    variance = gradient_variance(objective, params)
+    least = max(BEYOND_CHANCE / n_samples, LEAST_DIFFERENCE) * variance
+    return float(difference @ difference) > least
+
+
+def gradient_variance(objective: LocalObjective, params: Array) -> float:
+    """s², the trace of the covariance of the gradients of single samples, from those of a few groups."""
+    samples = objective.samples
+    groups = [samples.taken(slice(k, None, N_GROUPS)) for k in range(min(N_GROUPS, len(samples.X)))]
+    gradients = np.array([objective.of(group).gradient(params) for group in groups if group.total_weight > 0.0])
+    between = np.square(gradients - gradients.mean(axis=0)).sum() / max(len(gradients) - 1, 1)
+    return float(between) * objective.n_samples / len(gradients)
 
 
 def hessian(objective: LocalObjective, params: Array, gradient: Array) -> Array:
@@ -69,7 +113,7 @@ def hessian(objective: LocalObjective, params: Array, gradient: Array) -> Array:
 class NetworkCurvature:
     """What one agent tracks of curvature: H_k w_k and the upper triangle of H_k, one after the other, (n_tracked,).
 
-    Zero until it is measured for the first time, so that agents may begin in different rounds.
+    Nothing until the agent begins, which it does in its own time.
     """
 
     def __init__(self, objective: LocalObjective) -> None:
@@ -78,10 +122,21 @@ class NetworkCurvature:
         self._upper = np.triu_indices(n)
         self._own: Array = np.zeros((n, n))
         self._measured_at: Array | None = None
+        self._heard_in: int | None = None
+        """The first round in which there was curvature of the network."""
+        self.has_begun = False
 
-    @property
-    def n_tracked(self) -> int:
-        return n_curvature(self._objective.model.n_params)
+    def begin(self) -> None:
+        """Measure own curvature from now on."""
+        self.has_begun = True
+
+    def is_known(self, round_: int, tracked: Array) -> bool:
+        """Whether what is tracked of curvature in this round is the network's, and to be stepped along."""
+        if not tracked.size:
+            return False
+        if self._heard_in is None:
+            self._heard_in = round_
+        return round_ >= max(FIRST_STEP_ROUND, self._heard_in + ROUNDS_TO_SPREAD)
 
     def measure(self, params: Array, gradient: Array) -> None:
         """Find H_k, unless the last one still holds; `gradient` is that of the own objective."""
@@ -92,7 +147,9 @@ class NetworkCurvature:
         self._own, self._measured_at = hessian(self._objective, params, gradient), params
 
     def tracked(self, params: Array) -> Array:
-        """What is to be tracked at these parameters, for each sample."""
+        """What is to be tracked at these parameters, for each sample; nothing before it is measured."""
+        if self._measured_at is None:
+            return np.zeros(0)
         return np.concatenate([self._own @ params, self._own[self._upper]])
 
     def model(self, params: Array, direction: Array, tracked: Array) -> tuple[Array, QuadraticModel]:
@@ -108,5 +165,8 @@ class NetworkCurvature:
         if not np.isfinite(mean).all():
             return estimate, QuadraticModel(np.zeros((1, n)), 0.0, estimate)
         eigenvalues, vectors = np.linalg.eigh(mean)
-        factor = np.sqrt(np.abs(eigenvalues))[:, np.newaxis] * vectors.T
+        sizes = np.abs(eigenvalues)
+        # What is less is rounding, and leaves nothing to be solved where the proximal weight is as small.
+        sizes = np.maximum(sizes, n * np.finfo(np.float64).eps * sizes.max(initial=0.0))
+        factor = np.sqrt(sizes)[:, np.newaxis] * vectors.T
         return estimate, QuadraticModel(factor, 0.0, estimate)

@@ -10,8 +10,9 @@ import numpy as np
 from p2pnet.protocol.core.effects import Effect, Evaluate, Send
 from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
-from p2pnet.protocol.links.coding import Replica, read
-from p2pnet.protocol.links.conservation import AgentLedger
+from p2pnet.protocol.links.coding import Replica
+from p2pnet.protocol.links.conservation import AgentLedger, total
+from p2pnet.protocol.links.curvature import read_share
 from p2pnet.protocol.links.tracker import signs_of
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.node import NodeEvent
@@ -31,6 +32,7 @@ class ConservationOracle(Observer):
         """`n_signs` is the number of random signs averaged with the gradients."""
         self._own: dict[PeerId, Array] = {}
         self._n_params: dict[PeerId, int] = {}
+        self._n_curvature: dict[PeerId, int] = {}
         self._n_signs = n_signs
         self._said: dict[tuple[PeerId, LinkId], dict[int, Array]] = {}
         self._told: dict[tuple[PeerId, LinkId], dict[int, Replica]] = {}
@@ -43,7 +45,8 @@ class ConservationOracle(Observer):
     def happened(self, now: float, peer: PeerId, event: NodeEvent) -> None:
         if isinstance(event, Evaluated):
             signs = signs_of(peer, self._n_signs)
-            self._own[peer] = np.concatenate([event.gradient_sum, signs, [event.n_samples, 1.0]])
+            self._own[peer] = np.concatenate([event.gradient_sum, signs, [event.n_samples, 1.0], event.curvature])
+            self._n_curvature[peer] = len(event.curvature)
 
     def wanted(self, now: float, peer: PeerId, effect: Effect) -> None:
         if isinstance(effect, Evaluate):
@@ -58,10 +61,11 @@ class ConservationOracle(Observer):
             return  # the same, byte for byte: what it was made from may be kept no longer
         told = self._told.setdefault((sender, share.link_id), {})
         heard = self._told.get((receiver, share.link_id.mirrored()), {})
-        nothing = Replica(np.zeros_like(self._own[sender]), np.zeros(self._n_params[sender]))
+        n_sums = len(self._own[sender]) - self._n_curvature[sender]
+        nothing = Replica(np.zeros(n_sums), np.zeros(self._n_params[sender]))
         base = told[share.base] if share.base else nothing
-        replica = read(share, base, heard.get(share.acknowledged))
-        said[share.sequence] = replica.total
+        replica = read_share(share, base, heard.get(share.acknowledged))
+        said[share.sequence] = np.append(replica.total, replica.curvature.total)
         if share.precision < 64:
             told[share.sequence] = replica
         for kept in (said, told):
@@ -81,7 +85,7 @@ class ConservationOracle(Observer):
         balance: Array = np.zeros(1)
         ends = set()
         for ledger in ledgers:
-            balance = balance + ledger.mass - self._own[ledger.agent]
+            balance = total([balance, ledger.mass, -self._own[ledger.agent]])
             for link in ledger.links:
                 ends.add((ledger.agent, link.link_id))
                 ends.add((link.peer, link.link_id.mirrored()))
@@ -89,9 +93,9 @@ class ConservationOracle(Observer):
                 heard = self._said.get((link.peer, link.link_id.mirrored()), {})
                 given = said[max(said)] if said else np.zeros_like(link.sent)
                 possible = [np.zeros_like(link.received), *heard.values()]
-                error += float(np.linalg.norm(link.sent - given))
-                error += min(float(np.linalg.norm(link.received - total)) for total in possible)
-                balance = balance + given - link.received
+                error += float(np.linalg.norm(total([link.sent, -given])))
+                error += min(float(np.linalg.norm(total([link.received, -said_there]))) for said_there in possible)
+                balance = total([balance, given, -link.received])
         self._said = {end: said for end, said in self._said.items() if end in ends}
         self._told = {end: told for end, told in self._told.items() if end in ends}
         size = sum(float(np.linalg.norm(self._own[ledger.agent])) for ledger in ledgers)

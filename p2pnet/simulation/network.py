@@ -249,7 +249,9 @@ class _Part:
 
         def prepare(found: FeatureStatistics | None) -> tuple[Prepared, Learner]:
             fingerprint = {} if found is None else {SURVEY_FIELD: found.survey}
-            return Prepared(fingerprint, self._plan.params, n_tracked=recorder.n_tracked), recorder
+            n_tracked, has_curvature = recorder.n_tracked, recorder.has_curvature
+            prepared = Prepared(fingerprint, self._plan.params, n_tracked=n_tracked, has_curvature=has_curvature)
+            return prepared, recorder
 
         # One in each half, so that an agent finds others as well where the network is cut.
         seeds = [self._names[place] for place in (0, len(self._names) // 2) if place != self._place[name]]

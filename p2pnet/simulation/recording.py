@@ -41,6 +41,7 @@ class Recorder(Learner):
         """`on_record` is told each row of the history of an agent that is followed."""
         self.learner = learner
         self.n_tracked = learner.n_tracked
+        self.has_curvature = learner.has_curvature
         self._on_record = on_record
         self._n_iterations_before = 0
         """Solver iterations before the last restart."""

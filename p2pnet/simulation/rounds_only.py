@@ -122,7 +122,7 @@ def wired_agent(
     """
 
     def prepare(statistics: FeatureStatistics | None) -> tuple[Prepared, Learner]:  # noqa: ARG001
-        return Prepared({}, params, n_tracked=learner.n_tracked), learner
+        return Prepared({}, params, n_tracked=learner.n_tracked, has_curvature=learner.has_curvature), learner
 
     # Chance has nothing to decide where no neighbor is dialed.
     return Node(Session(identity, options, own=None, resumed=resumed), WiredPeering(), Random(0)), prepare  # noqa: S311

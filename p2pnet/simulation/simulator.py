@@ -359,7 +359,7 @@ def _learner(process: _Process) -> Learner:
 def _n_bytes(message: Message) -> int:
     match message:
         case Share():
-            return message.total.nbytes + message.params.nbytes
+            return message.total.nbytes + message.params.nbytes + message.curvature.nbytes
         case StateReply():
             return message.params.nbytes
         case _ if is_membership_message(message):

@@ -19,11 +19,12 @@ from p2pnet.optim.local_optimizer import LocalOptimizer
 from p2pnet.optim.models.base import Model
 from p2pnet.optim.network_curvature import (
     FIRST_MEASURED_ROUND,
-    FIRST_STEP_ROUND,
     MAX_PARAMS,
+    MAX_PARAMS_BY_DEFAULT,
     NetworkCurvature,
     check_size,
-    n_curvature,
+    is_needed,
+    n_tracked,
 )
 from p2pnet.optim.proximal_weight import PROXIMAL_WEIGHT
 from p2pnet.optim.step_sizes import N_STEPS
@@ -59,6 +60,8 @@ class Observation:
 class Weighting(Enum):
     """The factor of the own curvature in the surrogate of the network's mean loss."""
 
+    AUTO = "auto"
+    """as proxy; where an agent's own curvature is a poor stand-in, and the model small enough, as network"""
     PROXY = "proxy"
     """1: the curvature of the network's mean loss is taken to be the agent's own"""
     OWN = "own"
@@ -73,13 +76,19 @@ class Weighting(Enum):
         if self is Weighting.NETWORK:
             check_size(model)
 
-    def n_tracked(self, n_params: int) -> int:
-        """How many numbers are tracked beside the gradient for it, with a model of so many parameters or the most."""
-        return n_curvature(min(n_params, MAX_PARAMS)) if self is Weighting.NETWORK else 0
+    def has_curvature(self, model: Model) -> bool:
+        """Whether the network's curvature may be tracked for a model."""
+        return self is Weighting.NETWORK or (self is Weighting.AUTO and model.n_params <= MAX_PARAMS_BY_DEFAULT)
+
+    def most_tracked(self, model: Model, most_params: int) -> int:
+        """How many numbers are tracked of curvature at most, for a model that may turn out to have more parameters."""
+        if not self.has_curvature(model):
+            return 0
+        return n_tracked(min(most_params, MAX_PARAMS if self is Weighting.NETWORK else MAX_PARAMS_BY_DEFAULT))
 
     def scale(self, n_samples: float, effect: RunLocalStep) -> float:
         match self:
-            case Weighting.PROXY | Weighting.NETWORK:
+            case Weighting.AUTO | Weighting.PROXY | Weighting.NETWORK:
                 return 1.0
             case Weighting.OWN:
                 return n_samples / effect.mean_samples
@@ -94,6 +103,8 @@ class Learner(ABC):
     """solver iterations of all local steps so far"""
     n_tracked: int = 0
     """how many numbers are tracked beside the gradient"""
+    has_curvature: bool = False
+    """whether curvature may be tracked, too"""
     gradient_fraction: float = 1.0
     """fraction of the agent's samples that `evaluate` uses"""
 
@@ -162,9 +173,9 @@ class NextLearner(Learner):
         `held_out` gives the sums of the held-out rows at parameters; `moments` are tracked beside the gradient.
         """
         self._beside = np.zeros(0) if moments is None else moments
-        self._curvature = NetworkCurvature(optimizer.objective) if weighting is Weighting.NETWORK else None
-        self._n_curvature = weighting.n_tracked(optimizer.objective.model.n_params)
-        self.n_tracked = self._n_curvature + (self._beside.size if stopping is None else stopping.n_tracked)
+        self.has_curvature = weighting.has_curvature(optimizer.objective.model)
+        self._curvature = NetworkCurvature(optimizer.objective) if self.has_curvature else None
+        self.n_tracked = self._beside.size if stopping is None else stopping.n_tracked
         self.optimizer = optimizer
         self._few_samples = FewSamples(optimizer.objective)
         self._first_loss = math.nan
@@ -177,6 +188,8 @@ class NextLearner(Learner):
         self._given: Array | None = None
         self._params: Array | None = None
         self._loss = np.nan
+        self._gradient: Array = np.zeros(0)
+        """That of the own objective, at these parameters."""
         self._disagreement = 0.0
         """That of the last exchange, relative to the size of the parameters."""
         self._cut_short_in = -1
@@ -199,13 +212,14 @@ class NextLearner(Learner):
         self._disagreement = effect.disagreement
         n_samples = self.optimizer.objective.n_samples
         gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
-        sums: list[Array] = [gradient_sum]
-        if self._curvature is not None:
-            if effect.round >= FIRST_MEASURED_ROUND:
-                self._curvature.measure(params, local_model.gradient_at_origin)
-            sums.append(n_samples * self._curvature.tracked(params))
-        sums.append(self._beside if self._stopping is None else self._stopping.observe(effect.round, params))
-        return Evaluated(effect.round, np.concatenate(sums, dtype=np.float64), n_samples)
+        self._gradient = local_model.gradient_at_origin
+        curvature = np.zeros(0)
+        if self._curvature is not None and self._curvature.has_begun:
+            self._curvature.measure(params, self._gradient)
+            curvature = n_samples * self._curvature.tracked(params).astype(np.float64, copy=False)
+        beside = self._beside if self._stopping is None else self._stopping.observe(effect.round, params)
+        sums = np.concatenate([gradient_sum, beside], dtype=np.float64)
+        return Evaluated(effect.round, sums, n_samples, curvature)
 
     def observe(self) -> Observation:
         weight = self.optimizer.rule.weight
@@ -224,12 +238,13 @@ class NextLearner(Learner):
             params = self._params
         else:
             params = self._in_model_precision(effect.params)
-        ends = [params.size, params.size + self._n_curvature]
-        direction, curvature, tracked = np.split(effect.direction, ends)
-        gradient: Array = direction
+        gradient: Array = effect.direction[: params.size]
+        tracked = effect.direction[params.size :]
         network_model: LocalModel | None = None
-        if self._curvature is not None and effect.round >= FIRST_STEP_ROUND:
-            gradient, network_model = self._curvature.model(params, direction, curvature)
+        if self._curvature is not None:
+            self._begin_curvature(self._curvature, effect, params, gradient)
+            if self._curvature.is_known(effect.round, effect.curvature):
+                gradient, network_model = self._curvature.model(params, gradient, effect.curvature)
         if self._stopping is not None and self._stopping.has_ended(effect.round, tracked):
             return LocalStepDone(effect.round, effect.params, 0.0, self.optimizer.rule.weight)
         size = 1.0 if self._given is None else 1.0 + float(np.linalg.norm(self._given))
@@ -247,6 +262,18 @@ class NextLearner(Learner):
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(np.float64, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+
+    def _begin_curvature(
+        self, curvature: NetworkCurvature, effect: RunLocalStep, params: Array, direction: Array
+    ) -> None:
+        """Begin to measure curvature where it is due: because it is asked for, needed here, or has come from others."""
+        if curvature.has_begun or effect.round < FIRST_MEASURED_ROUND:
+            return
+        is_due = self._weighting is Weighting.NETWORK or effect.curvature.size > 0
+        # Where agents come and go, directions are of some of them only.
+        known = direction if effect.is_complete else self._gradient
+        if is_due or is_needed(self.optimizer.objective, params, self._gradient, known):
+            curvature.begin()
 
     def audit(self, effect: Audit) -> Audited:
         losses = {peer: self._loss_at(params) for peer, params in effect.others.items()}

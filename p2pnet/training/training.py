@@ -79,10 +79,11 @@ class Training:
     def prepared(self) -> Prepared:
         """What the node is to know of it."""
         n_metric_sums = 0 if self.held_out is None else self.held_out.n_sums
-        if self.stopping is None:
-            return Prepared(self.fingerprint, self.params, n_metric_sums, n_tracked=self.learner.n_tracked)
-        n_candidates, n_tracked = self.stopping.n_candidates, self.learner.n_tracked
-        return Prepared(self.fingerprint, self.params, n_metric_sums, n_candidates, n_tracked)
+        n_candidates = 0 if self.stopping is None else self.stopping.n_candidates
+        learner = self.learner
+        return Prepared(
+            self.fingerprint, self.params, n_metric_sums, n_candidates, learner.n_tracked, learner.has_curvature
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,10 @@ def make_outline(options: TrainingOptions, train: Samples, summary: LocalStatist
     options.weighting.check(problem.model)
     return Outline(
         early_fingerprint(problem, options, train),
-        least_params + options.weighting.n_tracked(least_params) + n_tracked,
+        least_params + n_tracked,
         max(
-            most_params + options.weighting.n_tracked(most_params) + n_tracked,
+            most_params + n_tracked,
+            options.weighting.most_tracked(problem.model, most_params),
             0 if summary is None else summary.n_sums,
             most_sums(most) if options.is_measured else 0,
         ),

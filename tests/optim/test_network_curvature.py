@@ -18,8 +18,9 @@ from p2pnet.optim.network_curvature import (
     REACH,
     NetworkCurvature,
     check_size,
+    gradient_variance,
     hessian,
-    n_curvature,
+    is_needed,
 )
 
 LINEAR = Mlp((3, 1))
@@ -73,15 +74,67 @@ def test_where_gradients_are_affine_all_agents_have_the_networks_gradient_wherev
         np.testing.assert_allclose(model.curvature(np.zeros(4)).product(w), curvature @ w, atol=1e-4)
 
 
-def test_before_it_is_measured_it_changes_nothing() -> None:
+def test_before_it_is_measured_there_is_none() -> None:
     curvature = NetworkCurvature(linear_objective(0))
-    params, direction = np.ones(4), np.arange(4.0)
-    tracked = curvature.tracked(params)
-    assert tracked.size == curvature.n_tracked == n_curvature(4) == 4 + 10
-    assert not tracked.any()
-    estimate, model = curvature.model(params, direction, tracked)
-    np.testing.assert_array_equal(estimate, direction)
-    assert not model.curvature(params).diagonal().any()
+    assert curvature.tracked(np.ones(4)).size == 0
+    assert not curvature.is_known(1000, np.zeros(0))
+    assert measured(linear_objective(0), np.ones(4)).tracked(np.ones(4)).size == 4 + 10
+
+
+@pytest.mark.parametrize(
+    ("heard_in", "first_step"), [(50, 60), (49, 60), (53, 63), (200, 210)], ids=lambda number: str(number)
+)
+def test_it_is_stepped_along_from_round_60_on_and_ten_rounds_after_it_was_heard_of(
+    heard_in: int, first_step: int
+) -> None:
+    curvature, tracked = NetworkCurvature(linear_objective(0)), np.ones(14)
+    known = [round_ for round_ in range(heard_in, 300) if curvature.is_known(round_, tracked)]
+    assert known == list(range(first_step, 300))
+
+
+def test_where_samples_are_dealt_at_random_and_plenty_it_is_not_needed() -> None:
+    whole = linear_objective(4, n_samples=4000)
+    params = np.random.default_rng(5).standard_normal(4)
+    rows = np.random.default_rng(6).permutation(4000)
+    direction = whole.gradient(params)
+    for part in np.split(rows, 20):
+        objective = whole.of(whole.samples.taken(part))
+        assert not is_needed(objective, params, objective.gradient(params), direction)
+
+
+def test_where_samples_differ_it_is_needed() -> None:
+    whole = linear_objective(4, n_samples=4000)
+    params = np.random.default_rng(5).standard_normal(4)
+    rows = np.argsort(whole.samples.targets.reshape(-1))
+    direction = whole.gradient(params)
+    needed = []
+    for part in np.split(rows, 20):
+        objective = whole.of(whole.samples.taken(part))
+        needed.append(is_needed(objective, params, objective.gradient(params), direction))
+    assert sum(needed) >= 15
+
+
+def test_with_fewer_samples_than_parameters_it_is_needed_wherever_they_come_from() -> None:
+    params, needed = np.ones(4), {}
+    for n_samples in (3, 4):
+        objective = linear_objective(7, n_samples)
+        gradient = objective.gradient(params)
+        needed[n_samples] = is_needed(objective, params, gradient, gradient)
+    assert needed == {3: True, 4: False}
+
+
+def test_the_variance_of_gradients_is_that_of_single_samples() -> None:
+    objective = linear_objective(8, n_samples=4000)
+    params = np.random.default_rng(9).standard_normal(4)
+    X = np.column_stack([objective.samples.X, np.ones(4000)])
+    errors = objective.model.predict(params, objective.samples.X) - objective.samples.targets
+    gradients = X * errors.reshape(-1, 1)
+    found = [gradient_variance(objective.of(objective.samples.taken(rows)), params) for rows in _halves()]
+    assert np.mean(found) == pytest.approx(gradients.var(axis=0).sum(), rel=0.2)
+
+
+def _halves() -> list[np.ndarray]:
+    return [np.random.default_rng(k).permutation(4000)[:2000] for k in range(20)]
 
 
 def test_it_is_measured_anew_where_the_parameters_have_moved_far_enough() -> None:

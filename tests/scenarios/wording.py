@@ -22,6 +22,7 @@ UNTOLD = {
     "Hello.capabilities",
     *("Hello.name", "Hello.address", "Share.base", "Share.precision", "Share.first_residual", "Digest.hashes"),
     *("Evaluate.disagreement", "RunLocalStep.network_size"),
+    *("Evaluated.curvature", "RunLocalStep.curvature", "Share.curvature"),
     *("Dial.addresses", "DialFailed.address", "PeerUnreachable.address"),
 }
 """Fields that would lengthen lines and explain nothing."""

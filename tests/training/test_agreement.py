@@ -11,6 +11,7 @@ from p2pnet.config import settings_of
 from p2pnet.data.encoding import Category, EncodedColumn, Encoding
 from p2pnet.data.samples import Samples
 from p2pnet.errors import DataError
+from p2pnet.optim.network_curvature import MAX_PARAMS_BY_DEFAULT, n_tracked
 from p2pnet.protocol.core.effects import PutOff
 from p2pnet.protocol.core.types import FeatureStatistics, Nonce
 from p2pnet.protocol.messages.training import MAX_LABELS, MAX_TEXT_LENGTH, TOO_MANY, Hello, united
@@ -86,6 +87,9 @@ def test_the_outline_knows_what_will_be_sent_at_most() -> None:
     assert outline.fingerprint["columns"] == "age; ward (category)"
     assert outline.fingerprint["levels"] == outline.fingerprint["classes"] == "as found"
     assert outline.least_params == 3 * (3 + 1) + 2 * 4
+    assert outline.most_params == n_tracked(MAX_PARAMS_BY_DEFAULT)
+    without = options(**{"algorithm.weighting": "proxy"})
+    outline = make_outline(without, samples, summarize(without, samples, samples))
     assert outline.most_params == 3 * (MAX_LABELS + 2) + MAX_LABELS * 4
 
 

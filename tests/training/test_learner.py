@@ -10,7 +10,7 @@ import pytest
 from p2pnet.agent.options import default_optimizer, default_problem
 from p2pnet.data.samples import Samples
 from p2pnet.optim.local_optimizer import LocalOptimizer
-from p2pnet.optim.network_curvature import FIRST_STEP_ROUND
+from p2pnet.optim.network_curvature import FIRST_MEASURED_ROUND, FIRST_STEP_ROUND
 from p2pnet.optim.step_sizes import N_STEPS
 from p2pnet.protocol.core.effects import Audit, Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import LocalStepDone
@@ -43,7 +43,10 @@ def learner_with(
 def step_of(learner: NextLearner, params: Array, round_: int = 0) -> LocalStepDone:
     evaluated = learner.evaluate(Evaluate(round_, params, 0.0))
     direction = evaluated.gradient_sum / evaluated.n_samples
-    return learner.run_local_step(RunLocalStep(round_, params, direction, 60.0, 0.0, is_complete=True))
+    curvature = evaluated.curvature / evaluated.n_samples
+    return learner.run_local_step(
+        RunLocalStep(round_, params, direction, 60.0, 0.0, is_complete=True, curvature=curvature)
+    )
 
 
 def test_a_step_stops_when_its_time_is_up_with_what_it_has() -> None:
@@ -61,12 +64,50 @@ def test_with_the_networks_curvature_a_step_goes_to_the_minimum_of_what_is_track
     optimizer = make_optimizer(problem, default_optimizer(proximal_weight=1e-9), samples)
     learner = NextLearner(optimizer, lambda _: 0.0, Weighting.NETWORK)
     params = problem.first_params().astype(np.float64)
-    assert learner.n_tracked == 4 + 10
-    early = learner.evaluate(Evaluate(0, params, 0.0))
-    assert not early.gradient_sum[4:].any()
-    done = step_of(learner, params, FIRST_STEP_ROUND)
-    minimum = step_of(learner, done.params, FIRST_STEP_ROUND + 4)
+    assert learner.has_curvature
+    for round_, n_tracked in ((FIRST_MEASURED_ROUND - 1, 0), (FIRST_MEASURED_ROUND, 4 + 10)):
+        step_of(learner, params, round_)
+        assert learner.evaluate(Evaluate(round_ + 1, params, 0.0)).curvature.size == n_tracked
+    step_of(learner, params, FIRST_MEASURED_ROUND + 2)
+    done = step_of(learner, params, FIRST_STEP_ROUND + 4)
+    minimum = step_of(learner, done.params, FIRST_STEP_ROUND + 8)
     assert minimum.residual < 1e-6 * done.residual
+
+
+def gradient_far_off(learner: NextLearner, params: Array, round_: int, curvature: Array | None = None) -> None:
+    """A step where the network's gradient has nothing to do with the agent's own."""
+    evaluated = learner.evaluate(Evaluate(round_, params, 0.0))
+    beside = np.zeros(0) if curvature is None else curvature
+    away = RunLocalStep(
+        round_, params, -10.0 * evaluated.gradient_sum / 60, 60.0, 0.0, is_complete=True, curvature=beside
+    )
+    learner.run_local_step(away)
+
+
+@pytest.mark.parametrize("weighting", [Weighting.AUTO, Weighting.PROXY])
+def test_by_default_curvature_is_measured_where_the_gradient_is_far_from_the_networks(weighting: Weighting) -> None:
+    learner, params = linear_learner(weighting)
+    step_of(learner, params, FIRST_MEASURED_ROUND)
+    assert learner.evaluate(Evaluate(FIRST_MEASURED_ROUND + 1, params, 0.0)).curvature.size == 0
+    gradient_far_off(learner, params, FIRST_MEASURED_ROUND - 2)
+    assert learner.evaluate(Evaluate(FIRST_MEASURED_ROUND + 1, params, 0.0)).curvature.size == 0
+    gradient_far_off(learner, params, FIRST_MEASURED_ROUND + 2)
+    found = learner.evaluate(Evaluate(FIRST_MEASURED_ROUND + 3, params, 0.0)).curvature.size
+    assert found == (14 if weighting is Weighting.AUTO else 0)
+
+
+def test_by_default_curvature_is_measured_as_soon_as_some_has_come_from_others() -> None:
+    learner, params = linear_learner(Weighting.AUTO)
+    gradient_far_off(learner, params, FIRST_MEASURED_ROUND, curvature=np.ones(14))
+    assert learner.evaluate(Evaluate(FIRST_MEASURED_ROUND + 1, params, 0.0)).curvature.size == 14
+
+
+def linear_learner(weighting: Weighting) -> tuple[NextLearner, Array]:
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.standard_normal((60, 3)), rng.standard_normal((60, 1)), "regression", (), (), "y")
+    problem = make_problem(default_problem("regression", hidden=()), samples)
+    learner = NextLearner(make_optimizer(problem, default_optimizer(), samples), lambda _: 0.0, weighting)
+    return learner, problem.first_params().astype(np.float64)
 
 
 @pytest.mark.parametrize("factor", [1e150, 1e300, np.inf, np.nan])
@@ -78,9 +119,11 @@ def test_whatever_is_tracked_a_step_is_finite(weighting: Weighting, factor: floa
     problem = make_problem(default_problem("regression", hidden=()), samples)
     learner = NextLearner(make_optimizer(problem, default_optimizer(), samples), lambda _: 0.0, weighting)
     params = problem.first_params().astype(np.float64)
-    evaluated = learner.evaluate(Evaluate(FIRST_STEP_ROUND, params, 0.0))
-    tracked = factor * evaluated.gradient_sum
-    step = RunLocalStep(FIRST_STEP_ROUND, params, tracked, 60.0, 0.0, is_complete=True)
+    gradient, curvature = factor * np.ones(4), factor * np.ones(14 if weighting is Weighting.NETWORK else 0)
+    learner.evaluate(Evaluate(FIRST_MEASURED_ROUND, params, 0.0))
+    for round_ in (FIRST_MEASURED_ROUND, FIRST_STEP_ROUND):
+        step = RunLocalStep(round_, params, gradient, 60.0, 0.0, is_complete=True, curvature=curvature)
+        learner.run_local_step(step)
     assert np.isfinite(learner.run_local_step(step).params).all()
 
 

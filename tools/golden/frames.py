@@ -128,6 +128,8 @@ def _built(value: Any) -> Any:
             return texts
         case {"bytes": digits}:
             return bytes.fromhex(digits)
+        case {"uint8": numbers}:
+            return np.array(numbers, dtype=np.uint8)
         case {"float64": numbers}:
             return np.array(numbers, dtype=np.float64)
         case {"float32": numbers}:

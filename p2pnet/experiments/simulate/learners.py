@@ -30,8 +30,8 @@ def learner_maker(options: SimulateOptions, workload: Workload) -> Callable[[int
             rng=np.random.default_rng([options.seed, k]),
         )
     optimizer = optimizer_options(options)
-    # Gradient tracking has the default, whatever is asked for.
-    weighting = Weighting.PROXY if options.algorithm == "gradient-tracking" else Weighting(options.weighting)
+    # Gradient tracking has no curvature, whatever is asked for, and in one place there is none but the own.
+    weighting = Weighting(options.weighting) if options.algorithm == "next" else Weighting.PROXY
     weighting.check(problem.model)
     pool_map = worker_map(optimizer.workers)
     return lambda _, shard: NextLearner(make_optimizer(problem, optimizer, shard, pool_map), metric, weighting)

@@ -56,7 +56,7 @@ class SimulateOptions(ExperimentOptions):
     algorithm: AlgorithmName = "next"
     surrogate: str = "partial"
     step_rule: str = "secant"
-    weighting: Literal["proxy", "own", "paper", "network"] = "proxy"
+    weighting: Literal["auto", "proxy", "own", "paper", "network"] = "auto"
     curvature_samples: int | None = None
     solver: str = "auto"
     gradient_order: Literal["after-mixing", "before-mixing"] = "after-mixing"

@@ -54,6 +54,8 @@ class MessageSet:
     readers: Mapping[str, Reader]
     arrays: Mapping[type[Message], tuple[str, ...]]
     """Fields that travel as frames of their own, in this order."""
+    codes: Mapping[type[Message], str] = field(default_factory=dict)
+    """A field of bytes that is the last frame, which is left out where it is empty."""
     plain: Callable[[Any], object] | None = None
     """The msgpack form of a field's value; None where values are plain themselves."""
     since: Mapping[type[Message], int] = field(default_factory=dict)
@@ -70,10 +72,11 @@ class _Layout:
     kind: int
     message_type: type[Message]
     names: tuple[str, ...]
-    """of the fields in the header, then of the arrays"""
+    """of the fields in the header, then of the arrays, then that of the code"""
     readers: tuple[Reader, ...]
     """of the fields in the header"""
     n_arrays: int
+    code: str | None
     precision_at: int | None
     """where the header has the precision of the arrays; None for doubles"""
     plain: Callable[[Any], object] | None
@@ -83,18 +86,19 @@ class _Layout:
     @classmethod
     def all_of(cls, kind: int, message_type: type[Message], messages: MessageSet) -> list[_Layout]:
         """All layouts that the kind has had, the latest first."""
-        arrays = messages.arrays.get(message_type, ())
+        arrays, code = messages.arrays.get(message_type, ()), messages.codes.get(message_type)
         since = {f.name: f.metadata.get("since", FIRST_VERSION) for f in fields(message_type)}  # type: ignore[arg-type]
         layouts = []
         for version in sorted({messages.since.get(message_type, FIRST_VERSION), *since.values()}, reverse=True):
-            names = [name for name in since if since[name] <= version and name not in arrays]
+            names = [name for name in since if since[name] <= version and name not in (*arrays, code)]
             layout = cls(
                 version,
                 kind,
                 message_type,
-                names=(*names, *arrays),
+                names=(*names, *arrays, *([] if code is None else [code])),
                 readers=tuple(messages.readers[name] for name in names),
                 n_arrays=len(arrays),
+                code=code,
                 precision_at=names.index("precision") if "precision" in names else None,
                 plain=messages.plain,
                 is_open=message_type in messages.open_ended,
@@ -132,9 +136,11 @@ class Codec:
         frames: Frames = [msgpack.packb(header)]
         if layout.n_arrays:
             wire_type = layout.wire_type(header[2:])
-            for name in layout.names[-layout.n_arrays :]:
+            for name in layout.names[len(layout.readers) : len(layout.readers) + layout.n_arrays]:
                 array = np.ascontiguousarray(getattr(message, name), dtype=wire_type)
                 frames.append(array.data.cast("B") if array.size else b"")
+        if layout.code is not None and (code := getattr(message, layout.code)).size:
+            frames.append(code.data)
         return frames
 
     def decode(self, frames: Sequence[Buffer]) -> Message:
@@ -153,7 +159,9 @@ class Codec:
         n_fields, n_given = len(layout.readers), len(header) - 2
         if n_given < n_fields or (n_given > n_fields and not layout.is_open):
             raise ProtocolError(f"{called}: {n_given} fields instead of {n_fields}")
-        if len(frames) != 1 + layout.n_arrays:
+        n_arrays = 1 + layout.n_arrays
+        has_code = layout.code is not None and len(frames) == n_arrays + 1
+        if len(frames) != n_arrays + has_code:
             raise ProtocolError(f"{called}: {len(frames) - 1} array frames instead of {layout.n_arrays}")
         values: list[Any] = []
         try:
@@ -161,10 +169,12 @@ class Codec:
                 values.append(read(value))
             if layout.n_arrays:
                 wire_type = layout.wire_type(values)
-                values.extend(read_array(frame, wire_type) for frame in frames[1:])
+                values.extend(read_array(frame, wire_type) for frame in frames[1:n_arrays])
+            if has_code:
+                values.append(read_array(frames[-1], WIRE_TYPES[8]))
         except ProtocolError as error:
             raise ProtocolError(f"{called}.{layout.names[len(values)]}: {error}") from error
-        return layout.message_type(**dict(zip(layout.names, values, strict=True)))
+        return layout.message_type(**dict(zip(layout.names, values, strict=False)))
 
 
 def _header(frames: Sequence[Buffer]) -> list[Any]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+
 from p2pnet.protocol.core.notices import Notice
 from p2pnet.protocol.core.types import Array, FeatureStatistics, Message, PeerId
 
@@ -81,6 +83,8 @@ class RunLocalStep:
     """
     network_size: float = 1.0
     """The estimated number of agents, where the estimate is configured; else 1."""
+    curvature: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """The tracked mean of curvature, for each sample; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

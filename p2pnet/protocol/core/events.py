@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
+import numpy as np
+
 from p2pnet.protocol.core.reports import Observed
 from p2pnet.protocol.core.types import Array, Message, PeerId
 
@@ -107,6 +109,8 @@ class Prepared:
     """The sums by which the best of the parameters of late are chosen before; 0: the last ones are kept."""
     n_tracked: int = 0
     """The numbers that `Evaluated.gradient_sum` has after the gradient, and `RunLocalStep.direction` too."""
+    has_curvature: bool = False
+    """Whether curvature may be tracked beside (`Evaluated.curvature`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Evaluated:
     round: int
     gradient_sum: Array = field(repr=False)
     n_samples: float
+    curvature: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """What is tracked of curvature (`links/curvature.py`); empty as long as that is nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class CloseReason(StrEnum):
     TOO_MUCH_WEIGHT = "it has moved more weight than several agents have"
     TOO_MANY_SAMPLES = "it has given more samples than there can be, or taken some back"
     TOO_MUCH_GRADIENT = "it has moved more gradient than there can be"
+    TOO_MUCH_CURVATURE = "it has moved more curvature than there can be"
     FAR_OFF = "its parameters stay far from all others"
     OF_NO_USE = "its parameters are of no use for the samples here"
     RESTLESS = "it opens the link anew all the time"

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array, WireArray
-from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack
+from p2pnet.protocol.links.rounding import Rounded, pack, rounded, unpack, unpack_lists
 from p2pnet.protocol.messages.training import CODED, Share
 
 N_EXACT = 2
@@ -87,6 +87,22 @@ class OtherBaseError(ProtocolError):
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
+class CurvatureTold:
+    """What one end of a link has told the other of curvature with one share (`curvature.py`)."""
+
+    total: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """(n_params + n_params (n_params + 1) / 2,), or nothing for zero"""
+    before: tuple[Array, ...] = field(default=(), repr=False)
+    """The totals of its base and of the base of that."""
+    flow: Array = field(default_factory=lambda: np.zeros(0), repr=False)
+    """The change of H from a base to the next, averaged over the last ones."""
+
+
+NO_CURVATURE = CurvatureTold()
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False)
 class Replica:
     """What one end of a link has told the other with one share, as the other end reads it."""
 
@@ -96,6 +112,7 @@ class Replica:
     """(n_params,)"""
     before: tuple[Replica, ...] = field(default=(), repr=False)
     """Its base and the base of that, without their own; none where the share was not coded, or from zero."""
+    curvature: CurvatureTold = field(default=NO_CURVATURE, repr=False)
 
     def checksum(self) -> int:
         """CRC-32 of total and parameters."""
@@ -109,8 +126,8 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
     """
     n = len(params)
     with np.errstate(over="ignore", invalid="ignore"):
-        of_total = _predicted(base.total[:n], _total_predictors(base, other, n), total[:n])
-        of_params = _predicted(base.params, _params_predictors(base, other), params)
+        of_total = predicted_by(base.total[:n], _total_predictors(base, other, n), total[:n])
+        of_params = predicted_by(base.params, _params_predictors(base, other), params)
         predicted, coefficients = (of_total[0], of_params[0]), (of_total[1], of_params[1])
         residuals = rounded(
             [total[:n] - predicted[0], params - predicted[1]],
@@ -127,7 +144,7 @@ def coded(base: Replica, other: Replica | None, total: Array, params: Array, rou
     return np.frombuffer(b"".join([*head, pack(residuals)]), dtype=np.uint8), replica
 
 
-def _predicted(start: WireArray, predictors: list[Array], vector: Array) -> tuple[Array, NDArray[np.floating]]:
+def predicted_by(start: WireArray, predictors: list[Array], vector: Array) -> tuple[Array, NDArray[np.floating]]:
     """What is predicted of a vector, and the coefficients that its reader does not know."""
     coefficients = _coefficients(start, predictors, vector)
     return _sum(start, predictors, coefficients), coefficients
@@ -156,7 +173,7 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
         return Replica(total, share.params)
     n = len(base.params)
     with np.errstate(over="ignore", invalid="ignore"):
-        code = _Reader(share.total.tobytes())
+        code = CodeReader(share.total.tobytes())
         if code.take(_CHECKSUM.size) != _CHECKSUM.pack(base.checksum()):
             raise OtherBaseError(f"Share.base: share {share.base} is another one here")
         exact = code.numbers(_EXACT, N_EXACT)
@@ -172,15 +189,17 @@ def read(share: Share, base: Replica, other: Replica | None) -> Replica:
 
 
 @final
-class _Reader:
+class CodeReader:
     """Reads a code from its beginning to its end."""
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, code: bytes, name: str = "Share.total") -> None:
+        """`name` is that of the field, for errors."""
         self._rest = code
+        self._name = name
 
     def take(self, n_bytes: int) -> bytes:
         if len(self._rest) < n_bytes:
-            raise ProtocolError("Share.total: a code that is too short")
+            raise ProtocolError(f"{self._name}: a code that is too short")
         taken, self._rest = self._rest[:n_bytes], self._rest[n_bytes:]
         return taken
 
@@ -191,14 +210,20 @@ class _Reader:
         """What these predictors make of the coefficients that come next."""
         n_bytes = self.take(1)[0]
         if n_bytes not in _COEFFICIENTS:
-            raise ProtocolError(f"Share.total: coefficients of {n_bytes} bytes")
+            raise ProtocolError(f"{self._name}: coefficients of {n_bytes} bytes")
         return _sum(start, predictors, self.numbers(_COEFFICIENTS[n_bytes], len(predictors)))
 
     def vectors(self, sizes: tuple[int, int]) -> list[Rounded]:
         try:
             return unpack(self._rest, sizes)
         except ProtocolError as error:
-            raise ProtocolError(f"Share.total: {error}") from error
+            raise ProtocolError(f"{self._name}: {error}") from error
+
+    def lists(self, lengths: Sequence[int]) -> list[NDArray[np.int16]]:
+        try:
+            return unpack_lists(self._rest, lengths)
+        except ProtocolError as error:
+            raise ProtocolError(f"{self._name}: {error}") from error
 
 
 def _followed(
@@ -216,21 +241,21 @@ def _followed(
 
 
 def _total_predictors(base: Replica, other: Replica | None, n: int) -> list[Array]:
-    predictors = _changes([replica.total[:n] for replica in (base, *base.before)])
+    predictors = changes([replica.total[:n] for replica in (base, *base.before)])
     if other is not None:
-        predictors += _changes([replica.total[:n] for replica in (other, *other.before)])[:1]
+        predictors += changes([replica.total[:n] for replica in (other, *other.before)])[:1]
     return predictors
 
 
 def _params_predictors(base: Replica, other: Replica | None) -> list[Array]:
-    predictors = _changes([replica.params for replica in (base, *base.before)])
+    predictors = changes([replica.params for replica in (base, *base.before)])
     if other is not None:
         both = zip((other, *other.before), (base, *base.before), strict=False)
         predictors += [_minus(theirs.params, ours.params) for theirs, ours in both][:MEMORY]
     return predictors
 
 
-def _changes(vectors: Sequence[WireArray]) -> list[Array]:
+def changes(vectors: Sequence[WireArray]) -> list[Array]:
     return [_minus(later, earlier) for later, earlier in itertools.pairwise(vectors)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,10 @@ class LinkLedger:
 
 @dataclass(frozen=True, slots=True)
 class AgentLedger:
-    """One agent's own vector x, the mass y present, and its link ledgers; all vectors are (n_params + 2,)."""
+    """One agent's own vector x, the mass y present, and its link ledgers.
+
+    All vectors are (n_params + 2,), and longer by curvature where there is any (`curvature.py`).
+    """
 
     agent: PeerId
     own: Array = field(repr=False)
@@ -32,6 +35,15 @@ class AgentLedger:
     mass: Array = field(repr=False)
     """y: what is present of the network's sum"""
     links: tuple[LinkLedger, ...] = field(repr=False)
+
+
+def total(vectors: Iterable[Array]) -> Array:
+    """The sum of vectors, those that are shorter than others being zero at the end."""
+    kept = list(vectors)
+    found: Array = np.zeros(max(map(len, kept), default=0))
+    for vector in kept:
+        found[: len(vector)] += vector
+    return found
 
 
 def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
@@ -44,13 +56,13 @@ def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
     """
     ends = {(ledger.agent, link.peer, link.link_id): link for ledger in ledgers for link in ledger.links}
     size = sum(float(np.linalg.norm(ledger.own)) for ledger in ledgers)
-    error = float(np.linalg.norm(sum(ledger.mass - ledger.own for ledger in ledgers)))
+    error = float(np.linalg.norm(total([*(ledger.mass for ledger in ledgers), *(-ledger.own for ledger in ledgers)])))
     for (agent, peer, link_id), link in ends.items():
         other = ends.get((peer, agent, link_id.mirrored()))
         if other is None:
             error += float(np.linalg.norm(link.sent) + np.linalg.norm(link.received))
         else:
             masks = [mask for mask in (link.mask, other.mask) if mask is not None]
-            error += float(np.linalg.norm(link.sent - other.received))
+            error += float(np.linalg.norm(total([link.sent, -other.received])))
             error += float(np.linalg.norm(sum(masks, np.zeros(1)))) / 2  # once for both ends
     return error / size

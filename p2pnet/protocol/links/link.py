@@ -26,7 +26,8 @@ import numpy as np
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
-from p2pnet.protocol.links.coding import MEMORY, OtherBaseError, Replica, coded, read
+from p2pnet.protocol.links.coding import MEMORY, Code, OtherBaseError, Replica, coded
+from p2pnet.protocol.links.curvature import curvature_told, plus, read_share
 from p2pnet.protocol.messages.training import CODED, Share
 
 MAX_IN_FLIGHT = 2
@@ -55,7 +56,15 @@ class Link:
     """One end of a conserving link: its ledger, its send window, and its received shares."""
 
     def __init__(
-        self, link_id: LinkId, size: int, n_params: int, precision: int, timer: ResendTimer, account: int = 0
+        self,
+        link_id: LinkId,
+        size: int,
+        n_params: int,
+        precision: int,
+        timer: ResendTimer,
+        account: int = 0,
+        *,
+        has_curvature: bool = False,
     ) -> None:
         """`size` is that of the mass, `precision` that of the shares sent; shares of any precision are received."""
         self.link_id = link_id
@@ -64,6 +73,11 @@ class Link:
         # A broadcast zero takes no memory: ledger arrays are replaced, never written into.
         self.sent: Array = np.broadcast_to(np.zeros(1), size)
         self.received: Array = self.sent
+        self.has_curvature = has_curvature
+        """Whether both ends track curvature."""
+        self.curvature_sent: Array = np.zeros(0)
+        """The totals of curvature (`curvature.py`); empty where there are none."""
+        self.curvature_received: Array = self.curvature_sent
         self.account = account
         """The account of the ledger; totals of other accounts are not entered."""
         self.is_shared = True
@@ -89,14 +103,16 @@ class Link:
         """Its total, of whatever account."""
         self.mass_flow: Array | None = None
         """The mass flow of the last round, s⁻; None where the link was not complete in that round."""
+        self.curvature_flow: Array = self.curvature_sent
+        """The flow of curvature of the last round, which counts where there is a mass flow."""
         self.params_flow: Array | None = None
         """The parameter flow of the last round, d⁻; None likewise."""
         self._told = 0
         """The last sequence number that was acknowledged to the other end."""
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
-        self._waiting: list[tuple[Share, Array]] = []
-        """Received shares that are not yet applied, oldest first, each with its whole total."""
+        self._waiting: list[tuple[Share, Array, Array]] = []
+        """Received shares that are not yet applied, oldest first, each with its whole total, and that of curvature."""
         self.proposal: WireArray | None = None
         """The parameters of the last share sent, as the other end reads them."""
         nothing = Replica(self.sent, np.broadcast_to(np.zeros(1), n_params))
@@ -162,6 +178,21 @@ class Link:
         self.sent, self.proposal = replica.total, replica.params
         return self.acknowledged, total, of_params
 
+    def give_curvature(self, given: Array, mass: Array) -> Code:
+        """Add what is given of curvature, of the mass of it that is present, to the total sent; return it for the share
+        that has just been given.
+        """
+        total = plus(self.curvature_sent, given)
+        if self.precision == 64:
+            self.curvature_sent = total
+            return np.frombuffer(total.tobytes(), dtype=np.uint8)
+        base, newest = self._sent_by[self.acknowledged], self._sent_by[self.sequence]
+        other = _told_with(self._received_by, self.newest_received)
+        code, curvature = curvature_told(total, newest.params.astype(np.float64), mass, base, other)
+        self._sent_by[self.sequence] = replace(newest, curvature=curvature)
+        self.curvature_sent = curvature.total
+        return code
+
     def keep(self, share: Share, now: float) -> None:
         """Record that the share is sent now, and keep it for resending until it is acknowledged."""
         self._unconfirmed = [*self._unconfirmed[-1:], share]
@@ -210,19 +241,19 @@ class Link:
             raise ProtocolError(f"{error}, of a link that had none that was coded") from None
         if replica is None:
             return None
-        total = replica.total
         if share.precision == CODED:
             self._has_read_code = True
             share = replace(share, params=replica.params)
+        told = (share, replica.total, replica.curvature.total)
         if is_overtaken:
             self.missing = None
-            self._waiting.insert(-1, (share, total))
+            self._waiting.insert(-1, told)
         else:
             is_gap = share.sequence > self.newest_received + 1 and share.round > round_
             self.missing = share.sequence - 1 if is_gap else None
             self.newest_received = share.sequence
             self.newest_round = share.round
-            self._waiting = [*self._waiting, (share, total)][-MAX_WAITING:]
+            self._waiting = [*self._waiting, told][-MAX_WAITING:]
         if share.precision < 64:
             self._keep_as_base(share.sequence, replica)
         if self.acknowledgement_due_at is None:
@@ -234,6 +265,8 @@ class Link:
         """What the share tells; None where it was made from a share of ours that is no longer kept. ProtocolError where
         its base is not, or where it is of another size.
         """
+        if share.curvature.size and not self.has_curvature:
+            raise ProtocolError("Share.curvature: is tracked here by no agent")
         base = self._received_by.get(share.base)
         if base is None or len(self._received_by) > MAX_BASES:
             raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
@@ -246,7 +279,7 @@ class Link:
                     )
         elif self.precision < 64 and share.acknowledged not in self._sent_by:
             return None
-        return read(share, base, _told_with(self._sent_by, share.acknowledged))
+        return read_share(share, base, _told_with(self._sent_by, share.acknowledged))
 
     def _keep_as_base(self, sequence: int, told: Replica) -> None:
         """Keep what a later share may be made from; those before the newest share's base are done with, but not while a
@@ -263,7 +296,7 @@ class Link:
             return False
         if self.missing is None or (self.latest is not None and self.latest.round >= round_):
             return True
-        return any(share.round == round_ for share, _ in self._waiting)
+        return any(share.round == round_ for share, _, _ in self._waiting)
 
     @property
     def has_news(self) -> bool:
@@ -285,8 +318,13 @@ class Link:
         """What the link has received with the newest share, and sent, in the account of that share."""
         if not self._waiting:
             return self.received, self.sent
-        share, total = self._waiting[-1]
+        share, total, _ = self._waiting[-1]
         return total, self.sent if share.account == self.account else np.zeros_like(total)
+
+    def newest_curvature(self) -> Array:
+        """What the link has moved of curvature with the newest share; empty where that is nothing."""
+        received = self._waiting[-1][2] if self._waiting else self.curvature_received
+        return plus(received, -self.curvature_sent)
 
     @property
     def owes_acknowledgement(self) -> bool:
@@ -309,9 +347,9 @@ class Link:
         self._waiting = self._waiting[len(due) :]
         if not self._waiting:
             self.missing = None
-        self.latest, self._latest_total = due[-1]
+        self.latest, self._latest_total, curvature = due[-1]
         if self.latest.account == self.account:
-            self.received = self._latest_total
+            self.received, self.curvature_received = self._latest_total, curvature
         return True
 
     def coming(self, round_: int) -> Share | None:
@@ -319,8 +357,8 @@ class Link:
         due = self._due(round_)
         return due[-1][0] if due else None
 
-    def _due(self, round_: int) -> list[tuple[Share, Array]]:
-        due = [(share, total) for share, total in self._waiting if share.round <= round_]
+    def _due(self, round_: int) -> list[tuple[Share, Array, Array]]:
+        due = [each for each in self._waiting if each[0].round <= round_]
         return self._waiting if not due or due[-1][0].round < round_ else due
 
 

@@ -70,8 +70,12 @@ class Rounded:
         return values
 
 
-def rounded(vectors: Sequence[Array], finenesses: Sequence[float]) -> list[Rounded]:
-    """The vectors rounded, each with steps near its fineness ρ of each block's root mean square."""
+def rounded(
+    vectors: Sequence[Array], finenesses: Sequence[float], least_exponents: NDArray[np.int16] | None = None
+) -> list[Rounded]:
+    """The vectors rounded, each with steps near its fineness ρ of each block's root mean square, and no smaller than
+    those of the least exponents, of all blocks of all vectors.
+    """
     sizes = [len(vector) for vector in vectors]
     n_blocks = [-(-n // BLOCK) for n in sizes]
     ends = list(itertools.accumulate(n_blocks))
@@ -81,12 +85,25 @@ def rounded(vectors: Sequence[Array], finenesses: Sequence[float]) -> list[Round
         part[:] = vector
         if n:
             lengths[end - 1] = len(vector) - (n - 1) * BLOCK
-    exponents = _rounded_rows(rows, lengths, np.repeat(np.square(finenesses), n_blocks))
+    exponents = _rounded_rows(rows, lengths, np.repeat(np.square(finenesses), n_blocks), least_exponents)
     of_each = zip(parts, n_blocks, ends, strict=True)
     return [Rounded(part.astype(np.int16), exponents[end - n : end]) for part, n, end in of_each]
 
 
-def _rounded_rows(rows: Array, lengths: Array, squared_finenesses: Array) -> NDArray[np.int16]:
+def exponents_of(vector: Array, fineness: float) -> NDArray[np.int16]:
+    """log₂ of a step of about this part of the root mean square of each block; the least there is for zeros."""
+    rows = np.zeros((-(-len(vector) // BLOCK), BLOCK))
+    rows.reshape(-1)[: len(vector)] = vector
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = fineness * np.sqrt(np.einsum("ij,ij->i", rows, rows) / BLOCK)
+    is_usual = np.isfinite(sizes) & (sizes > 0.0)
+    exponents: NDArray[np.int16] = np.where(is_usual, np.frexp(sizes)[1] - 1, LEAST_EXPONENT).astype(np.int16)
+    return exponents
+
+
+def _rounded_rows(
+    rows: Array, lengths: Array, squared_finenesses: Array, least_exponents: NDArray[np.int16] | None
+) -> NDArray[np.int16]:
     """Turn blocks, a row each, into multiples of their steps in place, and return the exponents of the steps."""
     largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))
     is_finite = np.isfinite(largest)
@@ -99,6 +116,8 @@ def _rounded_rows(rows: Array, lengths: Array, squared_finenesses: Array) -> NDA
     mean_squares = np.einsum("ij,ij->i", rows, rows) / lengths
     # frexp gives ⌊log₂⌋ + 1; half of that of 2 ρ² RMS² is what is to be rounded down.
     exponents = near + (np.frexp(2 * squared_finenesses * mean_squares)[1] - 1) // 2
+    if least_exponents is not None:
+        exponents = np.maximum(exponents, least_exponents)
     exponents = np.clip(np.maximum(exponents, top - LARGEST_BITS), LEAST_EXPONENT, LARGEST_EXPONENT)
     rows *= np.ldexp(1.0, near - exponents)[:, np.newaxis]
     np.rint(rows, out=rows)
@@ -153,6 +172,42 @@ def unpack(packed: bytes, sizes: Sequence[int]) -> list[Rounded]:
     if any(((each < LEAST_EXPONENT) | (each > LARGEST_EXPONENT)).any() for each in exponents):
         raise ProtocolError("holds a number that is not finite")
     return [Rounded(*each) for each in zip(parts[len(sizes) :], exponents, strict=True)]
+
+
+def pack_lists(lists: Sequence[NDArray[np.int16]]) -> bytes:
+    """The bytes of lists of small whole numbers, which need not be of one size."""
+    return b"".join(_packed(each[start : start + CHUNK]) for each in lists for start in range(0, len(each), CHUNK))
+
+
+def unpack_lists(packed: bytes, lengths: Sequence[int]) -> list[NDArray[np.int16]]:
+    """Read lists of these lengths; ProtocolError where the bytes are not exactly those."""
+    reader = _BitReader(packed)
+    lists = [reader.numbers(length) for length in lengths]
+    if reader.n_left:
+        raise ProtocolError(f"{reader.n_left} bytes too many; the sender trains a model of another size")
+    return lists
+
+
+def zeros_left_out(numbers: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Numbers that mostly are zero as two lists: of zeros before each of the others, and of these, nearer to zero by
+    one where they are positive. No more than 2^15 zeros are in a row.
+    """
+    places = np.flatnonzero(numbers)
+    kept = numbers[places]
+    zeros = np.diff(places, prepend=-1) - 1
+    # Even numbers as those from zero on, odd ones as those below: the other way round than in the code.
+    return ((zeros >> 1) ^ -(zeros & 1)).astype(np.int16), np.where(kept > 0, kept - 1, kept).astype(np.int16)
+
+
+def with_zeros(zeros: NDArray[np.int16], kept: NDArray[np.int16], n: int) -> NDArray[np.int16]:
+    """Put n numbers together again; ProtocolError where there is no place for them."""
+    numbers = np.zeros(n, dtype=np.int16)
+    wide = zeros.astype(np.int64)
+    places = np.cumsum(((wide << 1) ^ (wide >> 63)) + 1) - 1
+    if len(places) and places[-1] >= n:
+        raise ProtocolError("holds a number behind the last")
+    numbers[places] = np.where(kept >= 0, kept + 1, kept)
+    return numbers
 
 
 @final

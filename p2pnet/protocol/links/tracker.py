@@ -13,12 +13,13 @@ Vaidya and Domínguez-García 2016).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import final
 
 import numpy as np
 
 from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.curvature import plus
 from p2pnet.protocol.links.link import Link, norm
 
 N_SIGNS = 128
@@ -34,6 +35,9 @@ class Tracker:
         self._signs = np.zeros(0) if signs is None else signs
         self._own: Array = np.zeros(n_params + len(self._signs) + 2)
         self._estimate: Array | None = None
+        self.own_curvature: Array = np.zeros(0)
+        """What the agent has measured of curvature (`curvature.py`); empty where that is nothing."""
+        self._curvature: Array = self.own_curvature
         self.largest_own = 0.0
         """The largest norm ‖x‖ so far, or that was to be expected of others."""
         self.weight = 1.0
@@ -44,7 +48,8 @@ class Tracker:
         """x, (n_params + number of signs + 2,): the agent's own term in the tracked sum."""
         return self._own
 
-    def replace_own(self, gradient_sum: Array, n_samples: float) -> None:
+    def replace_own(self, gradient_sum: Array, n_samples: float, curvature: Array | None = None) -> None:
+        self.own_curvature = np.zeros(0) if curvature is None else curvature
         self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
         self.largest_own = max(self.largest_own, norm(self._own))
 
@@ -65,7 +70,14 @@ class Tracker:
                 mass += link.mask
         return mass
 
-    def update(self, links: Iterable[Link]) -> None:
+    def curvature_mass(self, links: Iterable[Link]) -> Array:
+        """The same of curvature; empty where there is none."""
+        mass = self.own_curvature
+        for link in links:
+            mass = plus(plus(mass, link.curvature_received), -link.curvature_sent)
+        return mass
+
+    def update(self, links: Sequence[Link]) -> None:
         """Recompute the estimate ŷ from the mass y present, whose last entry is the weight p:
 
             ŷ = y / p  where p ≥ 1,  else  y + (1 − p) ŷ_previous.
@@ -77,6 +89,8 @@ class Tracker:
         weight = self.weight = float(mass[-1])
         previous = self._own[:-1] if self._estimate is None else self._estimate
         self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
+        curvature = self.curvature_mass(links)
+        self._curvature = curvature / weight if weight >= 1 else plus(curvature, (1 - weight) * self._curvature)
 
     def begin_anew(self) -> None:
         """Forget the estimate: what it was of is tracked no longer."""
@@ -102,6 +116,11 @@ class Tracker:
         """(n_params,): estimate of the gradient of the network's mean loss, Σ_k n_k ∇mean_k / Σ_k n_k."""
         direction: Array = self.estimate[: self._n_params] / self.estimate[-1]
         return direction
+
+    @property
+    def curvature(self) -> Array:
+        """The same estimate of curvature, Σ_k x_k / Σ_k n_k; empty where there is none."""
+        return self._curvature / self.mean_samples
 
     @property
     def network_size(self) -> float:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.codec import (
@@ -62,6 +63,8 @@ CODED_SHARES = "coded-shares"
 """The capability of reading coded shares."""
 MASKS = "masks"
 """The capability of masking links of the statistics stage (`links/masks.py`), which agents may have or not."""
+CURVATURE = "curvature"
+"""The capability of tracking curvature (`links/curvature.py`), which agents may have or not."""
 CAPABILITIES: tuple[str, ...] = (WITNESSES, REPORTS, CODED_SHARES)
 """The capabilities of this program beyond its protocol version."""
 
@@ -155,6 +158,9 @@ class Share(Message):
     radius: float | None = None
     """How long a difference to the receiver's parameters the sender mixes in at most; None for any. Both ends of the
     link clip by the smaller radius."""
+    curvature: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, dtype=np.uint8), repr=False)
+    """The code of the same running sum of curvature (`links/curvature.py`): empty where there is none, as it always is
+    for agents without that capability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,5 +383,6 @@ TRAINING_MESSAGES = MessageSet(
         LabelSet: ("mean", "variance"),
         FeatureStatistics: ("mean", "variance"),
     },
+    codes={Share: "curvature"},
     open_ended=frozenset({Hello}),
 )

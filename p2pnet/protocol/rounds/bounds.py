@@ -6,6 +6,7 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
     gradient    ‖I_g‖ ≤ 16 γ s
+    curvature   ‖I_c‖ ≤ 16 κ s     κ being the largest that the agent has measured per sample of late, if it has any
 
 where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
@@ -78,6 +79,8 @@ class MassBounds:
         """‖g‖/n in the first round"""
         self._of_late = 0.0
         """the largest ‖g‖/n since, fading"""
+        self._curvature = 0.0
+        """the largest ‖curvature‖/n of the agent's own, fading; 0 where it has measured none"""
         self._n_own = 0.0
         self._n_most = 0.0
         """s"""
@@ -85,9 +88,11 @@ class MassBounds:
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
 
-    def see_own(self, own: Array, n_estimate: float, links: Sequence[Link], weight: float) -> None:
-        """Take in the agent's own vector x of a round, n̂, its estimate of the samples per agent, its links, and the
-        weight that it has.
+    def see_own(
+        self, own: Array, n_estimate: float, links: Sequence[Link], weight: float, curvature: Array | None = None
+    ) -> None:
+        """Take in the agent's own vector x of a round, n̂, its estimate of the samples per agent, its links, the weight
+        that it has, and what it has measured of curvature.
         """
         self._steadiness.see(links, weight)
         self._n_own = float(own[-2])
@@ -95,6 +100,9 @@ class MassBounds:
         if np.isfinite(per_sample):
             self._first = self._first or per_sample
             self._of_late = max(FADING * self._of_late, per_sample)
+        size = 0.0 if curvature is None else norm(curvature) / max(self._n_own, TINY)
+        if np.isfinite(size):
+            self._curvature = max(FADING * self._curvature, size)
         self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
 
     def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
@@ -130,6 +138,9 @@ class MassBounds:
         per_sample = max(own, min(shown, MOST_UNLIKE * own))
         if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * self._n_most:
             return CloseReason.TOO_MUCH_GRADIENT
+        max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
+        if self._curvature and not norm(link.newest_curvature()) <= max_curvature * self._curvature * self._n_most:
+            return CloseReason.TOO_MUCH_CURVATURE
         return None
 
     def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:

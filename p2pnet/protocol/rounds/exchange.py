@@ -29,6 +29,7 @@ import numpy as np
 from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.curvature import plus
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
@@ -115,9 +116,9 @@ class Exchange:
         """y, (n_params + 2,): the mass present at this agent."""
         return self.tracker.mass(self._neighborhood.links())
 
-    def evaluated(self, gradient_sum: Array, n_samples: float) -> None:
+    def evaluated(self, gradient_sum: Array, n_samples: float, curvature: Array | None = None) -> None:
         """Replace the own vector by the gradient at the present parameters, and update the tracked estimate."""
-        self.tracker.replace_own(gradient_sum, n_samples)
+        self.tracker.replace_own(gradient_sum, n_samples, curvature)
         self.renew_estimate()
 
     def is_undisturbed(self) -> bool:
@@ -134,7 +135,8 @@ class Exchange:
         self.tracker.update(self._neighborhood.links())
         if self._bounds is not None:
             tracker, links = self.tracker, self._neighborhood.links()
-            self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight)
+            own, curvature = tracker.own, tracker.own_curvature
+            self._bounds.see_own(own, tracker.mean_samples, links, tracker.weight, curvature)
 
     def begin_epoch(self) -> None:
         """Hold nothing against neighbors that move far now: something else is minimised."""
@@ -156,6 +158,7 @@ class Exchange:
             self.largest_proximal_weight(),
             self.is_undisturbed() and is_complete,
             tracker.network_size,
+            tracker.curvature,
         )
 
     def largest_proximal_weight(self) -> float:
@@ -222,7 +225,7 @@ class Exchange:
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)
         self._termination.watch_links(self._neighborhood.links())
-        mass = self.mass()
+        mass, curvature = self.mass(), self.tracker.curvature_mass(self._neighborhood.links())
         momentum = momentum_in(round_, self._momentum)
         effects: list[Send] = []
         for neighbor, link in taking_part:
@@ -230,9 +233,13 @@ class Exchange:
             if weight is not None and link.is_window_open(now):
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
                 is_given = is_returned and link.is_shared
+                flow_before = np.zeros(0) if link.mass_flow is None else link.curvature_flow
                 link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_given else None
+                is_curvature_given = is_given and link.has_curvature
+                flow = plus(((1.0 + momentum) * weight) * curvature, momentum * flow_before)
+                link.curvature_flow = flow if is_curvature_given else np.zeros(0)
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
-                share = self._share(link, round_, given, proximal_weight)
+                share = self._share(link, round_, given, curvature, proximal_weight)
                 link.keep(share, now)
                 effects.append(Send(neighbor.peer, share))
                 continue
@@ -241,7 +248,7 @@ class Exchange:
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
         return effects
 
-    def _share(self, link: Link, round_: int, mass: Array, proximal_weight: float) -> Share:
+    def _share(self, link: Link, round_: int, mass: Array, curvature: Array, proximal_weight: float) -> Share:
         base, total, params = link.give(mass, self._proposal, round_)
         return Share(
             link_id=link.link_id,
@@ -260,6 +267,7 @@ class Exchange:
             params=params,
             account=link.account,
             radius=None if math.isinf(self._radius) else self._radius,
+            curvature=link.give_curvature(link.curvature_flow, curvature),
         )
 
     def audit_before_mixing(self, round_: int) -> list[Audit]:

@@ -264,9 +264,9 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if evaluated.round != self._at.round or not is_asked:
             return []
         if self._at.phase is Phase.PROPOSING:
-            self._tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples)
+            self._tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples, evaluated.curvature)
             return self._share_when_paced(now)
-        self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples)
+        self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples, evaluated.curvature)
         return self._begin_round(now) if self._at.phase is Phase.EVALUATING or self._has_ended_before else []
 
     def _begin_round(self, now: float) -> list[RoundEffect]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId
 from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.links.tracker import Tracker, signs_of
-from p2pnet.protocol.messages.training import CODED, CODED_SHARES, MASKS
+from p2pnet.protocol.messages.training import CODED, CODED_SHARES, CURVATURE, MASKS
 from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
@@ -95,12 +97,19 @@ class RoundParts:
 
     def ledger(self) -> AgentLedger:
         """The agent's ledger: own vector, mass present, and the totals of its links."""
+        tracker, links = self.exchange.tracker, self.neighborhood.links()
         return AgentLedger(
             agent=self.neighborhood.identity.peer,
-            own=self.exchange.tracker.own,
-            mass=self.exchange.mass(),
+            own=np.append(tracker.own, tracker.own_curvature),
+            mass=np.append(self.exchange.mass(), tracker.curvature_mass(links)),
             links=tuple(
-                LinkLedger(neighbor.peer, link.link_id, link.sent, link.received, link.mask)
+                LinkLedger(
+                    neighbor.peer,
+                    link.link_id,
+                    np.append(link.sent, link.curvature_sent),
+                    np.append(link.received, link.curvature_received),
+                    link.mask,
+                )
                 for neighbor in self.neighborhood
                 if (link := neighbor.link) is not None
             ),
@@ -143,7 +152,9 @@ def assemble(
         precision = CODED if options.is_coded and CODED_SHARES in neighbor.capabilities else options.precision
         n_bytes = (BYTES_AS_LONG_AS_CODING if precision == CODED else precision // 8) * (tracker.own.size + params.size)
         timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
-        link = Link(link_id, tracker.own.size, params.size, precision, timer, state.account)
+        has_curvature = CURVATURE in identity.capabilities and CURVATURE in neighbor.capabilities
+        size = tracker.own.size
+        link = Link(link_id, size, params.size, precision, timer, state.account, has_curvature=has_curvature)
         _mask(link, neighbor, masks, state.masking)
         return link
 

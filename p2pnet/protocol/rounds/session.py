@@ -56,7 +56,7 @@ from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
 from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.masks import LinkSecrets
-from p2pnet.protocol.messages.training import LEVEL_MARK, Ack, Hello, LabelSet, Share
+from p2pnet.protocol.messages.training import CURVATURE, LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD, refusal
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
@@ -240,6 +240,8 @@ class Session(SessionMachine):
     def _begin_training(self, prepared: Prepared, now: float) -> list[SessionEffect]:
         before, self._replaced = self._replaced, None
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
+        if prepared.has_curvature:
+            identity = replace(identity, capabilities=(*identity.capabilities, CURVATURE))
         if before is not None:
             # What is said over the links of before is not to be taken for a word over those to come.
             identity = replace(identity, n_nonces=before.neighborhood.n_nonces)

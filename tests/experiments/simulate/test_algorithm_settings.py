@@ -1,7 +1,7 @@
 """Every way to set the algorithm comes to the same solution of a convex problem."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -103,6 +103,38 @@ def test_with_the_networks_curvature_agents_whose_data_differ_come_to_the_centra
     own, network = (simulate(replace(small, weighting=name, **chosen)).summary for name in ("proxy", "network"))
     assert network.objective_worst - central < 0.1 * (own.objective_worst - central)
     assert network.conservation_error < 1e-12
+
+
+SMALL = SimulateOptions(
+    agents=6,
+    data="synthetic:regression:1200:4",
+    hidden=(6,),
+    penalty="l2:1e-3",
+    rounds=140,
+    tolerance=0.0,
+    wire="float32",
+    is_compared=False,
+)
+
+
+@pytest.mark.parametrize("partition", ["sorted", "iid"])
+def test_by_default_it_is_tracked_where_samples_differ_and_not_where_they_are_dealt_at_random(
+    partition: Literal["sorted", "iid"],
+) -> None:
+    options = replace(SMALL, partition=partition)
+    by_default, without, network = (
+        simulate(replace(options, weighting=weighting)).network.agents[0].history[-1].bytes_sent
+        for weighting in ("auto", "proxy", "network")
+    )
+    assert without < 0.9 * network
+    assert by_default == pytest.approx(network if partition == "sorted" else without, rel=0.01)
+
+
+@pytest.mark.parametrize("wire", ["float64", "float32", "coded"])
+def test_curvature_is_conserved_whatever_fails(wire: Literal["float64", "float32", "coded"]) -> None:
+    faults = replace(SMALL, partition="sorted", loss_rate=0.3, duplicate_rate=0.1, delay_rounds=2.0, churn=0.01)
+    summary = simulate(replace(faults, wire=wire)).summary
+    assert summary.conservation_error < 1e-12
 
 
 def test_the_networks_curvature_is_for_small_models() -> None:

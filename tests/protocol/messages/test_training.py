@@ -52,6 +52,7 @@ FIELD_STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "float | None": st.none() | st.floats(0, 1e300),
     "Array": vectors,
     "WireArray": vectors,
+    "NDArray[np.uint8]": arrays(np.uint8, st.integers(0, 20)),
 }
 
 
@@ -89,6 +90,15 @@ def test_arrays_are_not_in_the_header_and_lose_no_bit() -> None:
     header, frame = encode(StateReply(LinkId(Nonce(1, 2), Nonce(3, 4)), 7, -1, params))
     assert len(header) < 20
     assert bytes(frame) == params.astype("<f8").tobytes()
+
+
+def test_a_share_without_curvature_has_no_frame_for_it() -> None:
+    def share(curvature: bytes) -> Share:
+        nothing, code = np.zeros(0), np.frombuffer(curvature, dtype=np.uint8)
+        link_id = LinkId(Nonce(1, 2), Nonce(3, 4))
+        return Share(link_id, 1, 0, 0, 64, 0, 1, 1.0, 1.0, 0, -1, False, nothing, nothing, curvature=code)
+
+    assert [len(encode(share(curvature))) for curvature in (b"", b"some")] == [3, 4]
 
 
 def test_a_decoded_array_cannot_be_changed() -> None:

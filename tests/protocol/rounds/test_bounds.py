@@ -177,3 +177,15 @@ def test_where_samples_are_alike_as_many_as_an_agent_has_may_be_taken_back() -> 
     assert judged.hears("ann", 0.0, N_OWN, 0.0) is None
     assert judged.hears("ann", 0.0, N_OWN - 0.9 * MAX_TAKEN_BACK_ALIKE * N_OWN, 0.0) is None
     assert judged.hears("ann", 0.0, N_OWN - 1.1 * MAX_TAKEN_BACK_ALIKE * N_OWN, 0.0) is CloseReason.TOO_MANY_SAMPLES
+
+
+@pytest.mark.parametrize(("size", "reason"), [(0.9, None), (1.1, CloseReason.TOO_MUCH_CURVATURE)])
+def test_curvature_moved_is_bounded_by_what_the_agent_has_measured(size: float, reason: CloseReason | None) -> None:
+    judged = Judged()
+    assert judged.hears("ann", 0.0, 0.0, 0.0) is None
+    link = judged.links["ann"]
+    link.apply(1)
+    link.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
+    assert judged.bounds.broken_by("ann", link) is None  # it has measured none so far
+    judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * 3.0 * N_OWN))
+    assert judged.bounds.broken_by("ann", link) is reason
