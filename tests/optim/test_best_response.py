@@ -45,13 +45,18 @@ def test_without_blocks_it_is_the_solver_of_that_name(name: str) -> None:
         np.testing.assert_array_equal(response, whole.best_response)
 
 
+SMOOTH, NONSMOOTH = SquaredL2(0.1), l1(0.02)
+FITTING = [
+    *((name, SMOOTH) for name in ("auto", *(entry.name for entry in SOLVERS if entry.penalties != "nonsmooth"))),
+    *((name, NONSMOOTH) for name in ("auto", *(entry.name for entry in SOLVERS if entry.penalties != "smooth"))),
+]
+
+
 @pytest.mark.parametrize("n_blocks", [2, 3, 9])
-@pytest.mark.parametrize("name", ["auto", *SOLVERS.built_in_names])
-@pytest.mark.parametrize("penalty", [SquaredL2(0.1), l1(0.02)], ids=lambda penalty: penalty.describe())
+@pytest.mark.parametrize(
+    ("name", "penalty"), FITTING, ids=lambda each: each if isinstance(each, str) else each.describe()
+)
 def test_blocks_change_no_result_in_any_threads(name: str, penalty: Penalty, n_blocks: int) -> None:
-    kinds = ("any", "smooth" if isinstance(penalty, SquaredL2) else "nonsmooth")
-    if name != "auto" and SOLVERS[name].penalties not in kinds:
-        pytest.skip("the solver is not for this penalty")
     problem, blocks = problem_with(penalty), partition(MODEL, n_blocks)
     whole = solved_by(BestResponseSolver(name), problem)
     with ThreadPoolExecutor(3) as pool:

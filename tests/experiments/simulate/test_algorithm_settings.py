@@ -76,12 +76,21 @@ def test_settings_change_the_way() -> None:
             {"step_rule": "constant:1"},
             {"step_rule": "diminishing:1:0.01"},
             {"gradient_order": "before-mixing"},
-            {"blocks": 3},
         )
     ]
     for one in range(len(ways)):
         for other in range(one):
             assert np.abs(ways[one] - ways[other]).max() > 1e-9, (one, other)
+
+
+def test_blocks_and_workers_do_not_change_the_way() -> None:
+    few = replace(CONVEX, rounds=6, tolerance=0.0)
+    plain, blocks, shared = (
+        simulate(replace(few, **chosen)).network.agents[0].params
+        for chosen in ({}, {"blocks": 3}, {"blocks": 2, "workers": 2})
+    )
+    np.testing.assert_allclose(blocks, plain, atol=1e-12)
+    np.testing.assert_allclose(shared, plain, atol=1e-12)
 
 
 @pytest.mark.parametrize("chosen", [{}, {"wire": "coded"}, {"is_float32": True}], ids=str)
