@@ -86,8 +86,8 @@ def test_settings_change_the_way() -> None:
 def test_blocks_and_workers_do_not_change_the_way() -> None:
     few = replace(CONVEX, rounds=6, tolerance=0.0)
     plain, blocks, shared = (
-        simulate(replace(few, **chosen)).network.agents[0].params
-        for chosen in ({}, {"blocks": 3}, {"blocks": 2, "workers": 2})
+        simulate(options).network.agents[0].params
+        for options in (few, replace(few, blocks=3), replace(few, blocks=2, workers=2))
     )
     np.testing.assert_allclose(blocks, plain, atol=1e-12)
     np.testing.assert_allclose(shared, plain, atol=1e-12)
