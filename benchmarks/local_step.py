@@ -43,7 +43,7 @@ def large_shard(is_small: bool) -> Shard:
 
 def wide_shard() -> Shard:
     rng = np.random.default_rng(0)
-    return Mlp((200, 1000, 10)), rng.standard_normal((64, 200)), rng.integers(0, 10, 64)
+    return Mlp((200, 1000, 10)), rng.standard_normal((1000, 200)), rng.integers(0, 10, 1000)
 
 
 class LocalStep:

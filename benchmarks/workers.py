@@ -13,7 +13,7 @@ from benchmarks.local_step import LocalStep, Shard, large_shard, seconds, wide_s
 
 @final
 class Workers(Benchmark):
-    """Two workers against one in a local step: of many samples, and of few samples of a wide model."""
+    """Two workers against one in a local step: of a shard with many samples, and of a wide model."""
 
     name = "workers"
 
@@ -22,8 +22,8 @@ class Workers(Benchmark):
         yield Figure("samples: speed-up", by_samples, at_least=1.6)
         yield Figure("blocks: speed-up", by_blocks, at_least=1.5)
         by_samples, by_blocks = speed_ups(wide_shard())
-        yield Figure("few samples of 200-1000-10, by samples: speed-up", by_samples)
-        yield Figure("few samples of 200-1000-10, by blocks: speed-up", by_blocks, at_least=1.6)
+        yield Figure("200-1000-10, by samples: speed-up", by_samples)
+        yield Figure("200-1000-10, by blocks: speed-up", by_blocks, at_least=1.6)
 
 
 def speed_ups(shard: Shard) -> tuple[float, float]:
