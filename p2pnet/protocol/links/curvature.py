@@ -106,7 +106,8 @@ def read_share(share: Share, base: Replica, other: Replica | None) -> Replica:
     """What a share tells, with its curvature; ProtocolError where it is not what a share of this size can be."""
     replica = read(share, base, other)
     if not share.curvature.size:
-        return replica if share.precision == 64 else replace(replica, curvature=base.curvature)
+        is_unchanged = share.precision == 64 or not base.curvature.total.size
+        return replica if is_unchanged else replace(replica, curvature=base.curvature)
     n = len(base.params)
     size = n_curvature(n)
     if share.precision == 64:

@@ -183,6 +183,8 @@ class Link:
         that has just been given.
         """
         total = plus(self.curvature_sent, given)
+        if not total.size:
+            return np.zeros(0, dtype=np.uint8)
         if self.precision == 64:
             self.curvature_sent = total
             return np.frombuffer(total.tobytes(), dtype=np.uint8)

@@ -74,7 +74,8 @@ class Tracker:
         """The same of curvature; empty where there is none."""
         mass = self.own_curvature
         for link in links:
-            mass = plus(plus(mass, link.curvature_received), -link.curvature_sent)
+            if link.curvature_received.size or link.curvature_sent.size:
+                mass = plus(plus(mass, link.curvature_received), -link.curvature_sent)
         return mass
 
     def update(self, links: Sequence[Link]) -> None:

@@ -233,11 +233,11 @@ class Exchange:
             if weight is not None and link.is_window_open(now):
                 is_returned = neighbor.peer not in self._weights.taken or link.n_unreturned < MAX_UNRETURNED
                 is_given = is_returned and link.is_shared
-                flow_before = np.zeros(0) if link.mass_flow is None else link.curvature_flow
+                if curvature.size or link.curvature_flow.size:
+                    before = np.zeros(0) if link.mass_flow is None else link.curvature_flow
+                    flow = plus(((1.0 + momentum) * weight) * curvature, momentum * before)
+                    link.curvature_flow = flow if is_given and link.has_curvature else np.zeros(0)
                 link.mass_flow = _flow(weight, mass, link.mass_flow, momentum) if is_given else None
-                is_curvature_given = is_given and link.has_curvature
-                flow = plus(((1.0 + momentum) * weight) * curvature, momentum * flow_before)
-                link.curvature_flow = flow if is_curvature_given else np.zeros(0)
                 given = np.zeros_like(mass) if link.mass_flow is None else link.mass_flow
                 share = self._share(link, round_, given, curvature, proximal_weight)
                 link.keep(share, now)
