@@ -206,8 +206,8 @@ class SecuritySettings(Section):
     )
     bound_shares: bool = Field(
         default=False,
-        description="Whether a neighbor that moves more weight, samples or gradient than honest ones do is cut off for "
-        "a while; not with a schedule, nor with round_timeout_s = 0.",
+        description="Whether a neighbor that moves more weight, samples, gradient or curvature than honest ones do is "
+        "cut off for a while; not with a schedule, nor with round_timeout_s = 0.",
     )
     clip_parameters: bool = Field(
         default=False,
