@@ -49,7 +49,7 @@ TARGETS: Mapping[str, Target] = {
                 f"{LINKS}/test_{name}_rules.py"
                 for name in ("link_sending", "link_receiving", "tracker", "conservation")
             ),
-            f"{LINKS}/test_link.py",
+            *(f"{LINKS}/test_{name}.py" for name in ("link", "masks", "curvature")),
         ],
     ),
     "coding": Target(
