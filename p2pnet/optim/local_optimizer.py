@@ -89,6 +89,8 @@ class LocalOptimizer:
         self._params: Array | None = None
         self._past: _Past | None = None
         self._first_residual: float | None = None
+        self._begins_anew = False
+        """Whether the next step is the first one on other samples."""
         self._may_have_span = True
         """False once the main inputs are known to have no span."""
 
@@ -107,8 +109,10 @@ class LocalOptimizer:
         self._first_residual = state.get("first_step_residual", self._first_residual)
 
     def begin_anew(self) -> None:
-        """Forget what was measured on samples that the network has no more: the next step has no secant test."""
-        self.rule.begin_anew()
+        """Forget what was measured on samples that the network has no more: the next step has no secant test, and its
+        proximal weight follows from how far it is from stationary.
+        """
+        self._begins_anew = True
         self._past = None
 
     def evaluate(self, params: Array) -> LocalModel:
@@ -161,8 +165,11 @@ class LocalOptimizer:
                 self.rule.fade_anew()
         else:
             local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
-        self.rule.follow(neighbor_weight)
         residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
+        if self._begins_anew:
+            self.rule.begin_anew(min(self._progress(residual), 1.0))
+            self._begins_anew = False
+        self.rule.follow(neighbor_weight)
         secant = None
         if self._past is not None and is_direction_exact:
             secant = self._secant(self._past, params, direction)
@@ -211,13 +218,16 @@ class LocalOptimizer:
     def _tolerance(self, residual: float) -> float:
         """The solver's tolerance, relative to the solve's first residual: smaller near a stationary point.
 
-        The residual over that of the first step, between 1 and 5 times `solver_tolerance`: far from a solution most of
-        an exact solve would be wasted on a model that holds only nearby (Dembo, Eisenstat and Steihaug 1982).
+        The progress, between 1 and 5 times `solver_tolerance`: far from a solution most of an exact solve would be
+        wasted on a model that holds only nearby (Dembo, Eisenstat and Steihaug 1982).
         """
+        return min(max(self._progress(residual), self._solver_tolerance), LOOSEST_SOLVE * self._solver_tolerance)
+
+    def _progress(self, residual: float) -> float:
+        """The residual over that of the first step, which this one is if there was none before."""
         if self._first_residual is None:
             self._first_residual = residual
-        progress = residual / self._first_residual if self._first_residual > 0 else 0.0
-        return min(max(progress, self._solver_tolerance), LOOSEST_SOLVE * self._solver_tolerance)
+        return residual / self._first_residual if self._first_residual > 0 else 0.0
 
     def _decreases(self, problem: SurrogateProblem, best_response: Array) -> bool:
         """Whether mean_k(v) + (ŷ − ∇mean_k(w))ᵀ(v − w) + r(v) decreases by a good part of its predicted reduction."""

@@ -5,6 +5,7 @@ where f is linearised. τ stands in for that unmodelled curvature. With too smal
 with too large a τ they converge slowly.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Final, final
@@ -41,8 +42,10 @@ class ProximalWeightRule(ABC):
     def reject(self) -> None:
         """Raise τ: the true objective decreased by less than predicted."""
 
-    def begin_anew(self) -> None:  # noqa: B027  (not every rule remembers something)
-        """Begin again with care, since the objective is another one now, and forget fast what it does not need."""
+    def begin_anew(self, progress: float) -> None:  # noqa: B027  (not every rule remembers something)
+        """Begin again, since the objective is another one now: at w it is as far from stationary as `progress`, from 0
+        to 1, of how far the first one was where its first step began.
+        """
 
     def fade_anew(self) -> None:  # noqa: B027  (not every rule fades)
         """Forget fast what was needed so far, since local models leave out much less from now on."""
@@ -134,8 +137,12 @@ class SecantWeight(ProximalWeightRule):
         self._own *= 2.0
         self._most_own = max(self._most_own, self._own)
 
-    def begin_anew(self) -> None:
-        self.weight, self._largest = max(self.weight, self._largest), 0.0
+    def begin_anew(self, progress: float) -> None:
+        """τ = τ^(1 − √progress) · τ_max^√progress, with τ_max the largest weight so far: what was needed far from a
+        solution is needed again where the new objective's is far, and the weight at rest is enough where it is near.
+        """
+        share = math.sqrt(progress)
+        self.weight, self._largest = self.weight ** (1.0 - share) * max(self.weight, self._largest) ** share, 0.0
         self._fading = self.FIRST_FADING
 
     def fade_anew(self) -> None:

@@ -154,6 +154,18 @@ def test_the_weight_is_at_least_a_neighbors_and_learns_from_exact_directions_onl
         assert third.proximal_weight == 70.0
 
 
+@pytest.mark.parametrize("progress", [0.0, 0.25, 1.0, 9.0])
+def test_on_other_samples_the_weight_follows_from_the_residual_over_that_of_the_first_step(progress: float) -> None:
+    optimizer = optimizer_of(LINEAR, NoPenalty(), FullLinearization(), SecantWeight())
+    w = np.zeros(LINEAR.n_params)
+    gradient = optimizer.evaluate(w).gradient_at_origin
+    optimizer.step(w, gradient, neighbor_weight=0.0, is_direction_exact=True)
+    optimizer.restore({"proximal_weight": 4.0, "largest_weight": 64.0})
+    optimizer.begin_anew()
+    step = optimizer.step(w, progress * gradient, neighbor_weight=0.0, is_direction_exact=True)
+    assert step.proximal_weight == pytest.approx(4.0 * 16.0 ** min(np.sqrt(progress), 1.0))
+
+
 def test_the_unmodelled_curvature_of_full_linearisation_is_that_of_the_objective() -> None:
     """τ⁺ = 1.5 sᵀHs / sᵀs, with H the second derivative of the half-squared loss."""
     optimizer = optimizer_of(LINEAR, NoPenalty(), FullLinearization(), SecantWeight(8.0))

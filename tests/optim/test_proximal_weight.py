@@ -1,5 +1,6 @@
 """The proximal weight: τ⁺ = max(1.5 δ, (1 − fading) τ), at most 2 τ, never below a neighbor's."""
 
+import math
 from copy import copy
 
 import numpy as np
@@ -30,19 +31,33 @@ def test_the_weight_follows_its_formula(weight: float, observed: list[tuple[floa
         n_violations += 1.5 * curvature > before
 
 
-@given(weight=weights, observed=observations)
-def test_another_objective_begins_with_the_largest_weight_of_the_one_before_and_fades_fast(
-    weight: float, observed: list[tuple[float, bool]]
+@given(weight=weights, observed=observations, progress=st.floats(0.0, 1.0))
+def test_another_objective_begins_between_the_weight_at_rest_and_the_largest_of_the_one_before_and_fades_as_at_first(
+    weight: float, observed: list[tuple[float, bool]], progress: float
 ) -> None:
     rule = SecantWeight(weight)
     seen = [weight]
     for curvature, is_blind in observed:
         rule.observe(curvature, is_blind=is_blind)
         seen.append(rule.weight)
-    rule.begin_anew()
-    assert rule.weight == max(seen[1:], default=weight)
+    at_rest, largest = rule.weight, max(seen[1:], default=weight)
+    rule.begin_anew(progress)
+    began_with = rule.weight
+    assert math.log(began_with) == pytest.approx(
+        math.log(at_rest) + math.sqrt(progress) * math.log(largest / at_rest), abs=1e-9
+    )
     rule.observe(0.0, is_blind=False)
-    assert rule.weight == pytest.approx((1.0 - SecantWeight.FIRST_FADING) * max(seen[1:], default=weight))
+    assert rule.weight == pytest.approx((1.0 - SecantWeight.FIRST_FADING) * began_with)
+
+
+@pytest.mark.parametrize(("progress", "expected"), [(0.0, 0.5), (0.25, 2.0), (1.0, 8.0)])
+def test_the_farther_another_objective_is_from_stationary_the_more_of_the_largest_weight_it_begins_with(
+    progress: float, expected: float
+) -> None:
+    rule = SecantWeight(0.5)
+    rule.restore({"proximal_weight": 0.5, "largest_weight": 8.0})
+    rule.begin_anew(progress)
+    assert rule.weight == pytest.approx(expected)
 
 
 @given(weight=weights, observed=observations)
@@ -120,7 +135,7 @@ def test_what_a_later_run_goes_on_with_is_the_weight_and_of_the_rule_with_memory
     assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 0.0}
     rule.observe(1.0, is_blind=True)
     assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 2.0}
-    rule.begin_anew()
+    rule.begin_anew(1.0)
     assert rule.state() == {"proximal_weight": 2.0, "fading": 0.2, "largest_weight": 0.0}
 
 

@@ -8,7 +8,7 @@ from typing import final
 
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.masks import Masking
-from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
+from p2pnet.protocol.rounds.schedule import EAGER_ROUNDS, N_LISTENING_ROUNDS
 
 
 class Phase(Enum):
@@ -57,8 +57,10 @@ class RoundState:
 
     @property
     def schedule_round(self) -> int:
-        """The round by which local steps are scheduled: of an epoch, from when its change has spread."""
-        return self.round - self.first_round - (N_LISTENING_ROUNDS if self.epoch else 0)
+        """The round by which local steps are scheduled: of an epoch, from when its change has spread, and without the
+        eager ones, since agents begin it near a solution.
+        """
+        return self.round - self.first_round + (EAGER_ROUNDS - N_LISTENING_ROUNDS if self.epoch else 0)
 
     @property
     def trained_round(self) -> int:

@@ -1,9 +1,17 @@
 """Which rounds have a local step, and how much momentum flows have."""
 
+import numpy as np
 import pytest
 
 from p2pnet.optim.network_curvature import FIRST_STEP_ROUND
-from p2pnet.protocol.rounds.schedule import EAGER_ROUNDS, EARLY_ROUNDS, is_step_round, momentum_in
+from p2pnet.protocol.rounds.schedule import (
+    EAGER_ROUNDS,
+    EARLY_ROUNDS,
+    N_LISTENING_ROUNDS,
+    is_step_round,
+    momentum_in,
+)
+from p2pnet.protocol.rounds.state import RoundState
 
 
 def test_by_default_steps_become_rarer_and_flows_keep_more() -> None:
@@ -24,3 +32,12 @@ def test_a_given_momentum_holds_in_every_round() -> None:
 
 def test_steps_along_the_networks_curvature_begin_with_the_last_part() -> None:
     assert FIRST_STEP_ROUND == EARLY_ROUNDS
+
+
+def test_an_epoch_has_no_eager_rounds_once_its_change_has_spread() -> None:
+    first = RoundState(np.zeros(2))
+    assert [is_step_round(first.schedule_round + later, None) for later in range(EAGER_ROUNDS)] == [True] * EAGER_ROUNDS
+    later = RoundState(np.zeros(2), round=200 + N_LISTENING_ROUNDS, epoch=1, first_round=200)
+    rounds = range(later.schedule_round, later.schedule_round + EARLY_ROUNDS - EAGER_ROUNDS + 12)
+    steps = [round_ - later.schedule_round for round_ in rounds if is_step_round(round_, None)]
+    assert steps == [*range(0, EARLY_ROUNDS - EAGER_ROUNDS, 2), *range(EARLY_ROUNDS - EAGER_ROUNDS, 62, 4)]
