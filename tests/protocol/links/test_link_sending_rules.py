@@ -84,15 +84,14 @@ def test_totals_that_no_later_share_can_be_relative_to_take_no_memory() -> None:
     assert second() is not None
 
 
-def test_single_parameters_are_sent_as_they_are_and_double_ones_rounded() -> None:
-    single, double = np.array([1.0, 1 / 3], dtype=np.float32), np.array([1.0, 1 / 3])
-    assert new_link(precision=32).give(np.ones(SIZE), single)[2] is single
-    link = new_link(precision=32)
-    assert link.give(np.ones(SIZE), double)[2].tolist() == single.tolist()
-    assert link.proposal is not None
-    assert link.proposal.tolist() == single.tolist()
-    link = new_link()
-    assert link.give(np.ones(SIZE), double)[2] is link.proposal is double
+def test_parameters_are_rounded_where_totals_are_and_proposed_as_they_are_sent() -> None:
+    params = np.array([1.0, 1 / 3])
+    for precision, expected in ((64, params), (32, params.astype(np.float32))):
+        link = new_link(precision)
+        _, _, of_params = link.give(np.ones(SIZE), params)
+        assert of_params.dtype == expected.dtype
+        assert of_params.tolist() == expected.tolist()
+        assert link.proposal is of_params
 
 
 def test_what_a_rounded_share_cannot_say_stays_out_of_the_ledger() -> None:
