@@ -206,6 +206,28 @@ def test_coefficients_take_no_more_bytes_than_they_need() -> None:
     assert n_bytes == {"mostly new": 2, "a multiple": 4}
 
 
+@pytest.mark.parametrize(("new", "n_bytes"), [(1.0, 2), (1e-3, 2), (5e-4, 4), (1e-6, 4), (5e-8, 8)])
+def test_shorter_coefficients_add_a_tenth_at_most_to_what_is_left(new: float, n_bytes: int) -> None:
+    """Of a third of the last change, which two bytes are off by 8e-5 of it and four by 1e-8, and of so much beside."""
+    last, beside = np.zeros(SIZE), np.zeros(SIZE)
+    last[0] = beside[1] = 1.0
+    base = replace(origin(), total=last, before=(origin(),))
+    code, _ = coded(base, None, last + last / 3 + new * beside, np.zeros(N_PARAMS), LATER)
+    assert code[BEHIND_COUNTS] == n_bytes
+
+
+def test_parameters_are_finer_only_where_nothing_predicts_them() -> None:
+    """What the other end has told predicts them already with a link's first share."""
+    n, rng = LARGE, np.random.default_rng(2)
+    start = Replica(np.zeros(n + N_EXACT), np.zeros(n))
+    total, params = rng.standard_normal(n + N_EXACT), rng.standard_normal(n)
+    other = Replica(np.zeros(n + N_EXACT), rng.standard_normal(n))
+    for each, fineness in ((None, EARLY_FINENESS / 4), (other, EARLY_FINENESS)):
+        _, told = coded(start, each, total, params, 5)
+        error = np.linalg.norm(told.params - params) / np.linalg.norm(params)
+        assert error == pytest.approx(fineness / np.sqrt(12), rel=0.25)
+
+
 @pytest.mark.parametrize(("precision", "number", "is_added"), [(64, 0, False), (64, 1, True), (32, 0, True)])
 def test_a_share_that_is_not_coded_tells_its_total_or_what_is_added_to_that_of_its_base(
     precision: int, number: int, is_added: bool
