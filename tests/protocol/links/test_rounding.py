@@ -108,6 +108,7 @@ def test_a_block_that_is_not_finite_is_nothing_to_its_sender_and_read_by_nobody(
     vector[3] = value
     found = rounded_alone(vector, 0.125)
     assert found.exponents[0] == NOT_FINITE
+    assert not found.multiples[:BLOCK].any()
     np.testing.assert_array_equal(found.values(), np.repeat([0.0, 1.0], BLOCK))
     with pytest.raises(ProtocolError, match="not finite"):
         unpack(pack([found]), [2 * BLOCK])
@@ -225,6 +226,17 @@ def test_a_k_of_all_sixteen_bits_is_a_protocol_error() -> None:
         unpack(bytes([16]) + bytes(16) + np.packbits([1, 1]).tobytes(), [1])
 
 
+@pytest.mark.parametrize(("n_zeros", "is_read"), [(16, True), (17, False)])
+def test_quotients_take_three_bits_a_number_at_most(n_zeros: int, is_read: bool) -> None:
+    """As they do with the k that is chosen by the mean; of eight numbers here all but the last are zero."""
+    code = bytes([0]) + np.packbits([1] * 7 + [0] * n_zeros + [1]).tobytes()
+    if is_read:
+        assert unpack_lists(code, [8])[0].tolist() == [0] * 7 + [n_zeros // 2]
+        return
+    with pytest.raises(ProtocolError, match="not the code of 8 numbers"):
+        unpack_lists(code, [8])
+
+
 # Least steps.
 
 
@@ -276,10 +288,10 @@ def test_lists_have_a_byte_of_their_own_for_every_65536_numbers(excess: int) -> 
 
 
 def test_left_out_are_the_zeros_before_each_other_number_and_those_behind_the_last() -> None:
-    """Two, none and one are told as 1, 0 and −1, as they take least; 3, −2 and 1 as 2, −2 and 0, since none is zero."""
-    zeros, kept = zeros_left_out(list_of(0, 0, 3, -2, 0, 1, 0))
-    assert (zeros.tolist(), kept.tolist()) == ([1, 0, -1], [2, -2, 0])
-    assert with_zeros(zeros, kept, 7).tolist() == [0, 0, 3, -2, 0, 1, 0]
+    """Two, none and one are told as 1, 0 and −1, as they take least; 3, −1 and 1 as 2, −1 and 0, since none is zero."""
+    zeros, kept = zeros_left_out(list_of(0, 0, 3, -1, 0, 1, 0))
+    assert (zeros.tolist(), kept.tolist()) == ([1, 0, -1], [2, -1, 0])
+    assert with_zeros(zeros, kept, 7).tolist() == [0, 0, 3, -1, 0, 1, 0]
 
 
 @given(st.lists(whole_numbers, max_size=300))
@@ -298,8 +310,8 @@ def test_as_many_zeros_may_be_in_a_row_as_sixteen_bits_can_count() -> None:
 
 
 def test_a_number_behind_the_last_is_refused() -> None:
-    zeros, kept = zeros_left_out(list_of(0, 0, 3))
-    assert with_zeros(zeros, kept, 3).tolist() == [0, 0, 3]
+    zeros, kept = zeros_left_out(list_of(3, 0, 3))
+    assert with_zeros(zeros, kept, 3).tolist() == [3, 0, 3]
     for n in (2, 1):
         with pytest.raises(ProtocolError, match="behind the last"):
             with_zeros(zeros, kept, n)
