@@ -47,7 +47,7 @@ TARGETS: Mapping[str, Target] = {
         [
             *(
                 f"{LINKS}/test_{name}_rules.py"
-                for name in ("link_sending", "link_receiving", "tracker", "conservation")
+                for name in ("link_sending", "link_receiving", "link_coding", "tracker", "conservation")
             ),
             *(f"{LINKS}/test_{name}.py" for name in ("link", "masks", "curvature")),
         ],
@@ -55,6 +55,10 @@ TARGETS: Mapping[str, Target] = {
     "coding": Target(
         [f"p2pnet/protocol/links/{name}.py" for name in ("coding", "rounding")],
         [f"{LINKS}/test_coding.py", f"{LINKS}/test_rounding.py"],
+    ),
+    "curvature": Target(
+        ["p2pnet/protocol/links/curvature.py"],
+        [f"{LINKS}/test_curvature_rules.py", f"{LINKS}/test_curvature.py"],
     ),
     "termination": Target(
         ["p2pnet/protocol/rounds/termination.py"],

@@ -10,8 +10,8 @@ from p2pnet.protocol.messages.training import Share
 SIZE, N_PARAMS = 4, 2
 
 
-def new_link(precision: int = 64) -> Link:
-    return Link(LinkId(Nonce(1, 1), Nonce(1, 2)), SIZE, N_PARAMS, precision, ResendTimer(0.2, 1.0))
+def new_link(precision: int = 64, account: int = 0) -> Link:
+    return Link(LinkId(Nonce(1, 1), Nonce(1, 2)), SIZE, N_PARAMS, precision, ResendTimer(0.2, 1.0), account=account)
 
 
 def give(link: Link, round_: int = 0, mass: float = 1.0) -> Share:

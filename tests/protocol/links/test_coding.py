@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce, WireArray
-from p2pnet.protocol.links.coding import OtherBaseError, Replica, coded, read
+from p2pnet.protocol.links.coding import CodeReader, CurvatureTold, OtherBaseError, Replica, coded, read
 from p2pnet.protocol.links.link import MAX_UNACKNOWLEDGED, Link
+from p2pnet.protocol.links.rounding import pack_lists
 from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
 
@@ -24,6 +25,8 @@ N_PARAMS = 300
 SIZE = N_PARAMS + N_EXACT
 LARGE = 5000
 """Parameters of a model that is not small."""
+BEHIND_COUNTS = 4 + 2 * 8
+"""Where a code says how many bytes a coefficient of the total has: behind the checksum, and samples and weight."""
 LATER = 100
 """A round that is none of the first."""
 
@@ -127,7 +130,13 @@ def test_a_replica_remembers_the_two_before_it_and_shows_none_of_their_numbers()
         assert [replica.checksum() for replica in base.before] == [replica.checksum() for replica in bases[:2]]
         assert not any(replica.before for replica in base.before)
     assert len(base.before) == 2
-    assert "array" not in repr(base)
+    assert repr(replace(base, curvature=CurvatureTold(np.ones(2), (np.ones(2),), np.ones(2)))) == "Replica()"
+
+
+def test_nothing_was_told_of_curvature_by_who_has_told_nothing() -> None:
+    nothing = origin().curvature
+    assert (nothing.total.size, nothing.before, nothing.flow.size) == (0, (), 0)
+    assert repr(CurvatureTold(np.ones(2), (np.ones(2),), np.ones(2))) == "CurvatureTold()"
 
 
 def test_where_nothing_is_new_coefficients_take_two_bytes() -> None:
@@ -135,7 +144,7 @@ def test_where_nothing_is_new_coefficients_take_two_bytes() -> None:
     for round_ in range(2):
         _, base = coded(base, None, rng.standard_normal(SIZE), np.zeros(N_PARAMS), LATER + round_)
     code, told = coded(base, None, base.total, np.zeros(N_PARAMS), LATER)
-    assert code[4 + 2 * 8] == 2
+    assert code[BEHIND_COUNTS] == 2
     np.testing.assert_array_equal(told.total, base.total)
 
 
@@ -152,11 +161,13 @@ def test_what_can_be_predicted_is_whatever_its_size(size: float) -> None:
 
 
 def test_numbers_too_large_to_be_squared_are_told_without_prediction() -> None:
+    """The coefficients are zeros then, of two bytes; the first share has none, of eight."""
     rng = np.random.default_rng(7)
     totals = [1e200 * rng.standard_normal(SIZE) for _ in range(3)]
     base = heard = origin()
-    for total in totals:
+    for total, n_bytes in zip(totals, (8, 2, 2), strict=True):
         code, base = coded(base, None, total, np.zeros(N_PARAMS), LATER)
+        assert code[BEHIND_COUNTS] == n_bytes
         heard = read(share_of(code), heard, None)
         np.testing.assert_array_equal(heard.total, base.total)
         np.testing.assert_allclose(base.total, total, atol=0.1 * float(np.abs(totals).max()))
@@ -190,9 +201,31 @@ def test_coefficients_take_no_more_bytes_than_they_need() -> None:
     for name, new in (("mostly new", 1.0), ("a multiple", 1e-5)):
         total = base.total + (1 / 3) * change + new * other
         code, told = coded(base, None, total, still, LATER)
-        n_bytes[name] = int(code[4 + 2 * 8])  # behind the checksum, and samples and weight
+        n_bytes[name] = int(code[BEHIND_COUNTS])
         np.testing.assert_allclose(told.total, total, atol=0.2 * np.abs(other).max())
     assert n_bytes == {"mostly new": 2, "a multiple": 4}
+
+
+@pytest.mark.parametrize(("new", "n_bytes"), [(1.0, 2), (1e-3, 2), (5e-4, 4), (1e-6, 4), (5e-8, 8)])
+def test_shorter_coefficients_add_a_tenth_at_most_to_what_is_left(new: float, n_bytes: int) -> None:
+    """Of a third of the last change, which two bytes are off by 8e-5 of it and four by 1e-8, and of so much beside."""
+    last, beside = np.zeros(SIZE), np.zeros(SIZE)
+    last[0] = beside[1] = 1.0
+    base = replace(origin(), total=last, before=(origin(),))
+    code, _ = coded(base, None, last + last / 3 + new * beside, np.zeros(N_PARAMS), LATER)
+    assert code[BEHIND_COUNTS] == n_bytes
+
+
+def test_parameters_are_finer_only_where_nothing_predicts_them() -> None:
+    """What the other end has told predicts them already with a link's first share."""
+    n, rng = LARGE, np.random.default_rng(2)
+    start = Replica(np.zeros(n + N_EXACT), np.zeros(n))
+    total, params = rng.standard_normal(n + N_EXACT), rng.standard_normal(n)
+    other = Replica(np.zeros(n + N_EXACT), rng.standard_normal(n))
+    for each, fineness in ((None, EARLY_FINENESS / 4), (other, EARLY_FINENESS)):
+        _, told = coded(start, each, total, params, 5)
+        error = np.linalg.norm(told.params - params) / np.linalg.norm(params)
+        assert error == pytest.approx(fineness / np.sqrt(12), rel=0.25)
 
 
 @pytest.mark.parametrize(("precision", "number", "is_added"), [(64, 0, False), (64, 1, True), (32, 0, True)])
@@ -223,6 +256,7 @@ def test_what_cannot_be_added_to_a_base_is_refused(place: str) -> None:
         (LARGE, EARLY_FINENESS, FINENESS),
         (2410, EARLY_FINENESS, FINENESS),
         (1024, 1 / 16, 1 / 8),
+        (640, 0.0244, 0.0781),
         (300, 0.00536, LEAST_FINENESS),
         (100, LEAST_EARLY_FINENESS, LEAST_FINENESS),
         (20, LEAST_EARLY_FINENESS, LEAST_FINENESS),
@@ -246,6 +280,26 @@ def test_sums_beside_the_gradient_are_rounded_to_single_precision_and_do_not_coa
     assert np.linalg.norm(told.total[:N_PARAMS] - gradient) < LEAST_FINENESS * np.linalg.norm(gradient)
     np.testing.assert_array_equal(told.total[N_PARAMS:-N_EXACT], sums.astype(np.float32))
     np.testing.assert_array_equal(told.total[-N_EXACT:], counts)
+
+
+def test_a_whole_total_is_not_copied() -> None:
+    share = replace(share_of(np.ones(SIZE)), precision=64, params=np.zeros(N_PARAMS))
+    assert read(share, origin(), None).total is share.total
+
+
+def test_a_code_is_read_to_its_last_byte_and_no_further() -> None:
+    numbers = np.array([3, 0, -1], dtype=np.int16)
+    reader = CodeReader(b"ab" + np.array([0.5, 2.0]).astype("<f4").tobytes() + b"c", "Share.name")
+    assert reader.take(2) == b"ab"
+    assert reader.numbers("<f4", 2).tolist() == [0.5, 2.0]
+    assert reader.take(1) == b"c"
+    with pytest.raises(ProtocolError, match=r"^Share\.name: a code that is too short$"):
+        reader.take(1)
+    with pytest.raises(ProtocolError, match=r"^Share\.name: coefficients of 3 bytes$"):
+        CodeReader(b"\3", "Share.name").sum(np.zeros(2), [])
+    reader = CodeReader(b"c" + pack_lists([numbers, numbers[:2]]))
+    assert reader.take(1) == b"c"
+    assert [each.tolist() for each in reader.lists([3, 2])] == [[3, 0, -1], [3, 0]]
 
 
 def test_a_share_that_was_made_from_another_base_is_told_from_one_that_was_not() -> None:

@@ -1,10 +1,12 @@
 """The conservation error finds whatever is lost, wherever it is lost, in units of all that is owned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from p2pnet.protocol.core.types import LinkId, Nonce
-from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger, conservation_error
+from p2pnet.protocol.links.conservation import AgentLedger, LinkLedger, conservation_error, total
 
 HERE = LinkId(Nonce(1, 1), Nonce(2, 2))
 OWN = {"a": np.array([3.0, 4.0]), "b": np.array([0.0, 5.0])}
@@ -56,3 +58,23 @@ def test_two_links_of_the_same_agents_are_told_apart_by_their_nonces() -> None:
     other = LinkId(Nonce(1, 1), Nonce(2, 3)).mirrored()
     expected = np.sqrt(2.0) * (1.0 + 1.0) / 10.0  # what each end has moved over a link that the other has not
     assert conservation_error(ledgers(link_ids=(HERE, other))) == pytest.approx(expected, rel=1e-15)
+
+
+def test_vectors_are_summed_as_if_the_shorter_ones_ended_in_zeros() -> None:
+    assert total([np.ones(1), np.array([2.0, 3.0, 4.0]), np.zeros(0)]).tolist() == [3.0, 3.0, 4.0]
+    assert total([]).tolist() == []
+
+
+def test_what_one_agent_alone_tracks_of_curvature_counts_where_it_is_lost() -> None:
+    first, second = ledgers()
+    longer = replace(first, own=np.array([3.0, 4.0, 12.0]), mass=np.append(first.mass, 12.0))
+    assert conservation_error([longer, second]) == 0.0
+    lost = replace(longer, mass=np.append(first.mass, 3.0))
+    assert conservation_error([lost, second]) == pytest.approx(9.0 / 18.0, rel=1e-15)
+
+
+def test_a_ledger_in_a_message_says_whose_it_is_and_none_of_its_numbers() -> None:
+    ledger = ledgers()[0]
+    (link,) = ledger.links
+    assert repr(ledger) == "AgentLedger(agent='a')"
+    assert repr(replace(link, mask=np.ones(2))) == f"LinkLedger(peer='b', link_id={HERE!r})"

@@ -16,7 +16,6 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.curvature import n_curvature, plus
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.links.rounding import pack_lists, unpack_lists, with_zeros, zeros_left_out
 from p2pnet.protocol.messages.training import CODED, TRAINING_MESSAGES, Share
 
 N = 40
@@ -93,6 +92,23 @@ def test_both_ends_have_the_same_total_to_the_last_bit_whatever_is_lost(precisio
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_a_link_has_moved_counts_with_the_newest_share_though_it_waits_for_its_round(precision: int) -> None:
+    pair, mass = Pair(precision), curvature_of(0)
+    assert pair.taker.newest_curvature().size == 0
+    for _ in range(3):
+        pair.taker.accept(pair.share(0.2 * mass, mass, np.ones(N)), pair.round, 0.0)
+        np.testing.assert_array_equal(pair.taker.newest_curvature(), pair.giver.curvature_sent)
+        np.testing.assert_array_equal(pair.giver.newest_curvature(), -pair.giver.curvature_sent)
+    assert pair.taker.curvature_received.size == 0
+    assert pair.taker.apply(pair.round)
+    np.testing.assert_array_equal(pair.taker.newest_curvature(), pair.giver.curvature_sent)
+    pair.taker.give(np.ones(N + 2), np.ones(N), pair.round)
+    pair.taker.give_curvature(0.1 * mass, mass)
+    moved = pair.giver.curvature_sent - pair.taker.curvature_sent
+    np.testing.assert_array_equal(pair.taker.newest_curvature(), moved)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_where_nothing_is_tracked_nothing_is_sent(precision: int) -> None:
     pair = Pair(precision)
     share = pair.share(np.zeros(0), np.zeros(0), np.ones(N))
@@ -160,20 +176,6 @@ def test_garbage_is_a_protocol_error_at_worst(precision: int, data: bytes, place
             assert not taker.taker.has_news
         else:
             assert np.isfinite(taker.taker.curvature_received).all()
-
-
-@given(st.lists(st.integers(-(2**14), 2**14 - 1) | st.just(0), max_size=300))
-def test_numbers_without_their_zeros_come_back(numbers: list[int]) -> None:
-    vector = np.array(numbers, dtype=np.int16)
-    zeros, kept = zeros_left_out(vector)
-    lists = unpack_lists(pack_lists([zeros, kept]), [len(zeros), len(kept)])
-    np.testing.assert_array_equal(with_zeros(lists[0], lists[1], len(vector)), vector)
-
-
-def test_a_number_behind_the_last_is_refused() -> None:
-    zeros, kept = zeros_left_out(np.array([0, 0, 3], dtype=np.int16))
-    with pytest.raises(ProtocolError, match="behind the last"):
-        with_zeros(zeros, kept, 2)
 
 
 def test_nothing_is_zero_in_sums() -> None:

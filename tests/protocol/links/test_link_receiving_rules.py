@@ -162,6 +162,20 @@ def test_an_earlier_share_does_not_do_for_a_round_while_a_later_one_is_there() -
     assert link.latest.round == 5
 
 
+def test_what_is_coming_is_what_will_be_applied_last() -> None:
+    link = new_link()
+    first, second, third, fourth = shares(64, 3, 4, 5, 6)
+    for share in (first, second, third, fourth):
+        link.accept(share, 2, 0.0)
+    for round_, expected in ((5, third), (3, first), (2, fourth)):
+        assert link.coming(round_) is expected
+    for round_, expected in ((4, second), (4, fourth)):
+        assert link.coming(round_) is expected
+        assert link.apply(round_) is True
+        assert link.latest is expected
+    assert link.coming(6) is None
+
+
 def test_what_is_missing_stays_so_while_a_share_waits() -> None:
     link = new_link()
     first, _, third = shares(64, 3, 4, 5)
@@ -262,6 +276,13 @@ def test_shares_of_full_precision_are_no_bases() -> None:
         assert receiver.accept(share, -1, 0.0)
 
 
+def test_curvature_is_refused_by_a_link_whose_ends_do_not_both_track_it() -> None:
+    link, (share,) = new_link(), shares(64, 3)
+    with pytest.raises(ProtocolError, match=r"Share\.curvature: is tracked here by no agent"):
+        link.accept(replace(share, curvature=np.zeros(1, dtype=np.uint8)), 3, 0.0)
+    assert [link.has_news] == [False]
+
+
 # The norm.
 
 
@@ -309,6 +330,27 @@ def test_the_total_of_a_sender_that_has_begun_its_books_earlier_counts_once_the_
     assert received(link) == 3.0
     link.begin_account(8)
     assert received(link) == 0.0
+
+
+def test_books_may_be_of_a_later_account_from_the_beginning() -> None:
+    link, sender = new_link(account=7), new_link()
+    link.accept(give(sender, 0, 2.0), 0, 0.0)
+    assert link.apply(0)
+    assert received(link) == 0.0
+    link.accept(in_account(give(sender, 1, 3.0), 7), 1, 0.0)
+    assert link.apply(1)
+    assert received(link) == 5.0
+
+
+def test_books_begin_anew_however_many_shares_were_acknowledged() -> None:
+    link = new_link()
+    for _ in range(9):
+        link.acknowledge(send(link).sequence, None, 0.0)
+    link.begin_account(7)
+    assert not link.sent.any()
+    assert link.sent.shape == (SIZE,)
+    _, total, _ = link.give(np.ones(SIZE), np.zeros(N_PARAMS))
+    np.testing.assert_array_equal(total, np.ones(SIZE))
 
 
 def test_an_imbalance_is_that_of_one_account_and_counts_before_the_receiver_has_begun_it() -> None:

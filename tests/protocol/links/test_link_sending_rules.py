@@ -24,6 +24,9 @@ def test_a_new_link_has_moved_nothing_and_owes_nothing() -> None:
     assert (link.sequence, link.acknowledged, link.newest_received, link.newest_round) == (0, 0, 0, -1)
     assert (link.missing, link.latest, link.mass_flow, link.params_flow) == (None, None, None, None)
     assert (link.n_unreturned, link.acknowledgement_due_at) == (0, None)
+    assert (link.account, link.mask, link.proposal, link.coming(100)) == (0, None, None, None)
+    assert (link.has_curvature, link.newest_curvature().size) == (False, 0)
+    assert link.is_shared is True
     assert link.is_settled is True
     assert [link.has_news] == [False]
     assert [link.owes_acknowledgement] == [False]
@@ -79,6 +82,16 @@ def test_totals_that_no_later_share_can_be_relative_to_take_no_memory() -> None:
     link.acknowledge(2 + MEMORY, None, 0.0)
     assert first() is None
     assert second() is not None
+
+
+def test_parameters_are_rounded_where_totals_are_and_proposed_as_they_are_sent() -> None:
+    params = np.array([1.0, 1 / 3])
+    for precision, expected in ((64, params), (32, params.astype(np.float32))):
+        link = new_link(precision)
+        _, _, of_params = link.give(np.ones(SIZE), params)
+        assert of_params.dtype == expected.dtype
+        assert of_params.tolist() == expected.tolist()
+        assert link.proposal is of_params
 
 
 def test_what_a_rounded_share_cannot_say_stays_out_of_the_ledger() -> None:

@@ -7,10 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array
-from p2pnet.protocol.links.rounding import BLOCK, NOT_FINITE, Rounded, pack, rounded, unpack
+from p2pnet.protocol.links.rounding import (
+    BLOCK,
+    NOT_FINITE,
+    Rounded,
+    exponents_of,
+    pack,
+    pack_lists,
+    rounded,
+    unpack,
+    unpack_lists,
+    with_zeros,
+    zeros_left_out,
+)
 
 EXPONENTS = (-1074, 1023)
 """The least and the largest of a float."""
@@ -95,6 +108,7 @@ def test_a_block_that_is_not_finite_is_nothing_to_its_sender_and_read_by_nobody(
     vector[3] = value
     found = rounded_alone(vector, 0.125)
     assert found.exponents[0] == NOT_FINITE
+    assert not found.multiples[:BLOCK].any()
     np.testing.assert_array_equal(found.values(), np.repeat([0.0, 1.0], BLOCK))
     with pytest.raises(ProtocolError, match="not finite"):
         unpack(pack([found]), [2 * BLOCK])
@@ -204,3 +218,100 @@ def test_no_byte_of_a_code_can_be_missing(multiple: int) -> None:
         for n_bytes in range(len(packed)):
             with pytest.raises(ProtocolError):
                 unpack(packed[:n_bytes], [n])
+
+
+def test_a_k_of_all_sixteen_bits_is_a_protocol_error() -> None:
+    """It leaves nothing for a quotient to say."""
+    with pytest.raises(ProtocolError, match="not the code of 2 numbers"):
+        unpack(bytes([16]) + bytes(16) + np.packbits([1, 1]).tobytes(), [1])
+
+
+@pytest.mark.parametrize(("n_zeros", "is_read"), [(16, True), (17, False)])
+def test_quotients_take_three_bits_a_number_at_most(n_zeros: int, is_read: bool) -> None:
+    """As they do with the k that is chosen by the mean; of eight numbers here all but the last are zero."""
+    code = bytes([0]) + np.packbits([1] * 7 + [0] * n_zeros + [1]).tobytes()
+    if is_read:
+        assert unpack_lists(code, [8])[0].tolist() == [0] * 7 + [n_zeros // 2]
+        return
+    with pytest.raises(ProtocolError, match="not the code of 8 numbers"):
+        unpack_lists(code, [8])
+
+
+# Least steps.
+
+
+def test_steps_are_no_smaller_than_those_of_the_least_exponents_of_all_blocks_in_turn() -> None:
+    several = [np.full(BLOCK + 1, 1.0), np.full(2, 8.0)]
+    free = [each.exponents.tolist() for each in rounded(several, [0.25, 0.25])]
+    assert free == [[-2, -2], [1]]
+    bounded = rounded(several, [0.25, 0.25], np.array([-3, 2, 5], dtype=np.int16))
+    assert [each.exponents.tolist() for each in bounded] == [[-2, 2], [5]]
+    assert [each.values()[-1] for each in bounded] == [0.0, 0.0]
+
+
+def test_a_least_step_is_the_power_of_two_below_a_part_of_the_root_mean_square_of_a_whole_block() -> None:
+    """Whose last numbers may be missing; of zeros, and of what cannot be squared, it is the least there is."""
+    vector = np.concatenate([np.full(BLOCK, 3.0), np.zeros(BLOCK), np.full(BLOCK, 1e200), np.full(BLOCK // 4, 8.0)])
+    assert exponents_of(vector, 1.0).tolist() == [1, EXPONENTS[0], EXPONENTS[0], 2]
+    assert exponents_of(vector, 0.25).tolist() == [-1, EXPONENTS[0], EXPONENTS[0], 0]
+    assert exponents_of(np.zeros(0), 1.0).size == 0
+
+
+# Lists, and zeros that are left out.
+
+
+whole_numbers = st.integers(-(2**14), 2**14 - 1) | st.just(0)
+
+
+def list_of(*numbers: int) -> NDArray[np.int16]:
+    return np.array(numbers, dtype=np.int16)
+
+
+@given(st.lists(st.lists(whole_numbers, max_size=40), max_size=4))
+def test_lists_come_back_one_after_the_other(lists: list[list[int]]) -> None:
+    packed = pack_lists([list_of(*each) for each in lists])
+    assert [each.tolist() for each in unpack_lists(packed, [len(each) for each in lists])] == lists
+    with pytest.raises(ProtocolError, match="1 bytes too many"):
+        unpack_lists(packed + b"\0", [len(each) for each in lists])
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1, NUMBERS_AT_ONCE])
+def test_lists_have_a_byte_of_their_own_for_every_65536_numbers(excess: int) -> None:
+    """Zeros take a bit each behind it."""
+    lengths = [3, NUMBERS_AT_ONCE + excess]
+    n_full, n_rest = divmod(lengths[1], NUMBERS_AT_ONCE)
+    n_bytes = 2 + n_full * (1 + NUMBERS_AT_ONCE // 8) + (1 + -(-n_rest // 8) if n_rest else 0)
+    assert len(pack_lists([np.zeros(n, dtype=np.int16) for n in lengths])) == n_bytes
+    numbers = [np.arange(n).astype(np.int16) % 100 for n in lengths]
+    for one, other in zip(unpack_lists(pack_lists(numbers), lengths), numbers, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_left_out_are_the_zeros_before_each_other_number_and_those_behind_the_last() -> None:
+    """Two, none and one are told as 1, 0 and −1, as they take least; 3, −1 and 1 as 2, −1 and 0, since none is zero."""
+    zeros, kept = zeros_left_out(list_of(0, 0, 3, -1, 0, 1, 0))
+    assert (zeros.tolist(), kept.tolist()) == ([1, 0, -1], [2, -1, 0])
+    assert with_zeros(zeros, kept, 7).tolist() == [0, 0, 3, -1, 0, 1, 0]
+
+
+@given(st.lists(whole_numbers, max_size=300))
+def test_numbers_without_their_zeros_come_back(numbers: list[int]) -> None:
+    vector = list_of(*numbers)
+    zeros, kept = zeros_left_out(vector)
+    lists = unpack_lists(pack_lists([zeros, kept]), [len(zeros), len(kept)])
+    np.testing.assert_array_equal(with_zeros(lists[0], lists[1], len(vector)), vector)
+
+
+def test_as_many_zeros_may_be_in_a_row_as_sixteen_bits_can_count() -> None:
+    for n_zeros in (2**15 - 1, 2**15):
+        vector = np.zeros(n_zeros + 1, dtype=np.int16)
+        vector[-1] = 7
+        np.testing.assert_array_equal(with_zeros(*zeros_left_out(vector), len(vector)), vector)
+
+
+def test_a_number_behind_the_last_is_refused() -> None:
+    zeros, kept = zeros_left_out(list_of(3, 0, 3))
+    assert with_zeros(zeros, kept, 3).tolist() == [3, 0, 3]
+    for n in (2, 1):
+        with pytest.raises(ProtocolError, match="behind the last"):
+            with_zeros(zeros, kept, n)

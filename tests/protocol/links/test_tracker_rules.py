@@ -43,6 +43,32 @@ def test_the_mass_is_the_own_vector_with_what_links_have_brought_less_what_they_
     np.testing.assert_array_equal(tracker.own, [1.0, 2.0, 1.0])
 
 
+def test_a_trackers_weight_begins_at_one_and_is_then_what_was_present() -> None:
+    tracker = Tracker(1)
+    assert tracker.weight == 1.0
+    tracker.replace_own(np.array([1.0]), 2.0)
+    for sent, weight in ((0.25, 0.75), (-1.0, 2.0)):
+        tracker.update([link_with([0.0, 0.0, sent], [0.0, 0.0, 0.0])])
+        assert tracker.weight == weight
+
+
+def test_what_is_expected_of_others_counts_as_large_as_what_is_owned() -> None:
+    tracker = Tracker(1)
+    for size, largest in ((3.0, 3.0), (2.0, 3.0), (7.0, 7.0)):
+        tracker.expect(size)
+        assert tracker.largest_own == largest
+
+
+def test_a_tracker_that_begins_anew_goes_from_the_own_vector_again() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0)
+    tracker.update([link_with([0.0, 0.0, 0.0], [4.0, 0.0, 0.0])])
+    assert tracker.estimate[0] == 10.0
+    tracker.begin_anew()
+    assert tracker.is_empty is True
+    assert tracker.estimate[0] == 6.0
+
+
 def test_before_the_first_estimate_the_own_vector_stands_for_it() -> None:
     tracker = Tracker(1)
     tracker.replace_own(np.array([6.0]), 2.0)
@@ -73,6 +99,50 @@ def test_later_it_is_filled_up_from_the_estimate_before_and_not_from_the_own_vec
     tracker.replace_own(np.array([100.0]), 2.0)
     tracker.update([link_with([0.0, 0.0, 0.5], [0.0, 0.0, 0.0])])
     assert tracker.estimate[0] == 100.0 + 0.5 * 8.0
+
+
+# Curvature.
+
+
+def test_who_has_measured_no_curvature_and_heard_of_none_tracks_none() -> None:
+    tracker, link = Tracker(1), link_with([0.0] * 3, [0.0] * 3)
+    for _ in range(2):
+        assert tracker.own_curvature.size == tracker.curvature_mass([link]).size == 0
+        tracker.replace_own(np.array([6.0]), 2.0)
+        tracker.update([link])
+        assert tracker.curvature.size == 0
+
+
+def test_the_mass_of_curvature_is_the_own_with_what_links_have_brought_less_what_they_took() -> None:
+    """A link may have moved some in one direction only."""
+    tracker, links = Tracker(1), [link_with([0.0] * 3, [0.0] * 3) for _ in range(4)]
+    links[1].curvature_received = links[3].curvature_received = np.array([10.0, 20.0])
+    links[2].curvature_sent, links[3].curvature_sent = np.array([1.0, 2.0]), np.array([3.0, 3.0])
+    assert tracker.curvature_mass(links).tolist() == [20.0 - 4.0, 40.0 - 5.0]
+    own = np.array([100.0, 200.0])
+    tracker.replace_own(np.array([6.0]), 2.0, own)
+    assert tracker.own_curvature is own
+    for several, expected in ((links[:1], [100, 200]), (links[:2], [110, 220]), (links[2:3], [99, 198])):
+        assert tracker.curvature_mass(several).tolist() == expected
+    assert own.tolist() == [100.0, 200.0]
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [(2.0, 8.0 / 2.0), (1.5, 8.0 / 1.5), (1.0, 8.0), (0.5, 8.0 + 0.5 * 40.0), (0.0, 8.0 + 40.0)],
+)
+def test_the_estimate_of_curvature_is_that_of_gradients_and_is_told_per_sample(weight: float, expected: float) -> None:
+    """Mass over weight, or filled up from the estimate before; over the mean number of samples."""
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([6.0]), 2.0, np.array([40.0]))
+    tracker.update([])
+    assert tracker.curvature.tolist() == [40.0 / 2.0]
+    tracker.replace_own(np.array([6.0]), 2.0, np.array([8.0]))
+    tracker.update([link_with([0.0, 0.0, 1.0], [0.0, 0.0, weight])])
+    assert tracker.curvature.tolist() == [expected / tracker.mean_samples]
+
+
+# Signs, and the size of the network.
 
 
 def test_direction_and_samples_leave_the_signs_out() -> None:
