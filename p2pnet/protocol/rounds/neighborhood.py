@@ -158,12 +158,15 @@ class Neighborhood:
         neighbor = self.enter(peer)
         if neighbor.is_confirmed:
             neighbor.nonce = self._fresh_nonce()
+        if neighbor.link is None or neighbor.link.newest_round >= 0:
+            # One that has sent no share over its link is not awaited anew over the next.
+            neighbor.n_missed = 0
         neighbor.link = self._open = None
         neighbor.is_confirmed = neighbor.is_ready = False
         neighbor.finished_sequence = None
         neighbor.resend_at, neighbor.hello_interval_s = now + HELLO_RESEND_S, HELLO_RESEND_S
         neighbor.opens_by = now + self._suspect_limit_s
-        neighbor.n_missed = neighbor.epoch = 0
+        neighbor.epoch = 0
         neighbor.proximal_weight = 0.0
         return Notify(LinkClosed(neighbor.name or peer, reason))
 
