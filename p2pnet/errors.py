@@ -20,9 +20,14 @@ from collections.abc import Sequence
 
 
 class P2pnetError(Exception):
-    """Base of everything that p2pnet raises on purpose."""
+    """Base of everything that p2pnet raises on purpose: what is wrong, or a headline and a line for each problem."""
 
     exit_code = 1
+
+    def __init__(self, headline: str = "", problems: Sequence[str] = ()) -> None:
+        super().__init__("; ".join([headline, *problems]))
+        self.headline = headline
+        self.problems = tuple(problems)
 
 
 class ConfigError(P2pnetError):
@@ -39,11 +44,6 @@ class DataError(P2pnetError):
 
 class DataProblemsError(DataError):
     """Several problems of one file, a line each."""
-
-    def __init__(self, headline: str, problems: Sequence[str]) -> None:
-        super().__init__("; ".join([headline, *problems]))
-        self.headline = headline
-        self.problems = tuple(problems)
 
 
 class ModelError(P2pnetError):

@@ -135,7 +135,7 @@ def test_check_says_what_would_be_trained_and_as_whom(here: Path) -> None:
 
 @pytest.mark.parametrize("command", ["check", "run", "page"])
 def test_the_agent_toml_is_that_of_the_present_directory_where_none_is_named(here: Path, command: str) -> None:
-    (here / "agent.toml").write_text("[agent]\nnme = 1")
+    (here / "agent.toml").write_text('[agent]\nnme = 1\n[data]\nsource = "samples.csv"\n')
     assert_fails_in_one_line(p2pnet(command), 78, "agent.toml: agent.nme: no such setting; did you mean agent.name?")
 
 

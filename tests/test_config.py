@@ -192,6 +192,24 @@ def test_a_wrong_flag_or_variable_is_named_instead_of_the_file(tmp_path: Path) -
     )
 
 
+def test_all_wrong_settings_are_named_at_once_and_misspelt_ones_first(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text('[data]\nsorce = "samples.csv"\ntask = "regresion"\n[model]\nhidden = ["x", "y"]\n')
+    with pytest.raises(ConfigError) as caught:
+        read_settings(path, ["algorithm.rounds=0"], {})
+    assert caught.value.headline == f"{path}: 5 settings are wrong"
+    places = [problem.split(" ")[0:2] for problem in caught.value.problems]
+    assert places[0] == [f"{path}:", "data.sorce:"]
+    assert sorted(places[1:]) == sorted(
+        [
+            [f"{path}:", "data.source"],
+            [f"{path}:", "data.task"],
+            [f"{path}:", "model.hidden[0]"],
+            ["command", "line:"],
+        ]
+    )
+
+
 def test_what_kubernetes_sets_beside_a_service_named_p2pnet_is_passed_over(tmp_path: Path) -> None:
     beside_a_service = {
         "P2PNET_SERVICE_HOST": "10.0.3.7",

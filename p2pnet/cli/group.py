@@ -7,7 +7,7 @@ import click
 
 from p2pnet import __version__
 from p2pnet.cli.commands import COMMANDS, help_page
-from p2pnet.errors import ConfigError, DataProblemsError, P2pnetError
+from p2pnet.errors import ConfigError, P2pnetError
 
 INTERRUPTED = 130
 """The exit code of a process that SIGINT has ended, as shells give it."""
@@ -42,9 +42,7 @@ class _Commands(click.Group):
             _require_posix()
             return super().invoke(ctx)
         except P2pnetError as error:
-            lines = list(error.problems) if isinstance(error, DataProblemsError) else []
-            headline = error.headline if isinstance(error, DataProblemsError) else str(error)
-            for line in (f"p2pnet: {_one_line(headline)}", *(f"  {_one_line(line)}" for line in lines)):
+            for line in (f"p2pnet: {_one_line(error.headline)}", *(f"  {_one_line(each)}" for each in error.problems)):
                 click.echo(line, err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:

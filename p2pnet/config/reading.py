@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from p2pnet.config.settings import Settings
 from p2pnet.errors import ConfigError
@@ -46,7 +47,8 @@ def read_settings(path: Path, flags: Iterable[str] = (), environment: Mapping[st
     A flag is `section.key=value`; an environment variable is `P2PNET_SECTION__KEY`; others that begin with P2PNET_ are
     passed over, since Kubernetes sets P2PNET_PORT and the like beside a Service of that name. Both hold the bare value,
     or a TOML value where a list or table is expected. Relative paths, wherever given, are taken from the file's
-    directory. ConfigError names the file, variable or flag, the key, what was wrong and what would be right.
+    directory. ConfigError names the file, variable or flag, and of each wrong setting the key, what was wrong and what
+    would be right.
     """
     values = _read_toml(path)
     origins: dict[Key, str] = {}
@@ -158,17 +160,26 @@ def _validate(values: dict[str, Any], origins: Mapping[Key, str], file: str) -> 
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
-        key: Key = tuple(part for part in first["loc"] if not _is_kind(part))
-        origin = origins.get(key[:2], file)
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{origin}: {_unknown(key)}") from None
-        if first["type"] == "missing":
-            example = (_fields(key[:-1])[str(key[-1])].examples or [""])[0]
-            raise ConfigError(f'{origin}: {_dotted(key)} is missing; add {key[-1]} = "{example}"') from None
-        given = "" if isinstance(first["input"], dict | list | BaseModel) else f" = {_shown(first['input'])}"
-        what = _requirement(first["type"], first.get("ctx", {}), first["msg"])
-        raise ConfigError(f"{origin}: {_dotted(key)}{given}: {what}") from None
+        of_settings: dict[Key, str] = {}
+        # What there is not comes first: it may be the misspelt name of what is missing.
+        for found in sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"):
+            key: Key = tuple(part for part in found["loc"] if not _is_kind(part))
+            of_settings.setdefault(key[:2], f"{origins.get(key[:2], file)}: {_wrong(key, found)}")
+        first, *more = of_settings.values()
+        if more:
+            raise ConfigError(f"{file}: {len(of_settings)} settings are wrong", [first, *more]) from None
+        raise ConfigError(first) from None
+
+
+def _wrong(key: Key, found: ErrorDetails) -> str:
+    """What is wrong with a setting, and what would be right."""
+    if found["type"] == "extra_forbidden":
+        return _unknown(key)
+    if found["type"] == "missing":
+        example = (_fields(key[:-1])[str(key[-1])].examples or [""])[0]
+        return f'{_dotted(key)} is missing; add {key[-1]} = "{example}"'
+    given = "" if isinstance(found["input"], dict | list | BaseModel) else f" = {_shown(found['input'])}"
+    return f"{_dotted(key)}{given}: {_requirement(found['type'], found.get('ctx', {}), found['msg'])}"
 
 
 def _is_kind(part: int | str) -> bool:
