@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from p2pnet.protocol.links import link as link_module
+from p2pnet.protocol.links.books import MAX_BASES
 from p2pnet.protocol.links.coding import MEMORY
 from tests.protocol.links.shares import N_PARAMS, SIZE, give, new_link, send
 
 
 def test_the_limits_are_those_of_the_protocol() -> None:
     assert (link_module.MAX_IN_FLIGHT, link_module.MAX_UNACKNOWLEDGED, link_module.MAX_UNRETURNED) == (2, 6, 3)
-    assert (link_module.MAX_WAITING, link_module.MAX_BASES) == (4, 8)
+    assert (link_module.MAX_WAITING, MAX_BASES) == (4, 8)
     assert link_module.ACKNOWLEDGEMENT_DELAY_S == 0.05
 
 

@@ -14,7 +14,7 @@ FIRST_BYTE = 0x8B
 
 def link_with(sent: list[float], received: list[float]) -> Link:
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(sent), len(sent) - 2, 64, ResendTimer(0.2, 1.0))
-    link.sent, link.received = np.array(sent), np.array(received)
+    link.books.sent, link.books.received = np.array(sent), np.array(received)
     return link
 
 
