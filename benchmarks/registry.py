@@ -13,6 +13,7 @@ from benchmarks.kin8nm import Kin8nm
 from benchmarks.living import DigitsUpdate, Kin8nmUpdate, UnseenDigitsUpdate
 from benchmarks.masks import Masks
 from benchmarks.membership import Membership
+from benchmarks.memory import Memory
 from benchmarks.network_curvature import NetworkCurvature
 from benchmarks.own_model import OwnModel
 from benchmarks.reading import Reading
@@ -28,7 +29,7 @@ from benchmarks.workers import Workers
 BENCHMARKS: Mapping[str, type[Benchmark]] = {
     benchmark.name: benchmark
     for benchmark in (
-        *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, OwnModel, Kin8nm, NetworkCurvature, Sparsity),
+        *(BlasShare, Workers, CurvatureSamples, Wide, WorkMemory, Memory, OwnModel, Kin8nm, NetworkCurvature, Sparsity),
         *(Shares, RoundTrip, Ring, EmptyRound, Wire),
         *(DigitsDemo, SortedDigitsDemo, Kin8nmDemo),
         *(DigitsUpdate, UnseenDigitsUpdate, Kin8nmUpdate),

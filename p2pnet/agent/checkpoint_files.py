@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, final
@@ -21,7 +21,8 @@ from typing import Final, final
 from p2pnet.agent.atomic_files import sync_directory, write_durably
 from p2pnet.agent.private_files import open_private
 from p2pnet.errors import CheckpointError
-from p2pnet.training.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from p2pnet.protocol.core.types import Buffer
+from p2pnet.training.checkpoint import Checkpoint, decode_checkpoint, pieces_of
 
 LATEST: Final = "checkpoint"
 PREVIOUS: Final = "checkpoint.previous"
@@ -33,8 +34,8 @@ class FileLayer(ABC):
     """What checkpoints need of a directory; each method raises OSError where the file system does."""
 
     @abstractmethod
-    def write_durably(self, name: str, content: bytes) -> None:
-        """A new file with this content, on disk."""
+    def write_durably(self, name: str, pieces: Iterable[Buffer]) -> None:
+        """A new file with these pieces of content, on disk."""
 
     @abstractmethod
     def rename(self, name: str, new_name: str) -> None: ...
@@ -57,9 +58,9 @@ class DirectoryFiles(FileLayer):
         self._path = path
         self._lent = lent
 
-    def write_durably(self, name: str, content: bytes) -> None:
+    def write_durably(self, name: str, pieces: Iterable[Buffer]) -> None:
         with self._lent():
-            write_durably(self._path / name, content)
+            write_durably(self._path / name, lambda file: file.writelines(pieces))
 
     def rename(self, name: str, new_name: str) -> None:
         (self._path / name).rename(self._path / new_name)
@@ -84,7 +85,7 @@ class CheckpointFiles:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """OSError where it cannot be written; then the last two are as they were, or this is the latest already."""
-        self._files.write_durably(DRAFT, encode_checkpoint(checkpoint))
+        self._files.write_durably(DRAFT, pieces_of(checkpoint))
         with contextlib.suppress(FileNotFoundError):
             self._files.rename(LATEST, PREVIOUS)
         self._files.rename(DRAFT, LATEST)

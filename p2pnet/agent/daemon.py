@@ -185,7 +185,7 @@ class Daemon:
                 self._progress.tell(computed.record, self._training.metric_name)
             if computed.learner is not None:
                 self._learner_state = computed.learner
-            self._training = computed.training or self._training
+            self._training = computed.training.begun if computed.training else self._training
             self._handle_answer(computed.answer)
         if self._service is not None and self._training is not None and self._service.has_news:
             self._worker.do("read", partial(computing.train_anew, self._service))
@@ -353,9 +353,10 @@ class Daemon:
         return self._training.learner
 
     def _prepare(self, statistics: FeatureStatistics | None) -> Computed:
-        self._training = training = self._make_training(statistics)
+        training = self._make_training(statistics)
+        self._training = training.begun
         if self._service is not None:
-            self._service.begin(training)
+            self._service.begin(self._training)
         return Computed(training.prepared, None)
 
     def _evaluate(self, learner: Learner, effect: Evaluate) -> Computed:

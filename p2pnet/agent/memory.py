@@ -7,6 +7,7 @@ import sys
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _KEPT_BYTES = 256 * 2**20
 
 
@@ -25,3 +26,5 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    # Threads with freed memory of their own would keep as much each: a round's phases take turns on several threads.
+    mallopt(_M_ARENA_MAX, 1)

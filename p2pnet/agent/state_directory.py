@@ -28,12 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from p2pnet.agent.atomic_files import not_written, write_atomically
+from p2pnet.agent.atomic_files import Content, not_written, write_atomically
 from p2pnet.agent.control.endpoint import POINTER
 from p2pnet.agent.descriptors import DescriptorReserve
 from p2pnet.agent.history import History, has_rows
 from p2pnet.agent.private_files import make_private_directory, open_private, read_private
-from p2pnet.data.npz_archive import archive_bytes
+from p2pnet.data.npz_archive import write_archive
 from p2pnet.errors import ConfigError, TrainingError
 from p2pnet.protocol.core.counts import latest_incarnation
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
@@ -172,7 +172,7 @@ class StateDirectory:
 
     def save_model(self, model: ModelFile) -> None:
         """Write model.npz: the parameters, and everything that a prediction needs."""
-        self._write("model.npz", model.to_bytes())
+        self._write("model.npz", model.write)
 
     def save_result(self, result: Result) -> None:
         self._write("result.json", json.dumps(asdict(result), indent=2).encode() + b"\n")
@@ -185,7 +185,7 @@ class StateDirectory:
         """Free the descriptors in reserve meanwhile."""
         return nullcontext() if self._reserve is None else self._reserve.lent()
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: Content) -> None:
         with self.lent_descriptors():
             write_atomically(self.path / name, content)
 
@@ -194,8 +194,10 @@ class StateDirectory:
         arrays["peers"] = np.array([link.peer for link in ledger.links], dtype=str)
         arrays["link_ids"] = np.array([link.link_id for link in ledger.links], dtype=np.int64).reshape(-1, 2, 2)
         for index, link in enumerate(ledger.links):
-            arrays[f"sent_{index}"], arrays[f"received_{index}"] = link.sent, link.received
-        self._write("books.npz", archive_bytes(arrays))
+            if not link.is_net:
+                arrays[f"sent_{index}"] = link.sent
+            arrays[f"received_{index}"] = link.received
+        self._write("books.npz", lambda file: write_archive(file, arrays))
 
     def load_params(self) -> Array:
         with np.load(self.path / "model.npz", allow_pickle=False) as file:
@@ -207,11 +209,13 @@ class StateDirectory:
 
     def load_ledger(self) -> AgentLedger:
         with np.load(self.path / "books.npz", allow_pickle=False) as file:
-            links = tuple(
-                LinkLedger(str(peer), _link_id(link_id), file[f"sent_{index}"], file[f"received_{index}"])
-                for index, (peer, link_id) in enumerate(zip(file["peers"], file["link_ids"], strict=True))
-            )
-            return AgentLedger(str(file["agent"]), file["own"], file["mass"], links)
+            links = []
+            for index, (peer, link_id) in enumerate(zip(file["peers"], file["link_ids"], strict=True)):
+                received = file[f"received_{index}"]
+                is_net = f"sent_{index}" not in file
+                sent = np.zeros_like(received) if is_net else file[f"sent_{index}"]
+                links.append(LinkLedger(str(peer), _link_id(link_id), sent, received, is_net=is_net))
+            return AgentLedger(str(file["agent"]), file["own"], file["mass"], tuple(links))
 
 
 def _link_id(numbers: Any) -> LinkId:

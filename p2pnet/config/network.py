@@ -102,8 +102,8 @@ class NetworkSettings(Section):
     round_timeout_s: float = Field(
         default=10.0,
         ge=0,
-        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it. 0: no "
-        "wait.",
+        description="Longest wait for the neighbors' shares of a round, in seconds; the wait adapts below it. "
+        "Shares of more than 33 MB are waited for longer, three times what a line of 10 MB/s takes. 0: no wait.",
     )
     round_pace_s: float = Field(default=0.0, ge=0, description="Least time a round takes, in seconds.")
     start_timeout_s: float = Field(
@@ -118,7 +118,7 @@ class NetworkSettings(Section):
         default="auto",
         description="Numbers on the wire; auto: float32 for algorithm.tolerance >= 1e-5, float64 for more accuracy; "
         "coded: a fifth of the bytes, what the last shares do not predict, rounded the finer the smaller it is (auto "
-        "for neighbors of earlier releases).",
+        "for neighbors of earlier releases, and for those with float32 models that are not coded).",
     )
     max_message_bytes: int = Field(
         default=256 * 2**20,

@@ -72,8 +72,13 @@ def is_single_array(path: Path) -> bool:
 def archive_bytes(arrays: Mapping[str, Any]) -> bytes:
     """The archive that holds each number, text or array under its name."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    write_archive(buffer, arrays)
     return buffer.getvalue()
+
+
+def write_archive(file: IO[bytes], arrays: Mapping[str, Any]) -> None:
+    """Write the same into a file."""
+    np.savez(file, **arrays)
 
 
 def read_archive(content: bytes) -> dict[str, NDArray[Any]]:

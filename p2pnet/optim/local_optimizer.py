@@ -183,6 +183,8 @@ class LocalOptimizer:
             disturbed = self._secant(self._past, params, direction)
             if disturbed is not None and self.rule.covers(disturbed.curvature()):
                 self.rule.observe(disturbed.curvature(), is_blind=False)
+        # What was compared is let go before the solver takes as much memory again.
+        previous, self._past = (None if self._past is None else self._past.params), None
         tolerance = self._tolerance(residual)
         max_iterations = self._max_solver_iterations
         if isinstance(local_model, SpannedModel):
@@ -204,7 +206,6 @@ class LocalOptimizer:
             self.rule.reject()
             if should_stop():
                 break
-        previous = None if self._past is None else self._past.params
         proposal = v
         if network_model is None:
             proposal = self._step_sizes.proposal(params, v, previous, disagreement)

@@ -93,6 +93,12 @@ class ConservationOracle(Observer):
                 heard = self._said.get((link.peer, link.link_id.mirrored()), {})
                 given = said[max(said)] if said else np.zeros_like(link.sent)
                 possible = [np.zeros_like(link.received), *heard.values()]
+                if link.is_net:
+                    moved = total([link.received, given])
+                    received = min(possible, key=lambda said_there: float(np.linalg.norm(total([moved, -said_there]))))
+                    error += float(np.linalg.norm(total([moved, -received])))
+                    balance = total([balance, given, -received])
+                    continue
                 error += float(np.linalg.norm(total([link.sent, -given])))
                 error += min(float(np.linalg.norm(total([link.received, -said_there]))) for said_there in possible)
                 balance = total([balance, given, -link.received])

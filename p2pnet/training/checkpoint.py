@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
 import msgpack
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.errors import CheckpointError
 from p2pnet.protocol.core.types import Array, FeatureStatistics
@@ -33,6 +34,8 @@ MAX_HEADER_BYTES: Final = 1 << 20
 _MAGIC: Final = b"p2pnetCP"
 _PREFIX: Final = struct.Struct("<8sI32s")
 _LENGTH: Final = struct.Struct("<I")
+_CHUNK: Final = 2**16
+"""Numbers that are written at once."""
 
 
 @final
@@ -58,6 +61,11 @@ class Checkpoint:
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The bytes of the file."""
+    return b"".join(pieces_of(checkpoint))
+
+
+def pieces_of(checkpoint: Checkpoint) -> Iterator[bytes]:
+    """The same bit by bit, so that no copy of the parameters is made."""
     rounds, statistics = checkpoint.rounds, checkpoint.rounds.statistics
     candidates = checkpoint.learner.candidates
     moments = [] if statistics is None else [statistics.mean, statistics.variance]
@@ -79,8 +87,18 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         "candidates": list(candidates),
     }
     packed = msgpack.packb(header)
-    body = b"".join([_LENGTH.pack(len(packed)), packed, *(array.astype("<f8").tobytes() for array in arrays)])
-    return sealed(body, VERSION if candidates else VERSION_WITHOUT_CANDIDATES)
+    digest = hashlib.sha256()
+    for piece in _body(packed, arrays):
+        digest.update(piece)
+    yield _PREFIX.pack(_MAGIC, VERSION if candidates else VERSION_WITHOUT_CANDIDATES, digest.digest())
+    yield from _body(packed, arrays)
+
+
+def _body(header: bytes, arrays: Sequence[NDArray[np.floating[Any]]]) -> Iterator[bytes]:
+    yield _LENGTH.pack(len(header)) + header
+    for array in arrays:
+        for start in range(0, array.size, _CHUNK):
+            yield array[start : start + _CHUNK].astype("<f8").tobytes()
 
 
 def sealed(body: bytes, version: int = VERSION) -> bytes:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import final
+from typing import cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from p2pnet.optim.surrogates.base import LocalModel
 from p2pnet.protocol.core.effects import Audit, Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Audited, Chosen, Evaluated, LocalStepDone, Measured
 from p2pnet.protocol.core.types import CHOICE
+from p2pnet.protocol.core.types import Array as ProtocolArray
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
 
@@ -211,14 +212,16 @@ class NextLearner(Learner):
         self._given, self._params, self._loss = effect.params, params, local_model.value_at_origin
         self._disagreement = effect.disagreement
         n_samples = self.optimizer.objective.n_samples
-        gradient_sum = n_samples * local_model.gradient_at_origin.astype(np.float64, copy=False)
+        precision = effect.params.dtype
+        sums = n_samples * local_model.gradient_at_origin.astype(precision, copy=False)
         self._gradient = local_model.gradient_at_origin
         curvature = np.zeros(0)
         if self._curvature is not None and self._curvature.has_begun:
             self._curvature.measure(params, self._gradient)
             curvature = n_samples * self._curvature.tracked(params).astype(np.float64, copy=False)
         beside = self._beside if self._stopping is None else self._stopping.observe(effect.round, params)
-        sums = np.concatenate([gradient_sum, beside], dtype=np.float64)
+        if beside.size:
+            sums = np.concatenate([sums, beside], dtype=precision)
         return Evaluated(effect.round, sums, n_samples, curvature)
 
     def observe(self) -> Observation:
@@ -260,7 +263,7 @@ class NextLearner(Learner):
             network_model=network_model,
         )
         self.n_iterations += step.n_iterations
-        proposal = step.proposal.astype(np.float64, copy=False)
+        proposal = step.proposal.astype(effect.params.dtype, copy=False)
         return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
 
     def _begin_curvature(
@@ -297,7 +300,7 @@ class NextLearner(Learner):
         if self._stopping is None:
             return super().choose(effect)
         best = self._stopping.best(effect.sums)
-        return Chosen(best.round, best.params.astype(np.float64, copy=False), is_kept=best.is_kept)
+        return Chosen(best.round, cast(ProtocolArray, best.params), is_kept=best.is_kept)
 
     def cut_short(self, round_: int) -> None:
         self._cut_short_in = round_
@@ -336,7 +339,7 @@ class NextLearner(Learner):
         return self.optimizer.objective.model
 
     def feasible(self, params: Array) -> Array:
-        return self.optimizer.penalty.prox(params, 0.0)
+        return self.optimizer.penalty.feasible(params)
 
     def _in_model_precision(self, vector: Array) -> Array:
         return vector.astype(self.optimizer.objective.model.dtype, copy=False)

@@ -38,7 +38,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, final, get_args
+from typing import IO, Any, Final, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ from numpy.typing import NDArray
 from p2pnet.catalogue.losses import Task
 from p2pnet.data.encoding import Encoding
 from p2pnet.data.files import read_file, write_file
-from p2pnet.data.npz_archive import archive_bytes, read_archive
+from p2pnet.data.npz_archive import archive_bytes, read_archive, write_archive
 from p2pnet.data.scaling import Scaling
 from p2pnet.errors import DataError, ModelError
 
@@ -155,8 +155,11 @@ class ModelFile:
 
     def to_bytes(self) -> bytes:
         """The bytes of the file."""
-        arrays = self._arrays()
-        return archive_bytes({**arrays, "checksum": _checksum(arrays)})
+        return archive_bytes(self._checked_arrays())
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write the same into a file."""
+        write_archive(file, self._checked_arrays())
 
     def save(self, path: Path) -> None:
         """Write the file; DataError where that is not possible."""
@@ -176,6 +179,10 @@ class ModelFile:
             **({"alone_metrics": dict(self.alone_metrics)} if self.alone_metrics else {}),
             "fingerprint": dict(self.provenance.fingerprint),
         }
+
+    def _checked_arrays(self) -> dict[str, Any]:
+        arrays = self._arrays()
+        return {**arrays, "checksum": _checksum(arrays)}
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """All entries but the checksum, by name; those that release 0.1 wrote come first, in its order."""
@@ -376,8 +383,9 @@ def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
         array = arrays[name]
         little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
         # Text takes the width of the longest, which says nothing: its trailing zeros do not count.
-        content = "\0".join(map(str, array.ravel())).encode() if array.dtype.kind == "U" else little.tobytes()
-        head = f"{name} {'text' if array.dtype.kind == 'U' else little.dtype.str} {array.shape} {len(content)}\n"
+        is_text = array.dtype.kind == "U"
+        content = "\0".join(map(str, array.ravel())).encode() if is_text else little.reshape(-1).view(np.uint8).data
+        head = f"{name} {'text' if is_text else little.dtype.str} {array.shape} {len(content)}\n"
         digest.update(head.encode())
         digest.update(content)
     return f"sha256:{digest.hexdigest()}"

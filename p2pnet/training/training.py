@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -74,6 +75,11 @@ class Training:
     def metric_name(self) -> str:
         """The name of the test metric that the learner observes."""
         return "accuracy" if self.description.task == "classification" else "R²"
+
+    @property
+    def begun(self) -> Training:
+        """The same without the parameters to begin with, which the node has then."""
+        return replace(self, params=self.params[:0].copy())
 
     @property
     def prepared(self) -> Prepared:
@@ -230,7 +236,7 @@ def make_training(
             stopping=stopping,
             moments=moments_of,
         ),
-        params=problem.first_params().astype(np.float64, copy=False),
+        params=cast(Array, problem.first_params()),
         fingerprint=fingerprint(problem, options, train) | scales,
         description=describe_model(problem, options.problem, train, scaling),
         metrics=lambda params: own_metrics(problem, params, test, scaling.target_scale),

@@ -3,7 +3,7 @@
 import logging
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import final
@@ -14,6 +14,7 @@ import pytest
 from p2pnet.agent.checkpoint_files import DRAFT, LATEST, PREVIOUS, REFUSED, CheckpointFiles, DirectoryFiles, FileLayer
 from p2pnet.agent.checkpoints import Checkpoints
 from p2pnet.errors import CheckpointError
+from p2pnet.protocol.core.types import Buffer
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.training.checkpoint import VERSION, Checkpoint, encode_checkpoint, sealed
 from p2pnet.training.records import LearnerState
@@ -45,7 +46,8 @@ class FailingFiles(FileLayer):
         self._n_steps = n_steps
         self._keeps_renames = keeps_renames
 
-    def write_durably(self, name: str, content: bytes) -> None:
+    def write_durably(self, name: str, pieces: Iterable[Buffer]) -> None:
+        content = b"".join(pieces)
         if self._n_steps < len(content):
             self.files[name] = self._synchronised[name] = content[: self._n_steps]
             self._fail()
@@ -178,7 +180,7 @@ class CountingFiles(FileLayer):
         self.answers = threading.Event()
         self.answers.set()
 
-    def write_durably(self, name: str, content: bytes) -> None:
+    def write_durably(self, name: str, pieces: Iterable[Buffer]) -> None:
         assert self.answers.wait(60.0)
         self.now += self.takes_s
         if self.is_full:

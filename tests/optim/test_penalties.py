@@ -178,3 +178,22 @@ def test_outside_a_box_the_value_is_infinite() -> None:
     assert box.value(np.array([0.0, 1.5])) == np.inf
     assert box.optimality_distance(np.array([0.0, 1.5]), np.zeros(2)) == np.inf
     assert box.value(np.array([0.0, 1.0])) == 0.0
+
+
+@every_penalty
+@settings(max_examples=30, deadline=None)
+@given(w=vectors)
+def test_feasible_parameters_are_the_limit_of_the_prox(penalty: Penalty, w: Array) -> None:
+    feasible = penalty.feasible(w)
+    np.testing.assert_array_equal(feasible, penalty.prox(w, 0.0))
+    assert np.isfinite(penalty.value(feasible))
+
+
+@pytest.mark.parametrize("penalty", [p for p in PENALTIES if isinstance(p, SmoothPenalty)], ids=lambda p: p.describe())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_curvature_has_the_precision_of_the_parameters(penalty: SmoothPenalty, dtype: type) -> None:
+    params: Array = np.linspace(-1.0, 1.0, 6).astype(dtype)
+    found = penalty.curvature_in_precision_of(params)
+    np.testing.assert_allclose(found, penalty.curvature(), rtol=float(np.finfo(dtype).eps))
+    assert penalty.gradient(params).dtype == penalty.prox(params, 0.3).dtype == dtype
+    assert (params * found).dtype == dtype

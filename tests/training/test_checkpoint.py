@@ -18,6 +18,7 @@ from p2pnet.training.checkpoint import (
     Checkpoint,
     decode_checkpoint,
     encode_checkpoint,
+    pieces_of,
     sealed,
 )
 from p2pnet.training.records import LearnerState
@@ -110,3 +111,15 @@ def test_another_trainings_is_refused_with_the_field_that_differs() -> None:
         checkpoint().check({**FINGERPRINT, "loss": "huber"})
     with pytest.raises(CheckpointError, match="its weighting is none"):
         checkpoint().check({**FINGERPRINT, "weighting": "own"})
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_a_checkpoint_is_written_in_pieces_that_do_not_grow_with_the_model(dtype: str) -> None:
+    params = np.random.default_rng(0).standard_normal(150_000).astype(dtype)
+    large = checkpoint(candidates={3: params + 1.0})
+    large = replace(large, rounds=replace(large.rounds, params=params))
+    pieces = list(pieces_of(large))
+    assert max(map(len, pieces)) <= 2**19
+    content = b"".join(pieces)
+    assert content == encode_checkpoint(large)
+    np.testing.assert_array_equal(decode_checkpoint(content).rounds.params, params.astype(np.float64))

@@ -21,6 +21,7 @@ import zmq
 
 from p2pnet.agent.transport.base import Frame, Refusal, TransportLimits
 from p2pnet.agent.transport.keys import KeyPair
+from p2pnet.agent.transport.outgoing import Outgoing
 from p2pnet.protocol.core.address import Address
 from p2pnet.protocol.core.events import DialProblem
 from p2pnet.protocol.core.types import PeerId
@@ -81,8 +82,8 @@ def configure(socket: Socket, keys: KeyPair, limits: TransportLimits) -> None:
     socket.tcp_maxrt = round(limits.dead_peer_timeout_s * milliseconds)
 
 
-def send_message(socket: Socket, frames: Sequence[Frame], n_bytes: int) -> bool:
-    """Queue the frames as one message; False when the queue is full.
+def send_message(socket: Socket, frames: Sequence[Frame], n_bytes: int, outgoing: Outgoing | None = None) -> bool:
+    """Queue the frames as one message, which `outgoing` takes note of if it is large; False when the queue is full.
 
     What an I/O thread has freed in the queue shows only once the socket's events are asked for, hence the second try.
     zmq.ZMQError when a ROUTER has no such connection.
@@ -93,7 +94,9 @@ def send_message(socket: Socket, frames: Sequence[Frame], n_bytes: int) -> bool:
         try:
             for buffer in buffers[:-1]:
                 socket.send(buffer, _SEND_MORE, copy=not is_large)
-            socket.send(buffers[-1], _DO_NOT_WAIT, copy=not is_large)
+            tracker = socket.send(buffers[-1], _DO_NOT_WAIT, copy=not is_large, track=is_large)
+            if tracker is not None and outgoing is not None:
+                outgoing.note(frames, tracker)
         except zmq.Again:
             if not events(socket) & _WRITABLE:
                 return False
@@ -216,6 +219,7 @@ class Connection(ABC):
         self.peer = peer
         self.stream = stream
         self.ended_at: float | None = None
+        self.outgoing = Outgoing()
         self.n_messages = 0
         self._n_messages_seen = 0
         self._n_bytes_seen = 0

@@ -112,7 +112,7 @@ class DialedConnection(Connection):
 
     def send(self, frames: Sequence[Frame], n_bytes: int) -> bool:
         is_usable = self.is_open and self.ended_at is None
-        return is_usable and send_message(self.socket, frames, n_bytes)
+        return is_usable and send_message(self.socket, frames, n_bytes, self.outgoing)
 
     def follow(self) -> None:
         """Process monitor events: connected, handshake, closed."""

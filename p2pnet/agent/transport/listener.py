@@ -76,7 +76,7 @@ class AcceptedConnection(Connection):
         if self.ended_at is not None:
             return False
         try:
-            return send_message(self._router, [self.routing_id, *frames], n_bytes)
+            return send_message(self._router, [self.routing_id, *frames], n_bytes, self.outgoing)
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise

@@ -111,6 +111,8 @@ class ZmqTransport(Transport):
         if n_bytes == 0 and len(frames) <= 1:
             raise ValueError("a message needs a frame that is not empty")
         connection = self._peers.route(peer)
+        if connection is not None and connection.outgoing.has(frames):
+            return True  # it is still on its way out
         if connection is None or not connection.send(frames, n_bytes):
             return False
         self._n_bytes_sent[peer] += n_bytes

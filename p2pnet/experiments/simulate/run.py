@@ -103,7 +103,7 @@ def simulate(
     workload = make_simulated_workload(options, graphs.edges, samples)
     with threadpool_limits(limits=1, user_api="blas"), _without_cycle_collector(), _without_overflow_warnings():
         start = workload.problem.first_params() if first_params is None else first_params
-        params: Array = start.astype(np.float64, copy=False)
+        params: Array = start.astype(workload.problem.model.dtype, copy=False)
         trained = _train(options, workload, graphs, params, rounds_kept, on_record)
     network = NetworkOutcome(tuple(agent.outcome for agent in trained.agents), time.monotonic() - started_at)
     baselines = None

@@ -33,6 +33,10 @@ class Penalty(ABC):
     def prox(self, params: Array, step: float) -> Array:
         """The v that minimises r(v) + ‖v − params‖² / (2 step), (n_params,); a new array."""
 
+    def feasible(self, params: Array) -> Array:
+        """The nearest parameters at which r is finite, the limit of prox for ever shorter steps; or the same array."""
+        return self.prox(params, 0.0)
+
     @abstractmethod
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         """Distance of −gradient to the subdifferential of r at params; infinite outside r's domain."""
@@ -48,6 +52,13 @@ class SmoothPenalty(Penalty):
     @abstractmethod
     def curvature(self) -> float | Array:
         """The diagonal of ∇²r, a number if it is the same for all, else (n_params,)."""
+
+    def curvature_in_precision_of(self, params: Array) -> float | Array:
+        """The same in the precision of these parameters."""
+        return in_precision_of(params, self.curvature())
+
+    def feasible(self, params: Array) -> Array:
+        return params
 
     def optimality_distance(self, params: Array, gradient: Array) -> float:
         return float(np.linalg.norm(gradient + self.gradient(params)))

@@ -2,8 +2,10 @@
 
 from typing import final
 
+import numpy as np
+
 from p2pnet.optim.arrays import Array, BoolArray
-from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, in_precision_of, masked
+from p2pnet.optim.penalties.base import SmoothPenalty, checked_strength, masked
 
 
 @final
@@ -16,7 +18,6 @@ class SquaredL2(SmoothPenalty):
     def __init__(self, strength: float, penalized: BoolArray | None = None) -> None:
         self._strength = checked_strength("l2", strength)
         self._penalized = penalized
-        self._weights = masked(strength, penalized)
 
     def describe(self) -> str:
         return f"l2 {self._strength:g}"
@@ -25,10 +26,23 @@ class SquaredL2(SmoothPenalty):
         return 0.5 * float(params @ self.gradient(params))
 
     def gradient(self, params: Array) -> Array:
-        return in_precision_of(params, self._weights) * params
+        gradient = self._strength * params
+        if self._penalized is not None:
+            gradient *= self._penalized
+        return gradient
 
     def curvature(self) -> float | Array:
-        return self._weights
+        return masked(self._strength, self._penalized)
+
+    def curvature_in_precision_of(self, params: Array) -> float | Array:
+        return self._scaled(1.0, params)
 
     def prox(self, params: Array, step: float) -> Array:
-        return params / (1.0 + step * in_precision_of(params, self._weights))
+        return params / (1.0 + self._scaled(step, params))
+
+    def _scaled(self, factor: float, params: Array) -> float | Array:
+        """The second derivative times a factor, in the precision of the parameters."""
+        if self._penalized is None:
+            return factor * self._strength
+        scaled: Array = np.multiply(self._penalized, factor * self._strength, dtype=params.dtype)
+        return scaled

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import final
 
-from p2pnet.optim.arrays import Array
+from p2pnet.optim.arrays import Array, add_product
 from p2pnet.optim.solvers.base import Solve, Solver
 from p2pnet.optim.solvers.in_span import ProblemInSpan, problem_in_span
 from p2pnet.optim.solvers.linear_system import FIRST_FORCING, LinearSystem
@@ -84,11 +84,10 @@ class _TruncatedNewton(Solve):
         if self._system is None:
             self._system = self._new_system()
         if self._system.step():
-            self._move(self._system)
+            self._move()
 
     def result(self) -> tuple[Array, float]:
-        if self._system is not None:
-            self._move(self._system)
+        self._move()
         return self._newton.problem.params + self._point.step, self._point.residual
 
     def _new_system(self) -> LinearSystem:
@@ -98,11 +97,11 @@ class _TruncatedNewton(Solve):
         def product(step: Array) -> tuple[Tangents, Array]:
             tangents, result = curvature.tangents_and_product(step)
             result *= problem.scale
-            result += newton.diagonal * step
+            add_product(result, newton.diagonal, step)
             return tangents, result
 
         diagonal = self._preconditioner.diagonal(problem, curvature, newton.diagonal)
-        return LinearSystem(product, -self._point.gradient, 1.0 / diagonal, self._system_target())
+        return LinearSystem(product, -self._point.gradient, diagonal, self._system_target())
 
     def _system_target(self) -> float:
         if self._newton.problem.local_model.is_quadratic:
@@ -110,12 +109,12 @@ class _TruncatedNewton(Solve):
         residual = self._point.residual
         return max(0.5 * self._target, residual * min(FIRST_FORCING, residual / self._first_residual))
 
-    def _move(self, system: LinearSystem) -> None:
-        before, self._point, self._system = (
-            self._point,
-            self._newton.moved(self._point, system.solution, system.tangents),
-            None,
-        )
+    def _move(self) -> None:
+        """Along the solution of the system, if there is one; the rest of it is not needed any more."""
+        if self._system is None:
+            return
+        change, tangents, self._system = self._system.solution, self._system.tangents, None
+        before, self._point = self._point, self._newton.moved(self._point, change, tangents)
         self._is_stalled = self._newton.is_stalled(before, self._point)
 
 

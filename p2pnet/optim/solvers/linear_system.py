@@ -5,7 +5,7 @@ from typing import Final, final
 
 import numpy as np
 
-from p2pnet.optim.arrays import Array
+from p2pnet.optim.arrays import CHUNK, Array, add_product
 from p2pnet.optim.surrogates.base import Tangents, combined
 
 FIRST_FORCING: Final = 0.5
@@ -19,7 +19,7 @@ class LinearSystem:
     """H s = b from s = 0, for H symmetric and positive definite, given by its products alone.
 
     `product(p)` gives (J p, H p): summing up J p step by step gives J s without another product at the end.
-    `inverse_preconditioner` multiplies residuals, a positive number or (n_params,); the system counts as solved when
+    Residuals are divided by `preconditioner`, a positive number or (n_params,); the system counts as solved when
     ‖b − H s‖ ≤ target.
     """
 
@@ -27,11 +27,11 @@ class LinearSystem:
         self,
         product: Callable[[Array], tuple[Tangents, Array]],
         right_side: Array,
-        inverse_preconditioner: float | Array,
+        preconditioner: float | Array,
         target: float,
     ) -> None:
         self._product = product
-        self._inverse = inverse_preconditioner
+        self._preconditioner = preconditioner
         self._target = target
         self.solution = np.zeros_like(right_side)
         """s so far; each step lowers sᵀH s/2 − bᵀs"""
@@ -39,7 +39,8 @@ class LinearSystem:
         """J s; empty before the first step"""
         self.n_steps = 0
         self._residual = right_side
-        self._conjugate = right_side * inverse_preconditioner
+        self._conjugate = np.empty_like(right_side)
+        self._precondition(self._conjugate)
         self._rz = float(right_side @ self._conjugate)
 
     def step(self) -> bool:
@@ -50,7 +51,7 @@ class LinearSystem:
         # So near to a solution, or so flat, that pᵀH p is rounded to nothing: there is nothing more to gain.
         is_lost_in_rounding = curvature <= 0.0
         length = 0.0 if is_lost_in_rounding else self._rz / curvature
-        self.solution += length * p
+        add_product(self.solution, length, p)
         if self.n_steps:
             self.tangents = combined(self.tangents, length, tangents)
         else:
@@ -60,9 +61,19 @@ class LinearSystem:
             return True
         Hp *= length
         self._residual -= Hp
-        z = self._residual * self._inverse
+        z = Hp  # is not needed any more
+        self._precondition(z)
         rz = float(self._residual @ z)
         p *= rz / self._rz
         p += z
         self._rz = rz
         return float(self._residual @ self._residual) <= self._target**2
+
+    def _precondition(self, out: Array) -> None:
+        """The residual times the inverse of the preconditioner."""
+        if not isinstance(self._preconditioner, np.ndarray):
+            np.multiply(self._residual, 1.0 / self._preconditioner, out=out)
+            return
+        for start in range(0, out.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            np.multiply(self._residual[part], 1.0 / self._preconditioner[part], out=out[part])

@@ -11,7 +11,7 @@ import numpy as np
 
 from p2pnet.errors import ConfigError
 from p2pnet.optim.arrays import Array
-from p2pnet.optim.penalties.base import SmoothPenalty, in_precision_of
+from p2pnet.optim.penalties.base import SmoothPenalty
 from p2pnet.optim.surrogates.base import Tangents, combined
 from p2pnet.optim.surrogates.problem import SurrogateProblem
 
@@ -36,7 +36,7 @@ class SmoothNewton:
             raise ConfigError(f"Newton's method needs a smooth penalty (none, l2), not {problem.penalty.describe()}")
         self.problem = problem
         self.penalty: SmoothPenalty = problem.penalty
-        self.diagonal = in_precision_of(problem.params, problem.proximal_weight + self.penalty.curvature())
+        self.diagonal = problem.proximal_weight + self.penalty.curvature_in_precision_of(problem.params)
         """τ + ∇²r"""
 
     def origin(self) -> NewtonPoint:

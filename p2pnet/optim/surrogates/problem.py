@@ -12,7 +12,7 @@ gradient of φ without r at d = 0 is `direction` for every surrogate and scale: 
 
 from dataclasses import dataclass
 
-from p2pnet.optim.arrays import Array
+from p2pnet.optim.arrays import Array, add_product
 from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.surrogates.base import LocalModel, Tangents
 
@@ -47,6 +47,6 @@ class SurrogateProblem:
         """∇φ at w + step without r's part, given slopes = ∇e(J step)."""
         gradient = self.local_model.vjp(slopes)
         gradient *= self.scale
-        gradient += self.proximal_weight * step
+        add_product(gradient, self.proximal_weight, step)
         gradient += self.direction
         return gradient

@@ -138,9 +138,9 @@ class Codec:
             wire_type = layout.wire_type(header[2:])
             for name in layout.names[len(layout.readers) : len(layout.readers) + layout.n_arrays]:
                 array = np.ascontiguousarray(getattr(message, name), dtype=wire_type)
-                frames.append(array.data.cast("B") if array.size else b"")
+                frames.append(array.data.cast("B").toreadonly() if array.size else b"")
         if layout.code is not None and (code := getattr(message, layout.code)).size:
-            frames.append(code.data)
+            frames.append(code.data.toreadonly())
         return frames
 
     def decode(self, frames: Sequence[Buffer]) -> Message:

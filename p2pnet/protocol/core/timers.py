@@ -62,7 +62,7 @@ class ResendTimer:
 
     def __init__(self, floor_s: float, first_s: float) -> None:
         # What takes long at first, since shares are large, may go on to take as long.
-        self._timeout = AdaptiveTimeout(floor_s, max(MAX_RESEND_INTERVAL_S, first_s), first_s)
+        self._timeout = AdaptiveTimeout(floor_s, max(MAX_RESEND_INTERVAL_S, first_s, floor_s), first_s)
         self._in_flight: list[tuple[int, float]] = []
         """Sequence number and time of each unacknowledged transmission."""
         self._back_off = 1

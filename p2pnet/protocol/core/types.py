@@ -15,6 +15,7 @@ PeerId: TypeAlias = str
 """The permanent id of a peer: its public key on real networks."""
 
 Array: TypeAlias = NDArray[np.float64]
+"""Of the parameters of a model, and what goes with them, float32 where the model is."""
 WireArray: TypeAlias = NDArray[np.float64] | NDArray[np.float32] | NDArray[np.uint8]
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Frames: TypeAlias = list[Buffer]
@@ -62,7 +63,7 @@ class VersionRange(NamedTuple):
 
 
 class Message:
-    """Base of all messages between agents."""
+    """Base of all messages between agents. Their arrays are never written into: they may still be on their way out."""
 
     __slots__ = ()
 

@@ -20,6 +20,8 @@ class LinkLedger:
     received: Array = field(repr=False)
     mask: Array | None = field(default=None, repr=False)
     """What is received from the beginning (`masks.py`), and sent at the other end; None for nothing."""
+    is_net: bool = False
+    """Whether all that is known is the balance, given as received (`net_books.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ def conservation_error(ledgers: Sequence[AgentLedger]) -> float:
             error += float(np.linalg.norm(link.sent) + np.linalg.norm(link.received))
         else:
             masks = [mask for mask in (link.mask, other.mask) if mask is not None]
-            error += float(np.linalg.norm(total([link.sent, -other.received])))
+            if link.is_net or other.is_net:
+                moved = [link.received, other.received, -link.sent, -other.sent]
+                error += float(np.linalg.norm(total(moved))) / 2  # once for both ends
+            else:
+                error += float(np.linalg.norm(total([link.sent, -other.received])))
             error += float(np.linalg.norm(sum(masks, np.zeros(1)))) / 2  # once for both ends
     return error / size

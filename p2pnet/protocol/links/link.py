@@ -17,7 +17,6 @@ share which the receiver has acknowledged, the *base*; so does a coded share wit
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import final
 
@@ -26,9 +25,10 @@ import numpy as np
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
-from p2pnet.protocol.links.coding import MEMORY, Code, OtherBaseError, Replica, coded
-from p2pnet.protocol.links.curvature import curvature_told, plus, read_share
-from p2pnet.protocol.messages.training import CODED, Share
+from p2pnet.protocol.links.books import WHOLE, Books, ShareNumbers, WholeBooks
+from p2pnet.protocol.links.coding import Code
+from p2pnet.protocol.links.net_books import NetBooks
+from p2pnet.protocol.messages.training import Share
 
 MAX_IN_FLIGHT = 2
 """The most shares of a link in flight, neither acknowledged nor given up for lost, so that no queue of stale models
@@ -41,14 +41,18 @@ MAX_UNACKNOWLEDGED = 6
 ACKNOWLEDGEMENT_DELAY_S = 0.05
 """How long an acknowledgement waits to be carried by a share: less than the shortest resend timeout."""
 
+LARGE_BYTES = 2**20
+"""A share of so many bytes is acknowledged at once: that costs next to nothing beside it, and its sender need not keep
+what it was made from, nor make the next one from the same.
+"""
+
 MAX_UNRETURNED = 3
 """The most shares with mass sent to a neighbor in a row before a share of the neighbor comes."""
 
+_NOTHING = np.zeros(0)
+
 MAX_WAITING = 4
 """The most received shares kept for later rounds; an honest neighbor is no further ahead than its window."""
-
-MAX_BASES = 8
-"""The most totals kept as possible bases; an honest neighbor needs no more than its window and one."""
 
 
 @final
@@ -65,29 +69,28 @@ class Link:
         account: int = 0,
         *,
         has_curvature: bool = False,
+        is_single: bool = False,
     ) -> None:
-        """`size` is that of the mass, `precision` that of the shares sent; shares of any precision are received."""
+        """`size` is that of the mass, `precision` that of the shares sent; shares of any precision are received, but
+        where both ends are `is_single`: of models of single precision, that exchange shares which are not coded.
+        """
         self.link_id = link_id
         self.precision = precision
         self.timer = timer
-        # A broadcast zero takes no memory: ledger arrays are replaced, never written into.
-        self.sent: Array = np.broadcast_to(np.zeros(1), size)
-        self.received: Array = self.sent
+        is_net = is_single and precision == 32 and not has_curvature
+        self.books: Books = (
+            NetBooks(size, n_params, account)
+            if is_net
+            else WholeBooks(size, n_params, precision, account, has_curvature=has_curvature)
+        )
         self.has_curvature = has_curvature
         """Whether both ends track curvature."""
-        self.curvature_sent: Array = np.zeros(0)
-        """The totals of curvature (`curvature.py`); empty where there are none."""
-        self.curvature_received: Array = self.curvature_sent
-        self.account = account
-        """The account of the ledger; totals of other accounts are not entered."""
         self.is_shared = True
         """Whether the other end takes part in that account: else nothing is given."""
         self._mask: Array | None = None
         self._is_confirmed = False
         self.sequence = 0
         self.acknowledged = 0
-        self._has_read_code = False
-        """Whether a coded share has come over the link: only then can its two ends have parted."""
         self.newest_received = 0
         self.missing: int | None = None
         """The sequence number before the newest received, where that share has not come and is still of use."""
@@ -99,11 +102,9 @@ class Link:
         """The unacknowledged among the last two shares sent, to be resent byte for byte."""
         self.latest: Share | None = None
         """The last share applied."""
-        self._latest_total: Array = self.received
-        """Its total, of whatever account."""
         self.mass_flow: Array | None = None
         """The mass flow of the last round, s⁻; None where the link was not complete in that round."""
-        self.curvature_flow: Array = self.curvature_sent
+        self.curvature_flow: Array = self.books.curvature_sent
         """The flow of curvature of the last round, which counts where there is a mass flow."""
         self.params_flow: Array | None = None
         """The parameter flow of the last round, d⁻; None likewise."""
@@ -111,13 +112,39 @@ class Link:
         """The last sequence number that was acknowledged to the other end."""
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
-        self._waiting: list[tuple[Share, Array, Array]] = []
-        """Received shares that are not yet applied, oldest first, each with its whole total, and that of curvature."""
+        self._waiting: list[Share] = []
+        """Received shares that are not yet entered in the books, oldest first."""
         self.proposal: WireArray | None = None
         """The parameters of the last share sent, as the other end reads them."""
-        nothing = Replica(self.sent, np.broadcast_to(np.zeros(1), n_params))
-        self._sent_by: dict[int, Replica] = {0: nothing}
-        self._received_by: dict[int, Replica] = {0: nothing}
+
+    @property
+    def is_net(self) -> bool:
+        """Whether only the balance of what was received and sent is known."""
+        return isinstance(self.books, NetBooks)
+
+    @property
+    def account(self) -> int:
+        """The account of the ledger; totals of other accounts are not entered."""
+        return self.books.account
+
+    @property
+    def sent(self) -> Array:
+        """The total sent; nothing where only the balance is known."""
+        return self.books.sent
+
+    @property
+    def received(self) -> Array:
+        """The total received, less that sent where only the balance is known; then it is written into."""
+        return self.books.received
+
+    @property
+    def curvature_sent(self) -> Array:
+        """The totals of curvature (`curvature.py`); empty where there are none."""
+        return self.books.curvature_sent
+
+    @property
+    def curvature_received(self) -> Array:
+        return self.books.curvature_received
 
     @property
     def mask(self) -> Array | None:
@@ -139,13 +166,22 @@ class Link:
 
         For totals that are not rounded on the wire, which are relative to no earlier share.
         """
-        if self.precision < 64:
+        if self.precision < 64 or not isinstance(self.books, WholeBooks):
             raise ValueError("a ledger of rounded totals cannot be begun anew: later shares refer to earlier ones")
-        self.account = account
-        self.sent = self._sent_by[0].total
-        is_begun = self.latest is not None and self.latest.account == account
-        self.received = self._latest_total if is_begun else self._received_by[0].total
+        self.books.begin_account(account)
         self.mass_flow = self._mask = None
+
+    def add_to(self, mass: Array, part: slice = WHOLE) -> None:
+        """Add to this part of the mass what the link has moved, received − sent and its mask, in place."""
+        mass += self.books.received[part]
+        if not self.is_net:
+            mass -= self.books.sent[part]
+        if self.mask is not None:
+            mass += self.mask[part]
+
+    def weight_added_to(self, weight: float) -> float:
+        """The same of the weight alone."""
+        return float(weight + self.books.received[-1] - self.books.sent[-1])  # it has no mask
 
     # Sending.
 
@@ -162,38 +198,18 @@ class Link:
         """Add `mass` to the total sent, and return base, total and parameters of the next share, that of the round."""
         self.sequence += 1
         self.n_unreturned += 1
-        if self.precision == 64:
-            self.sent, self.proposal = self.sent + mass, params
-            return 0, self.sent, params
-        base = self._sent_by[self.acknowledged]
-        if self.precision == CODED:
-            other = _told_with(self._received_by, self.newest_received)
-            total, replica = coded(base, other, self.sent + mass, params, round_)
-            of_params = np.empty(0, dtype=np.uint8)
-        else:
-            total = (mass if base.total is self.sent else mass + (self.sent - base.total)).astype(np.float32)
-            of_params = params.astype(np.float32, copy=False)
-            replica = Replica(base.total + total, of_params)
-        self._sent_by[self.sequence] = replica
-        self.sent, self.proposal = replica.total, replica.params
-        return self.acknowledged, total, of_params
+        given = self.books.give(self._numbers(), mass, params, round_)
+        self.proposal = given.proposal
+        return given.base, given.total, given.params
 
     def give_curvature(self, given: Array, mass: Array) -> Code:
         """Add what is given of curvature, of the mass of it that is present, to the total sent; return it for the share
         that has just been given.
         """
-        total = plus(self.curvature_sent, given)
-        if not total.size:
-            return np.zeros(0, dtype=np.uint8)
-        if self.precision == 64:
-            self.curvature_sent = total
-            return np.frombuffer(total.tobytes(), dtype=np.uint8)
-        base, newest = self._sent_by[self.acknowledged], self._sent_by[self.sequence]
-        other = _told_with(self._received_by, self.newest_received)
-        code, curvature = curvature_told(total, newest.params.astype(np.float64), mass, base, other)
-        self._sent_by[self.sequence] = replace(newest, curvature=curvature)
-        self.curvature_sent = curvature.total
-        return code
+        return self.books.give_curvature(self._numbers(), given, mass)
+
+    def _numbers(self) -> ShareNumbers:
+        return ShareNumbers(self.sequence, self.acknowledged, self.newest_received)
 
     def keep(self, share: Share, now: float) -> None:
         """Record that the share is sent now, and keep it for resending until it is acknowledged."""
@@ -210,9 +226,7 @@ class Link:
         self.acknowledged = sequence
         self._unconfirmed = [s for s in self._unconfirmed if s.sequence > sequence or s.sequence == missing]
         self.timer.acknowledged(sequence, not self._unconfirmed, now)
-        if self.precision < 64:
-            # Those before are named by no share that is still to come, but for one that the others have overtaken.
-            self._sent_by = {later: told for later, told in self._sent_by.items() if later >= sequence - MEMORY}
+        self.books.acknowledge(sequence)
         return [share for share in self._unconfirmed if is_news and share.sequence == missing]
 
     def resend(self, now: float) -> list[Share]:
@@ -235,62 +249,30 @@ class Link:
         if (share.round > self.newest_round) if is_overtaken else (share.round < self.newest_round):
             place = "before" if is_overtaken else "after"
             raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
-        try:
-            replica = self._read(share)
-        except OtherBaseError as error:
-            if self._has_read_code:
-                raise
-            raise ProtocolError(f"{error}, of a link that had none that was coded") from None
-        if replica is None:
+        whole = self.books.read(share, self._numbers())
+        if whole is None:
             return None
-        if share.precision == CODED:
-            self._has_read_code = True
-            share = replace(share, params=replica.params)
-        told = (share, replica.total, replica.curvature.total)
         if is_overtaken:
             self.missing = None
-            self._waiting.insert(-1, told)
+            self._waiting.insert(-1, whole)
         else:
             is_gap = share.sequence > self.newest_received + 1 and share.round > round_
             self.missing = share.sequence - 1 if is_gap else None
             self.newest_received = share.sequence
             self.newest_round = share.round
-            self._waiting = [*self._waiting, told][-MAX_WAITING:]
-        if share.precision < 64:
-            self._keep_as_base(share.sequence, replica)
+            self._waiting = [*self._waiting, whole][-MAX_WAITING:]
+        # Those before the newest share's base are done with, but not while one is missing whose base may be older.
+        is_settled = share.precision < 64 and self.missing is None
+        oldest_base = self._waiting[-1].base if is_settled else None
+        self.books.settle(oldest_base, {waiting.sequence for waiting in self._waiting})
         if self.acknowledgement_due_at is None:
-            self.acknowledgement_due_at = now + ACKNOWLEDGEMENT_DELAY_S
+            is_large = share.total.nbytes + share.params.nbytes >= LARGE_BYTES
+            self.acknowledgement_due_at = now + (0.0 if is_large else ACKNOWLEDGEMENT_DELAY_S)
         self.n_unreturned = 0
-        return share
-
-    def _read(self, share: Share) -> Replica | None:
-        """What the share tells; None where it was made from a share of ours that is no longer kept. ProtocolError where
-        its base is not, or where it is of another size.
-        """
-        if share.curvature.size and not self.has_curvature:
-            raise ProtocolError("Share.curvature: is tracked here by no agent")
-        base = self._received_by.get(share.base)
-        if base is None or len(self._received_by) > MAX_BASES:
-            raise ProtocolError(f"Share.base: share {share.base} was never acknowledged, or too long ago")
-        if share.precision != CODED:
-            for name, array, expected in (("total", share.total, base.total), ("params", share.params, base.params)):
-                if array.shape != expected.shape:
-                    raise ProtocolError(
-                        f"Share.{name}: {array.size} numbers instead of {expected.size}; "
-                        "the sender trains a model of another size"
-                    )
-        elif self.precision < 64 and share.acknowledged not in self._sent_by:
-            return None
-        return read_share(share, base, _told_with(self._sent_by, share.acknowledged))
-
-    def _keep_as_base(self, sequence: int, told: Replica) -> None:
-        """Keep what a later share may be made from; those before the newest share's base are done with, but not while a
-        share is missing whose base may be older.
-        """
-        self._received_by[sequence] = told
-        if self.missing is None:
-            oldest = self._waiting[-1][0].base
-            self._received_by = {later: kept for later, kept in self._received_by.items() if later >= oldest}
+        if self.latest is not None:
+            # The share that has come will stand in its place whatever happens.
+            self.latest = replace(self.latest, total=_NOTHING, params=_NOTHING)
+        return whole
 
     def has_come(self, round_: int) -> bool:
         """Whether the share of a round has come, or a later share with no share missing before it."""
@@ -298,7 +280,7 @@ class Link:
             return False
         if self.missing is None or (self.latest is not None and self.latest.round >= round_):
             return True
-        return any(share.round == round_ for share, _, _ in self._waiting)
+        return any(share.round == round_ for share in self._waiting)
 
     @property
     def has_news(self) -> bool:
@@ -313,20 +295,36 @@ class Link:
         """‖received − sent‖ with the newest received share: the net mass that the link has moved, or is about to move
         where that share is of an account in which nothing was sent yet.
         """
-        received, sent = self.newest_totals()
-        return norm(received - sent)
+        return self.books.size_moved(self._newest)
 
-    def newest_totals(self) -> tuple[Array, Array]:
-        """What the link has received with the newest share, and sent, in the account of that share."""
-        if not self._waiting:
-            return self.received, self.sent
-        share, total, _ = self._waiting[-1]
-        return total, self.sent if share.account == self.account else np.zeros_like(total)
+    def gradient_moved(self, n_params: int) -> float:
+        """The same of the first numbers, the gradient's."""
+        return self.books.gradient_moved(self._newest, n_params)
 
-    def newest_curvature(self) -> Array:
-        """What the link has moved of curvature with the newest share; empty where that is nothing."""
-        received = self._waiting[-1][2] if self._waiting else self.curvature_received
-        return plus(received, -self.curvature_sent)
+    def samples_and_weight_moved(self) -> tuple[float, float]:
+        """Received − sent of samples and weight, likewise."""
+        return self.books.samples_and_weight_moved(self._newest)
+
+    def curvature_moved(self) -> Array:
+        """The same of curvature; empty where that is nothing."""
+        return self.books.curvature_moved(self._newest)
+
+    def n_received(self) -> float:
+        """The samples received with the newest share."""
+        return self.books.n_received(self._newest)
+
+    def gradient_received(self, n_params: int) -> float:
+        """The norm of the gradient received; asked for with the first shares of the link."""
+        return self.books.gradient_received(self._newest, n_params)
+
+    @property
+    def _newest(self) -> Share | None:
+        """The newest share, as long as it waits."""
+        return self._waiting[-1] if self._waiting else None
+
+    def is_acknowledgement_due(self, now: float) -> bool:
+        """Whether an acknowledgement is to be sent that no share has taken along."""
+        return self.acknowledgement_due_at is not None and now >= self.acknowledgement_due_at
 
     @property
     def owes_acknowledgement(self) -> bool:
@@ -349,26 +347,15 @@ class Link:
         self._waiting = self._waiting[len(due) :]
         if not self._waiting:
             self.missing = None
-        self.latest, self._latest_total, curvature = due[-1]
-        if self.latest.account == self.account:
-            self.received, self.curvature_received = self._latest_total, curvature
+        self.latest = due[-1]
+        self.books.enter(self.latest)
         return True
 
     def coming(self, round_: int) -> Share | None:
         """The share that `apply` will have applied last; None where there is none to be applied."""
         due = self._due(round_)
-        return due[-1][0] if due else None
+        return due[-1] if due else None
 
-    def _due(self, round_: int) -> list[tuple[Share, Array, Array]]:
-        due = [each for each in self._waiting if each[0].round <= round_]
-        return self._waiting if not due or due[-1][0].round < round_ else due
-
-
-def _told_with(replicas: dict[int, Replica], sequence: int) -> Replica | None:
-    return replicas.get(sequence) if sequence > 0 else None
-
-
-def norm(vector: WireArray) -> float:
-    """The Euclidean norm ‖v‖; infinite where its square overflows."""
-    # Unlike the other products, vdot overflows without a warning.
-    return math.sqrt(np.vdot(vector, vector))
+    def _due(self, round_: int) -> list[Share]:
+        due = [share for share in self._waiting if share.round <= round_]
+        return self._waiting if not due or due[-1].round < round_ else due

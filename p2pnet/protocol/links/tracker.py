@@ -17,10 +17,12 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 import numpy as np
+import numpy.typing as npt
 
 from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.links.books import CHUNK, norm
 from p2pnet.protocol.links.curvature import plus
-from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.link import Link
 
 N_SIGNS = 128
 """The number m of random signs: the relative error of the estimated network size is about √(2/m) = 1/8."""
@@ -30,10 +32,11 @@ N_SIGNS = 128
 class Tracker:
     """The tracked estimate of the network's mean gradient sum, mean signs and mean number of samples."""
 
-    def __init__(self, n_params: int, signs: Array | None = None) -> None:
+    def __init__(self, n_params: int, signs: Array | None = None, dtype: npt.DTypeLike = np.float64) -> None:
+        """`dtype` is that of the vectors that are kept; what links have moved is added up in double precision."""
         self._n_params = n_params
         self._signs = np.zeros(0) if signs is None else signs
-        self._own: Array = np.zeros(n_params + len(self._signs) + 2)
+        self._own: Array = np.zeros(n_params + len(self._signs) + 2, dtype=dtype)
         self._estimate: Array | None = None
         self.own_curvature: Array = np.zeros(0)
         """What the agent has measured of curvature (`curvature.py`); empty where that is nothing."""
@@ -50,7 +53,7 @@ class Tracker:
 
     def replace_own(self, gradient_sum: Array, n_samples: float, curvature: Array | None = None) -> None:
         self.own_curvature = np.zeros(0) if curvature is None else curvature
-        self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]])
+        self._own = np.concatenate([gradient_sum, self._signs, [n_samples, 1.0]], dtype=self._own.dtype)
         self.largest_own = max(self.largest_own, norm(self._own))
 
     def expect(self, size: float) -> None:
@@ -62,13 +65,32 @@ class Tracker:
 
         Links in a fixed order give the same rounding every time.
         """
-        mass = self._own.copy()
-        for link in links:
-            mass += link.received
-            mass -= link.sent
-            if link.mask is not None:
-                mass += link.mask
+        mass, links = self._own.copy(), tuple(links)
+        if mass.dtype == np.float64:
+            for link in links:
+                link.add_to(mass)
+            return mass
+        for start in range(0, mass.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            sums = mass[part].astype(np.float64)
+            for link in links:
+                link.add_to(sums, part)
+            mass[part] = sums
         return mass
+
+    def exact_mass(self, links: Iterable[Link]) -> Array:
+        """The mass present in double precision."""
+        mass = self._own.astype(np.float64)
+        for link in links:
+            link.add_to(mass)
+        return mass
+
+    def present_weight(self, links: Iterable[Link]) -> float:
+        """The last number of the mass: how much weight is present."""
+        weight = float(self._own[-1])
+        for link in links:
+            weight = link.weight_added_to(weight)
+        return weight
 
     def curvature_mass(self, links: Iterable[Link]) -> Array:
         """The same of curvature; empty where there is none."""
@@ -88,8 +110,12 @@ class Tracker:
         """
         mass = self.mass(links)
         weight = self.weight = float(mass[-1])
-        previous = self._own[:-1] if self._estimate is None else self._estimate
-        self._estimate = mass[:-1] / weight if weight >= 1 else mass[:-1] + (1 - weight) * previous
+        estimate = mass[:-1]
+        if weight >= 1:
+            estimate /= weight
+        else:
+            estimate += (1 - weight) * (self._own[:-1] if self._estimate is None else self._estimate)
+        self._estimate = estimate
         curvature = self.curvature_mass(links)
         self._curvature = curvature / weight if weight >= 1 else plus(curvature, (1 - weight) * self._curvature)
 

@@ -39,12 +39,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-import numpy as np
-
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
-from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.steadiness import Steadiness
 
@@ -161,7 +160,7 @@ class Auditing:
         """Take in what is tracked in a round, of samples and weight, and the agent's links."""
         self._steadiness.see(links, tracker.weight)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        most = max([mean, *(abs(float(np.subtract(*link.newest_totals())[-2])) for link in links)])
+        most = max([mean, *(abs(link.samples_and_weight_moved()[0]) for link in links)])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
         self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 

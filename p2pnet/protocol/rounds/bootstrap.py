@@ -11,14 +11,15 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest, Witness
 from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two, reached_by_two
 from p2pnet.protocol.rounds.exchange import Exchange
 from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import RoundState
-from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.protocol.rounds.timing import BYTES_OF_A_NUMBER, Timing
 from p2pnet.protocol.rounds.witnesses import Witnesses
 
 BootstrapEffect: TypeAlias = Send | Notify
@@ -220,8 +221,9 @@ class Bootstrap:
 
         The first request is most likely lost, the later ones late: parameters may be large.
         """
-        patience_s = FIRST_PATIENCE * self._timing.resend_floor_s * 2.0 ** min(self._n_asked[peer] - 1, MAX_ASKED)
-        return self._asked_at[peer] + min(patience_s, self._timing.state_timeout_s)
+        floor_s = self._timing.shortest_resend_s(BYTES_OF_A_NUMBER * self._at.params.size)
+        patience_s = FIRST_PATIENCE * floor_s * 2.0 ** min(self._n_asked[peer] - 1, MAX_ASKED)
+        return self._asked_at[peer] + min(patience_s, max(self._timing.state_timeout_s, floor_s))
 
     def _seconded(self, states: Sequence[StateReply]) -> StateReply:
         """The state of several: the round that two have got to, the last round that two name, and the parameters that

@@ -33,7 +33,8 @@ import numpy as np
 
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
-from p2pnet.protocol.links.link import Link, norm
+from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.steadiness import Steadiness
 
 MAX_WEIGHT: Final = 8.0
@@ -120,26 +121,25 @@ class MassBounds:
         return reason
 
     def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
-        received, sent = link.newest_totals()
-        moved = received - sent
-        record = self._record(peer, link.link_id, received)
-        if not abs(float(moved[-1])) <= MAX_WEIGHT:
+        n_moved, weight_moved = link.samples_and_weight_moved()
+        n_received = link.n_received()
+        record = self._record(peer, link, n_received)
+        if not abs(weight_moved) <= MAX_WEIGHT:
             return CloseReason.TOO_MUCH_WEIGHT
-        n_moved = abs(float(moved[-2]))
-        if not n_moved <= MAX_ROWS * max(self._n_own, 1.0):
+        if not abs(n_moved) <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
         max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
-        if not received[-2] >= record.most_received - max_taken_back * self._n_most:
+        if not n_received >= record.most_received - max_taken_back * self._n_most:
             return CloseReason.TOO_MANY_SAMPLES
-        self._n_most = max(self._n_most, float(moved[-2]))
-        record.most_received = max(record.most_received, float(received[-2]))
+        self._n_most = max(self._n_most, n_moved)
+        record.most_received = max(record.most_received, n_received)
         own = max(self._first, self._of_late)
         shown = max(other.per_sample for other in self._records.values())
         per_sample = max(own, min(shown, MOST_UNLIKE * own))
-        if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * self._n_most:
+        if per_sample and not link.gradient_moved(self._n_params) <= max_gradient * per_sample * self._n_most:
             return CloseReason.TOO_MUCH_GRADIENT
         max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
-        if self._curvature and not norm(link.newest_curvature()) <= max_curvature * self._curvature * self._n_most:
+        if self._curvature and not norm(link.curvature_moved()) <= max_curvature * self._curvature * self._n_most:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
 
@@ -151,14 +151,13 @@ class MassBounds:
             return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
         return MAX_UNSTEADY, MAX_GRADIENT_CHANGED if is_alike else MAX_UNSTEADY
 
-    def _record(self, peer: PeerId, link_id: LinkId, received: Array) -> _Record:
+    def _record(self, peer: PeerId, link: Link, n_received: float) -> _Record:
         record = self._records.get(peer)
-        if record is None or record.link_id != link_id:
-            n_received = float(received[-2])
+        if record is None or record.link_id != link.link_id:
             shown = (
-                norm(received[: self._n_params]) / n_received
+                link.gradient_received(self._n_params) / n_received
                 if n_received > 0.0 and peer not in self._convicted
                 else 0.0
             )
-            record = self._records[peer] = _Record(link_id, shown if np.isfinite(shown) else 0.0)
+            record = self._records[peer] = _Record(link.link_id, shown if np.isfinite(shown) else 0.0)
         return record

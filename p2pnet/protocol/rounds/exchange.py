@@ -29,8 +29,9 @@ import numpy as np
 from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.books import CHUNK, norm
 from p2pnet.protocol.links.curvature import plus
-from p2pnet.protocol.links.link import MAX_UNRETURNED, Link, norm
+from p2pnet.protocol.links.link import MAX_UNRETURNED, Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.auditing import Auditing
@@ -105,7 +106,7 @@ class Exchange:
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
-        self._proposal: Array = np.zeros(n_params)
+        self._proposal: Array = np.broadcast_to(np.zeros(1), n_params)
         self._radius = math.inf
         """The radius announced in the round's shares."""
         self._weights = Weights({}, {})
@@ -125,7 +126,8 @@ class Exchange:
         """Whether the tracked mass has moved since the last call only as the agents' gradients have: over the same
         links, and with a steady weight, except in asynchronous mode, where weights are never steady.
         """
-        links, weight = self._neighborhood.links(), float(self.mass()[-1])
+        links = self._neighborhood.links()
+        weight = self.tracker.present_weight(links)
         is_same = self._links_before is None or links == self._links_before
         is_steady = self._is_asynchronous or abs(weight - self._weight_before) <= STEADY_WEIGHT
         self._links_before, self._weight_before = links, weight
@@ -148,6 +150,7 @@ class Exchange:
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
         tracker = self.tracker
+        self._forget_proposal()
         if self._clipping is not None:
             self._clipping.step_from(params)
         return RunLocalStep(
@@ -160,6 +163,12 @@ class Exchange:
             tracker.network_size,
             tracker.curvature,
         )
+
+    def _forget_proposal(self) -> None:
+        """Forget the proposal of the last round, which has been mixed."""
+        self._proposal = np.broadcast_to(np.zeros(1, dtype=self._proposal.dtype), self._proposal.size)
+        for link in self._neighborhood.links():
+            link.proposal = None
 
     def largest_proximal_weight(self) -> float:
         """The largest proximal weight that a neighbor announced; 0 without any."""
@@ -275,7 +284,7 @@ class Exchange:
         if self._auditing is None:
             return []
         shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
-        coming = {peer: _whole(share) for peer, share in shares.items() if share is not None}
+        coming = {peer: self._whole(share) for peer, share in shares.items() if share is not None}
         self._auditing.see_network(self.tracker, self._neighborhood.links())
         audit = self._auditing.before_mixing(round_, self._proposal, coming)
         return [] if audit is None else [audit]
@@ -285,7 +294,9 @@ class Exchange:
         if self._auditing is None:
             return []
         shares = {n.peer: link.latest for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
-        latest = {peer: _whole(share) for peer, share in shares.items() if share is not None and share.round >= round_}
+        latest = {
+            peer: self._whole(share) for peer, share in shares.items() if share is not None and share.round >= round_
+        }
         audit = self._auditing.after_mixing(round_, self._proposal, latest)
         return [] if audit is None else [audit]
 
@@ -322,13 +333,17 @@ class Exchange:
                 continue
             # Both as they are read over this link: so equal parameters have difference 0, and rounding moves no mean.
             mine = self._proposal if link.proposal is None else link.proposal
-            difference = (share.params - mine).astype(np.float64, copy=False)
+            difference = (share.params - mine).astype(self._proposal.dtype, copy=False)
             distances[neighbor.peer] = distance = norm(difference)
             radius = self._radius if share.radius is None else min(self._radius, share.radius)
             if distance > radius:
                 difference *= radius / distance
-            link.params_flow = _flow(self._weights.taken[neighbor.peer], difference, link.params_flow, momentum)
-            mixed += link.params_flow
+            difference *= (1.0 + momentum) * self._weights.taken[neighbor.peer]
+            if link.params_flow is not None:
+                link.params_flow *= momentum
+                difference += link.params_flow
+            link.params_flow = difference
+            mixed += difference
             farthest = max(farthest, min(distance, radius))
         self._termination.end_round(round_, counts)
         disagreement = farthest / (1.0 + norm(mixed))
@@ -336,9 +351,8 @@ class Exchange:
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
 
-
-def _whole(share: Share) -> Array:
-    return share.params.astype(np.float64, copy=False)
+    def _whole(self, share: Share) -> Array:
+        return share.params.astype(self._proposal.dtype, copy=False)
 
 
 def with_zeros_of(step: Array, params: Array) -> Array:
@@ -355,5 +369,8 @@ def _flow(weight: float, difference: Array, previous: Array | None, momentum: fl
     """
     flow: Array = ((1.0 + momentum) * weight) * difference
     if previous is not None:
-        flow += momentum * previous
+        # What was sent may be the previous flow itself, so that it is not written into.
+        for start in range(0, flow.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            flow[part] += momentum * previous[part]
     return flow

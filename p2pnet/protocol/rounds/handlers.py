@@ -46,7 +46,7 @@ from p2pnet.protocol.rounds.neighbor import Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.state import Phase, RoundState
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
-from p2pnet.protocol.rounds.timing import Timing
+from p2pnet.protocol.rounds.timing import BYTES_OF_A_NUMBER, Timing
 
 HandlerEffect: TypeAlias = Send | Dismiss | PutOff | Notify
 
@@ -203,7 +203,7 @@ class MessageHandlers:
         # A neighbor that shares round n has begun without this agent.
         neighbor.round = max(neighbor.round, share.round - 1)
         is_finished = self._at.phase is Phase.FINISHED
-        if is_new and not is_finished and link.missing is None:
+        if is_new and not is_finished and link.missing is None and not link.is_acknowledgement_due(now):
             return []
         if is_finished:
             link.apply(share.round)
@@ -243,7 +243,8 @@ class MessageHandlers:
 
     def _state_requested(self, neighbor: Neighbor, link: Link, now: float) -> list[HandlerEffect]:
         # An honest neighbor asks again only after the time it gives for an answer.
-        is_too_soon = now < neighbor.state_told_at + self._timing.resend_floor_s
+        floor_s = self._timing.shortest_resend_s(BYTES_OF_A_NUMBER * self._at.params.size)
+        is_too_soon = now < neighbor.state_told_at + floor_s
         has_none = self._at.phase is Phase.BOOTSTRAPPING and not self._at.has_trained
         if has_none or is_too_soon:
             return []
@@ -269,7 +270,7 @@ class MessageHandlers:
             if not neighbor.is_connected:
                 continue
             effects += [Send(neighbor.peer, share) for share in link.resend(now)]
-            if link.acknowledgement_due_at is not None and now >= link.acknowledgement_due_at:
+            if link.is_acknowledgement_due(now):
                 effects.append(Send(neighbor.peer, acknowledgement(link, self._termination.stop_round)))
             if neighbor.resend_at is None or now < neighbor.resend_at:
                 continue

@@ -73,7 +73,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
     ) -> None:
         """`n_sums`: how many sums are tracked, where not as many as parameters; `resumed`: what to go on from."""
         self._options = options
-        self._timing = timing = options.timing
+        self._timing = timing = options.timing.for_shares_of(options.precision // 8 * 2 * params.size)
         self._parts = parts = assemble(identity, options, params, n_sums, resumed, masks)
         self._at = parts.state
         self._neighborhood = parts.neighborhood
@@ -283,7 +283,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if is_mixing_only or not is_step_round(self._at.schedule_round, self._options.exchanges):
             return self._propose(self._at.params, now)
         effects: list[RoundEffect] = [*self._barrier.notify_of_loneliness()]
-        self._at.phase, self._is_cut_short = Phase.STEPPING, False
+        self._at.phase, self._is_cut_short, self._step = Phase.STEPPING, False, self._no_step()
         is_complete, self._is_complete = self._is_complete, True
         return [*effects, self._exchange.local_step(self._at.round, self._at.params, is_complete=is_complete)]
 

@@ -100,20 +100,26 @@ class RoundParts:
         tracker, links = self.exchange.tracker, self.neighborhood.links()
         return AgentLedger(
             agent=self.neighborhood.identity.peer,
-            own=np.append(tracker.own, tracker.own_curvature),
-            mass=np.append(self.exchange.mass(), tracker.curvature_mass(links)),
+            own=_joined(tracker.own, tracker.own_curvature),
+            mass=_joined(tracker.exact_mass(links), tracker.curvature_mass(links)),
             links=tuple(
                 LinkLedger(
                     neighbor.peer,
                     link.link_id,
-                    np.append(link.sent, link.curvature_sent),
-                    np.append(link.received, link.curvature_received),
+                    _joined(link.sent, link.curvature_sent),
+                    _joined(link.received, link.curvature_received),
                     link.mask,
+                    link.is_net,
                 )
                 for neighbor in self.neighborhood
                 if (link := neighbor.link) is not None
             ),
         )
+
+
+def _joined(sums: Array, curvature: Array) -> Array:
+    """Both in one vector; the sums themselves where there is no curvature."""
+    return np.append(sums, curvature) if curvature.size else sums
 
 
 def _mask(link: Link, neighbor: Neighbor, masks: Masks | None, masking: Masking | None) -> None:
@@ -137,7 +143,7 @@ def assemble(
     """
     timing = options.timing
     state = RoundState(params)
-    tracker = Tracker(params.size if n_sums is None else n_sums, signs_of(identity.peer, options.n_signs))
+    tracker = Tracker(params.size if n_sums is None else n_sums, signs_of(identity.peer, options.n_signs), params.dtype)
     stationarity = Stationarity(options.tolerance)
     termination = TerminationDetector(options.max_diameter)
     if resumed is not None:
@@ -148,13 +154,20 @@ def assemble(
         if resumed.is_converged:
             termination.trust(resumed.round)
 
+    n_params, dtype = params.size, params.dtype
+
     def make_link(neighbor: Neighbor, link_id: LinkId) -> Link:
         precision = CODED if options.is_coded and CODED_SHARES in neighbor.capabilities else options.precision
-        n_bytes = (BYTES_AS_LONG_AS_CODING if precision == CODED else precision // 8) * (tracker.own.size + params.size)
-        timer = ResendTimer(timing.resend_floor_s, timing.first_resend_s(n_bytes))
+        n_bytes = (BYTES_AS_LONG_AS_CODING if precision == CODED else precision // 8) * (tracker.own.size + n_params)
+        timer = ResendTimer(timing.shortest_resend_s(n_bytes), timing.first_resend_s(n_bytes))
         has_curvature = CURVATURE in identity.capabilities and CURVATURE in neighbor.capabilities
         size = tracker.own.size
-        link = Link(link_id, size, params.size, precision, timer, state.account, has_curvature=has_curvature)
+        is_single = dtype == np.float32 and CODED_SHARES not in neighbor.capabilities
+        link = Link(
+            *(link_id, size, n_params, precision, timer, state.account),
+            has_curvature=has_curvature,
+            is_single=is_single,
+        )
         _mask(link, neighbor, masks, state.masking)
         return link
 

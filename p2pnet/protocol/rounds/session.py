@@ -21,6 +21,8 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TypeAlias, final
 
+import numpy as np
+
 from p2pnet.protocol.core.codec import LOWEST_VERSION
 from p2pnet.protocol.core.effects import (
     Choose,
@@ -56,7 +58,7 @@ from p2pnet.protocol.core.notices import EpochBegun, Rescaled, StatisticsFound
 from p2pnet.protocol.core.timers import earliest
 from p2pnet.protocol.core.types import FeatureStatistics, PeerId
 from p2pnet.protocol.links.masks import LinkSecrets
-from p2pnet.protocol.messages.training import CURVATURE, LEVEL_MARK, Ack, Hello, LabelSet, Share
+from p2pnet.protocol.messages.training import CODED_SHARES, CURVATURE, LEVEL_MARK, Ack, Hello, LabelSet, Share
 from p2pnet.protocol.rounds.conclusion import Conclusion
 from p2pnet.protocol.rounds.fingerprints import STAGE_FIELD, SURVEY_FIELD, refusal
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent
@@ -242,6 +244,10 @@ class Session(SessionMachine):
         identity = replace(self._identity, fingerprint={**prepared.fingerprint, STAGE_FIELD: TRAINING})
         if prepared.has_curvature:
             identity = replace(identity, capabilities=(*identity.capabilities, CURVATURE))
+        elif prepared.params.dtype == np.float32 and not self._options.is_coded:
+            # What coded shares are made from is not kept where parameters are many (`links/net_books.py`).
+            capabilities = tuple(name for name in identity.capabilities if name != CODED_SHARES)
+            identity = replace(identity, capabilities=capabilities)
         if before is not None:
             # What is said over the links of before is not to be taken for a word over those to come.
             identity = replace(identity, n_nonces=before.neighborhood.n_nonces)

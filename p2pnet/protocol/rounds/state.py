@@ -52,7 +52,8 @@ class RoundState:
 
     def enter(self, round_: int, params: Array) -> None:
         """Enter training in a later round, with these parameters, and listen at first."""
-        self.round, self.params, self.has_trained = round_, params, True
+        self.round, self.has_trained = round_, True
+        self.params = params.astype(self.params.dtype, copy=False)
         self.n_listening_rounds = min(round_, N_LISTENING_ROUNDS)
 
     @property

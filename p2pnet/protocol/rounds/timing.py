@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PATIENT_ROUNDS = 5
 """The first rounds, which use the longest timeout, since links may still be opening elsewhere."""
@@ -15,7 +15,14 @@ PATIENCE_WITH_A_STEP = 0.5
 """The part of a round's timeout that the first neighbor to finish waits before this agent's solver is stopped."""
 
 SLOW_BYTES_PER_S = 10e6
-"""A connection that is slower than this may have shares repeated that are still on their way, at first."""
+"""A connection that is slower than this may have messages repeated that are still on their way."""
+
+
+BUSY = 3
+"""So many times as long as a slow connection takes a busy receiver may take until it answers."""
+
+BYTES_OF_A_NUMBER = 8
+"""In a StateReply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,19 @@ class Timing:
 
     def first_resend_s(self, n_bytes: int) -> float:
         """The first resend timeout of shares of so many bytes: large ones take longer than that of usual ones."""
-        return max(self.resend_s, n_bytes / SLOW_BYTES_PER_S)
+        return max(self.resend_s, self.shortest_resend_s(n_bytes))
+
+    def shortest_resend_s(self, n_bytes: int) -> float:
+        """The shortest resend timeout of messages of so many bytes, however fast others before were: a large one that
+        takes longer for once, since its receiver is busy with others as large, is not sent twice.
+        """
+        return max(self.resend_floor_s, BUSY * n_bytes / SLOW_BYTES_PER_S)
+
+    def for_shares_of(self, n_bytes: int) -> Timing:
+        """The same with as long a wait for a round's shares as large ones may take."""
+        if self.is_asynchronous:
+            return self
+        return replace(self, round_timeout_s=max(self.round_timeout_s, BUSY * n_bytes / SLOW_BYTES_PER_S))
 
     @property
     def sign_s(self) -> float:

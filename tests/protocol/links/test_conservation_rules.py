@@ -77,4 +77,19 @@ def test_a_ledger_in_a_message_says_whose_it_is_and_none_of_its_numbers() -> Non
     ledger = ledgers()[0]
     (link,) = ledger.links
     assert repr(ledger) == "AgentLedger(agent='a')"
-    assert repr(replace(link, mask=np.ones(2))) == f"LinkLedger(peer='b', link_id={HERE!r})"
+    assert repr(replace(link, mask=np.ones(2))) == f"LinkLedger(peer='b', link_id={HERE!r}, is_net=False)"
+
+
+def test_of_links_that_know_the_balance_alone_the_two_ends_are_compared() -> None:
+    """One end has received 3 more than it has sent, the other 2 less: 1 is lost at the link, and in the sum."""
+
+    def ledger(name: str, peer: str, balance: float, link_id: LinkId) -> AgentLedger:
+        link = LinkLedger(peer, link_id, np.zeros(2), np.full(2, balance), is_net=True)
+        return AgentLedger(name, OWN[name], OWN[name] + link.received, (link,))
+
+    even = [ledger("a", "b", 3.0, HERE), ledger("b", "a", -3.0, HERE.mirrored())]
+    assert conservation_error(even) == 0.0
+    uneven = [even[0], ledger("b", "a", -2.0, HERE.mirrored())]
+    assert conservation_error(uneven) == pytest.approx(2 * np.sqrt(2.0) / 10.0, rel=1e-15)
+    mixed = [ledgers(sent=(1.0, 0.0), received=(4.0, 0.0))[0], even[1]]
+    assert conservation_error(mixed) == 0.0

@@ -94,18 +94,18 @@ def test_both_ends_have_the_same_total_to_the_last_bit_whatever_is_lost(precisio
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_what_a_link_has_moved_counts_with_the_newest_share_though_it_waits_for_its_round(precision: int) -> None:
     pair, mass = Pair(precision), curvature_of(0)
-    assert pair.taker.newest_curvature().size == 0
+    assert pair.taker.curvature_moved().size == 0
     for _ in range(3):
         pair.taker.accept(pair.share(0.2 * mass, mass, np.ones(N)), pair.round, 0.0)
-        np.testing.assert_array_equal(pair.taker.newest_curvature(), pair.giver.curvature_sent)
-        np.testing.assert_array_equal(pair.giver.newest_curvature(), -pair.giver.curvature_sent)
+        np.testing.assert_array_equal(pair.taker.curvature_moved(), pair.giver.curvature_sent)
+        np.testing.assert_array_equal(pair.giver.curvature_moved(), -pair.giver.curvature_sent)
     assert pair.taker.curvature_received.size == 0
     assert pair.taker.apply(pair.round)
-    np.testing.assert_array_equal(pair.taker.newest_curvature(), pair.giver.curvature_sent)
+    np.testing.assert_array_equal(pair.taker.curvature_moved(), pair.giver.curvature_sent)
     pair.taker.give(np.ones(N + 2), np.ones(N), pair.round)
     pair.taker.give_curvature(0.1 * mass, mass)
     moved = pair.giver.curvature_sent - pair.taker.curvature_sent
-    np.testing.assert_array_equal(pair.taker.newest_curvature(), moved)
+    np.testing.assert_array_equal(pair.taker.curvature_moved(), moved)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.links.link import norm
+from p2pnet.protocol.links.books import norm
 from p2pnet.protocol.messages.training import Share
 from tests.protocol.links.shares import N_PARAMS, SIZE, give, new_link, received, send, shares
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from p2pnet.protocol.links import link as link_module
+from p2pnet.protocol.links.books import MAX_BASES
 from p2pnet.protocol.links.coding import MEMORY
 from tests.protocol.links.shares import N_PARAMS, SIZE, give, new_link, send
 
 
 def test_the_limits_are_those_of_the_protocol() -> None:
     assert (link_module.MAX_IN_FLIGHT, link_module.MAX_UNACKNOWLEDGED, link_module.MAX_UNRETURNED) == (2, 6, 3)
-    assert (link_module.MAX_WAITING, link_module.MAX_BASES) == (4, 8)
+    assert (link_module.MAX_WAITING, MAX_BASES) == (4, 8)
     assert link_module.ACKNOWLEDGEMENT_DELAY_S == 0.05
 
 
@@ -25,7 +26,7 @@ def test_a_new_link_has_moved_nothing_and_owes_nothing() -> None:
     assert (link.missing, link.latest, link.mass_flow, link.params_flow) == (None, None, None, None)
     assert (link.n_unreturned, link.acknowledgement_due_at) == (0, None)
     assert (link.account, link.mask, link.proposal, link.coming(100)) == (0, None, None, None)
-    assert (link.has_curvature, link.newest_curvature().size) == (False, 0)
+    assert (link.has_curvature, link.curvature_moved().size) == (False, 0)
     assert link.is_shared is True
     assert link.is_settled is True
     assert [link.has_news] == [False]

@@ -185,7 +185,7 @@ def test_curvature_moved_is_bounded_by_what_the_agent_has_measured(size: float, 
     assert judged.hears("ann", 0.0, 0.0, 0.0) is None
     link = judged.links["ann"]
     link.apply(1)
-    link.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
+    link.books.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
     assert judged.bounds.broken_by("ann", link) is None  # it has measured none so far
     judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * 3.0 * N_OWN))
     assert judged.bounds.broken_by("ann", link) is reason

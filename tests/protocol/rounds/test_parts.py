@@ -38,14 +38,14 @@ def test_what_is_heard_reaches_the_part_that_it_is_for() -> None:
 @pytest.mark.parametrize(
     ("n_params", "is_coded", "timeout_s"),
     [
-        *((3, False, 1.0), (500_000, False, 1.0), (2_000_000, False, 3.2), (10_000_000, False, 16.0)),
-        *((3, True, 1.0), (250_000, True, 1.0), (2_000_000, True, 6.4), (10_000_000, True, 32.0)),
+        *((3, False, 1.0), (200_000, False, 1.0), (2_000_000, False, 9.6), (10_000_000, False, 48.0)),
+        *((3, True, 1.0), (100_000, True, 1.0), (2_000_000, True, 19.2), (10_000_000, True, 96.0)),
     ],
 )
 def test_shares_of_large_models_are_not_repeated_while_they_are_on_their_way(
     n_params: int, is_coded: bool, timeout_s: float
 ) -> None:
-    """Of 16 bytes a parameter, over a connection of 10 MB/s; coding them takes a slow machine twice as long."""
+    """Of 16 bytes a parameter, three times what 10 MB/s take; coding them takes a slow machine twice as long."""
     params = np.zeros(n_params)
     options = RoundOptions(10, precision=64, is_coded=is_coded)
     parts = assemble(Identity("me", "me", 1, {}), options, params, n_sums=n_params)
