@@ -12,7 +12,6 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.mixing import Mixing
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
-from p2pnet.protocol.rounds.timing import PATIENT_ROUNDS
 
 ROUNDS_TO_A_TURN = 2
 """A neighbor's turn comes within this many rounds for each neighbor that takes part, or is not counted on."""
@@ -94,12 +93,9 @@ class Barrier:
 
     def count_missed(self, neighbor: Neighbor, link: Link, round_: int) -> None:
         """Count the rounds that a neighbor has missed. A neighbor that was silent since the shares went out is stopped
-        or cut off, and not late by chance: one missed deadline is enough. So it is, but in the first rounds, for one
-        that was awaited and has sent no share over its link at all, or a member could hold up all by opening links.
+        or cut off, and not late by chance: one missed deadline is enough.
         """
-        is_silent = neighbor.last_heard_at <= self._raised_at
-        has_sent_none = link.newest_round < 0 and neighbor.peer in self._awaited and round_ >= PATIENT_ROUNDS
-        if link.newest_round < round_ and (is_silent or has_sent_none):
+        if link.newest_round < round_ and neighbor.last_heard_at <= self._raised_at:
             neighbor.n_missed = MAX_MISSED
         elif link.newest_round >= round_ - 1:
             neighbor.n_missed = 0

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.mixing import OnePeerExponential
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED
-from p2pnet.protocol.rounds.timing import PATIENT_ROUNDS
 from tests.protocol.rounds.parts import N_MASS, Parts
 
 PEERS = ("ann", "bob", "cy")
@@ -86,31 +85,6 @@ def test_silence_since_the_shares_went_out_costs_all_patience_at_once_and_latene
         barrier.count_missed(neighbor, parts.link(neighbor.peer), 8)
     assert silent.is_lagging
     assert (late.n_missed, prompt.n_missed) == (2, 0)
-
-
-@pytest.mark.parametrize(
-    ("round_", "n_missed"),
-    [pytest.param(PATIENT_ROUNDS, MAX_MISSED, id="later"), pytest.param(PATIENT_ROUNDS - 1, 1, id="first-rounds")],
-)
-def test_one_that_says_much_but_sent_no_share_over_its_link_is_awaited_once_but_for_the_first_rounds(
-    round_: int, n_missed: int
-) -> None:
-    parts = Parts("ann", "bob")
-    parts.hear("ann", parts.share("ann", round_), now=10.0)
-    barrier = raised(parts, now=10.0)
-    mute = parts.neighbor("bob")
-    mute.last_heard_at = 11.0
-    barrier.count_missed(mute, parts.link("bob"), round_)
-    assert mute.n_missed == n_missed
-
-
-def test_a_link_that_opened_while_shares_were_on_their_way_has_its_deadline_still_before_it() -> None:
-    parts = Parts("ann")
-    barrier = raised(parts, now=10.0)
-    late = parts.join("bob")
-    late.last_heard_at = 11.0
-    barrier.count_missed(late, parts.link("bob"), PATIENT_ROUNDS)
-    assert late.n_missed == 1
 
 
 @pytest.mark.parametrize("has_sent_a_share", [False, True])
