@@ -46,7 +46,7 @@ from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import Link, norm
 from p2pnet.protocol.links.tracker import Tracker
-from p2pnet.protocol.rounds.steadiness import Steadiness
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 
 FIRST_AUDITS: Final = 12
 """Of all neighbors, in which the agent learns what is usual."""
@@ -69,6 +69,8 @@ FAR: Final = 0.5
 classes, where training is restless and 2 are reached."""
 OUT_OF_REACH: Final = 20.0
 """Times the own size, which is too far in the first audits, too."""
+OUT_OF_REACH_RESTLESS: Final = 1e6
+"""The same where samples have changed of late; 10⁴ where three in four of an agent's rows are 100 deviations away."""
 JUMP: Final = 12.0
 JUMP_ALIKE: Final = 5.0
 WHOLE: Final = 0.95
@@ -125,11 +127,16 @@ class Auditing:
     def __init__(self) -> None:
         self._records: dict[PeerId, _Held] = {}
         self._convicted: set[PeerId] = set()
-        self.begin_anew()
+        self._begin()
 
     def begin_anew(self) -> None:
-        """Forget what was usual, and what is held against whom: what is minimised has changed."""
+        """Forget what was usual, and what is held against whom, and be restless: what is minimised has changed."""
+        self._begin()
+        self._n_restless = RESTLESS_ROUNDS
+
+    def _begin(self) -> None:
         self._records.clear()
+        self._n_restless = 0
         self._asked: Audit | None = None
         self._n_audits = 0
         self._size = 0.0
@@ -153,13 +160,19 @@ class Auditing:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+        return not self._is_learning and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+
+    @property
+    def _is_learning(self) -> bool:
+        """Whether what is usual is still being learned."""
+        return self._n_audits < FIRST_AUDITS or self._n_restless > 0
 
     # Asking.
 
     def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
         """Take in what is tracked in a round, of samples and weight, and the agent's links."""
         self._steadiness.see(links, tracker.weight)
+        self._n_restless = max(0, self._n_restless - 1)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
         most = max([mean, *(abs(float(np.subtract(*link.newest_totals())[-2])) for link in links)])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
@@ -178,12 +191,13 @@ class Auditing:
             record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
             is_whole = not distance <= WHOLE * self._size
             record.has_leapt = record.has_jumped and not distance <= (LEAP_FAR if is_whole else LEAP) * reach
-            record.is_out_of_reach = not distance <= OUT_OF_REACH * self._size
+            reachable = OUT_OF_REACH if self._n_restless == 0 else OUT_OF_REACH_RESTLESS
+            record.is_out_of_reach = not distance <= reachable * self._size
             if not record.has_jumped:
                 self._reach = max(self._reach, distance)
-        is_first = self._n_audits < FIRST_AUDITS
         records = {peer: self._records[peer] for peer in coming}
-        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_first else record.is_far)]
+        is_learning = self._is_learning
+        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_learning else record.is_far)]
         return self._ask(round_, own, coming, far, is_way_too=True)
 
     def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
@@ -201,7 +215,7 @@ class Auditing:
         """The record of a neighbor whose parameters are there; welcome where it has come, or has come back."""
         record = self._records.get(peer)
         if record is None:
-            is_known = self._n_audits < FIRST_AUDITS or peer in self._convicted
+            is_known = self._is_learning or peer in self._convicted
             welcome_until = -1 if is_known else round_ + WELCOME_ROUNDS
             record = self._records[peer] = _Held(welcome_until, round_)
         elif round_ > record.seen + ABSENT and peer not in self._convicted:
@@ -235,7 +249,7 @@ class Auditing:
             record = self._seen(peer, audited.round)
             record.loss, record.audited = loss if math.isfinite(loss) else math.inf, audited.round
         recent = audited.round - REMEMBERED
-        if self._n_audits + 1 == FIRST_AUDITS:
+        if self._n_audits + 1 == FIRST_AUDITS or self._n_restless:
             for record in self._records.values():
                 record.mean = 0.0
         losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
@@ -254,7 +268,7 @@ class Auditing:
             return
         best, lower = min(audited.own, losses[0]), losses[(len(losses) - 1) // 2]
         self._middle = lower - best
-        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS else lower
+        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS or self._n_restless else lower
         excess = max(middle - best, audited.own - self._best_own)
         self._usual = max(self._usual, min(excess, audited.first))
         self._is_alike = self._is_alike and self._usual < ALIKE * audited.first
@@ -272,7 +286,7 @@ class Auditing:
             USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
         )
         is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
-        is_welcome = self._n_audits <= FIRST_AUDITS or audited.round <= record.welcome_until
+        is_welcome = self._n_audits <= FIRST_AUDITS or self._n_restless > 0 or audited.round <= record.welcome_until
         is_welcome = is_welcome or not (is_steady or self.is_alike)
         if record.is_far and is_useless and not is_welcome:
             record.strikes += 1.0

@@ -52,6 +52,8 @@ MAX_GRADIENT_ALIKE: Final = 2.0
 MAX_GRADIENT_CHANGED: Final = 8.0
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
+MAX_DRIFT: Final = 1e6
+"""Rows that are a thousand deviations away are no matter of drift."""
 MOST_UNLIKE: Final = 20.0
 """Times as large as the agent's own may be the gradient per sample of another whose samples are unlike its own."""
 TINY: Final = 1e-300
@@ -81,12 +83,20 @@ class MassBounds:
         """the largest ‖g‖/n since, fading"""
         self._curvature = 0.0
         """the largest ‖curvature‖/n of the agent's own, fading; 0 where it has measured none"""
+        self._drift = 1.0
+        """D², the largest mean square of scaled columns of late, where these are tracked"""
         self._n_own = 0.0
         self._n_most = 0.0
         """s"""
         self._records: dict[PeerId, _Record] = {}
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
+
+    def begin_anew(self) -> None:
+        """Wait again until all is steady: what is minimised has changed, and with it samples and gradients. What links
+        have moved of weight is held to the same bound as ever.
+        """
+        self._steadiness.begin_anew()
 
     def see_own(
         self, own: Array, n_estimate: float, links: Sequence[Link], weight: float, curvature: Array | None = None
@@ -96,6 +106,8 @@ class MassBounds:
         """
         self._steadiness.see(links, weight)
         self._n_own = float(own[-2])
+        self._drift = max(FADING * self._drift, 1.0)
+        self._see_drift(own, self._n_own)
         per_sample = norm(own[: self._n_params]) / max(self._n_own, TINY)
         if np.isfinite(per_sample):
             self._first = self._first or per_sample
@@ -108,16 +120,13 @@ class MassBounds:
     def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
         """The bound that the link breaks with its newest share; None where it keeps all. `is_alike` where all agents'
         samples are known to be (`auditing.py`).
-
-        What a peer that has broken one shows of its gradient counts no more.
         """
-        if not self._n_most:
-            return None
-        reason = self._broken_by(peer, link, is_alike=is_alike)
-        if reason is not None:
-            self._convicted.add(peer)
-            self._records.pop(peer)
-        return reason
+        return self._broken_by(peer, link, is_alike=is_alike) if self._n_most else None
+
+    def convict(self, peer: PeerId) -> None:
+        """Know that the peer has broken a bound without an excuse: what it shows of its gradient counts no more."""
+        self._convicted.add(peer)
+        self._records.pop(peer, None)
 
     def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
         received, sent = link.newest_totals()
@@ -134,14 +143,23 @@ class MassBounds:
         self._n_most = max(self._n_most, float(moved[-2]))
         record.most_received = max(record.most_received, float(received[-2]))
         own = max(self._first, self._of_late)
-        shown = max(other.per_sample for other in self._records.values())
-        per_sample = max(own, min(shown, MOST_UNLIKE * own))
-        if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * self._n_most:
+        shown = sorted(other.per_sample for other in self._records.values())
+        # What two have shown counts, or the only one: an agent that comes from training alone has no gradient itself.
+        per_sample = max(own, min(shown[-1], MOST_UNLIKE * own), shown[(len(shown) - 1) // 2])
+        self._see_drift(moved, self._n_most)
+        largest = max_gradient * self._drift * per_sample * self._n_most
+        if per_sample and not norm(moved[: self._n_params]) <= largest:
             return CloseReason.TOO_MUCH_GRADIENT
         max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
-        if self._curvature and not norm(link.newest_curvature()) <= max_curvature * self._curvature * self._n_most:
+        largest = max_curvature * self._drift * self._curvature * self._n_most
+        if self._curvature and not norm(link.newest_curvature()) <= largest:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
+
+    def _see_drift(self, sums: Array, n_samples: float) -> None:
+        squares = float(np.abs(sums[self._n_params : -2]).max(initial=0.0)) / max(n_samples, 1.0)
+        if squares > self._drift:
+            self._drift = min(squares, MAX_DRIFT)
 
     def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:
         """How much of what an agent may have may be taken back of samples, and moved of gradient."""

@@ -27,6 +27,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
+from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.curvature import plus
@@ -37,6 +38,7 @@ from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
 from p2pnet.protocol.rounds.bounds import MassBounds
 from p2pnet.protocol.rounds.clipping import Clipping
+from p2pnet.protocol.rounds.excuses import Excuses
 from p2pnet.protocol.rounds.lead import Lead
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
@@ -88,6 +90,7 @@ class Exchange:
         bounds: MassBounds | None = None,
         clipping: Clipping | None = None,
         auditing: Auditing | None = None,
+        excuses: Excuses,
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
@@ -102,6 +105,7 @@ class Exchange:
         self._bounds = bounds
         self._clipping = clipping
         self._auditing = auditing
+        self._excuses = excuses
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
@@ -133,6 +137,7 @@ class Exchange:
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
+        self._excuses.see_round()
         if self._bounds is not None:
             tracker, links = self.tracker, self._neighborhood.links()
             own, curvature = tracker.own, tracker.own_curvature
@@ -140,6 +145,12 @@ class Exchange:
 
     def begin_epoch(self) -> None:
         """Hold nothing against neighbors that move far now: something else is minimised."""
+        self._excuses.begin_anew()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        if self._bounds is not None:
+            self._bounds.begin_anew()
         if self._clipping is not None:
             self._clipping.begin_anew()
         if self._auditing is not None:
@@ -190,8 +201,19 @@ class Exchange:
         """Why the link is to be closed over a received share; None where it is plausible."""
         if not self._is_in_measure(link, share, params):
             return CloseReason.OUT_OF_RANGE
-        is_alike = self._auditing is not None and self._auditing.is_alike
-        return None if self._bounds is None else self._bounds.broken_by(peer, link, is_alike=is_alike)
+        if self._bounds is None:
+            return None
+        reason = self._bounds.broken_by(peer, link, is_alike=self._is_alike)
+        if reason is not None and self._excuses.excused([peer]):
+            self._begin_anew()
+            reason = self._bounds.broken_by(peer, link, is_alike=self._is_alike)
+        if reason is not None:
+            self._bounds.convict(peer)
+        return reason
+
+    @property
+    def _is_alike(self) -> bool:
+        return self._auditing is not None and self._auditing.is_alike
 
     def _is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a received share is within the range of what can be computed with:
@@ -289,6 +311,13 @@ class Exchange:
         audit = self._auditing.after_mixing(round_, self._proposal, latest)
         return [] if audit is None else [audit]
 
+    def judge(self, audited: Audited) -> list[PeerId]:
+        """Those that are convicted by what was to be known, in the order of their ids."""
+        found: set[PeerId] = set() if self._auditing is None else self._auditing.judge(audited)
+        if excused := self._excuses.excused(found):
+            self._begin_anew()
+        return sorted(found - excused)
+
     def mix(self, round_: int) -> Mixture:
         """Mix the parameters, w⁺ = z + Σ_j d_j, from the shares that have come, in the order of the neighbors' ids."""
         mixed = self._proposal.copy()
@@ -332,7 +361,10 @@ class Exchange:
             farthest = max(farthest, min(distance, radius))
         self._termination.end_round(round_, counts)
         disagreement = farthest / (1.0 + norm(mixed))
-        far_off = set() if self._clipping is None else self._clipping.far_off(distances)
+        far_off: set[PeerId] = set() if self._clipping is None else self._clipping.far_off(distances)
+        if excused := self._excuses.excused(far_off):
+            self._begin_anew()
+        far_off -= excused
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
 

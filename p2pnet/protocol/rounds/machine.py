@@ -186,7 +186,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             case PeerParted(peer):
                 effects = [*self._neighborhood.let_go(peer, now)]
             case SamplesChanged(why):
-                self._parts.epochs.learn_of_change(why)
+                self._parts.change_samples(why)
             case _:
                 assert_never(event)
         effects += self._go_on(now)

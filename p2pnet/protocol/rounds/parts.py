@@ -23,6 +23,7 @@ from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.ending import Ending
 from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.excuses import Excuses
 from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
@@ -69,6 +70,11 @@ class RoundParts:
         if masking is not None:
             self.exchange.tracker.expect(masking.expected)
         self.exchange.tracker.begin_anew()
+
+    def change_samples(self, why: str) -> None:
+        """Have other samples: what neighbors have shown says nothing of their worth for these."""
+        self.epochs.learn_of_change(why)
+        self.exchange.begin_epoch()
 
     def begin_epoch(self, now: float) -> None:
         """Begin an epoch where training has finished, with nothing of the last one but parameters and trackers."""
@@ -174,6 +180,7 @@ def assemble(
         bounds=MassBounds(params.size) if options.is_bounded else None,
         clipping=Clipping(options.tolerance) if options.is_clipped else None,
         auditing=auditing if options.is_audited else None,
+        excuses=Excuses(may_change=options.keeps_running),
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -193,7 +200,6 @@ def assemble(
         Handshake(state, neighborhood, convictions),
         convictions,
         exchange,
-        auditing,
         bootstrap,
         stationarity,
         termination,
