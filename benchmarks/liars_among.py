@@ -16,6 +16,7 @@ from typing import get_args
 
 import numpy as np
 
+from benchmarks.changing_samples import BECOMINGS, Change
 from benchmarks.false_shares import LIES, ROUNDS, Memory, Telling
 from benchmarks.results import DIRECTORY, ResultFile, commit, stamped
 from p2pnet.agent.options import default_tolerance
@@ -46,6 +47,7 @@ CONVICTIONS = frozenset(
         CloseReason.TOO_MUCH_WEIGHT,
         CloseReason.TOO_MANY_SAMPLES,
         CloseReason.TOO_MUCH_GRADIENT,
+        CloseReason.TOO_MUCH_CURVATURE,
         CloseReason.FAR_OFF,
         CloseReason.OF_NO_USE,
     }
@@ -76,6 +78,8 @@ class Case:
     cut_s: float = 0.0
     """how long the network is halved, from the middle on"""
     n_crashes: int = 0
+    changes: Sequence[Change] = ()
+    """of samples; with any, agents keep running"""
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -110,7 +114,7 @@ def run(case: Case) -> Outcome:
     )
     graph = make_graphs(case.topology, case.n_agents, np.random.default_rng(case.seed))[0]
     workload = make_simulated_workload(options, list(graph))
-    shards: Sequence[Samples] = workload.shards
+    shards: list[Samples] = list(workload.shards)
     if case.sizes:
         shards = [shard.take(np.arange(size)) for shard, size in zip(shards, case.sizes, strict=True)]
     make_learner = learner_maker(options, workload)
@@ -144,6 +148,7 @@ def run(case: Case) -> Outcome:
                 is_clipped=case.is_clipped,
                 is_audited=case.is_audited,
                 max_rounds=case.rounds,
+                keeps_running=bool(case.changes),
                 expected_neighbors=1 if case.late else len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),
                 tolerance=default_tolerance() if case.tolerance is None else case.tolerance,
@@ -159,6 +164,15 @@ def run(case: Case) -> Outcome:
     def are_over() -> bool:
         return all(nodes.phase(name) in (Phase.FINISHED, Phase.CLOSED) for name in good)
 
+    for change in case.changes:
+
+        def is_time(change: Change = change) -> bool:
+            return are_over() if change.in_round is None else max(map(nodes.round, nodes.names)) >= change.in_round
+
+        nodes.run_until(is_time, MAX_S)
+        shards[change.agent] = BECOMINGS[change.becoming](shards[change.agent], shards[change.other])
+        nodes.simulator.change_samples(names[change.agent], make_learner(change.agent, shards[change.agent]))
+        nodes.run(1.5 * Timing().idle_s)
     nodes.run_until(are_over, MAX_S, every_s=1.0)
     metric = workload.problem.metric(workload.test)
     # Who hangs by liars alone gets what they give.

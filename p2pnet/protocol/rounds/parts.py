@@ -76,6 +76,11 @@ class RoundParts:
         self.epochs.learn_of_change(why)
         self.exchange.begin_epoch()
 
+    def follow_epoch(self, now: float) -> None:
+        """Enter an epoch that a neighbor has begun while this agent was in its rounds."""
+        if self.epochs.follow(now):
+            self.exchange.begin_epoch()
+
     def begin_epoch(self, now: float) -> None:
         """Begin an epoch where training has finished, with nothing of the last one but parameters and trackers."""
         self.epochs.begin(now)
