@@ -79,7 +79,8 @@ class Case:
     """how long the network is halved, from the middle on"""
     n_crashes: int = 0
     changes: Sequence[Change] = ()
-    """of samples; with any, agents keep running"""
+    """of samples, for which agents keep running"""
+    keeps_running: bool = False
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -148,7 +149,7 @@ def run(case: Case) -> Outcome:
                 is_clipped=case.is_clipped,
                 is_audited=case.is_audited,
                 max_rounds=case.rounds,
-                keeps_running=bool(case.changes),
+                keeps_running=case.keeps_running or bool(case.changes),
                 expected_neighbors=1 if case.late else len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),
                 tolerance=default_tolerance() if case.tolerance is None else case.tolerance,
@@ -238,6 +239,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--partitions", nargs="*", choices=get_args(PartitionName), default=["iid"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--defenses", nargs="*", choices=["audit", "bounds", "clipping"], default=["audit", "bounds"])
+    parser.add_argument("--keep-running", action="store_true", help="as agents do whose samples may change")
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
     results = ResultFile(DIRECTORY / "liars_among.jsonl")
@@ -253,6 +255,7 @@ def main(arguments: Sequence[str]) -> None:
             is_audited="audit" in chosen.defenses,
             is_bounded="bounds" in chosen.defenses,
             is_clipped="clipping" in chosen.defenses,
+            keeps_running=chosen.keep_running,
         )
         if (chosen.label, topology, partition, since, lie, seed) in done:
             continue

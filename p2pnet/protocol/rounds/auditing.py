@@ -57,6 +57,9 @@ TIMES_THE_MIDDLE: Final = 2.0
 UNEQUAL: Final = 4.0
 """As many samples, or as few, as others have: then they are no measure of what is usual."""
 UNEQUAL_ROUNDS: Final = 100
+STEADY_MASS: Final = 0.001
+"""By how much weight, and by ten times what part samples, may change in a round where none has come, gone or lost a
+neighbor, and no jump is passed on of one that has."""
 STEADY_ROUNDS: Final = 12
 """Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
@@ -170,11 +173,18 @@ class Auditing:
     # Asking.
 
     def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
-        """Take in what is tracked in a round, of samples and weight, and the agent's links."""
+        """Take in what is tracked in a round, of samples and weight, and the agent's links.
+
+        One that has lost a neighbor jumps in the same round in which its share says so, by weight and samples.
+        """
         self._steadiness.see(links, tracker.weight)
         self._n_restless = max(0, self._n_restless - 1)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        most = max([mean, *(abs(float(np.subtract(*link.newest_totals())[-2])) for link in links)])
+        moved = np.array([np.subtract(*link.newest_totals())[-2:] for link in links]).reshape(-1, 2)
+        coming, weight = tracker.own[-2:] + moved.sum(axis=0)
+        if abs(weight - tracker.weight) > STEADY_MASS or abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean:
+            self._steadiness.interrupt()
+        most = max([mean, *np.abs(moved[:, 0])])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
         self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 

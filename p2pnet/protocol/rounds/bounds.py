@@ -75,7 +75,12 @@ class _Record:
 class MassBounds:
     """Holds the links of one agent to the bounds of mass; the agent's own vectors are what it measures them by."""
 
-    def __init__(self, n_params: int) -> None:
+    def __init__(self, n_params: int, *, is_resumed: bool = False) -> None:
+        """`is_resumed`: whether the agent goes on from parameters that were trained, maybe by itself alone, so that its own
+        gradient there tells nothing.
+        """
+        self._comes_from_elsewhere = is_resumed
+        """Until all is steady"""
         self._n_params = n_params
         self._first = 0.0
         """‖g‖/n in the first round"""
@@ -105,6 +110,7 @@ class MassBounds:
         that it has, and what it has measured of curvature.
         """
         self._steadiness.see(links, weight)
+        self._comes_from_elsewhere = self._comes_from_elsewhere and not self._steadiness.is_steady
         self._n_own = float(own[-2])
         self._drift = max(FADING * self._drift, 1.0)
         self._see_drift(own, self._n_own)
@@ -142,19 +148,21 @@ class MassBounds:
             return CloseReason.TOO_MANY_SAMPLES
         self._n_most = max(self._n_most, float(moved[-2]))
         record.most_received = max(record.most_received, float(received[-2]))
-        own = max(self._first, self._of_late)
-        shown = sorted(other.per_sample for other in self._records.values())
-        # What two have shown counts, or the only one: an agent that comes from training alone has no gradient itself.
-        per_sample = max(own, min(shown[-1], MOST_UNLIKE * own), shown[(len(shown) - 1) // 2])
         self._see_drift(moved, self._n_most)
-        largest = max_gradient * self._drift * per_sample * self._n_most
-        if per_sample and not norm(moved[: self._n_params]) <= largest:
+        in_all, per_sample = self._drift * self._n_most, self._per_sample
+        if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * in_all:
             return CloseReason.TOO_MUCH_GRADIENT
         max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
-        largest = max_curvature * self._drift * self._curvature * self._n_most
-        if self._curvature and not norm(link.newest_curvature()) <= largest:
+        if self._curvature and not norm(link.newest_curvature()) <= max_curvature * self._curvature * in_all:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
+
+    @property
+    def _per_sample(self) -> float:
+        """γ"""
+        own = max(self._first, self._of_late)
+        shown = max(record.per_sample for record in self._records.values())
+        return max(own, shown if self._comes_from_elsewhere else min(shown, MOST_UNLIKE * own))
 
     def _see_drift(self, sums: Array, n_samples: float) -> None:
         squares = float(np.abs(sums[self._n_params : -2]).max(initial=0.0)) / max(n_samples, 1.0)

@@ -38,8 +38,8 @@ class Excuses:
         self._n_rounds += 1
 
     def excused(self, peers: Collection[PeerId]) -> set[PeerId]:
-        """Those of the peers whose offence, found just now, may come of samples that have changed; none of the others is
-        ever excused.
+        """Those of the peers whose offence, found just now, may come of samples that have changed; no offence of the
+        others is excused from now on.
         """
         is_heard = self._may_change and self._n_rounds >= self._next_at
         excused = set(peers) - self._refused if is_heard else set[PeerId]()

@@ -182,7 +182,7 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
-        bounds=MassBounds(params.size) if options.is_bounded else None,
+        bounds=MassBounds(params.size, is_resumed=resumed is not None) if options.is_bounded else None,
         clipping=Clipping(options.tolerance) if options.is_clipped else None,
         auditing=auditing if options.is_audited else None,
         excuses=Excuses(may_change=options.keeps_running),

@@ -51,7 +51,10 @@ class Judged:
         sequence = link.newest_received + 1
         share = Share(link.link_id, sequence, 0, 0, 64, sequence, 1, 1.0, 1.0, 0, -1, False, total, np.zeros(N_PARAMS))
         assert link.accept(share, sequence, now=0.0)
-        return self.bounds.broken_by(peer, link, is_alike=self.is_alike)
+        reason = self.bounds.broken_by(peer, link, is_alike=self.is_alike)
+        if reason is not None:
+            self.bounds.convict(peer)
+        return reason
 
 
 def test_nothing_is_judged_before_the_agent_knows_its_own_gradient() -> None:
