@@ -60,6 +60,10 @@ UNEQUAL_ROUNDS: Final = 100
 STEADY_MASS: Final = 0.001
 """By how much weight, and by ten times what part samples, may change in a round where none has come, gone or lost a
 neighbor, and no jump is passed on of one that has."""
+SUDDEN: Final = 10.0
+"""Times what gradients of late have changed by in a round."""
+TURN_FADING: Final = 0.95
+SUDDEN_ROUNDS: Final = 5
 STEADY_ROUNDS: Final = 12
 """Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
@@ -153,12 +157,22 @@ class Auditing:
         """the middle neighbor's excess in the last audit"""
         self._is_alike = True
         self._n_since_unequal = UNEQUAL_ROUNDS + 1
+        self._turn = 0.0
+        """the largest change of what is tracked of gradients in a round, of late"""
+        self._n_since_sudden = 0
         self._steadiness = Steadiness()
 
     @property
     def is_waiting(self) -> bool:
         """Whether an answer is still to come."""
         return self._asked is not None
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether what is tracked of samples or gradients has changed all at once of late: where an honest agent jumps
+        that lost none, its samples have changed, or those of others whose mass it passes on.
+        """
+        return self._n_since_sudden < SUDDEN_ROUNDS
 
     @property
     def is_alike(self) -> bool:
@@ -180,11 +194,17 @@ class Auditing:
         self._steadiness.see(links, tracker.weight)
         self._n_restless = max(0, self._n_restless - 1)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        moved = np.array([np.subtract(*link.newest_totals())[-2:] for link in links]).reshape(-1, 2)
-        coming, weight = tracker.own[-2:] + moved.sum(axis=0)
+        totals = [np.subtract(*link.newest_totals()) for link in links]
+        mass: Array = sum(totals, tracker.own)
+        coming, weight = mass[-2:]
+        is_sudden = abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean
+        turn = norm(mass[:-2] - tracker.estimate[:-1] * weight)
+        is_sudden = is_sudden or not turn <= SUDDEN * self._turn
+        self._turn = max(TURN_FADING * self._turn, turn)
+        self._n_since_sudden = 0 if is_sudden else self._n_since_sudden + 1
         if abs(weight - tracker.weight) > STEADY_MASS or abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean:
             self._steadiness.interrupt()
-        most = max([mean, *np.abs(moved[:, 0])])
+        most = max([mean, *(abs(float(moved[-2])) for moved in totals)])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
         self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 

@@ -34,7 +34,7 @@ import numpy as np
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.link import Link, norm
-from p2pnet.protocol.rounds.steadiness import Steadiness
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 
 MAX_WEIGHT: Final = 8.0
 """Agents' worth; 1.2 with 30 % loss, 3.4 with crashes."""
@@ -94,6 +94,7 @@ class MassBounds:
         self._n_most = 0.0
         """s"""
         self._records: dict[PeerId, _Record] = {}
+        self._n_excused = 0
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
 
@@ -103,6 +104,13 @@ class MassBounds:
         """
         self._steadiness.begin_anew()
 
+    def excuse(self, *, is_alike: bool) -> None:
+        """Take for a while what gradients are for those of samples that have changed, by no more than is usual."""
+        if is_alike:
+            self._n_excused = RESTLESS_ROUNDS
+        else:
+            self.begin_anew()
+
     def see_own(
         self, own: Array, n_estimate: float, links: Sequence[Link], weight: float, curvature: Array | None = None
     ) -> None:
@@ -111,6 +119,7 @@ class MassBounds:
         """
         self._steadiness.see(links, weight)
         self._comes_from_elsewhere = self._comes_from_elsewhere and not self._steadiness.is_steady
+        self._n_excused = max(0, self._n_excused - 1)
         self._n_own = float(own[-2])
         self._drift = max(FADING * self._drift, 1.0)
         self._see_drift(own, self._n_own)
@@ -171,6 +180,8 @@ class MassBounds:
 
     def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:
         """How much of what an agent may have may be taken back of samples, and moved of gradient."""
+        if self._n_excused:
+            return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_CHANGED
         if is_alike and (peer in self._convicted or self._steadiness.has_lasted(STEADY_ALIKE)):
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
         if self._steadiness.is_steady:

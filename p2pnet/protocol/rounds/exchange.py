@@ -50,6 +50,9 @@ from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 NEARLY_NOTHING = 1e-3
 """Relative to the largest parameter: a smaller parameter becomes 0 where the local step set it to 0."""
 
+EXCUSABLE = frozenset({CloseReason.TOO_MUCH_GRADIENT, CloseReason.TOO_MUCH_CURVATURE})
+"""What samples that have changed may bring about; of samples themselves bounds admit as many as they may be."""
+
 STEADY_WEIGHT = 0.01
 """By how much the tracked weight may change from one local step to the next for the direction to have changed by the
 steps alone: agents that come or go anywhere, and shares that are lost, change both.
@@ -203,17 +206,16 @@ class Exchange:
             return CloseReason.OUT_OF_RANGE
         if self._bounds is None:
             return None
-        reason = self._bounds.broken_by(peer, link, is_alike=self._is_alike)
-        if reason is not None and self._excuses.excused([peer]):
-            self._begin_anew()
-            reason = self._bounds.broken_by(peer, link, is_alike=self._is_alike)
+        is_alike = self._auditing is not None and self._auditing.is_alike
+        reason = self._bounds.broken_by(peer, link, is_alike=is_alike)
+        if reason in EXCUSABLE and self._excuses.excused([peer]):
+            self._bounds.excuse(is_alike=is_alike)
+            if self._auditing is not None:
+                self._auditing.begin_anew()
+            reason = self._bounds.broken_by(peer, link)
         if reason is not None:
             self._bounds.convict(peer)
         return reason
-
-    @property
-    def _is_alike(self) -> bool:
-        return self._auditing is not None and self._auditing.is_alike
 
     def _is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a received share is within the range of what can be computed with:
@@ -313,8 +315,10 @@ class Exchange:
 
     def judge(self, audited: Audited) -> list[PeerId]:
         """Those that are convicted by what was to be known, in the order of their ids."""
-        found: set[PeerId] = set() if self._auditing is None else self._auditing.judge(audited)
-        if excused := self._excuses.excused(found):
+        if self._auditing is None:
+            return []
+        found = self._auditing.judge(audited)
+        if excused := self._excuses.excused(found, may_have_changed=self._auditing.may_have_changed):
             self._begin_anew()
         return sorted(found - excused)
 

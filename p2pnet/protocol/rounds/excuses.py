@@ -37,11 +37,11 @@ class Excuses:
     def see_round(self) -> None:
         self._n_rounds += 1
 
-    def excused(self, peers: Collection[PeerId]) -> set[PeerId]:
-        """Those of the peers whose offence, found just now, may come of samples that have changed; no offence of the
-        others is excused from now on.
+    def excused(self, peers: Collection[PeerId], *, may_have_changed: bool = True) -> set[PeerId]:
+        """Those of the peers whose offence, found just now, may come of samples that have changed, as far as what is
+        tracked allows for that; no offence of the others is excused from now on.
         """
-        is_heard = self._may_change and self._n_rounds >= self._next_at
+        is_heard = self._may_change and may_have_changed and self._n_rounds >= self._next_at
         excused = set(peers) - self._refused if is_heard else set[PeerId]()
         self._refused |= set(peers) - excused
         if excused:
