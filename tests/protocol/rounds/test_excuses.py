@@ -34,6 +34,12 @@ def test_who_was_not_excused_once_never_is() -> None:
     assert after(EXCUSED_ROUNDS, excuses).excused(["ann", "eve"]) == {"ann"}
 
 
+def test_where_nothing_that_is_tracked_has_changed_there_is_no_excuse_then_nor_later() -> None:
+    excuses = Excuses(may_change=True)
+    assert not excuses.excused(["eve"], may_have_changed=False)
+    assert excuses.excused(["ann", "eve"]) == {"ann"}
+
+
 def test_in_an_epoch_that_was_announced_there_is_an_excuse_at_once() -> None:
     excuses = Excuses(may_change=True)
     excuses.excused(["ann"])
