@@ -28,7 +28,10 @@ Whoever is far off is audited before it is mixed; of the others one in every sec
 mixing; all of them at first, and one that is suspicious in each round.
 An agent whose parameters come from elsewhere, after it was away or cut off, may be far off for 24 rounds, unless it was
 convicted before. Until links and weight were steady for 12 rounds it takes two jumps in a row where samples are alike,
-and no jump counts where they are not.
+and no jump counts where they are not; nor are they steady in a round in which the mass that comes has another weight,
+or other samples: an agent that loses a neighbor jumps at once, and so do those that mix with it, before others know.
+Where samples have changed, with an epoch or by an excuse (`excuses.py`), what is usual is learned anew for 36 rounds,
+in which nobody is convicted that is within 10⁶ sizes.
 With a single neighbor there is nobody to compare it with.
 """
 

@@ -5,16 +5,22 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
     weight      |I_1| ≤ 8
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
-    gradient    ‖I_g‖ ≤ 16 γ s
-    curvature   ‖I_c‖ ≤ 16 κ s     κ being the largest that the agent has measured per sample of late, if it has any
+    gradient    ‖I_g‖ ≤ 16 D² γ s
+    curvature   ‖I_c‖ ≤ 16 D² κ s  κ being the largest that the agent has measured per sample of late, if it has any
 
 where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
-that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
+that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike:
+without that limit while an agent that was restarted is not steady yet, since where it has trained alone its own
+gradient is nothing. D² is the mean square of scaled columns of late, of the agent itself or as a link has moved it,
+where these are tracked (`rescaling.py`), and 1 else: rows that are D deviations away have gradients that are D² times
+as large.
 Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
 rounds, and for a neighbor that was convicted before, and 8 in place of 16 else. Elsewhere 1000 stands in place of both
 until the agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the
-mass of many passes over few links, and s is not yet what the network's agents have.
+mass of many passes over few links, and s is not yet what the network's agents have; likewise for 36 rounds more where
+samples have changed, with an epoch or by an excuse (`excuses.py`), but for 8 instead where they were alike and no epoch
+was announced. The bound of weight is always the same.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -76,11 +82,11 @@ class MassBounds:
     """Holds the links of one agent to the bounds of mass; the agent's own vectors are what it measures them by."""
 
     def __init__(self, n_params: int, *, is_resumed: bool = False) -> None:
-        """`is_resumed`: whether the agent goes on from parameters that were trained, maybe by itself alone, so that its own
-        gradient there tells nothing.
+        """`is_resumed`: whether the agent goes on from parameters that were trained, maybe by itself alone: there its
+        own gradient tells nothing.
         """
         self._comes_from_elsewhere = is_resumed
-        """Until all is steady"""
+        """so it is until all is steady"""
         self._n_params = n_params
         self._first = 0.0
         """‖g‖/n in the first round"""

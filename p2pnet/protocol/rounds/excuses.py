@@ -3,7 +3,8 @@
 Where an agent that keeps running is idle as its samples change, an epoch is announced, and bounds and audit begin anew
 with it. A change in the middle of training is announced to nobody: gradient, samples and parameters of an honest agent
 jump from one round to the next, and so does what its neighbors pass on. So the first offence is taken for such a
-change: bounds and audit begin anew as with an epoch. What bounds admit even then is not excused, nor is a peer that was
+change, of gradient or curvature, and of parameters where samples or gradients that are tracked have turned all at once:
+bounds and audit begin anew as with an epoch. What breaks even these bounds is not excused, nor is a peer that was
 convicted before, nor another offence within some rounds. So a liar gains the rounds in which an epoch is restless, and
 loses what it gave in them when its link closes.
 """

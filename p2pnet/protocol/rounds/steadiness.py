@@ -13,8 +13,9 @@ from p2pnet.protocol.links.link import Link
 STEADY_ROUNDS: Final = 24
 STEADY_WEIGHT: Final = 0.01
 RESTLESS_ROUNDS: Final = 36
-"""Rounds after samples have changed in which gradients and parameters may go anywhere: on from then on the curvature of
-the network is learned anew, which is first noticed a dozen rounds later."""
+"""Rounds after samples have changed in which gradients and parameters may go far: a dozen rounds later the curvature of
+the network is measured anew, and steps overshoot; 32 rounds later gradients are within bounds again.
+"""
 
 
 @final
