@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from benchmarks.changing_samples import BECOMINGS, Change
 from benchmarks.liars_among import Case, run
 from benchmarks.results import DIRECTORY, ResultFile, commit, stamped
 from p2pnet.simulation.virtual_network import Conditions
@@ -47,6 +48,22 @@ NETWORKS: Mapping[str, Case] = MappingProxyType(
         "1 to 150 rows": Case(sizes=UNEQUAL),
         "1 to 150 rows, full": Case(sizes=UNEQUAL, topology="full"),
         "1 to 150 rows, crashes": Case(sizes=UNEQUAL, n_crashes=6, topology="random:0.4"),
+        **{f"rows {becoming}": Case(changes=[Change(becoming)]) for becoming in BECOMINGS},
+        **{f"rows {becoming}, sorted": Case(changes=[Change(becoming)], partition="sorted") for becoming in BECOMINGS},
+        **{f"rows {becoming} in round 30": Case(changes=[Change(becoming, in_round=30)]) for becoming in BECOMINGS},
+        **{
+            f"rows {becoming} in round 80, sorted": Case(changes=[Change(becoming, in_round=80)], partition="sorted")
+            for becoming in BECOMINGS
+        },
+        "all of it": Case(changes=[Change(becoming, agent) for agent, becoming in enumerate(BECOMINGS)]),
+        "all of it, random": Case(
+            changes=[Change(becoming, agent) for agent, becoming in enumerate(BECOMINGS)], topology="random:0.4"
+        ),
+        "all of it, full, 1 to 150 rows": Case(
+            changes=[Change(becoming, agent) for agent, becoming in enumerate(BECOMINGS)],
+            topology="full",
+            sizes=UNEQUAL,
+        ),
     }
 )
 

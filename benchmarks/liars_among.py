@@ -16,6 +16,7 @@ from typing import get_args
 
 import numpy as np
 
+from benchmarks.changing_samples import BECOMINGS, Change
 from benchmarks.false_shares import LIES, ROUNDS, Memory, Telling
 from benchmarks.results import DIRECTORY, ResultFile, commit, stamped
 from p2pnet.agent.options import default_tolerance
@@ -46,6 +47,7 @@ CONVICTIONS = frozenset(
         CloseReason.TOO_MUCH_WEIGHT,
         CloseReason.TOO_MANY_SAMPLES,
         CloseReason.TOO_MUCH_GRADIENT,
+        CloseReason.TOO_MUCH_CURVATURE,
         CloseReason.FAR_OFF,
         CloseReason.OF_NO_USE,
     }
@@ -76,6 +78,9 @@ class Case:
     cut_s: float = 0.0
     """how long the network is halved, from the middle on"""
     n_crashes: int = 0
+    changes: Sequence[Change] = ()
+    """of samples, for which agents keep running"""
+    keeps_running: bool = False
     sizes: Sequence[int] = ()
     """rows of each agent; without, as many for all"""
 
@@ -110,7 +115,7 @@ def run(case: Case) -> Outcome:
     )
     graph = make_graphs(case.topology, case.n_agents, np.random.default_rng(case.seed))[0]
     workload = make_simulated_workload(options, list(graph))
-    shards: Sequence[Samples] = workload.shards
+    shards: list[Samples] = list(workload.shards)
     if case.sizes:
         shards = [shard.take(np.arange(size)) for shard, size in zip(shards, case.sizes, strict=True)]
     make_learner = learner_maker(options, workload)
@@ -144,6 +149,7 @@ def run(case: Case) -> Outcome:
                 is_clipped=case.is_clipped,
                 is_audited=case.is_audited,
                 max_rounds=case.rounds,
+                keeps_running=case.keeps_running or bool(case.changes),
                 expected_neighbors=1 if case.late else len(around[k]),
                 max_diameter=diameter_bound(list(graph), case.n_agents),
                 tolerance=default_tolerance() if case.tolerance is None else case.tolerance,
@@ -159,6 +165,15 @@ def run(case: Case) -> Outcome:
     def are_over() -> bool:
         return all(nodes.phase(name) in (Phase.FINISHED, Phase.CLOSED) for name in good)
 
+    for change in case.changes:
+
+        def is_time(change: Change = change) -> bool:
+            return are_over() if change.in_round is None else max(map(nodes.round, nodes.names)) >= change.in_round
+
+        nodes.run_until(is_time, MAX_S)
+        shards[change.agent] = BECOMINGS[change.becoming](shards[change.agent], shards[change.other])
+        nodes.simulator.change_samples(names[change.agent], make_learner(change.agent, shards[change.agent]))
+        nodes.run(1.5 * Timing().idle_s)
     nodes.run_until(are_over, MAX_S, every_s=1.0)
     metric = workload.problem.metric(workload.test)
     # Who hangs by liars alone gets what they give.
@@ -224,6 +239,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--partitions", nargs="*", choices=get_args(PartitionName), default=["iid"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--defenses", nargs="*", choices=["audit", "bounds", "clipping"], default=["audit", "bounds"])
+    parser.add_argument("--keep-running", action="store_true", help="as agents do whose samples may change")
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
     results = ResultFile(DIRECTORY / "liars_among.jsonl")
@@ -239,6 +255,7 @@ def main(arguments: Sequence[str]) -> None:
             is_audited="audit" in chosen.defenses,
             is_bounded="bounds" in chosen.defenses,
             is_clipped="clipping" in chosen.defenses,
+            keeps_running=chosen.keep_running,
         )
         if (chosen.label, topology, partition, since, lie, seed) in done:
             continue

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
-from p2pnet.protocol.core.events import Evaluated, LocalStepDone, Prepared
-from p2pnet.protocol.core.types import FeatureStatistics
+from p2pnet.protocol.core.effects import Audit, Evaluate, RunLocalStep
+from p2pnet.protocol.core.events import Audited, Evaluated, LocalStepDone, Prepared
+from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.state import Phase
 from p2pnet.protocol.rounds.timing import Timing
@@ -41,7 +41,15 @@ TIMING = Timing(
     idle_s=2.0,
 )
 OPTIONS = RoundOptions(
-    max_rounds=2000, exchanges=1, momentum=0.0, max_diameter=4, tolerance=1e-9, keeps_running=True, timing=TIMING
+    max_rounds=2000,
+    exchanges=1,
+    momentum=0.0,
+    max_diameter=4,
+    tolerance=1e-9,
+    is_bounded=True,
+    is_audited=True,
+    keeps_running=True,
+    timing=TIMING,
 )
 
 
@@ -53,6 +61,13 @@ class LeastSquares(Learner):
 
     def evaluate(self, effect: Evaluate) -> Evaluated:
         return Evaluated(effect.round, self.A.T @ (self.A @ effect.params - self.y), float(len(self.y)))
+
+    def audit(self, effect: Audit) -> Audited:
+        others = {peer: self.loss(params) for peer, params in effect.others.items()}
+        return Audited(effect.round, self.loss(np.zeros(4)), self.loss(effect.own), others)
+
+    def loss(self, params: Array) -> float:
+        return 0.5 * float(np.mean(np.square(self.A @ params - self.y)))
 
     def observe(self) -> Observation:
         raise NotImplementedError

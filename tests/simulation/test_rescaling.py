@@ -14,7 +14,7 @@ from p2pnet.agent.options import round_options, training_options
 from p2pnet.config import settings_of
 from p2pnet.data.samples import Samples
 from p2pnet.protocol.core.events import Prepared
-from p2pnet.protocol.core.notices import Rescaled
+from p2pnet.protocol.core.notices import CloseReason, LinkClosed, Rescaled
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.rounds.rescaling import revision_of
 from p2pnet.protocol.rounds.state import Phase
@@ -39,7 +39,16 @@ SETTINGS = {
     "network.max_diameter": 4,
     "network.round_pace_s": 0.05,
     "network.start_timeout_s": 4.0,
+    "security.audit_neighbors": True,
+    "security.bound_shares": True,
     "service.keep_running": True,
+}
+CONVICTIONS = {
+    CloseReason.TOO_MUCH_WEIGHT,
+    CloseReason.TOO_MANY_SAMPLES,
+    CloseReason.TOO_MUCH_GRADIENT,
+    CloseReason.TOO_MUCH_CURVATURE,
+    CloseReason.OF_NO_USE,
 }
 
 
@@ -135,6 +144,8 @@ class Network:
 
         assert self.nodes.run_until(is_idle, PATIENCE_S)
         assert self.nodes.conservation_error() <= MAX_LEAK
+        closed = {notice.reason for _, _, notice in self.nodes.simulator.notices if isinstance(notice, LinkClosed)}
+        assert not closed & CONVICTIONS
 
     def surveys(self, names: Sequence[str] = NAMES) -> list[str]:
         found = [self.nodes.statistics(name) for name in names]
@@ -177,6 +188,45 @@ def test_samples_that_have_drifted_are_scaled_anew_at_all_agents_alike(network: 
     np.testing.assert_allclose(statistics.mean[:3], X.mean(axis=0), rtol=1e-3)
     np.testing.assert_allclose(statistics.variance[:3], X.var(axis=0), rtol=1e-2)
     assert [any(isinstance(notice, Rescaled) for notice in network.nodes.notices(name)) for name in NAMES] == [True] * 4
+
+
+@pytest.mark.parametrize(("shift", "n_samples"), [(100.0, 60), (20.0, 2000)])
+def test_rows_that_are_very_far_away_or_very_many_make_no_liar_of_an_agent(
+    network: Network, shift: float, n_samples: int
+) -> None:
+    network.arrive(NAMES[1], shift, n_samples=n_samples)
+    network.become_idle(revision=1)
+    assert max(network.errors()) < 1e-4
+
+
+@pytest.mark.parametrize(("round_", "shift"), [(5, 20.0), (20, 50.0), (60, 20.0)])
+def test_rows_that_arrive_in_mid_training_and_are_announced_to_nobody_make_no_liar_of_an_agent(
+    round_: int, shift: float
+) -> None:
+    network = Network()
+
+    def is_there() -> bool:
+        rounds = [machine.round for machine in network.nodes.simulator.machines.values()]
+        return len(rounds) == N_AGENTS and min(rounds) >= round_
+
+    assert network.nodes.run_until(is_there, PATIENCE_S)
+    network.arrive(NAMES[1], shift)
+    network.become_idle(revision=1)
+    assert max(network.errors()) < 1e-4
+
+
+def test_an_agent_that_has_trained_alone_and_restarts_takes_no_other_for_a_liar(network: Network) -> None:
+    network.nodes.cut([NAMES[:3], NAMES[3:]])
+    network.nodes.run(20.0)
+    network.arrive(NAMES[3], shift=0.0)
+    network.nodes.run(60.0)
+    checkpoint = network.nodes.simulator.nodes[NAMES[3]].snapshot()
+    network.nodes.crash([NAMES[3]])
+    network.nodes.run(3.0)
+    network.nodes.heal()
+    network.nodes.start(network.sites[NAMES[3]].agent, checkpoint)
+    network.become_idle(revision=0)
+    assert max(network.errors()) < ACCURACY
 
 
 def test_samples_that_have_hardly_drifted_keep_their_scales(network: Network) -> None:

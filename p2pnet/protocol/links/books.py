@@ -96,16 +96,12 @@ class Books(ABC):
     # What the link has moved with the newest share, if one waits to be entered: received − sent.
 
     @abstractmethod
+    def moved(self, newest: Share | None) -> Array:
+        """That itself, in double precision."""
+
+    @abstractmethod
     def size_moved(self, newest: Share | None) -> float:
         """‖received − sent‖, in the account of that share."""
-
-    @abstractmethod
-    def gradient_moved(self, newest: Share | None, n_params: int) -> float:
-        """The norm of its first numbers."""
-
-    @abstractmethod
-    def samples_and_weight_moved(self, newest: Share | None) -> tuple[float, float]:
-        """Its last two numbers."""
 
     @abstractmethod
     def n_received(self, newest: Share | None) -> float:
@@ -222,15 +218,12 @@ class WholeBooks(Books):
         if share.account == self.account:
             self.received, self.curvature_received = self._latest.total, self._latest.curvature.total
 
-    def size_moved(self, newest: Share | None) -> float:
-        return norm(self._moved(newest))
-
-    def gradient_moved(self, newest: Share | None, n_params: int) -> float:
-        return norm(self._moved(newest)[:n_params])
-
-    def samples_and_weight_moved(self, newest: Share | None) -> tuple[float, float]:
+    def moved(self, newest: Share | None) -> Array:
         received, sent = self._newest(newest)
-        return float(received[-2] - sent[-2]), float(received[-1] - sent[-1])
+        return received - sent
+
+    def size_moved(self, newest: Share | None) -> float:
+        return norm(self.moved(newest))
 
     def n_received(self, newest: Share | None) -> float:
         return float(self._newest(newest)[0][-2])
@@ -241,10 +234,6 @@ class WholeBooks(Books):
     def curvature_moved(self, newest: Share | None) -> Array:
         received = self.curvature_received if newest is None else self._read_by[newest.sequence].curvature.total
         return plus(received, -self.curvature_sent)
-
-    def _moved(self, newest: Share | None) -> Array:
-        received, sent = self._newest(newest)
-        return received - sent
 
     def _newest(self, newest: Share | None) -> tuple[Array, Array]:
         """What was received with the newest share, and sent, in the account of that share."""

@@ -297,13 +297,9 @@ class Link:
         """
         return self.books.size_moved(self._newest)
 
-    def gradient_moved(self, n_params: int) -> float:
-        """The same of the first numbers, the gradient's."""
-        return self.books.gradient_moved(self._newest, n_params)
-
-    def samples_and_weight_moved(self) -> tuple[float, float]:
-        """Received − sent of samples and weight, likewise."""
-        return self.books.samples_and_weight_moved(self._newest)
+    def moved(self) -> Array:
+        """The same itself, in double precision."""
+        return self.books.moved(self._newest)
 
     def curvature_moved(self) -> Array:
         """The same of curvature; empty where that is nothing."""

@@ -153,27 +153,21 @@ class NetBooks(Books):
         add(self._received.change(share.sequence, self._entered), self.received)
         self._entered = share.sequence
 
+    def moved(self, newest: Share | None) -> Array:
+        moved = self.received.copy()
+        add(self._received.change(self._newest, self._entered), moved)
+        return moved
+
     def size_moved(self, newest: Share | None) -> float:
-        return self._norm(self.received.size)
-
-    def gradient_moved(self, newest: Share | None, n_params: int) -> float:
-        return self._norm(n_params)
-
-    def samples_and_weight_moved(self, newest: Share | None) -> tuple[float, float]:
-        n_samples, weight = _last(self._received.change(self._newest, self._entered))
-        return float(self.received[-2]) + n_samples, float(self.received[-1]) + weight
+        terms = self._received.change(self._newest, self._entered)
+        with np.errstate(over="ignore"):
+            return math.sqrt(sum(float(np.vdot(part, part)) for part in _chunks(self.received, terms)))
 
     def n_received(self, newest: Share | None) -> float:
         return self._n_received
 
     def gradient_received(self, newest: Share | None, n_params: int) -> float:
         return self._first_gradient
-
-    def _norm(self, n: int) -> float:
-        """The norm of the first n numbers of what the link has moved with the newest share."""
-        terms = self._received.change(self._newest, self._entered)
-        with np.errstate(over="ignore"):
-            return math.sqrt(sum(float(np.vdot(part, part)) for part in _chunks(self.received[:n], terms)))
 
 
 def _last(terms: Terms) -> tuple[float, float]:

@@ -28,7 +28,10 @@ Whoever is far off is audited before it is mixed; of the others one in every sec
 mixing; all of them at first, and one that is suspicious in each round.
 An agent whose parameters come from elsewhere, after it was away or cut off, may be far off for 24 rounds, unless it was
 convicted before. Until links and weight were steady for 12 rounds it takes two jumps in a row where samples are alike,
-and no jump counts where they are not.
+and no jump counts where they are not; nor are they steady in a round in which the mass that comes has another weight,
+or other samples: an agent that loses a neighbor jumps at once, and so do those that mix with it, before others know.
+Where samples have changed, with an epoch or by an excuse (`excuses.py`), what is usual is learned anew for 36 rounds,
+in which nobody is convicted that is within 10⁶ sizes.
 With a single neighbor there is nobody to compare it with.
 """
 
@@ -45,7 +48,7 @@ from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.books import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
-from p2pnet.protocol.rounds.steadiness import Steadiness
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 
 FIRST_AUDITS: Final = 12
 """Of all neighbors, in which the agent learns what is usual."""
@@ -56,6 +59,13 @@ TIMES_THE_MIDDLE: Final = 2.0
 UNEQUAL: Final = 4.0
 """As many samples, or as few, as others have: then they are no measure of what is usual."""
 UNEQUAL_ROUNDS: Final = 100
+STEADY_MASS: Final = 0.001
+"""By how much weight, and by ten times what part samples, may change in a round where none has come, gone or lost a
+neighbor, and no jump is passed on of one that has."""
+SUDDEN: Final = 10.0
+"""Times what gradients of late have changed by in a round."""
+TURN_FADING: Final = 0.95
+SUDDEN_ROUNDS: Final = 5
 STEADY_ROUNDS: Final = 12
 """Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
@@ -68,6 +78,8 @@ FAR: Final = 0.5
 classes, where training is restless and 2 are reached."""
 OUT_OF_REACH: Final = 20.0
 """Times the own size, which is too far in the first audits, too."""
+OUT_OF_REACH_RESTLESS: Final = 1e6
+"""The same where samples have changed of late; 10⁴ where three in four of an agent's rows are 100 deviations away."""
 JUMP: Final = 12.0
 JUMP_ALIKE: Final = 5.0
 WHOLE: Final = 0.95
@@ -124,11 +136,16 @@ class Auditing:
     def __init__(self) -> None:
         self._records: dict[PeerId, _Held] = {}
         self._convicted: set[PeerId] = set()
-        self.begin_anew()
+        self._begin()
 
     def begin_anew(self) -> None:
-        """Forget what was usual, and what is held against whom: what is minimised has changed."""
+        """Forget what was usual, and what is held against whom, and be restless: what is minimised has changed."""
+        self._begin()
+        self._n_restless = RESTLESS_ROUNDS
+
+    def _begin(self) -> None:
         self._records.clear()
+        self._n_restless = 0
         self._asked: Audit | None = None
         self._n_audits = 0
         self._size = 0.0
@@ -142,6 +159,9 @@ class Auditing:
         """the middle neighbor's excess in the last audit"""
         self._is_alike = True
         self._n_since_unequal = UNEQUAL_ROUNDS + 1
+        self._turn = 0.0
+        """the largest change of what is tracked of gradients in a round, of late"""
+        self._n_since_sudden = 0
         self._steadiness = Steadiness()
 
     @property
@@ -150,17 +170,43 @@ class Auditing:
         return self._asked is not None
 
     @property
+    def may_have_changed(self) -> bool:
+        """Whether what is tracked of samples or gradients has changed all at once of late: where an honest agent jumps
+        that lost none, its samples have changed, or those of others whose mass it passes on.
+        """
+        return self._n_since_sudden < SUDDEN_ROUNDS
+
+    @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return self._n_audits >= FIRST_AUDITS and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+        return not self._is_learning and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+
+    @property
+    def _is_learning(self) -> bool:
+        """Whether what is usual is still being learned."""
+        return self._n_audits < FIRST_AUDITS or self._n_restless > 0
 
     # Asking.
 
     def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
-        """Take in what is tracked in a round, of samples and weight, and the agent's links."""
+        """Take in what is tracked in a round, of samples and weight, and the agent's links.
+
+        One that has lost a neighbor jumps in the same round in which its share says so, by weight and samples.
+        """
         self._steadiness.see(links, tracker.weight)
+        self._n_restless = max(0, self._n_restless - 1)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        most = max([mean, *(abs(link.samples_and_weight_moved()[0]) for link in links)])
+        totals = [link.moved() for link in links]
+        mass: Array = sum(totals, tracker.own)
+        coming, weight = mass[-2:]
+        is_sudden = abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean
+        turn = norm(mass[:-2] - tracker.estimate[:-1] * weight)
+        is_sudden = is_sudden or not turn <= SUDDEN * self._turn
+        self._turn = max(TURN_FADING * self._turn, turn)
+        self._n_since_sudden = 0 if is_sudden else self._n_since_sudden + 1
+        if abs(weight - tracker.weight) > STEADY_MASS or abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean:
+            self._steadiness.interrupt()
+        most = max([mean, *(abs(float(moved[-2])) for moved in totals)])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
         self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 
@@ -177,12 +223,13 @@ class Auditing:
             record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
             is_whole = not distance <= WHOLE * self._size
             record.has_leapt = record.has_jumped and not distance <= (LEAP_FAR if is_whole else LEAP) * reach
-            record.is_out_of_reach = not distance <= OUT_OF_REACH * self._size
+            reachable = OUT_OF_REACH if self._n_restless == 0 else OUT_OF_REACH_RESTLESS
+            record.is_out_of_reach = not distance <= reachable * self._size
             if not record.has_jumped:
                 self._reach = max(self._reach, distance)
-        is_first = self._n_audits < FIRST_AUDITS
         records = {peer: self._records[peer] for peer in coming}
-        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_first else record.is_far)]
+        is_learning = self._is_learning
+        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_learning else record.is_far)]
         return self._ask(round_, own, coming, far, is_way_too=True)
 
     def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
@@ -200,7 +247,7 @@ class Auditing:
         """The record of a neighbor whose parameters are there; welcome where it has come, or has come back."""
         record = self._records.get(peer)
         if record is None:
-            is_known = self._n_audits < FIRST_AUDITS or peer in self._convicted
+            is_known = self._is_learning or peer in self._convicted
             welcome_until = -1 if is_known else round_ + WELCOME_ROUNDS
             record = self._records[peer] = _Held(welcome_until, round_)
         elif round_ > record.seen + ABSENT and peer not in self._convicted:
@@ -234,7 +281,7 @@ class Auditing:
             record = self._seen(peer, audited.round)
             record.loss, record.audited = loss if math.isfinite(loss) else math.inf, audited.round
         recent = audited.round - REMEMBERED
-        if self._n_audits + 1 == FIRST_AUDITS:
+        if self._n_audits + 1 == FIRST_AUDITS or self._n_restless:
             for record in self._records.values():
                 record.mean = 0.0
         losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
@@ -253,7 +300,7 @@ class Auditing:
             return
         best, lower = min(audited.own, losses[0]), losses[(len(losses) - 1) // 2]
         self._middle = lower - best
-        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS else lower
+        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS or self._n_restless else lower
         excess = max(middle - best, audited.own - self._best_own)
         self._usual = max(self._usual, min(excess, audited.first))
         self._is_alike = self._is_alike and self._usual < ALIKE * audited.first
@@ -271,7 +318,7 @@ class Auditing:
             USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
         )
         is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
-        is_welcome = self._n_audits <= FIRST_AUDITS or audited.round <= record.welcome_until
+        is_welcome = self._n_audits <= FIRST_AUDITS or self._n_restless > 0 or audited.round <= record.welcome_until
         is_welcome = is_welcome or not (is_steady or self.is_alike)
         if record.is_far and is_useless and not is_welcome:
             record.strikes += 1.0

@@ -5,16 +5,22 @@ With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = rec
     weight      |I_1| ≤ 8
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
-    gradient    ‖I_g‖ ≤ 16 γ s
-    curvature   ‖I_c‖ ≤ 16 κ s     κ being the largest that the agent has measured per sample of late, if it has any
+    gradient    ‖I_g‖ ≤ 16 D² γ s
+    curvature   ‖I_c‖ ≤ 16 D² κ s  κ being the largest that the agent has measured per sample of late, if it has any
 
 where s = max(n, n̂, I_n of all links, of late) is what an agent may have of samples, n̂ being the estimated mean, and γ
 the largest gradient per sample, ‖g‖/n: of the agent itself, in the first round or of late; and at least what a neighbor
-that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike.
+that has kept the bounds has shown with the first share of its link, up to 20 times that, since samples may be unlike:
+without that limit while an agent that was restarted is not steady yet, since where it has trained alone its own
+gradient is nothing. D² is the mean square of scaled columns of late, of the agent itself or as a link has moved it,
+where these are tracked (`rescaling.py`), and 1 else: rows that are D deviations away have gradients that are D² times
+as large.
 Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
 rounds, and for a neighbor that was convicted before, and 8 in place of 16 else. Elsewhere 1000 stands in place of both
 until the agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the
-mass of many passes over few links, and s is not yet what the network's agents have.
+mass of many passes over few links, and s is not yet what the network's agents have; likewise for 36 rounds more where
+samples have changed, with an epoch or by an excuse (`excuses.py`), but for 8 instead where they were alike and no epoch
+was announced. The bound of weight is always the same.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -35,7 +41,7 @@ from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.books import norm
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.rounds.steadiness import Steadiness
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 
 MAX_WEIGHT: Final = 8.0
 """Agents' worth; 1.2 with 30 % loss, 3.4 with crashes."""
@@ -53,6 +59,8 @@ MAX_GRADIENT_ALIKE: Final = 2.0
 MAX_GRADIENT_CHANGED: Final = 8.0
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
+MAX_DRIFT: Final = 1e6
+"""Rows that are a thousand deviations away are no matter of drift."""
 MOST_UNLIKE: Final = 20.0
 """Times as large as the agent's own may be the gradient per sample of another whose samples are unlike its own."""
 TINY: Final = 1e-300
@@ -74,7 +82,12 @@ class _Record:
 class MassBounds:
     """Holds the links of one agent to the bounds of mass; the agent's own vectors are what it measures them by."""
 
-    def __init__(self, n_params: int) -> None:
+    def __init__(self, n_params: int, *, is_resumed: bool = False) -> None:
+        """`is_resumed`: whether the agent goes on from parameters that were trained, maybe by itself alone: there its
+        own gradient tells nothing.
+        """
+        self._comes_from_elsewhere = is_resumed
+        """so it is until all is steady"""
         self._n_params = n_params
         self._first = 0.0
         """‖g‖/n in the first round"""
@@ -82,12 +95,28 @@ class MassBounds:
         """the largest ‖g‖/n since, fading"""
         self._curvature = 0.0
         """the largest ‖curvature‖/n of the agent's own, fading; 0 where it has measured none"""
+        self._drift = 1.0
+        """D², the largest mean square of scaled columns of late, where these are tracked"""
         self._n_own = 0.0
         self._n_most = 0.0
         """s"""
         self._records: dict[PeerId, _Record] = {}
+        self._n_excused = 0
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
+
+    def begin_anew(self) -> None:
+        """Wait again until all is steady: what is minimised has changed, and with it samples and gradients. What links
+        have moved of weight is held to the same bound as ever.
+        """
+        self._steadiness.begin_anew()
+
+    def excuse(self, *, is_alike: bool) -> None:
+        """Take for a while what gradients are for those of samples that have changed, by no more than is usual."""
+        if is_alike:
+            self._n_excused = RESTLESS_ROUNDS
+        else:
+            self.begin_anew()
 
     def see_own(
         self, own: Array, n_estimate: float, links: Sequence[Link], weight: float, curvature: Array | None = None
@@ -96,7 +125,11 @@ class MassBounds:
         that it has, and what it has measured of curvature.
         """
         self._steadiness.see(links, weight)
+        self._comes_from_elsewhere = self._comes_from_elsewhere and not self._steadiness.is_steady
+        self._n_excused = max(0, self._n_excused - 1)
         self._n_own = float(own[-2])
+        self._drift = max(FADING * self._drift, 1.0)
+        self._see_drift(own, self._n_own)
         per_sample = norm(own[: self._n_params]) / max(self._n_own, TINY)
         if np.isfinite(per_sample):
             self._first = self._first or per_sample
@@ -109,19 +142,17 @@ class MassBounds:
     def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
         """The bound that the link breaks with its newest share; None where it keeps all. `is_alike` where all agents'
         samples are known to be (`auditing.py`).
-
-        What a peer that has broken one shows of its gradient counts no more.
         """
-        if not self._n_most:
-            return None
-        reason = self._broken_by(peer, link, is_alike=is_alike)
-        if reason is not None:
-            self._convicted.add(peer)
-            self._records.pop(peer)
-        return reason
+        return self._broken_by(peer, link, is_alike=is_alike) if self._n_most else None
+
+    def convict(self, peer: PeerId) -> None:
+        """Know that the peer has broken a bound without an excuse: what it shows of its gradient counts no more."""
+        self._convicted.add(peer)
+        self._records.pop(peer, None)
 
     def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
-        n_moved, weight_moved = link.samples_and_weight_moved()
+        moved = link.moved()
+        n_moved, weight_moved = float(moved[-2]), float(moved[-1])
         n_received = link.n_received()
         record = self._record(peer, link, n_received)
         if not abs(weight_moved) <= MAX_WEIGHT:
@@ -133,18 +164,31 @@ class MassBounds:
             return CloseReason.TOO_MANY_SAMPLES
         self._n_most = max(self._n_most, n_moved)
         record.most_received = max(record.most_received, n_received)
-        own = max(self._first, self._of_late)
-        shown = max(other.per_sample for other in self._records.values())
-        per_sample = max(own, min(shown, MOST_UNLIKE * own))
-        if per_sample and not link.gradient_moved(self._n_params) <= max_gradient * per_sample * self._n_most:
+        self._see_drift(moved, self._n_most)
+        in_all, per_sample = self._drift * self._n_most, self._per_sample
+        if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * in_all:
             return CloseReason.TOO_MUCH_GRADIENT
         max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
-        if self._curvature and not norm(link.curvature_moved()) <= max_curvature * self._curvature * self._n_most:
+        if self._curvature and not norm(link.curvature_moved()) <= max_curvature * self._curvature * in_all:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
 
+    @property
+    def _per_sample(self) -> float:
+        """γ"""
+        own = max(self._first, self._of_late)
+        shown = max(record.per_sample for record in self._records.values())
+        return max(own, shown if self._comes_from_elsewhere else min(shown, MOST_UNLIKE * own))
+
+    def _see_drift(self, sums: Array, n_samples: float) -> None:
+        squares = float(np.abs(sums[self._n_params : -2]).max(initial=0.0)) / max(n_samples, 1.0)
+        if squares > self._drift:
+            self._drift = min(squares, MAX_DRIFT)
+
     def _factors(self, peer: PeerId, *, is_alike: bool) -> tuple[float, float]:
         """How much of what an agent may have may be taken back of samples, and moved of gradient."""
+        if self._n_excused:
+            return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_CHANGED
         if is_alike and (peer in self._convicted or self._steadiness.has_lasted(STEADY_ALIKE)):
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
         if self._steadiness.is_steady:

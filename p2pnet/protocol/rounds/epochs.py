@@ -151,16 +151,26 @@ class Epochs:
         self._enter(max(latest, self._at.epoch + 1) if ahead else latest + 1, self._at.round)
         self._change = ""
 
-    def follow(self, now: float) -> None:
+    def follow(self, now: float) -> bool:
         """Enter an epoch that a neighbor has begun while this agent was in its rounds and has not heard of its end; and
-        the round in which a neighbor that was idle later has begun the present one.
+        the round in which a neighbor that was idle later has begun the present one. Whether another epoch was entered,
+        as often as the budget of that neighbor allows.
         """
+        before = self._at.epoch
+        latest = self._follow(now)
+        if latest is None or self._at.epoch == before or not (budget := self._budget(latest, now)).admits(now):
+            return False
+        budget.left -= 1.0
+        return True
+
+    def _follow(self, now: float) -> Neighbor | None:
+        """Follow the neighbor in the latest epoch, if any."""
         neighbors = [neighbor for neighbor, _ in self._neighborhood.open()]
         if not (self._at.epoch or any(neighbor.epoch for neighbor in neighbors)):
-            return
+            return None
         latest = max(neighbors, key=lambda n: (n.epoch, n.first_round), default=None)
         if latest is None:
-            return
+            return None
         number, first_round, stop_round = latest.epoch, latest.first_round, self._termination.stop_round
         if number > self._at.epoch and first_round <= self._at.round and not 0 <= stop_round <= first_round:
             self._enter(number, first_round)
@@ -171,6 +181,7 @@ class Epochs:
                 budget.left -= 1.0
                 self._go_on_to([n.first_round for n in neighbors if n.epoch == number])
                 self._at.first_round = self._termination.first_round = min(first_round, self._at.round)
+        return latest
 
     def _go_on_to(self, rounds: list[int]) -> None:
         """Go on to the latest of these rounds of neighbors: to that which two have got to, and on the word of one only

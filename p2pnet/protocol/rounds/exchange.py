@@ -27,6 +27,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
+from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.books import CHUNK, norm
@@ -34,16 +35,14 @@ from p2pnet.protocol.links.curvature import plus
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
-from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.barrier import Barrier
-from p2pnet.protocol.rounds.bounds import MassBounds
-from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.lead import Lead
 from p2pnet.protocol.rounds.liveness import acknowledgement
 from p2pnet.protocol.rounds.mixing import Mixing, Weights
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED, Neighbor
 from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.schedule import momentum_in
+from p2pnet.protocol.rounds.suspicions import Suspicions
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
 NEARLY_NOTHING = 1e-3
@@ -86,9 +85,7 @@ class Exchange:
         n_params: int,
         momentum: float | None,
         max_ratio: float,
-        bounds: MassBounds | None = None,
-        clipping: Clipping | None = None,
-        auditing: Auditing | None = None,
+        suspicions: Suspicions,
         is_asynchronous: bool = False,
     ) -> None:
         self._lead = Lead(is_asynchronous=is_asynchronous)
@@ -100,9 +97,7 @@ class Exchange:
         self._termination = termination
         self._momentum = momentum
         self._max_ratio = max_ratio
-        self._bounds = bounds
-        self._clipping = clipping
-        self._auditing = auditing
+        self._suspicions = suspicions
         self.tracker = tracker
         self.announced_degree = 0
         """The degree announced to the neighbors for the coming round."""
@@ -135,24 +130,17 @@ class Exchange:
 
     def renew_estimate(self) -> None:
         self.tracker.update(self._neighborhood.links())
-        if self._bounds is not None:
-            tracker, links = self.tracker, self._neighborhood.links()
-            own, curvature = tracker.own, tracker.own_curvature
-            self._bounds.see_own(own, tracker.mean_samples, links, tracker.weight, curvature)
+        self._suspicions.see_tracked(self.tracker, self._neighborhood.links())
 
     def begin_epoch(self) -> None:
         """Hold nothing against neighbors that move far now: something else is minimised."""
-        if self._clipping is not None:
-            self._clipping.begin_anew()
-        if self._auditing is not None:
-            self._auditing.begin_anew()
+        self._suspicions.begin_epoch()
 
     def local_step(self, round_: int, params: Array, *, is_complete: bool) -> RunLocalStep:
         """The local step along what is tracked; `is_complete` where no share was missing since the last one."""
         tracker = self.tracker
         self._forget_proposal()
-        if self._clipping is not None:
-            self._clipping.step_from(params)
+        self._suspicions.step_from(params)
         return RunLocalStep(
             round_,
             params,
@@ -199,8 +187,7 @@ class Exchange:
         """Why the link is to be closed over a received share; None where it is plausible."""
         if not self._is_in_measure(link, share, params):
             return CloseReason.OUT_OF_RANGE
-        is_alike = self._auditing is not None and self._auditing.is_alike
-        return None if self._bounds is None else self._bounds.broken_by(peer, link, is_alike=is_alike)
+        return self._suspicions.broken_by(peer, link)
 
     def _is_in_measure(self, link: Link, share: Share, params: Array) -> bool:
         """Whether a received share is within the range of what can be computed with:
@@ -228,8 +215,7 @@ class Exchange:
         degree = max(self.announced_degree, len(taking_part))
         self._weights = self._mixing.weights(round_, degree, {n.peer: n.degree for n, _ in taking_part})
         self._barrier.raise_for(round_, [n for n, _ in taking_part], self._weights.taken, heard_since, now)
-        if self._clipping is not None:
-            self._radius = self._clipping.begin_round(round_, proposal, self._neighborhood.links(), self.tracker)
+        self._radius = self._suspicions.radius(round_, proposal, self._neighborhood.links(), self.tracker)
         self._proposal = proposal
         self.announced_degree = len(taking_part)
         self._termination.begin_round(is_quiet)
@@ -281,24 +267,30 @@ class Exchange:
 
     def audit_before_mixing(self, round_: int) -> list[Audit]:
         """What is to be known of the shares of the round before they are mixed, if anything."""
-        if self._auditing is None:
+        auditing = self._suspicions.auditing
+        if auditing is None:
             return []
         shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
         coming = {peer: self._whole(share) for peer, share in shares.items() if share is not None}
-        self._auditing.see_network(self.tracker, self._neighborhood.links())
-        audit = self._auditing.before_mixing(round_, self._proposal, coming)
+        auditing.see_network(self.tracker, self._neighborhood.links())
+        audit = auditing.before_mixing(round_, self._proposal, coming)
         return [] if audit is None else [audit]
 
     def audit_after_mixing(self, round_: int) -> list[Audit]:
         """What is to be known of the shares of the round that were mixed, if anything."""
-        if self._auditing is None:
+        auditing = self._suspicions.auditing
+        if auditing is None:
             return []
         shares = {n.peer: link.latest for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
         latest = {
             peer: self._whole(share) for peer, share in shares.items() if share is not None and share.round >= round_
         }
-        audit = self._auditing.after_mixing(round_, self._proposal, latest)
+        audit = auditing.after_mixing(round_, self._proposal, latest)
         return [] if audit is None else [audit]
+
+    def judge(self, audited: Audited) -> list[PeerId]:
+        """Those that are convicted by what was to be known, in the order of their ids."""
+        return self._suspicions.judge(audited)
 
     def mix(self, round_: int) -> Mixture:
         """Mix the parameters, w⁺ = z + Σ_j d_j, from the shares that have come, in the order of the neighbors' ids."""
@@ -347,7 +339,7 @@ class Exchange:
             farthest = max(farthest, min(distance, radius))
         self._termination.end_round(round_, counts)
         disagreement = farthest / (1.0 + norm(mixed))
-        far_off = set() if self._clipping is None else self._clipping.far_off(distances)
+        far_off = self._suspicions.far_off(distances)
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
 

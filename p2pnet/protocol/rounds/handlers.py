@@ -34,7 +34,6 @@ from p2pnet.protocol.messages.training import (
     TrainingMessage,
     Witness,
 )
-from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.bootstrap import Bootstrap
 from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.epochs import Epochs
@@ -62,7 +61,6 @@ class MessageHandlers:
         handshake: Handshake,
         convictions: Convictions,
         exchange: Exchange,
-        auditing: Auditing,
         bootstrap: Bootstrap,
         stationarity: Stationarity,
         termination: TerminationDetector,
@@ -75,7 +73,6 @@ class MessageHandlers:
         self._handshake = handshake
         self._convictions = convictions
         self._exchange = exchange
-        self._auditing = auditing
         self._bootstrap = bootstrap
         self._stationarity = stationarity
         self._termination = termination
@@ -220,7 +217,7 @@ class MessageHandlers:
     def audited(self, audited: Audited, now: float) -> list[HandlerEffect]:
         """What losses of own samples say of neighbors."""
         effects: list[HandlerEffect] = []
-        for peer in sorted(self._auditing.judge(audited)):
+        for peer in self._exchange.judge(audited):
             neighbor = self._neighborhood.find(peer)
             if neighbor is not None and neighbor.is_open:
                 effects += self._convict(peer, CloseReason.OF_NO_USE, now)

@@ -186,7 +186,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
             case PeerParted(peer):
                 effects = [*self._neighborhood.let_go(peer, now)]
             case SamplesChanged(why):
-                self._parts.epochs.learn_of_change(why)
+                self._parts.change_samples(why)
             case _:
                 assert_never(event)
         effects += self._go_on(now)
@@ -271,7 +271,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
 
     def _begin_round(self, now: float) -> list[RoundEffect]:
         """Begin a round: with its local step, or directly with its exchange where the schedule has no step."""
-        self._parts.epochs.follow(now)
+        self._parts.follow_epoch(now)
         self._deadline, self._at.announced_round, self._at.has_trained = None, self._at.round, True
         if self._parts.bootstrap.is_left_behind(now):
             return self._catch_up(now)

@@ -23,6 +23,7 @@ from p2pnet.protocol.rounds.convictions import Convictions
 from p2pnet.protocol.rounds.ending import Ending
 from p2pnet.protocol.rounds.epochs import Epochs
 from p2pnet.protocol.rounds.exchange import Exchange
+from p2pnet.protocol.rounds.excuses import Excuses
 from p2pnet.protocol.rounds.handlers import MessageHandlers
 from p2pnet.protocol.rounds.handshake import Handshake
 from p2pnet.protocol.rounds.last_round import LastRound
@@ -33,6 +34,7 @@ from p2pnet.protocol.rounds.options import RoundOptions
 from p2pnet.protocol.rounds.schedule import N_LISTENING_ROUNDS
 from p2pnet.protocol.rounds.snapshot import RoundSnapshot
 from p2pnet.protocol.rounds.state import RoundState
+from p2pnet.protocol.rounds.suspicions import Suspicions
 from p2pnet.protocol.rounds.termination import Stationarity, TerminationDetector
 
 BYTES_AS_LONG_AS_CODING = 16
@@ -69,6 +71,16 @@ class RoundParts:
         if masking is not None:
             self.exchange.tracker.expect(masking.expected)
         self.exchange.tracker.begin_anew()
+
+    def change_samples(self, why: str) -> None:
+        """Have other samples: what neighbors have shown says nothing of their worth for these."""
+        self.epochs.learn_of_change(why)
+        self.exchange.begin_epoch()
+
+    def follow_epoch(self, now: float) -> None:
+        """Enter an epoch that a neighbor has begun while this agent was in its rounds."""
+        if self.epochs.follow(now):
+            self.exchange.begin_epoch()
 
     def begin_epoch(self, now: float) -> None:
         """Begin an epoch where training has finished, with nothing of the last one but parameters and trackers."""
@@ -184,9 +196,12 @@ def assemble(
         n_params=params.size,
         momentum=options.momentum,
         max_ratio=options.max_ratio,
-        bounds=MassBounds(params.size) if options.is_bounded else None,
-        clipping=Clipping(options.tolerance) if options.is_clipped else None,
-        auditing=auditing if options.is_audited else None,
+        suspicions=Suspicions(
+            Excuses(may_change=options.keeps_running),
+            bounds=MassBounds(params.size, is_resumed=resumed is not None) if options.is_bounded else None,
+            clipping=Clipping(options.tolerance) if options.is_clipped else None,
+            auditing=auditing if options.is_audited else None,
+        ),
         is_asynchronous=timing.is_asynchronous,
     )
     bootstrap = Bootstrap(
@@ -206,7 +221,6 @@ def assemble(
         Handshake(state, neighborhood, convictions),
         convictions,
         exchange,
-        auditing,
         bootstrap,
         stationarity,
         termination,

@@ -12,6 +12,10 @@ from p2pnet.protocol.links.link import Link
 
 STEADY_ROUNDS: Final = 24
 STEADY_WEIGHT: Final = 0.01
+RESTLESS_ROUNDS: Final = 36
+"""Rounds after samples have changed in which gradients and parameters may go far: a dozen rounds later the curvature of
+the network is measured anew, and steps overshoot; 32 rounds later gradients are within bounds again.
+"""
 
 
 @final
@@ -22,6 +26,7 @@ class Steadiness:
         self._n_rounds = -1
         self._links: Sequence[Link] = ()
         self._weight = 1.0
+        self._n_restless = 0
         self.has_changed = False
         """Whether they have changed since the agent began."""
 
@@ -31,11 +36,24 @@ class Steadiness:
         self._n_rounds += 1
         if not is_first and (links != self._links or abs(weight - self._weight) > STEADY_WEIGHT):
             self.interrupt()
+        if self._n_restless:
+            self._n_restless -= 1
+            self.interrupt()
         self._links, self._weight = links, weight
 
     def interrupt(self) -> None:
         """Count anew, for another reason."""
         self._n_rounds, self.has_changed = 0, True
+
+    def begin_anew(self) -> None:
+        """Be restless for a while, and count anew from then: samples have changed."""
+        self._n_restless = RESTLESS_ROUNDS
+        self.interrupt()
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether samples have changed of late."""
+        return self._n_restless > 0
 
     @property
     def is_steady(self) -> bool:

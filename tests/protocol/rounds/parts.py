@@ -34,6 +34,7 @@ class Parts:
         is_bounded: bool = False,
         is_clipped: bool = False,
         is_audited: bool = False,
+        keeps_running: bool = False,
     ) -> None:
         self.timing = timing or Timing()
         self.mixing = mixing or MetropolisMixing()
@@ -48,6 +49,7 @@ class Parts:
             is_bounded=is_bounded,
             is_clipped=is_clipped,
             is_audited=is_audited,
+            keeps_running=keeps_running,
             timing=self.timing,
         )
         self.all = parts = assemble(Identity(me, me, 1, {}), options, np.zeros(N_PARAMS), N_PARAMS)

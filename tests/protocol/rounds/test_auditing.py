@@ -8,7 +8,9 @@ import pytest
 
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
-from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.core.timers import ResendTimer
+from p2pnet.protocol.core.types import Array, LinkId, Nonce, PeerId
+from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.auditing import (
     ABSENT,
@@ -18,9 +20,13 @@ from p2pnet.protocol.rounds.auditing import (
     LEAP,
     MAX_STRIKES,
     OUT_OF_REACH,
+    OUT_OF_REACH_RESTLESS,
+    SUDDEN,
+    SUDDEN_ROUNDS,
     WELCOME_ROUNDS,
     Auditing,
 )
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS
 
 SIZE = 10.0
 FIRST_LOSS = 2.0
@@ -189,3 +195,47 @@ def test_until_all_is_steady_it_takes_two_jumps_and_more_where_agents_see_other_
     judge.tracker.weight = other.tracker.weight = 0.5
     assert judge.rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) == 2
     assert other.rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) > 2
+
+
+def test_in_another_epoch_neighbors_may_go_anywhere_for_a_while_but_not_beyond_all_reach() -> None:
+    judge = Judge()
+    judge.auditing.begin_anew()
+    for _ in range(RESTLESS_ROUNDS - 1):
+        assert judge.hears({"eve": (2.0 * OUT_OF_REACH * SIZE, FIRST_LOSS)}) == set()
+    for _ in range(ABSENT):
+        judge.hears({})
+    assert judge.hears({"eve": (2.0 * OUT_OF_REACH * SIZE, 10.0 * FIRST_LOSS)}) == {"eve"}
+    judge.auditing.begin_anew()
+    assert judge.hears({"ann": (2.0 * OUT_OF_REACH_RESTLESS * SIZE, 10.0 * FIRST_LOSS)}) == {"ann"}
+
+
+@pytest.mark.parametrize("sums", [np.array([0.0, 3.0, 0.0]), np.array([0.0, 0.0, 0.005])])
+def test_a_jump_in_the_round_in_which_samples_or_weight_that_come_are_others_is_no_evidence(sums: Array) -> None:
+    judge = Judge(alike=False)
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), 3, 2, 64, ResendTimer(0.2, 1.0))
+    for _ in range(13):
+        judge.auditing.see_network(judge.tracker, (link,))
+    link.books.received = sums
+    judge.auditing.see_network(judge.tracker, (link,))
+    far = {"ann": judge.own, "bob": judge.own, "eve": judge.own + np.array([0.0, LEAP + 1.0])}
+    told = {"eve": (LEAP + 1.0, FIRST_LOSS), "ann": (0.0, OWN_LOSS), "bob": (0.0, OWN_LOSS)}
+    assert judge.answer(judge.auditing.before_mixing(judge.round, judge.own, far), told) == set()
+
+
+def test_samples_may_have_changed_where_gradients_turn_at_once_and_for_some_rounds_after() -> None:
+    judge = Judge()
+    auditing, tracker = judge.auditing, judge.tracker
+    assert not auditing.may_have_changed
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), 3, 2, 64, ResendTimer(0.2, 1.0))
+
+    def turns(size: float) -> bool:
+        link.books.received = np.array([size, 0.0, 0.0])
+        auditing.see_network(tracker, (link,))
+        return auditing.may_have_changed
+
+    assert turns(1.0)
+    for _ in range(SUDDEN_ROUNDS):
+        last = turns(1.0)
+    assert not last
+    assert not turns(0.5 * SUDDEN)
+    assert turns(SUDDEN * 0.5 * SUDDEN * 1.01)

@@ -9,6 +9,7 @@ from p2pnet.protocol.core.types import Array, LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.rounds.bounds import (
+    MAX_DRIFT,
     MAX_GRADIENT,
     MAX_GRADIENT_ALIKE,
     MAX_GRADIENT_CHANGED,
@@ -19,7 +20,7 @@ from p2pnet.protocol.rounds.bounds import (
     STEADY_ALIKE,
     MassBounds,
 )
-from p2pnet.protocol.rounds.steadiness import STEADY_ROUNDS
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, STEADY_ROUNDS
 
 N_PARAMS = 3
 N_OWN = 100.0
@@ -51,7 +52,10 @@ class Judged:
         sequence = link.newest_received + 1
         share = Share(link.link_id, sequence, 0, 0, 64, sequence, 1, 1.0, 1.0, 0, -1, False, total, np.zeros(N_PARAMS))
         assert link.accept(share, sequence, now=0.0)
-        return self.bounds.broken_by(peer, link, is_alike=self.is_alike)
+        reason = self.bounds.broken_by(peer, link, is_alike=self.is_alike)
+        if reason is not None:
+            self.bounds.convict(peer)
+        return reason
 
 
 def test_nothing_is_judged_before_the_agent_knows_its_own_gradient() -> None:
@@ -189,3 +193,74 @@ def test_curvature_moved_is_bounded_by_what_the_agent_has_measured(size: float, 
     assert judged.bounds.broken_by("ann", link) is None  # it has measured none so far
     judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * 3.0 * N_OWN))
     assert judged.bounds.broken_by("ann", link) is reason
+
+
+def test_an_agent_that_comes_from_training_alone_takes_gradients_for_what_others_show_until_it_is_steady() -> None:
+    alone = OWN * np.array([1e-12, 1e-12, 1e-12, 1, 1])
+    judged = Judged(alone, n_rounds=0)
+    judged.bounds = MassBounds(N_PARAMS, is_resumed=True)
+    judged.see_own(alone)
+    assert judged.hears("ann", 25.0, 50.0, 0.5) is None
+    for _ in range(STEADY_ROUNDS):
+        judged.see_own(alone)
+    assert judged.hears("ann", 25.0, 50.0, 0.5) is CloseReason.TOO_MUCH_GRADIENT
+
+
+class Drifting(Judged):
+    """One that tracks the squares of a column beside the gradient."""
+
+    def hears_of_drift(self, gradient: float, squares: float) -> CloseReason | None:
+        link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), N_PARAMS + 3, N_PARAMS, 64, ResendTimer(0.2, 1.0))
+        link.books.received = np.array([gradient, 0.0, 0.0, squares, 0.0, 0.0])
+        return self.bounds.broken_by("ann", link)
+
+
+@pytest.mark.parametrize("deviations", [1.0, 20.0, 1e9])
+def test_rows_that_are_far_away_have_a_gradient_larger_by_the_square_of_that_up_to_a_thousand_deviations(
+    deviations: float,
+) -> None:
+    squares = deviations**2 * N_OWN
+    limit = min(deviations**2, MAX_DRIFT) * MAX_GRADIENT * 0.5 * N_OWN
+    assert Drifting().hears_of_drift(0.99 * limit, squares) is None
+    assert Drifting().hears_of_drift(1.01 * limit, squares) is CloseReason.TOO_MUCH_GRADIENT
+
+
+def test_the_drift_counts_for_curvature_too() -> None:
+    judged = Drifting()
+    judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * N_OWN))
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), N_PARAMS + 3, N_PARAMS, 64, ResendTimer(0.2, 1.0))
+    link.books.curvature_received = np.full(4, 2.0 * MAX_GRADIENT * 0.5 * N_OWN)
+    assert judged.bounds.broken_by("ann", link) is CloseReason.TOO_MUCH_CURVATURE
+    link.books.received = np.array([0.0, 0.0, 0.0, 4.0 * N_OWN, 0.0, 0.0])
+    assert judged.bounds.broken_by("ann", link) is None
+
+
+def test_when_samples_have_changed_far_more_is_honest_for_a_while_but_not_of_weight() -> None:
+    judged = Judged()
+    judged.bounds.begin_anew()
+    for n_rounds in (0, RESTLESS_ROUNDS + STEADY_ROUNDS - 1):
+        for _ in range(n_rounds):
+            judged.see_own(OWN)
+        judged.links.clear()
+        assert judged.hears("ann", 0.9 * MAX_UNSTEADY * 50.0, 0.0, 0.0) is None
+        assert judged.hears("bob", 0.0, 0.0, 1.1 * MAX_WEIGHT) is CloseReason.TOO_MUCH_WEIGHT
+    judged.see_own(OWN)
+    judged.links.clear()
+    assert judged.hears("ann", 0.9 * MAX_UNSTEADY * 50.0, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+
+
+def test_an_excuse_among_samples_that_are_alike_goes_as_far_as_where_agents_come_and_go() -> None:
+    judged = Judged()
+    judged.is_alike = True
+    judged.bounds.excuse(is_alike=True)
+    assert judged.hears("ann", 0.99 * MAX_GRADIENT_CHANGED * 50.0, 0.0, 0.0) is None
+    assert judged.hears("ann", 1.01 * MAX_GRADIENT_CHANGED * 50.0, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+    for _ in range(RESTLESS_ROUNDS):
+        judged.see_own(OWN)
+    assert judged.hears("bob", 0.99 * MAX_GRADIENT_CHANGED * 50.0, 0.0, 0.0) is CloseReason.TOO_MUCH_GRADIENT
+
+
+def test_an_excuse_among_samples_that_are_unlike_goes_as_far_as_an_epoch() -> None:
+    judged = Judged()
+    judged.bounds.excuse(is_alike=False)
+    assert judged.hears("ann", 0.9 * MAX_UNSTEADY * 50.0, 0.0, 0.0) is None

@@ -119,6 +119,18 @@ def test_an_agent_that_has_missed_the_end_enters_the_epoch_of_the_others_in_its_
     assert (parts.state.epoch, parts.termination.first_round) == (1, ROUND)
 
 
+def test_all_begins_anew_with_an_epoch_that_is_entered_in_mid_training_as_often_as_the_budget_of_a_neighbor_allows(
+    parts: Parts,
+) -> None:
+    parts.state.phase = Phase.STEPPING
+    for number in range(1, WAKES_AT_ONCE + 2):
+        parts.state.round = ROUND + 3 * number
+        hear(parts, "ann", number, first_round=parts.state.round - 1)
+        assert epochs(parts).follow(0.0) is (number <= WAKES_AT_ONCE)
+        assert not epochs(parts).follow(0.0)
+        assert parts.state.epoch == number
+
+
 def test_of_one_epoch_that_has_begun_in_two_rounds_the_later_holds(parts: Parts) -> None:
     epochs(parts).learn_of_change("rows have come")
     epochs(parts).begin(parts.timing.idle_s)

@@ -11,9 +11,11 @@ from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED
 from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.rounds.bounds import MAX_GRADIENT, MAX_UNSTEADY
 from p2pnet.protocol.rounds.exchange import NEARLY_NOTHING, Mixture, with_zeros_of
 from p2pnet.protocol.rounds.neighbor import MAX_MISSED
 from p2pnet.protocol.rounds.options import RoundOptions
+from p2pnet.protocol.rounds.steadiness import STEADY_ROUNDS
 from tests.protocol.rounds.parts import N_MASS, N_PARAMS, Parts
 
 MAX_RATIO = RoundOptions(1).max_ratio
@@ -251,3 +253,24 @@ def test_clipped_or_not_mixing_leaves_the_mean_of_all_parameters_as_it_is(rounds
             for neighbor, link in parts.neighborhood.open():
                 own = parts.neighborhood.identity.peer
                 link.acknowledge(agents[neighbor.peer].link(own).newest_received, None, round_)
+
+
+@pytest.mark.parametrize("keeps_running", [False, True])
+def test_where_agents_keep_running_the_first_gradient_out_of_bounds_is_taken_for_samples_that_have_changed(
+    *, keeps_running: bool
+) -> None:
+    parts = Parts("ann", "bob", is_bounded=True, keeps_running=keeps_running)
+    for _ in range(STEADY_ROUNDS + 2):
+        parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    size = 2.0 * MAX_GRADIENT
+
+    def judged(peer: PeerId, gradient: float) -> CloseReason | None:
+        total = np.zeros(N_MASS)
+        total[0] = gradient
+        share = parts.share(peer, 0, total=total)
+        assert parts.link(peer).accept(share, 0, 0.0)
+        return parts.exchange.objection(peer, parts.link(peer), share, np.zeros(N_PARAMS))
+
+    size *= np.sqrt(N_PARAMS)
+    assert judged("ann", size) is (None if keeps_running else CloseReason.TOO_MUCH_GRADIENT)
+    assert judged("bob", size * MAX_UNSTEADY) is CloseReason.TOO_MUCH_GRADIENT

@@ -1,0 +1,92 @@
+"""What an agent holds against its neighbors: bounds of mass, radius of parameters, audits, and what it excuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, final
+
+from p2pnet.protocol.core.events import Audited
+from p2pnet.protocol.core.notices import CloseReason
+from p2pnet.protocol.core.types import Array, PeerId
+from p2pnet.protocol.links.link import Link
+from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.rounds.auditing import Auditing
+from p2pnet.protocol.rounds.bounds import MassBounds
+from p2pnet.protocol.rounds.clipping import Clipping
+from p2pnet.protocol.rounds.excuses import Excuses
+
+EXCUSABLE: Final = frozenset({CloseReason.TOO_MUCH_GRADIENT, CloseReason.TOO_MUCH_CURVATURE})
+"""What samples that have changed may bring about; of samples themselves bounds admit as many as they may be."""
+
+
+@final
+class Suspicions:
+    """Asks each of the judges that the settings call for, and excuses what they find where samples may have changed."""
+
+    def __init__(
+        self, excuses: Excuses, *, bounds: MassBounds | None, clipping: Clipping | None, auditing: Auditing | None
+    ) -> None:
+        self._excuses = excuses
+        self._bounds = bounds
+        self._clipping = clipping
+        self.auditing = auditing
+
+    def begin_epoch(self) -> None:
+        """Hold nothing against neighbors that move far now: something else is minimised."""
+        self._excuses.begin_anew()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        if self._bounds is not None:
+            self._bounds.begin_anew()
+        if self._clipping is not None:
+            self._clipping.begin_anew()
+        if self.auditing is not None:
+            self.auditing.begin_anew()
+
+    def see_tracked(self, tracker: Tracker, links: Sequence[Link]) -> None:
+        """Take in what is tracked in a round."""
+        self._excuses.see_round()
+        if self._bounds is not None:
+            self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight, tracker.own_curvature)
+
+    def step_from(self, params: Array) -> None:
+        """Know the parameters of a local step."""
+        if self._clipping is not None:
+            self._clipping.step_from(params)
+
+    def radius(self, round_: int, proposal: Array, links: Sequence[Link], tracker: Tracker) -> float:
+        """How far from the proposal a neighbor's parameters count."""
+        return math.inf if self._clipping is None else self._clipping.begin_round(round_, proposal, links, tracker)
+
+    def broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
+        """The bound that the link breaks with its newest share, without an excuse; None where it keeps all."""
+        if self._bounds is None:
+            return None
+        is_alike = self.auditing is not None and self.auditing.is_alike
+        reason = self._bounds.broken_by(peer, link, is_alike=is_alike)
+        if reason in EXCUSABLE and self._excuses.excused([peer]):
+            self._bounds.excuse(is_alike=is_alike)
+            if self.auditing is not None:
+                self.auditing.begin_anew()
+            reason = self._bounds.broken_by(peer, link)
+        if reason is not None:
+            self._bounds.convict(peer)
+        return reason
+
+    def far_off(self, distances: Mapping[PeerId, float]) -> set[PeerId]:
+        """Those whose parameters have been too far off for too long."""
+        found: set[PeerId] = set() if self._clipping is None else self._clipping.far_off(distances)
+        if excused := self._excuses.excused(found):
+            self._begin_anew()
+        return found - excused
+
+    def judge(self, audited: Audited) -> list[PeerId]:
+        """Those that are convicted by what was to be known, in the order of their ids."""
+        if self.auditing is None:
+            return []
+        found = self.auditing.judge(audited)
+        if excused := self._excuses.excused(found, may_have_changed=self.auditing.may_have_changed):
+            self._begin_anew()
+        return sorted(found - excused)
