@@ -280,6 +280,6 @@ def test_updates_in_a_row_some_of_them_with_other_scales_lose_nothing_and_leave_
         network.replace(NAMES[1], shift, seed=100 + update)
         network.become_idle(revision)
         assert max(network.errors()) < ACCURACY
-        if update == N_UPDATES // 2:  # all is there that is made once, as for the scales before
+        if update == N_UPDATES // 2 + 1:  # all is there that is made once; one update after other scales, as at the end
             halfway = n_objects()
     assert n_objects() <= halfway + N_AGENTS  # what two links have in flight

@@ -80,6 +80,8 @@ class Tracker:
 
     def exact_mass(self, links: Iterable[Link]) -> Array:
         """The mass present in double precision."""
+        if self._own.dtype == np.float64:
+            return self.mass(links)
         mass = self._own.astype(np.float64)
         for link in links:
             link.add_to(mass)
