@@ -33,7 +33,7 @@ class Outgoing:
 
     def has(self, frames: Sequence[Frame]) -> bool:
         """Whether a message of these very arrays waits."""
-        arrays = _arrays(frames)
+        arrays = _arrays(frames) if self._waiting else []
         return bool(arrays) and any(
             not tracker.done and _are_same(references, arrays) for references, tracker in self._waiting
         )
