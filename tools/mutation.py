@@ -43,13 +43,16 @@ LINKS = "tests/protocol/links"
 ROUNDS = "tests/protocol/rounds"
 TARGETS: Mapping[str, Target] = {
     "links": Target(
-        [f"p2pnet/protocol/links/{name}.py" for name in ("link", "books", "net_books", "tracker", "conservation")],
+        [
+            f"p2pnet/protocol/links/{name}.py"
+            for name in ("link", "ledger", "balance_ledger", "tracker", "conservation")
+        ],
         [
             *(
                 f"{LINKS}/test_{name}_rules.py"
                 for name in ("link_sending", "link_receiving", "link_coding", "tracker", "conservation")
             ),
-            *(f"{LINKS}/test_{name}.py" for name in ("link", "books", "net_books", "masks", "curvature")),
+            *(f"{LINKS}/test_{name}.py" for name in ("link", "ledger", "balance_ledger", "masks", "curvature")),
         ],
     ),
     "coding": Target(

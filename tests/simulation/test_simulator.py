@@ -21,7 +21,7 @@ from p2pnet.protocol.core.effects import Evaluate, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated, LeaveRequested, LocalStepDone
 from p2pnet.protocol.core.notices import CloseReason, LinkClosed
 from p2pnet.protocol.core.types import Message
-from p2pnet.protocol.links.books import WholeBooks
+from p2pnet.protocol.links.ledger import TotalsLedger
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import CODED, WITNESSES, Hello, Share
@@ -241,8 +241,8 @@ def test_ends_whose_replicas_have_parted_open_their_link_anew() -> None:
     neighbor = simulation.machines["agent-0"].neighborhood.find("agent-1")
     assert neighbor is not None
     assert neighbor.link is not None
-    assert isinstance(neighbor.link.books, WholeBooks)
-    replicas = neighbor.link.books._received_by
+    assert isinstance(neighbor.link.ledger, TotalsLedger)
+    replicas = neighbor.link.ledger._received_by
     replicas.update({number: replace(kept, params=kept.params + 1e-9) for number, kept in replicas.items()})
     run_rounds(simulation, 300)
     reasons = [notice.reason for _, _, notice in simulation.notices if isinstance(notice, LinkClosed)]
@@ -402,13 +402,13 @@ def test_without_conserving_links_lost_messages_lead_astray(monkeypatch: pytest.
 
     def give_once(link: Link, mass: Array, params: Array, round_: int) -> tuple[int, Array, Array]:  # noqa: ARG001
         link.sequence += 1
-        link.books.sent = link.sent + mass
+        link.ledger.sent = link.sent + mass
         return 0, mass, params
 
     def add(link: Link, round_: int) -> bool:
         before = link.received
         is_new = apply(link, round_)
-        link.books.received = before + link.received if is_new else before
+        link.ledger.received = before + link.received if is_new else before
         return is_new
 
     monkeypatch.setattr(Link, "give", give_once)
@@ -578,7 +578,7 @@ def test_a_leak_is_found(leak: str, monkeypatch: pytest.MonkeyPatch) -> None:
             def apply_twice(link: Link, round_: int) -> bool:
                 before = link.received
                 is_new = apply(link, round_)
-                link.books.received = link.received + 1e-6 * (link.received - before)
+                link.ledger.received = link.received + 1e-6 * (link.received - before)
                 return is_new
 
             monkeypatch.setattr(Link, "apply", apply_twice)

@@ -21,7 +21,7 @@ class LinkLedger:
     mask: Array | None = field(default=None, repr=False)
     """What is received from the beginning (`masks.py`), and sent at the other end; None for nothing."""
     is_net: bool = False
-    """Whether all that is known is the balance, given as received (`net_books.py`)."""
+    """Whether all that is known is the balance, given as received (`balance_ledger.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

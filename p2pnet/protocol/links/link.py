@@ -25,9 +25,9 @@ import numpy as np
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, WireArray
-from p2pnet.protocol.links.books import WHOLE, Books, ShareNumbers, WholeBooks
+from p2pnet.protocol.links.balance_ledger import BalanceLedger
 from p2pnet.protocol.links.coding import Code
-from p2pnet.protocol.links.net_books import NetBooks
+from p2pnet.protocol.links.ledger import WHOLE, Ledger, ShareNumbers, TotalsLedger
 from p2pnet.protocol.messages.training import Share
 
 MAX_IN_FLIGHT = 2
@@ -78,10 +78,10 @@ class Link:
         self.precision = precision
         self.timer = timer
         is_net = is_single and precision == 32 and not has_curvature
-        self.books: Books = (
-            NetBooks(size, n_params, account)
+        self.ledger: Ledger = (
+            BalanceLedger(size, n_params, account)
             if is_net
-            else WholeBooks(size, n_params, precision, account, has_curvature=has_curvature)
+            else TotalsLedger(size, n_params, precision, account, has_curvature=has_curvature)
         )
         self.has_curvature = has_curvature
         """Whether both ends track curvature."""
@@ -104,7 +104,7 @@ class Link:
         """The last share applied."""
         self.mass_flow: Array | None = None
         """The mass flow of the last round, s⁻; None where the link was not complete in that round."""
-        self.curvature_flow: Array = self.books.curvature_sent
+        self.curvature_flow: Array = self.ledger.curvature_sent
         """The flow of curvature of the last round, which counts where there is a mass flow."""
         self.params_flow: Array | None = None
         """The parameter flow of the last round, d⁻; None likewise."""
@@ -113,38 +113,38 @@ class Link:
         self.acknowledgement_due_at: float | None = None
         """When an Ack is to be sent, unless a share takes the acknowledgement along before."""
         self._waiting: list[Share] = []
-        """Received shares that are not yet entered in the books, oldest first."""
+        """Received shares that are not yet entered in the ledger, oldest first."""
         self.proposal: WireArray | None = None
         """The parameters of the last share sent, as the other end reads them."""
 
     @property
     def is_net(self) -> bool:
         """Whether only the balance of what was received and sent is known."""
-        return isinstance(self.books, NetBooks)
+        return isinstance(self.ledger, BalanceLedger)
 
     @property
     def account(self) -> int:
         """The account of the ledger; totals of other accounts are not entered."""
-        return self.books.account
+        return self.ledger.account
 
     @property
     def sent(self) -> Array:
         """The total sent; nothing where only the balance is known."""
-        return self.books.sent
+        return self.ledger.sent
 
     @property
     def received(self) -> Array:
         """The total received, less that sent where only the balance is known; then it is written into."""
-        return self.books.received
+        return self.ledger.received
 
     @property
     def curvature_sent(self) -> Array:
         """The totals of curvature (`curvature.py`); empty where there are none."""
-        return self.books.curvature_sent
+        return self.ledger.curvature_sent
 
     @property
     def curvature_received(self) -> Array:
-        return self.books.curvature_received
+        return self.ledger.curvature_received
 
     @property
     def mask(self) -> Array | None:
@@ -166,22 +166,22 @@ class Link:
 
         For totals that are not rounded on the wire, which are relative to no earlier share.
         """
-        if self.precision < 64 or not isinstance(self.books, WholeBooks):
+        if self.precision < 64 or not isinstance(self.ledger, TotalsLedger):
             raise ValueError("a ledger of rounded totals cannot be begun anew: later shares refer to earlier ones")
-        self.books.begin_account(account)
+        self.ledger.begin_account(account)
         self.mass_flow = self._mask = None
 
     def add_to(self, mass: Array, part: slice = WHOLE) -> None:
         """Add to this part of the mass what the link has moved, received − sent and its mask, in place."""
-        mass += self.books.received[part]
+        mass += self.ledger.received[part]
         if not self.is_net:
-            mass -= self.books.sent[part]
+            mass -= self.ledger.sent[part]
         if self.mask is not None:
             mass += self.mask[part]
 
     def weight_added_to(self, weight: float) -> float:
         """The same of the weight alone."""
-        return float(weight + self.books.received[-1] - self.books.sent[-1])  # it has no mask
+        return float(weight + self.ledger.received[-1] - self.ledger.sent[-1])  # it has no mask
 
     # Sending.
 
@@ -198,7 +198,7 @@ class Link:
         """Add `mass` to the total sent, and return base, total and parameters of the next share, that of the round."""
         self.sequence += 1
         self.n_unreturned += 1
-        given = self.books.give(self._numbers(), mass, params, round_)
+        given = self.ledger.give(self._numbers(), mass, params, round_)
         self.proposal = given.proposal
         return given.base, given.total, given.params
 
@@ -206,7 +206,7 @@ class Link:
         """Add what is given of curvature, of the mass of it that is present, to the total sent; return it for the share
         that has just been given.
         """
-        return self.books.give_curvature(self._numbers(), given, mass)
+        return self.ledger.give_curvature(self._numbers(), given, mass)
 
     def _numbers(self) -> ShareNumbers:
         return ShareNumbers(self.sequence, self.acknowledged, self.newest_received)
@@ -226,7 +226,7 @@ class Link:
         self.acknowledged = sequence
         self._unconfirmed = [s for s in self._unconfirmed if s.sequence > sequence or s.sequence == missing]
         self.timer.acknowledged(sequence, not self._unconfirmed, now)
-        self.books.acknowledge(sequence)
+        self.ledger.acknowledge(sequence)
         return [share for share in self._unconfirmed if is_news and share.sequence == missing]
 
     def resend(self, now: float) -> list[Share]:
@@ -249,7 +249,7 @@ class Link:
         if (share.round > self.newest_round) if is_overtaken else (share.round < self.newest_round):
             place = "before" if is_overtaken else "after"
             raise ProtocolError(f"Share.round: {share.round} {place} a share of round {self.newest_round}")
-        whole = self.books.read(share, self._numbers())
+        whole = self.ledger.read(share, self._numbers())
         if whole is None:
             return None
         if is_overtaken:
@@ -264,7 +264,7 @@ class Link:
         # Those before the newest share's base are done with, but not while one is missing whose base may be older.
         is_settled = share.precision < 64 and self.missing is None
         oldest_base = self._waiting[-1].base if is_settled else None
-        self.books.settle(oldest_base, {waiting.sequence for waiting in self._waiting})
+        self.ledger.settle(oldest_base, {waiting.sequence for waiting in self._waiting})
         if self.acknowledgement_due_at is None:
             is_large = share.total.nbytes + share.params.nbytes >= LARGE_BYTES
             self.acknowledgement_due_at = now + (0.0 if is_large else ACKNOWLEDGEMENT_DELAY_S)
@@ -295,23 +295,23 @@ class Link:
         """‖received − sent‖ with the newest received share: the net mass that the link has moved, or is about to move
         where that share is of an account in which nothing was sent yet.
         """
-        return self.books.size_moved(self._newest)
+        return self.ledger.size_moved(self._newest)
 
     def moved(self) -> Array:
         """The same itself, in double precision."""
-        return self.books.moved(self._newest)
+        return self.ledger.moved(self._newest)
 
     def curvature_moved(self) -> Array:
         """The same of curvature; empty where that is nothing."""
-        return self.books.curvature_moved(self._newest)
+        return self.ledger.curvature_moved(self._newest)
 
     def n_received(self) -> float:
         """The samples received with the newest share."""
-        return self.books.n_received(self._newest)
+        return self.ledger.n_received(self._newest)
 
     def gradient_received(self, n_params: int) -> float:
         """The norm of the gradient received; asked for with the first shares of the link."""
-        return self.books.gradient_received(self._newest, n_params)
+        return self.ledger.gradient_received(self._newest, n_params)
 
     @property
     def _newest(self) -> Share | None:
@@ -344,7 +344,7 @@ class Link:
         if not self._waiting:
             self.missing = None
         self.latest = due[-1]
-        self.books.enter(self.latest)
+        self.ledger.enter(self.latest)
         return True
 
     def coming(self, round_: int) -> Share | None:

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from p2pnet.protocol.core.types import Array
-from p2pnet.protocol.links.books import CHUNK, norm
 from p2pnet.protocol.links.curvature import plus
+from p2pnet.protocol.links.ledger import CHUNK, norm
 from p2pnet.protocol.links.link import Link
 
 N_SIGNS = 128

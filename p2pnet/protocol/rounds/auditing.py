@@ -45,7 +45,7 @@ from typing import Final, final
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness

@@ -11,7 +11,7 @@ from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Notify, Send
 from p2pnet.protocol.core.notices import NoNeighborAnswered
 from p2pnet.protocol.core.types import PeerId
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.messages.training import Ready, StateReply, StateRequest, Witness
 from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two, reached_by_two

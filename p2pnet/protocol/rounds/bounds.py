@@ -39,7 +39,7 @@ import numpy as np
 
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 

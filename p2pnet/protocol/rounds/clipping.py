@@ -32,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 from p2pnet.protocol.core.types import Array, PeerId
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.steadiness import Steadiness

@@ -30,8 +30,8 @@ from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
-from p2pnet.protocol.links.books import CHUNK, norm
 from p2pnet.protocol.links.curvature import plus
+from p2pnet.protocol.links.ledger import CHUNK, norm
 from p2pnet.protocol.links.link import MAX_UNRETURNED, Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share

@@ -23,7 +23,7 @@ import numpy as np
 
 from p2pnet.protocol.core.counts import bounded
 from p2pnet.protocol.core.types import Array
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.rounds.moments import LARGEST_MEAN, LocalStatistics, Reference
 

@@ -30,7 +30,7 @@ from p2pnet.protocol.core.notices import (
     NoNeighborLeft,
 )
 from p2pnet.protocol.core.types import Array
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.rounds.accounts import EXACTLY
 from p2pnet.protocol.rounds.averaging import without_local_steps
 from p2pnet.protocol.rounds.happenings import RoundEffect, RoundEvent

@@ -245,7 +245,7 @@ class Session(SessionMachine):
         if prepared.has_curvature:
             identity = replace(identity, capabilities=(*identity.capabilities, CURVATURE))
         elif prepared.params.dtype == np.float32 and not self._options.is_coded:
-            # What coded shares are made from is not kept where parameters are many (`links/net_books.py`).
+            # What coded shares are made from is not kept where parameters are many (`links/balance_ledger.py`).
             capabilities = tuple(name for name in identity.capabilities if name != CODED_SHARES)
             identity = replace(identity, capabilities=capabilities)
         if before is not None:

@@ -343,7 +343,7 @@ def tracker_with(own: list[float], n_samples: float, received: list[float]) -> t
     tracker = Tracker(len(own))
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(own) + 2, len(own), 64, ResendTimer(0.2, 1.0))
     tracker.replace_own(np.array(own), n_samples)
-    link.books.received = np.array(received)
+    link.ledger.received = np.array(received)
     return tracker, link
 
 
@@ -359,7 +359,7 @@ def test_with_the_weight_of_one_agent_or_more_the_estimate_is_mass_over_weight(a
 def test_missing_weight_is_filled_up_with_the_previous_estimate(previous: float, present: float, weight: float) -> None:
     tracker, link = tracker_with([previous], 10.0, [0.0, 0.0, 0.0])
     tracker.update([link])
-    link.books.sent = tracker.own - np.array([present, 4.0, weight])
+    link.ledger.sent = tracker.own - np.array([present, 4.0, weight])
     tracker.update([link])
     np.testing.assert_allclose(tracker.estimate[0], present + (1 - weight) * previous, atol=1e-9)
     np.testing.assert_allclose(tracker.mean_samples, 4.0 + (1 - weight) * 10.0)
@@ -371,6 +371,6 @@ def test_a_right_estimate_stays_right_whatever_weight_is_present(weight: float) 
     mean = np.array([3.0, -1.0, 7.0, 1.0])
     tracker, link = tracker_with([3.0, -1.0], 7.0, [0.0, 0.0, 0.0, 0.0])
     tracker.update([link])
-    link.books.received = (weight - 1) * mean
+    link.ledger.received = (weight - 1) * mean
     tracker.update([link])
     np.testing.assert_allclose(tracker.estimate, mean[:-1])

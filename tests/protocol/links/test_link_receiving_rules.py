@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from p2pnet.errors import ProtocolError
-from p2pnet.protocol.links.books import norm
+from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.messages.training import Share
 from tests.protocol.links.shares import N_PARAMS, SIZE, give, new_link, received, send, shares
 
@@ -292,7 +292,7 @@ def test_a_norm_is_euclidean_and_infinite_where_its_square_overflows() -> None:
     assert norm(np.full(2, 1e200)) == np.inf
 
 
-# Books that begin anew.
+# Ledger that begin anew.
 
 
 def in_account(share: Share, account: int) -> Share:

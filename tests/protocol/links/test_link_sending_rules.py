@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from p2pnet.protocol.links import link as link_module
-from p2pnet.protocol.links.books import MAX_BASES
 from p2pnet.protocol.links.coding import MEMORY
+from p2pnet.protocol.links.ledger import MAX_BASES
 from tests.protocol.links.shares import N_PARAMS, SIZE, give, new_link, send
 
 

@@ -14,7 +14,7 @@ FIRST_BYTE = 0x8B
 
 def link_with(sent: list[float], received: list[float]) -> Link:
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 2)), len(sent), len(sent) - 2, 64, ResendTimer(0.2, 1.0))
-    link.books.sent, link.books.received = np.array(sent), np.array(received)
+    link.ledger.sent, link.ledger.received = np.array(sent), np.array(received)
     return link
 
 
@@ -116,8 +116,8 @@ def test_who_has_measured_no_curvature_and_heard_of_none_tracks_none() -> None:
 def test_the_mass_of_curvature_is_the_own_with_what_links_have_brought_less_what_they_took() -> None:
     """A link may have moved some in one direction only."""
     tracker, links = Tracker(1), [link_with([0.0] * 3, [0.0] * 3) for _ in range(4)]
-    links[1].books.curvature_received = links[3].books.curvature_received = np.array([10.0, 20.0])
-    links[2].books.curvature_sent, links[3].books.curvature_sent = np.array([1.0, 2.0]), np.array([3.0, 3.0])
+    links[1].ledger.curvature_received = links[3].ledger.curvature_received = np.array([10.0, 20.0])
+    links[2].ledger.curvature_sent, links[3].ledger.curvature_sent = np.array([1.0, 2.0]), np.array([3.0, 3.0])
     assert tracker.curvature_mass(links).tolist() == [20.0 - 4.0, 40.0 - 5.0]
     own = np.array([100.0, 200.0])
     tracker.replace_own(np.array([6.0]), 2.0, own)

@@ -215,7 +215,7 @@ def test_a_jump_in_the_round_in_which_samples_or_weight_that_come_are_others_is_
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), 3, 2, 64, ResendTimer(0.2, 1.0))
     for _ in range(13):
         judge.auditing.see_network(judge.tracker, (link,))
-    link.books.received = sums
+    link.ledger.received = sums
     judge.auditing.see_network(judge.tracker, (link,))
     far = {"ann": judge.own, "bob": judge.own, "eve": judge.own + np.array([0.0, LEAP + 1.0])}
     told = {"eve": (LEAP + 1.0, FIRST_LOSS), "ann": (0.0, OWN_LOSS), "bob": (0.0, OWN_LOSS)}
@@ -229,7 +229,7 @@ def test_samples_may_have_changed_where_gradients_turn_at_once_and_for_some_roun
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), 3, 2, 64, ResendTimer(0.2, 1.0))
 
     def turns(size: float) -> bool:
-        link.books.received = np.array([size, 0.0, 0.0])
+        link.ledger.received = np.array([size, 0.0, 0.0])
         auditing.see_network(tracker, (link,))
         return auditing.may_have_changed
 

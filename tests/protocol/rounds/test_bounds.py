@@ -189,7 +189,7 @@ def test_curvature_moved_is_bounded_by_what_the_agent_has_measured(size: float, 
     assert judged.hears("ann", 0.0, 0.0, 0.0) is None
     link = judged.links["ann"]
     link.apply(1)
-    link.books.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
+    link.ledger.curvature_received = np.full(4, 0.5 * size * MAX_GRADIENT * 3.0 * N_OWN)
     assert judged.bounds.broken_by("ann", link) is None  # it has measured none so far
     judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * 3.0 * N_OWN))
     assert judged.bounds.broken_by("ann", link) is reason
@@ -211,7 +211,7 @@ class Drifting(Judged):
 
     def hears_of_drift(self, gradient: float, squares: float) -> CloseReason | None:
         link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), N_PARAMS + 3, N_PARAMS, 64, ResendTimer(0.2, 1.0))
-        link.books.received = np.array([gradient, 0.0, 0.0, squares, 0.0, 0.0])
+        link.ledger.received = np.array([gradient, 0.0, 0.0, squares, 0.0, 0.0])
         return self.bounds.broken_by("ann", link)
 
 
@@ -229,9 +229,9 @@ def test_the_drift_counts_for_curvature_too() -> None:
     judged = Drifting()
     judged.bounds.see_own(OWN, N_OWN, (), 1.0, np.full(4, 0.5 * N_OWN))
     link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), N_PARAMS + 3, N_PARAMS, 64, ResendTimer(0.2, 1.0))
-    link.books.curvature_received = np.full(4, 2.0 * MAX_GRADIENT * 0.5 * N_OWN)
+    link.ledger.curvature_received = np.full(4, 2.0 * MAX_GRADIENT * 0.5 * N_OWN)
     assert judged.bounds.broken_by("ann", link) is CloseReason.TOO_MUCH_CURVATURE
-    link.books.received = np.array([0.0, 0.0, 0.0, 4.0 * N_OWN, 0.0, 0.0])
+    link.ledger.received = np.array([0.0, 0.0, 0.0, 4.0 * N_OWN, 0.0, 0.0])
     assert judged.bounds.broken_by("ann", link) is None
 
 

@@ -1,4 +1,4 @@
-"""Books of what a link has moved on balance, for models of single precision.
+"""Ledger of what a link has moved on balance, for models of single precision.
 
 Shares of single precision carry totals relative to a base, so that neither end needs to know a total from the
 beginning of the link. An end keeps
@@ -27,8 +27,17 @@ from numpy.typing import NDArray
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.types import Array, WireArray
-from p2pnet.protocol.links.books import CHUNK, MAX_BASES, Books, Given, ShareNumbers, base_is_missing, check_sizes, norm
 from p2pnet.protocol.links.coding import Code
+from p2pnet.protocol.links.ledger import (
+    CHUNK,
+    MAX_BASES,
+    Given,
+    Ledger,
+    ShareNumbers,
+    base_is_missing,
+    check_sizes,
+    norm,
+)
 from p2pnet.protocol.messages.training import CODED, Share
 
 Terms: TypeAlias = tuple[tuple[int, WireArray], ...]
@@ -87,7 +96,7 @@ def add(terms: Terms, vector: Array, sign: int = 1) -> None:
 
 
 @final
-class NetBooks(Books):
+class BalanceLedger(Ledger):
     """What was received less what was sent, of shares of single precision."""
 
     def __init__(self, size: int, n_params: int, account: int) -> None:

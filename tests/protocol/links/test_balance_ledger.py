@@ -1,4 +1,4 @@
-"""Books of the balance alone say of a link what whole totals say, whatever is lost, late, repeated or overtaken."""
+"""Ledger of the balance alone say of a link what whole totals say, whatever is lost, late, repeated or overtaken."""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce
-from p2pnet.protocol.links.books import CHUNK
+from p2pnet.protocol.links.balance_ledger import MOST_TERMS, BalanceLedger, Course
+from p2pnet.protocol.links.ledger import CHUNK
 from p2pnet.protocol.links.link import LARGE_BYTES, Link
-from p2pnet.protocol.links.net_books import MOST_TERMS, Course, NetBooks
 from p2pnet.protocol.messages.training import CODED, Share
 from tests.protocol.links.shares import give_vectors
 
@@ -26,7 +26,7 @@ def end_of_link(mine: int, theirs: int, *, is_net: bool, size: int = SIZE, n_par
 
 @dataclass
 class End:
-    """One end of a link, with books of the balance and with whole totals, and the shares on their way to it."""
+    """One end of a link, with a ledger of the balance and with whole totals, and the shares on their way to it."""
 
     net: Link
     whole: Link
@@ -116,10 +116,10 @@ def test_a_link_in_step_keeps_what_the_newest_share_has_carried_and_the_balance(
         other.accept(share, round_, 0.0)
         other.apply(round_)
         one.acknowledge(share.sequence, None, 0.0)
-    assert isinstance(other.books, NetBooks)
-    assert isinstance(one.books, NetBooks)
-    assert one.books._sent._beyond == {4: ()}
-    beyond = other.books._received._beyond
+    assert isinstance(other.ledger, BalanceLedger)
+    assert isinstance(one.ledger, BalanceLedger)
+    assert one.ledger._sent._beyond == {4: ()}
+    beyond = other.ledger._received._beyond
     assert {sequence: [(s, v is shares[-1].total) for s, v in terms] for sequence, terms in beyond.items()} == {
         3: [],
         4: [(1, True)],

@@ -1,4 +1,4 @@
-"""The books of one end of a link: what it has sent to the other, and received from it.
+"""The ledger of one end of a link: what it has sent to the other, and received from it.
 
 Shares are known by their sequence numbers: 0 is the state before the first one, in which nothing has moved. A share is
 *read* when it comes and *entered* when its round is mixed; until later ones no longer refer to it, it may be a *base*.
@@ -55,14 +55,14 @@ class Given:
     proposal: WireArray = field(repr=False)
 
 
-class Books(ABC):
+class Ledger(ABC):
     """What one end of a link has sent and received."""
 
     account: int
     sent: Array
     """The total sent."""
     received: Array
-    """The total of the share entered last; less the total sent where that is given as nothing (`net_books.py`)."""
+    """The total of the share entered last; less the total sent where that is given as nothing (`balance_ledger.py`)."""
     curvature_sent: Array
     """The totals of curvature (`curvature.py`); empty where there are none."""
     curvature_received: Array
@@ -117,7 +117,7 @@ class Books(ABC):
 
 
 @final
-class WholeBooks(Books):
+class TotalsLedger(Ledger):
     """Totals in double precision, from the beginning of the link or of its account."""
 
     def __init__(self, size: int, n_params: int, precision: int, account: int, *, has_curvature: bool) -> None:

@@ -1,11 +1,11 @@
-"""Norms, and totals whose books keep no more of a share than is of use."""
+"""Norms, and totals whose ledger keeps no more of a share than is of use."""
 
 import math
 
 import numpy as np
 import pytest
 
-from p2pnet.protocol.links.books import CHUNK, WholeBooks, norm
+from p2pnet.protocol.links.ledger import CHUNK, TotalsLedger, norm
 from tests.protocol.links.shares import give, new_link
 
 
@@ -22,9 +22,9 @@ def test_a_share_that_was_entered_is_read_no_more() -> None:
     sender, receiver = new_link(), new_link()
     for round_ in range(3):
         receiver.accept(give(sender, round_), round_, 0.0)
-    assert isinstance(receiver.books, WholeBooks)
+    assert isinstance(receiver.ledger, TotalsLedger)
     receiver.apply(1)
     receiver.apply(2)
-    assert receiver.books._read_by.keys() <= {1}
+    assert receiver.ledger._read_by.keys() <= {1}
     receiver.accept(give(sender, 3), 3, 0.0)
-    assert receiver.books._read_by.keys() == {4}
+    assert receiver.ledger._read_by.keys() == {4}
