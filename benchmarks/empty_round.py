@@ -1,21 +1,19 @@
 """A round of 8 daemons that have next to nothing to compute."""
 
 import csv
-import secrets
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
 
 from benchmarks.base import CommandBenchmark, Figure
+from benchmarks.daemons import Home, Keys, make_keys, write_ring
 from benchmarks.program import Program, ProgramError, processor_seconds
 
 N_AGENTS = 8
@@ -25,17 +23,8 @@ N_ROUNDS, N_SMALL_ROUNDS = 400, 60
 N_WARM_UP_ROUNDS = 50
 PATIENCE_S = 120.0
 
-AGENT_TOML = """
-[agent]
-name = "{name}"
-state_dir = "."
-[network]
-bind = "{address}"
-precision = "float64"
+SETTINGS = """precision = "float64"
 max_diameter = 4
-neighbors = [
-{neighbors}
-]
 [data]
 source = "samples.npz"
 test_source = "samples.npz"
@@ -54,24 +43,6 @@ solver_iterations = 1
 [log]
 file = "agent.log"
 """
-NEIGHBOR = '    {{ address = "{address}", public_key = "{key}" }},'
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """An agent's public key, and the content of its key file."""
-
-    public: str
-    file: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """An agent's directory, its public key and its address."""
-
-    directory: Path
-    key: str
-    address: str
 
 
 @final
@@ -88,7 +59,8 @@ class EmptyRound(CommandBenchmark):
         n_rounds = N_SMALL_ROUNDS if is_small else N_ROUNDS
         self._keys = self._keys or [make_keys(program) for _ in range(N_AGENTS)]
         with tempfile.TemporaryDirectory(prefix="p2pnet-") as directory:
-            homes = write_ring(self._keys, Path(directory), n_rounds)
+            homes = write_ring(self._keys, Path(directory), SETTINGS.format(rounds=n_rounds))
+            write_samples(homes)
             before_s = processor_seconds()
             train(program, homes)
             processor_s = processor_seconds() - before_s
@@ -97,35 +69,12 @@ class EmptyRound(CommandBenchmark):
         yield Figure("processor time of all, from start to end", processor_s, "s")
 
 
-def make_keys(program: Program) -> Keys:
-    with tempfile.TemporaryDirectory(prefix="p2pnet-") as directory:
-        file = Path(directory) / "agent.key"
-        public = program.run("keygen", "--output", str(file)).split()[-1]
-        return Keys(public, file.read_bytes())
-
-
-def write_ring(keys: Sequence[Keys], directory: Path, n_rounds: int) -> list[Home]:
-    """Eight directories with a key, two samples and an agent.toml each."""
-    homes = []
-    for k, (pair, port) in enumerate(zip(keys, free_ports(len(keys)), strict=True)):
-        place = directory / f"agent-{k}"
-        place.mkdir()
-        (place / "agent.key").touch(mode=0o600)
-        (place / "agent.key").write_bytes(pair.file)
-        homes.append(Home(place, pair.public, f"tcp://127.0.0.1:{port}"))
+def write_samples(homes: Sequence[Home]) -> None:
+    """Two for each agent."""
     for k, home in enumerate(homes):
-        around = homes[k - 1], homes[(k + 1) % N_AGENTS]
-        text = AGENT_TOML.format(
-            name=home.directory.name,
-            address=home.address,
-            neighbors="\n".join(NEIGHBOR.format(address=peer.address, key=peer.key) for peer in around),
-            rounds=n_rounds,
-        )
-        (home.directory / "agent.toml").write_text(text, encoding="utf-8")
         rng = np.random.default_rng(k)
         X, y = rng.standard_normal((2, N_INPUTS)) / N_INPUTS**0.5, rng.standard_normal(2)
         np.savez(home.directory / "samples.npz", X=X, y=y)
-    return homes
 
 
 def train(program: Program, homes: Sequence[Home]) -> None:
@@ -153,18 +102,3 @@ def milliseconds_a_round(history: Path) -> float:
     with history.open(newline="") as file:
         times = [float(row["time_s"]) for row in csv.DictReader(file)]
     return 1000 * statistics.fmean(np.diff(times[N_WARM_UP_ROUNDS:]))
-
-
-def free_ports(n_ports: int) -> list[int]:
-    """Ports of the loopback interface that are free now, below those of outgoing connections."""
-    ports: list[int] = []
-    with ExitStack() as held:
-        while len(ports) < n_ports:
-            port = 15_000 + secrets.randbelow(15_000)
-            listener = held.enter_context(socket.socket())
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            ports.append(port)
-    return ports

@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from benchmarks.base import Benchmark, Figure
-from benchmarks.empty_round import Home, Keys, free_ports, make_keys
+from benchmarks.daemons import Home, Keys, make_keys, write_ring
 from benchmarks.program import ONE_BLAS_THREAD, Program, ProgramError, processor_seconds
 
 N_INPUTS, N_CLASSES, N_SAMPLES = 784, 10, 64
@@ -25,16 +25,7 @@ N_ROUNDS, N_SMALL_ROUNDS = 24, 6
 PATIENCE_S = 400.0
 N_LINES = 30
 
-AGENT_TOML = """
-[agent]
-name = "{name}"
-state_dir = "."
-[network]
-bind = "{address}"
-neighbors = [
-{neighbors}
-]
-[data]
+SETTINGS = """[data]
 source = "samples.npz"
 test_source = "samples.npz"
 [model]
@@ -46,7 +37,6 @@ tolerance = 1e-5
 [log]
 file = "agent.log"
 """
-NEIGHBOR = '    {{ address = "{address}", public_key = "{key}" }},'
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +60,10 @@ class Course:
     processor_s: float
 
 
-def write_ring(keys: Sequence[Keys], directory: Path, size: Size) -> list[Home]:
-    """A directory for each agent of a ring; each has two neighbors, or one in a pair."""
-    homes = []
-    for k, (pair, port) in enumerate(zip(keys, free_ports(len(keys)), strict=True)):
-        place = directory / f"agent-{k}"
-        place.mkdir(parents=True)
-        (place / "agent.key").touch(mode=0o600)
-        (place / "agent.key").write_bytes(pair.file)
-        homes.append(Home(place, pair.public, f"tcp://127.0.0.1:{port}"))
+def write_network(keys: Sequence[Keys], directory: Path, size: Size) -> list[Home]:
+    """The ring with samples for each agent."""
+    homes = write_ring(keys, directory, SETTINGS.format(n_hidden=size.n_hidden, rounds=size.n_rounds))
     for k, home in enumerate(homes):
-        others = {homes[k - 1].key: homes[k - 1], homes[(k + 1) % len(homes)].key: homes[(k + 1) % len(homes)]}
-        text = AGENT_TOML.format(
-            name=home.directory.name,
-            address=home.address,
-            neighbors="\n".join(NEIGHBOR.format(address=peer.address, key=peer.key) for peer in others.values()),
-            n_hidden=size.n_hidden,
-            rounds=size.n_rounds,
-        )
-        (home.directory / "agent.toml").write_text(text, encoding="utf-8")
         rng = np.random.default_rng(k)
         X, y = rng.standard_normal((N_SAMPLES, N_INPUTS)), np.arange(N_SAMPLES) % N_CLASSES
         np.savez(home.directory / "samples.npz", X=X, y=y)
@@ -162,7 +137,7 @@ class Memory(Benchmark):
             directory = Path(name)
 
             def course(part: str, n_agents: int, size: Size, traced: Path | None = None) -> Course:
-                return train(program, write_ring(keys[:n_agents], directory / part, size), traced)
+                return train(program, write_network(keys[:n_agents], directory / part, size), traced)
 
             floor = course("floor", 3, Size(N_HIDDEN_FLOOR, size.n_rounds)).peak
             peaks = {n: (course(f"{n}", n, size).peak - floor) / vector for n in (2, 3)}
