@@ -1,4 +1,4 @@
-"""Ledger of the balance alone say of a link what whole totals say, whatever is lost, late, repeated or overtaken."""
+"""A ledger of the balance alone says of a link what whole totals say, whatever is lost, late, repeated or overtaken."""
 
 from dataclasses import dataclass, field, replace
 
@@ -102,6 +102,16 @@ def test_the_balance_is_that_of_whole_totals_after_every_schedule(schedule: list
                 pass
         for each in ends:
             each.check()
+
+
+def test_both_ledgers_say_how_many_samples_and_how_large_a_gradient_the_first_share_has_brought() -> None:
+    for is_net in (True, False):
+        giver, taker = end_of_link(1, 2, is_net=is_net), end_of_link(2, 1, is_net=is_net)
+        assert taker.gradient_received(N_PARAMS) == taker.n_received() == 0.0
+        first = np.array([3.0, 4.0, 0.0, 7.0, 1.0], dtype="f4")
+        taker.accept(give_vectors(giver, first, np.zeros(N_PARAMS, dtype="f4"), 0), 0, 0.0)
+        assert (taker.gradient_received(N_PARAMS), taker.n_received()) == (5.0, 7.0)
+        assert taker.moved().tolist() == first.tolist()
 
 
 def test_a_link_in_step_keeps_what_the_newest_share_has_carried_and_the_balance() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import LinkId, Nonce
+from p2pnet.protocol.links.ledger import CHUNK
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import N_SIGNS, Tracker, signs_of
 
@@ -24,6 +25,33 @@ def test_the_own_vector_is_gradient_sum_signs_samples_and_the_weight_of_one() ->
     tracker.replace_own(np.array([3.0, 4.0]), 5.0)
     np.testing.assert_array_equal(tracker.own, [3.0, 4.0, 1.0, -1.0, 1.0, 5.0, 1.0])
     np.testing.assert_array_equal(Tracker(2).own, np.zeros(4))
+
+
+def test_the_mass_of_single_precision_is_summed_in_double_precision_and_rounded_once() -> None:
+    """More numbers than are summed at once; in float32 1 + 2⁻²⁴ is 1, and adding another 2⁻²⁴ leaves that."""
+    size = CHUNK + 5
+    tracker = Tracker(size - 2, dtype=np.dtype(np.float32))
+    tracker.replace_own(np.ones(size - 2, dtype=np.float32), 1.0)
+    links = [link_with([0.0] * size, [2.0**-24] * size), link_with([-(2.0**-24)] * size, [0.0] * size)]
+    exact = tracker.exact_mass(links)
+    assert exact.dtype == np.float64
+    np.testing.assert_array_equal(exact, np.full(size, 1.0 + 2.0**-23))
+    mass = tracker.mass(links)
+    assert mass.dtype == np.float32
+    np.testing.assert_array_equal(mass, exact)
+
+
+def test_the_exact_mass_of_double_precision_is_the_mass() -> None:
+    tracker, links = Tracker(1), [link_with([10.0, 0.0, 0.0], [0.0, 20.0, 0.25])]
+    tracker.replace_own(np.array([1.0]), 2.0)
+    np.testing.assert_array_equal(tracker.exact_mass(links), tracker.mass(links))
+
+
+def test_the_present_weight_is_the_last_number_of_the_mass() -> None:
+    tracker = Tracker(1)
+    tracker.replace_own(np.array([5.0]), 7.0)
+    links = [link_with([3.0, 4.0, 0.5], [10.0, 20.0, 0.25]), link_with([30.0, 40.0, 0.0], [1.0, 2.0, 0.125])]
+    assert tracker.present_weight(links) == tracker.mass(links)[-1] == 0.875
 
 
 def test_the_largest_own_vector_is_remembered() -> None:
