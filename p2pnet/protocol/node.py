@@ -77,7 +77,7 @@ from p2pnet.protocol.core.notices import (
 )
 from p2pnet.protocol.core.reports import MAX_LINKS, AgentReport, Observed, mark_of
 from p2pnet.protocol.core.timers import earliest
-from p2pnet.protocol.core.types import Message, PeerId, Randomness
+from p2pnet.protocol.core.types import LinkId, Message, PeerId, Randomness
 from p2pnet.protocol.messages.reports import REPORTS, Reports
 from p2pnet.protocol.messages.trust import TrustDigest, TrustRecords
 from p2pnet.protocol.messages.wire import is_membership_message, is_training_message
@@ -304,10 +304,10 @@ class Node(Machine[NodeEvent, Effect]):
             links=tuple(mark_of(neighbor.peer) for neighbor, _ in linked[:MAX_LINKS]),
         )
 
-    def _reported_to(self) -> list[PeerId]:
-        """The neighbors that read reports."""
+    def _reported_to(self) -> dict[PeerId, LinkId]:
+        """The neighbors that read reports, and the links with them."""
         linked = [] if self.neighborhood is None else self.neighborhood.open()
-        return [neighbor.peer for neighbor, _ in linked if REPORTS in neighbor.capabilities]
+        return {neighbor.peer: link.link_id for neighbor, link in linked if REPORTS in neighbor.capabilities}
 
     def _hang_up_on(self, peer: PeerId, message: Message, now: float) -> list[Effect]:
         """Put off a peer that has sent far more than its budget allows."""

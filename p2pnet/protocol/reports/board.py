@@ -9,13 +9,13 @@ kilobytes. What is on the board is hearsay: a member may say anything of others.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from p2pnet.protocol.core.effects import Send
 from p2pnet.protocol.core.reports import AgentReport
-from p2pnet.protocol.core.types import PeerId
+from p2pnet.protocol.core.types import LinkId, PeerId
 from p2pnet.protocol.messages.reports import Reports
 
 PERIOD_S: Final = 2.0
@@ -47,6 +47,8 @@ class Board:
         self._heard: dict[PeerId, Heard] = {}
         self._told: dict[PeerId, dict[PeerId, tuple[int, int]]] = {}
         """Of each neighbor, the latest report of each agent that it is known to have, that known longest first."""
+        self._links: Mapping[PeerId, LinkId] = {}
+        """The links on which neighbors were told."""
         self._sequence = 0
         self.due_at = -math.inf
         """When this agent is to describe itself again."""
@@ -56,17 +58,23 @@ class Board:
         self._forget(now)
         return sorted(self._heard.values(), key=lambda heard: (heard.report.name, heard.report.peer))
 
-    def describe(self, report: AgentReport, neighbors: Collection[PeerId], now: float) -> list[Send]:
-        """Put up this agent's own report, whose sequence number is set here, and tell the neighbors their news."""
+    def describe(self, report: AgentReport, links: Mapping[PeerId, LinkId], now: float) -> list[Send]:
+        """Put up this agent's own report, whose sequence number is set here, and tell the neighbors their news.
+
+        `links` are those of the neighbors that read reports. Whoever has opened a new one may have restarted, and knows
+        nothing.
+        """
         self.due_at = now + PERIOD_S
         own = self._heard.get(self._me)
         if own is None or now >= own.at + REFRESH_S or _differ(own.report, report):
             self._sequence += 1
             self._heard[self._me] = Heard(replace(report, sequence=self._sequence), now)
         self._forget(now)
-        for gone in self._told.keys() - set(neighbors):
-            del self._told[gone]
-        return [Send(peer, Reports(news)) for peer in neighbors if (news := self._news_for(peer))]
+        for peer in list(self._told):
+            if peer not in links or links[peer] != self._links.get(peer):
+                del self._told[peer]
+        self._links = links
+        return [Send(peer, Reports(news)) for peer in links if (news := self._news_for(peer))]
 
     def hear(self, peer: PeerId, reports: Collection[AgentReport], now: float) -> None:
         """Take over what is news; of itself this agent knows best, and overtakes what others say of it."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnet.protocol.core.reports import AgentReport
+from p2pnet.protocol.core.types import LinkId, Nonce
 from p2pnet.protocol.messages.reports import Reports
 from p2pnet.protocol.messages.wire import decode, encode
 from p2pnet.protocol.reports.board import AT_ONCE, FORGOTTEN_AFTER_S, PERIOD_S, REFRESH_S, Board
@@ -35,6 +36,7 @@ class Network:
         self.neighbors = neighbors
         self.boards = {peer: Board(peer) for peer in neighbors}
         self.round = dict.fromkeys(neighbors, 0)
+        self.life = dict.fromkeys(neighbors, 0)
         self.now = 0.0
         self.n_sent = 0
         self.n_reports_sent = 0
@@ -42,7 +44,8 @@ class Network:
     def pass_a_period(self) -> None:
         for peer, board in self.boards.items():
             own = report(peer, self.round[peer], bytes_sent=int(self.now))
-            for send in board.describe(own, self.neighbors[peer], self.now):
+            links = {neighbor: self.link(peer, neighbor) for neighbor in self.neighbors[peer]}
+            for send in board.describe(own, links, self.now):
                 message = decode([bytes(frame) for frame in encode(send.message)])
                 assert isinstance(message, Reports)
                 assert len(message.reports) <= AT_ONCE
@@ -50,6 +53,13 @@ class Network:
                 self.n_reports_sent += len(message.reports)
                 self.boards[send.peer].hear(peer, message.reports, self.now)
         self.now += PERIOD_S
+
+    def link(self, mine: str, theirs: str) -> LinkId:
+        return LinkId(Nonce(self.life[mine], 0), Nonce(self.life[theirs], 0))
+
+    def restart(self, peer: str) -> None:
+        self.boards[peer] = Board(peer)
+        self.life[peer] += 1
 
     def rounds_known_at(self, peer: str) -> dict[str, int]:
         return {heard.report.peer: heard.report.round for heard in self.boards[peer].reports(self.now)}
@@ -118,11 +128,21 @@ def test_an_agent_that_comes_back_takes_the_place_of_what_it_said_in_its_earlier
     assert [heard.report.round for heard in board.reports(2.0)] == [3]
 
 
+def test_an_agent_that_has_restarted_between_two_periods_is_told_of_all_others_anew() -> None:
+    network = ring(6)
+    for _ in range(10):
+        network.pass_a_period()
+    network.restart("000")
+    for _ in range(2):
+        network.pass_a_period()
+    assert network.rounds_known_at("000") == network.round
+
+
 def test_an_agent_overtakes_what_a_member_says_of_it() -> None:
     board = Board("me")
-    board.describe(report("me", 5), [], 0.0)
+    board.describe(report("me", 5), {}, 0.0)
     board.hear("liar", [replace(report("me", 999), sequence=40), replace(report("me"), sequence=2**60)], 1.0)
-    (send,) = board.describe(report("me", 6), ["friend"], 2.0)
+    (send,) = board.describe(report("me", 6), {"friend": LinkId(Nonce(1, 0), Nonce(1, 0))}, 2.0)
     assert isinstance(send.message, Reports)
     (own,) = send.message.reports
     assert (own.round, own.sequence) == (6, 41)
