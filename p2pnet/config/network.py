@@ -200,12 +200,12 @@ class SecuritySettings(Section):
         examples=["network"],
     )
     audit_neighbors: bool = Field(
-        default=False,
+        default=True,
         description="Whether neighbors' parameters are evaluated on some of this agent's samples, and a neighbor whose "
         "parameters are of no use for them is cut off for a while.",
     )
     bound_shares: bool = Field(
-        default=False,
+        default=True,
         description="Whether a neighbor that moves more weight, samples, gradient or curvature than honest ones do is "
         "cut off for a while; not with a schedule, nor with round_timeout_s = 0.",
     )

@@ -35,6 +35,7 @@ from p2pnet.protocol.core.types import CHOICE
 from p2pnet.protocol.core.types import Array as ProtocolArray
 from p2pnet.training.early_stopping import EarlyStopping
 from p2pnet.training.records import LearnerState
+from p2pnet.training.typicality import is_typical
 
 ROUND = "round"
 """The name of the round among a learner's numbers."""
@@ -179,6 +180,7 @@ class NextLearner(Learner):
         self.n_tracked = self._beside.size if stopping is None else stopping.n_tracked
         self.optimizer = optimizer
         self._few_samples = FewSamples(optimizer.objective)
+        self._is_typical = is_typical(optimizer.objective)
         self._first_loss = math.nan
         self._step_limit_s = step_limit_s
         self._clock = clock
@@ -283,7 +285,7 @@ class NextLearner(Learner):
         if effect.is_way_too:
             halfway = {peer: self._loss_at(0.5 * (effect.own + params)) for peer, params in effect.others.items()}
             losses = {peer: max(loss, halfway[peer]) for peer, loss in losses.items()}
-        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses)
+        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses, self._is_typical)
 
     def _loss_at(self, params: Array) -> float:
         return self._few_samples.loss(self.feasible(self._in_model_precision(params)))

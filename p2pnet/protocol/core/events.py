@@ -143,6 +143,8 @@ class Audited:
     """the loss at the parameters that the agent began with"""
     own: float
     others: Mapping[PeerId, float]
+    is_typical: bool = False
+    """Whether the agent's targets look like the network's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,18 @@ u the usual excess, which is learned in the first 12 audits and fades,
 
 m being the lower middle neighbor's excess at present.
 
-Samples are alike as far as an agent can tell where u was never above a fifth of F_0: u is the upper middle neighbor's
-excess at first, the lower middle one's later, so that one liar cannot raise it, and at least what the agent's own loss
-has risen by; where agents see other classes, all of these come to F_0. Nor are they alike for 100 rounds after one
-had four times as many samples, or as few, as agents have in the mean, or as a link has moved. A neighbor is convicted
+Samples are alike where they are as far as the agent can tell (`usual.py`), but not for 100 rounds after one agent had
+four times as many samples, or as few, as agents have in the mean, or as a link has moved. A neighbor is convicted
 
 - of a jump: farther off than half the size of the own parameters, and than 12 times (5, where samples are alike) as far
   as neighbors were of late, with parameters of no use, e_j > max ((F_0 − F*)/2, 2 |F*|, 2 m), or q_j > 2 where samples
-  are alike; where they are not, twice in a row, or at once from 28 times on (16, where it
-  is about as far as the own size). From 20 times the own size on with any
-  parameters (those that are scaled up may fit own samples), and from the first round on with those of no use;
-- of seven rounds, nearly in a row, that far off and of no use;
-- of a moving mean of min (q_j, 1) above 0.95, which takes 29 bad audits, or 0.5 where samples are alike.
+  are alike; where they are not, twice in a row, or at once from 28 times on (16, where it is about as far as the own
+  size). From 20 times the own size on with any parameters (those that are scaled up may fit own samples), and from the
+  first round on with those of no use; where samples are alike four times in a row with any parameters;
+- of seven rounds, nearly in a row, that far off and of no use, or of any use where samples are alike;
+- of a moving mean of min (q_j, 1) above 0.95 while it is that far off, which takes 29 bad audits, or above 0.5 where
+  samples are alike and it is not near;
+- of having led the agent astray (`astray.py`), from the first audit on.
 
 Whoever is far off is audited before it is mixed; of the others one in every second round, in turn, after
 mixing; all of them at first, and one that is suspicious in each round.
@@ -38,7 +38,7 @@ With a single neighbor there is nobody to compare it with.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -48,7 +48,9 @@ from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.rounds.astray import Astray
 from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
+from p2pnet.protocol.rounds.usual import Usual
 
 FIRST_AUDITS: Final = 12
 """Of all neighbors, in which the agent learns what is usual."""
@@ -69,10 +71,7 @@ SUDDEN_ROUNDS: Final = 5
 STEADY_ROUNDS: Final = 12
 """Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
-"""Of the usual excess and of the own size, from round to round."""
-ALIKE: Final = 0.2
-"""Of the loss before training: 0.14 with samples dealt at random, 0.8 and more where agents see other classes, but for
-one in ten on a ring of 24 whose neighbors see the same ones."""
+"""Of the own size, from round to round."""
 FAR: Final = 0.5
 """Of the own parameters' size: honest neighbors are nearer after the first audits, but for a ring of 24 that see other
 classes, where training is restless and 2 are reached."""
@@ -81,6 +80,7 @@ OUT_OF_REACH: Final = 20.0
 OUT_OF_REACH_RESTLESS: Final = 1e6
 """The same where samples have changed of late; 10⁴ where three in four of an agent's rows are 100 deviations away."""
 JUMP: Final = 12.0
+"""Times the largest distance of late; 9 on that ring."""
 JUMP_ALIKE: Final = 5.0
 WHOLE: Final = 0.95
 """Of the own parameters' size; honest neighbors that jumped so far went 9 times as far as of late."""
@@ -89,7 +89,6 @@ LEAP: Final = 28.0
 """19 where a neighbor meets others after the network was in parts; 34 and more with lies."""
 JUMPS: Final = 2
 """One after the other, where agents see other classes: a neighbor that meets others after it was cut off jumps once."""
-"""Times the largest distance of late; 9 on that ring."""
 REACH_FADING: Final = 0.9
 USELESS: Final = 0.5
 USELESS_TIMES: Final = 2.0
@@ -97,10 +96,16 @@ GROSS: Final = 2.0
 MAX_STRIKES: Final = 6.0
 """3 on that ring."""
 FORGIVEN: Final = 0.5
+MAX_BEYOND: Final = 4
+"""Jumps one after the other, with parameters of any use, where samples are alike: as when they are twice as large."""
+RECENT_ROUNDS: Final = 3
+"""For which losses are compared with the agent's own."""
 RATE: Final = 0.1
 MAX_MEAN: Final = 0.95
 MAX_MEAN_ALIKE: Final = 0.5
-"""0.83 and 0.39 on that ring; 0.3 and 0.1 elsewhere."""
+"""0.83 and 0.39 on that ring; 0.3 elsewhere."""
+NEAR: Final = 0.15
+"""Of the own size: honest neighbors that fit other samples are as near as 0.1, those that drift away are not."""
 SUSPICIOUS: Final = 0.05
 """The mean from which a neighbor is audited in each round."""
 REMEMBERED: Final = 24
@@ -122,10 +127,13 @@ class _Held:
     loss: float = math.inf
     mean: float = 0.0
     strikes: float = 0.0
+    distance: float = 0.0
+    """when it was last there"""
     is_far: bool = False
     has_jumped: bool = False
     has_leapt: bool = False
     n_jumps: int = 0
+    n_beyond: int = 0
     is_out_of_reach: bool = False
 
 
@@ -152,12 +160,9 @@ class Auditing:
         """of the own parameters, the largest of late"""
         self._reach = 0.0
         """the distance of neighbors, the largest of late, but for those that have jumped"""
-        self._best_own = math.inf
-        self._usual = 0.0
-        """u"""
-        self._middle = 0.0
-        """the middle neighbor's excess in the last audit"""
-        self._is_alike = True
+        self._usual = Usual()
+        self._astray = Astray()
+        self._has_convicted = False
         self._n_since_unequal = UNEQUAL_ROUNDS + 1
         self._turn = 0.0
         """the largest change of what is tracked of gradients in a round, of late"""
@@ -179,7 +184,7 @@ class Auditing:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return not self._is_learning and self._is_alike and self._n_since_unequal > UNEQUAL_ROUNDS
+        return self._usual.is_alike and not self._is_learning and self._n_since_unequal > UNEQUAL_ROUNDS
 
     @property
     def _is_learning(self) -> bool:
@@ -219,6 +224,7 @@ class Auditing:
         self._reach *= REACH_FADING
         for peer, params in coming.items():
             distance, record = norm(params - own), self._seen(peer, round_)
+            record.distance = distance
             record.is_far = not distance <= FAR * self._size
             record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
             is_whole = not distance <= WHOLE * self._size
@@ -286,50 +292,60 @@ class Auditing:
                 record.mean = 0.0
         losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
         self._n_audits += 1
-        self._learn_usual(audited, sorted(losses.values()))
-        convicted = {peer for peer in audited.others if self._is_convicted(peer, audited, losses)}
-        for peer in convicted:
-            del self._records[peer]
-        self._convicted |= convicted
-        return convicted
+        self._astray.see_own(audited, asked.own)
+        is_first = self._n_audits <= FIRST_AUDITS or self._n_restless > 0
+        self._usual.learn(audited, self._astray.rise, losses, is_first=is_first)
+        return {peer for peer in audited.others if self._is_convicted(peer, audited, losses)}
 
-    def _learn_usual(self, audited: Audited, losses: Sequence[float]) -> None:
-        self._best_own = min(self._best_own, audited.own)
-        self._usual *= FADING
-        if len(losses) < 2:
-            return
-        best, lower = min(audited.own, losses[0]), losses[(len(losses) - 1) // 2]
-        self._middle = lower - best
-        middle = losses[len(losses) // 2] if self._n_audits <= FIRST_AUDITS or self._n_restless else lower
-        excess = max(middle - best, audited.own - self._best_own)
-        self._usual = max(self._usual, min(excess, audited.first))
-        self._is_alike = self._is_alike and self._usual < ALIKE * audited.first
+    def leave_out(self, peers: Set[PeerId]) -> None:
+        """Learn nothing of what is usual from neighbors that were beyond reach."""
+        self._usual.leave_out(peers)
+
+    def convict(self, peer: PeerId) -> None:
+        """Know that the peer has been convicted, of whatever."""
+        self._records.pop(peer, None)
+        self._usual.forget(peer)
+        self._astray.forget(peer)
+        self._convicted.add(peer)
+        self._has_convicted = True
+
+    def restored(self, params: Array) -> Array:
+        """The parameters to go on from: better ones where one that was convicted just now had led the agent astray."""
+        has_convicted, self._has_convicted = self._has_convicted, False
+        return self._astray.restored(params) if has_convicted else params
 
     def _is_convicted(self, peer: PeerId, audited: Audited, losses: Mapping[PeerId, float]) -> bool:
         record = self._records[peer]
         best = min([audited.own, *(loss for other, loss in losses.items() if other != peer)])
-        excess = record.loss - best
-        scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual
-        scale += TIMES_THE_MIDDLE * self._middle
+        excess, middle = record.loss - best, TIMES_THE_MIDDLE * self._usual.middle
+        scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual.excess + middle
         quotient = excess / scale if scale else 0.0
-        record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
         # One whose own parameters are worse still is the one that is far off.
         is_useless = record.loss > audited.own and excess > max(
-            USELESS * (audited.first - best), USELESS_TIMES * abs(best), TIMES_THE_MIDDLE * self._middle
+            USELESS * (audited.first - best), USELESS_TIMES * abs(best), middle
         )
-        is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or peer in self._convicted
+        is_known = peer in self._convicted
+        is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or is_known
         is_welcome = self._n_audits <= FIRST_AUDITS or self._n_restless > 0 or audited.round <= record.welcome_until
-        is_welcome = is_welcome or not (is_steady or self.is_alike)
-        if record.is_far and is_useless and not is_welcome:
+        is_held = not is_welcome and (is_steady or self.is_alike)
+        is_steady_alike = is_steady and self.is_alike
+        recent = [
+            other.loss
+            for name, other in self._records.items()
+            if name != peer and other.audited > audited.round - RECENT_ROUNDS
+        ]
+        is_apart = record.distance > NEAR * self._size and excess > middle
+        is_led = self._astray.is_led_by(peer, record.loss, recent, audited, is_apart=is_apart, is_known=is_known)
+        record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
+        is_bad = record.mean > (MAX_MEAN_ALIKE if self.is_alike else MAX_MEAN)
+        is_bad = is_bad and record.distance > (NEAR if self.is_alike else FAR) * self._size
+        if record.is_far and (is_useless or is_steady_alike) and is_held:
             record.strikes += 1.0
         else:
             record.strikes = max(0.0, record.strikes - FORGIVEN)
         is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
-        record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and not is_welcome else 0
-        has_jumped = record.n_jumps >= (1 if is_steady and (self.is_alike or record.has_leapt) else JUMPS)
-        has_jumped = has_jumped or (record.is_out_of_reach and is_useless)
-        return has_jumped or record.strikes > MAX_STRIKES or record.mean > self._max_mean
-
-    @property
-    def _max_mean(self) -> float:
-        return MAX_MEAN_ALIKE if self.is_alike else MAX_MEAN
+        record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and is_held else 0
+        record.n_beyond = record.n_beyond + 1 if record.has_jumped and is_steady_alike and is_held else 0
+        has_jumped = record.n_jumps >= (1 if is_steady_alike or (is_steady and record.has_leapt) else JUMPS)
+        has_jumped = has_jumped or record.n_beyond >= MAX_BEYOND or (record.is_out_of_reach and is_useless)
+        return has_jumped or record.strikes > MAX_STRIKES or is_bad or is_led

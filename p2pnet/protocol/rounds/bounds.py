@@ -2,9 +2,10 @@
 
 With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = received − sent of one link:
 
-    weight      |I_1| ≤ 8
+    weight      |I_1| ≤ 8, and 2 where the agent's links are those from the start, or for 24 rounds
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
+                received_n ≥ sent_n / 10 once sent_n > s / 2, and ≥ 0 from the start until something changes
     gradient    ‖I_g‖ ≤ 16 D² γ s
     curvature   ‖I_c‖ ≤ 16 D² κ s  κ being the largest that the agent has measured per sample of late, if it has any
 
@@ -15,12 +16,20 @@ without that limit while an agent that was restarted is not steady yet, since wh
 gradient is nothing. D² is the mean square of scaled columns of late, of the agent itself or as a link has moved it,
 where these are tracked (`rescaling.py`), and 1 else: rows that are D deviations away have gradients that are D² times
 as large.
-Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
-rounds, and for a neighbor that was convicted before, and 8 in place of 16 else. Elsewhere 1000 stands in place of both
-until the agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the
-mass of many passes over few links, and s is not yet what the network's agents have; likewise for 36 rounds more where
-samples have changed, with an epoch or by an excuse (`excuses.py`), but for 8 instead where they were alike and no epoch
-was announced. The bound of weight is always the same.
+
+From the start until something changes, where agents have as many samples but for a factor of 4, mass has not come from
+far in the first 12 rounds: 4 stands in place of 16 then, and
+
+    γ = √(γ_0 max(γ_0, γ_1)) max(1, ‖g‖/n of late / γ_0)
+
+γ_0 being the agent's own in the first round, and γ_1 what other neighbors than this one have shown: so a liar does not
+set its own bound, and is convicted before those that pass on what it gives.
+Where samples are known to be alike (`auditing.py`), 1 and 4 stand in place of 3 and 16 once all has been steady for 12
+rounds, and for a neighbor that was convicted before; and ‖I_g‖ grows by no more at once than by γ_0 s / 2 or 8 times as
+much as of late. Where agents have unlike numbers of samples 1000 stands in place of both until the agent's links and
+weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the mass of many passes over
+few links, and s is not yet what the network's agents have; likewise for 36 rounds more where samples have changed, with
+an epoch or by an excuse (`excuses.py`), but for 8 instead where they were alike and no epoch was announced.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -31,6 +40,7 @@ word: it may claim more than it has, as a member that has them may.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -44,18 +54,36 @@ from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
 
 MAX_WEIGHT: Final = 8.0
-"""Agents' worth; 1.2 with 30 % loss, 3.4 with crashes."""
+"""Agents' worth; 3.4 with crashes."""
+MAX_WEIGHT_SAME_LINKS: Final = 2.0
+"""The same where the agent's links do not change; 1.2 with 30 % loss."""
 MAX_ROWS: Final = 1e7
 """Of one agent among agents with one row each."""
 MAX_TAKEN_BACK: Final = 3.0
 """Of what an agent may have: one that loses its link with a large neighbor takes back what it had passed on."""
+GIVEN_FIRST: Final = 0.5
+"""Of what an agent may have: sent, before a neighbor is to give something back."""
+MIN_GIVEN_BACK: Final = 0.1
+"""Of what was sent; 0.17 where the neighbor had next to nothing itself."""
+ROUNDING: Final = 0.01
 MAX_GRADIENT: Final = 16.0
 """9 where one agent of 24 on a full graph has nearly all samples."""
 STEADY_ALIKE: Final = 12
 """Rounds without a change of links or weight after which bounds for samples that are alike hold."""
 MAX_TAKEN_BACK_ALIKE: Final = 1.0
 MAX_GRADIENT_ALIKE: Final = 2.0
-"""0.5 with digits dealt at random."""
+"""0.5 with samples dealt at random."""
+MAX_GRADIENT_FIRST: Final = 4.0
+"""2.5 with samples sorted by what is to be predicted."""
+FIRST_ROUNDS: Final = 12
+EQUAL: Final = 4.0
+"""As many samples, or as few, as the mean."""
+MOST_GROWTH: Final = 10.0
+"""Of the agent's own gradient since the first round."""
+SUDDEN: Final = 8.0
+SUDDEN_PART: Final = 0.5
+"""Growth of ‖I_g‖ with one share, to that of late and to γ_0 s; 0.3 of γ_0 s where agents come back."""
+GROWTH_FADING: Final = 0.9
 MAX_GRADIENT_CHANGED: Final = 8.0
 MAX_UNSTEADY: Final = 1000.0
 """In place of both while links or weight are not steady; 190 with crashes of agents with 1 to 10⁷ rows."""
@@ -76,6 +104,8 @@ class _Record:
     per_sample: float
     """‖received_g‖ / received_n with its first share"""
     most_received: float = 0.0
+    gradient: float = 0.0
+    """‖I_g‖ with its last share"""
 
 
 @final
@@ -93,6 +123,8 @@ class MassBounds:
         """‖g‖/n in the first round"""
         self._of_late = 0.0
         """the largest ‖g‖/n since, fading"""
+        self._growth = 0.0
+        """the largest change of ‖I_g‖ of late, of all links"""
         self._curvature = 0.0
         """the largest ‖curvature‖/n of the agent's own, fading; 0 where it has measured none"""
         self._drift = 1.0
@@ -104,6 +136,10 @@ class MassBounds:
         self._n_excused = 0
         self._convicted: set[PeerId] = set()
         self._steadiness = Steadiness()
+
+    def begin_together(self) -> None:
+        """Know that all agents begin in this round, so that nothing has to become steady first."""
+        self._steadiness.begin_together()
 
     def begin_anew(self) -> None:
         """Wait again until all is steady: what is minimised has changed, and with it samples and gradients. What links
@@ -151,34 +187,66 @@ class MassBounds:
         self._records.pop(peer, None)
 
     def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
-        moved = link.moved()
-        n_moved, weight_moved = float(moved[-2]), float(moved[-1])
-        n_received = link.n_received()
+        moved, n_received = link.moved(), link.n_received()
         record = self._record(peer, link, n_received)
-        if not abs(weight_moved) <= MAX_WEIGHT:
-            return CloseReason.TOO_MUCH_WEIGHT
-        if not abs(n_moved) <= MAX_ROWS * max(self._n_own, 1.0):
-            return CloseReason.TOO_MANY_SAMPLES
         max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
-        if not n_received >= record.most_received - max_taken_back * self._n_most:
+        if self._is_too_much_weight(peer, float(moved[-1])):
+            return CloseReason.TOO_MUCH_WEIGHT
+        if self._are_too_many_samples(record, float(moved[-2]), n_received, max_taken_back):
             return CloseReason.TOO_MANY_SAMPLES
-        self._n_most = max(self._n_most, n_moved)
-        record.most_received = max(record.most_received, n_received)
         self._see_drift(moved, self._n_most)
-        in_all, per_sample = self._drift * self._n_most, self._per_sample
-        if per_sample and not norm(moved[: self._n_params]) <= max_gradient * per_sample * in_all:
+        in_all, size = self._drift * self._n_most, norm(moved[: self._n_params])
+        per_sample = self._per_sample(peer)
+        if per_sample and not size <= max_gradient * per_sample * in_all:
+            return CloseReason.TOO_MUCH_GRADIENT
+        if self._is_sudden(record, size, SUDDEN_PART * self._first * in_all) and self._is_known_alike(is_alike):
             return CloseReason.TOO_MUCH_GRADIENT
         max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
         if self._curvature and not norm(link.curvature_moved()) <= max_curvature * self._curvature * in_all:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
 
-    @property
-    def _per_sample(self) -> float:
+    def _is_too_much_weight(self, peer: PeerId, moved: float) -> bool:
+        is_strict = self._steadiness.has_same_links or peer in self._convicted
+        return not abs(moved) <= (MAX_WEIGHT_SAME_LINKS if is_strict else MAX_WEIGHT)
+
+    def _are_too_many_samples(self, record: _Record, moved: float, received: float, max_taken_back: float) -> bool:
+        """Whether more were given than there can be, or some taken back, or kept; where not, remember what was."""
+        sent, most = received - moved, self._n_most
+        is_too_much = not abs(moved) <= MAX_ROWS * max(self._n_own, 1.0)
+        is_taken_back = not received >= record.most_received - max_taken_back * most
+        is_taken_back = is_taken_back or (self._steadiness.is_from_the_start and received < -ROUNDING * most)
+        is_kept = sent > GIVEN_FIRST * most and received < MIN_GIVEN_BACK * sent
+        if is_too_much or is_taken_back or is_kept:
+            return True
+        self._n_most, record.most_received = max(most, moved), max(record.most_received, received)
+        return False
+
+    def _is_sudden(self, record: _Record, size: float, least: float) -> bool:
+        """Whether ‖I_g‖ has grown far more at once than of late."""
+        growth, record.gradient = size - record.gradient, size
+        if growth > max(SUDDEN * self._growth, least):
+            return True
+        self._growth = max(GROWTH_FADING * self._growth, abs(growth))
+        return False
+
+    def _is_known_alike(self, is_alike: bool) -> bool:
+        return is_alike and not self._n_excused and self._steadiness.has_lasted(STEADY_ALIKE)
+
+    def _per_sample(self, peer: PeerId) -> float:
         """γ"""
-        own = max(self._first, self._of_late)
+        if self._first and self._is_equal and (self._steadiness.is_from_the_start or peer in self._convicted):
+            shown = max((record.per_sample for other, record in self._records.items() if other != peer), default=0.0)
+            growth = min(max(1.0, self._of_late / self._first), MOST_GROWTH)
+            return growth * math.sqrt(self._first * max(self._first, min(shown, MOST_UNLIKE * self._first)))
         shown = max(record.per_sample for record in self._records.values())
+        own = max(self._first, self._of_late)
         return max(own, shown if self._comes_from_elsewhere else min(shown, MOST_UNLIKE * own))
+
+    @property
+    def _is_equal(self) -> bool:
+        """Whether the agents around have about as many samples as this one."""
+        return self._n_most <= EQUAL * self._n_own
 
     def _see_drift(self, sums: Array, n_samples: float) -> None:
         squares = float(np.abs(sums[self._n_params : -2]).max(initial=0.0)) / max(n_samples, 1.0)
@@ -189,9 +257,14 @@ class MassBounds:
         """How much of what an agent may have may be taken back of samples, and moved of gradient."""
         if self._n_excused:
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_CHANGED
-        if is_alike and (peer in self._convicted or self._steadiness.has_lasted(STEADY_ALIKE)):
+        if self._is_known_alike(is_alike) or (is_alike and peer in self._convicted):
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
+        if peer in self._convicted and self._is_equal:
+            return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_FIRST
         if self._steadiness.is_steady:
+            is_first = self._steadiness.is_from_the_start and not self._steadiness.has_lasted(FIRST_ROUNDS)
+            return MAX_TAKEN_BACK, MAX_GRADIENT_FIRST if is_first and self._is_equal else MAX_GRADIENT
+        if self._is_equal and not self._steadiness.is_restless and not self._comes_from_elsewhere:
             return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
         return MAX_UNSTEADY, MAX_GRADIENT_CHANGED if is_alike else MAX_UNSTEADY
 

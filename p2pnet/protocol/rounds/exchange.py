@@ -328,6 +328,7 @@ class Exchange:
             difference = (share.params - mine).astype(self._proposal.dtype, copy=False)
             distances[neighbor.peer] = distance = norm(difference)
             radius = self._radius if share.radius is None else min(self._radius, share.radius)
+            radius = radius if distance <= self._suspicions.reach else 0.0
             if distance > radius:
                 difference *= radius / distance
             difference *= (1.0 + momentum) * self._weights.taken[neighbor.peer]
@@ -341,6 +342,7 @@ class Exchange:
         disagreement = farthest / (1.0 + norm(mixed))
         far_off = self._suspicions.far_off(distances)
         convicted = tuple(neighbor for neighbor in self._neighborhood if neighbor.peer in far_off)
+        mixed = self._suspicions.restored(mixed)
         return Mixture(mixed, disagreement, is_complete, tuple(given_up), convicted)
 
     def _whole(self, share: Share) -> Array:

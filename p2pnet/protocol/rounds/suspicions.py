@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, final
 
 from p2pnet.protocol.core.events import Audited
@@ -15,6 +15,7 @@ from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.bounds import MassBounds
 from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.excuses import Excuses
+from p2pnet.protocol.rounds.reach import Reach
 
 EXCUSABLE: Final = frozenset({CloseReason.TOO_MUCH_GRADIENT, CloseReason.TOO_MUCH_CURVATURE})
 """What samples that have changed may bring about; of samples themselves bounds admit as many as they may be."""
@@ -31,6 +32,7 @@ class Suspicions:
         self._bounds = bounds
         self._clipping = clipping
         self.auditing = auditing
+        self._reach = None if auditing is None else Reach()
 
     def begin_epoch(self) -> None:
         """Hold nothing against neighbors that move far now: something else is minimised."""
@@ -44,10 +46,14 @@ class Suspicions:
             self._clipping.begin_anew()
         if self.auditing is not None:
             self.auditing.begin_anew()
+        if self._reach is not None:
+            self._reach.begin_anew()
 
     def see_tracked(self, tracker: Tracker, links: Sequence[Link]) -> None:
         """Take in what is tracked in a round."""
         self._excuses.see_round()
+        if self._reach is not None:
+            self._reach.see_tracked(links, tracker.weight)
         if self._bounds is not None:
             self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight, tracker.own_curvature)
 
@@ -55,10 +61,21 @@ class Suspicions:
         """Know the parameters of a local step."""
         if self._clipping is not None:
             self._clipping.step_from(params)
+        if self._reach is not None:
+            self._reach.step_from(params)
 
     def radius(self, round_: int, proposal: Array, links: Sequence[Link], tracker: Tracker) -> float:
-        """How far from the proposal a neighbor's parameters count."""
+        """How far from the proposal a neighbor's parameters count, for both ends of a link."""
+        if self._reach is not None:
+            self._reach.see_step(round_, proposal)
+        if self._bounds is not None and round_ == 0:
+            self._bounds.begin_together()
         return math.inf if self._clipping is None else self._clipping.begin_round(round_, proposal, links, tracker)
+
+    @property
+    def reach(self) -> float:
+        """How far from the proposal a neighbor's parameters may be to be mixed at all."""
+        return math.inf if self._reach is None else self._reach.reach
 
     def broken_by(self, peer: PeerId, link: Link) -> CloseReason | None:
         """The bound that the link breaks with its newest share, without an excuse; None where it keeps all."""
@@ -72,15 +89,24 @@ class Suspicions:
                 self.auditing.begin_anew()
             reason = self._bounds.broken_by(peer, link)
         if reason is not None:
-            self._bounds.convict(peer)
+            self._convict([peer])
         return reason
 
     def far_off(self, distances: Mapping[PeerId, float]) -> set[PeerId]:
         """Those whose parameters have been too far off for too long."""
         found: set[PeerId] = set() if self._clipping is None else self._clipping.far_off(distances)
+        if self._reach is not None:
+            found |= self._reach.far_off(distances)
+        if self._reach is not None and self.auditing is not None:
+            self.auditing.leave_out(self._reach.unusual)
         if excused := self._excuses.excused(found):
             self._begin_anew()
+        self._convict(found - excused)
         return found - excused
+
+    def restored(self, params: Array) -> Array:
+        """The parameters to go on from."""
+        return params if self.auditing is None else self.auditing.restored(params)
 
     def judge(self, audited: Audited) -> list[PeerId]:
         """Those that are convicted by what was to be known, in the order of their ids."""
@@ -89,4 +115,13 @@ class Suspicions:
         found = self.auditing.judge(audited)
         if excused := self._excuses.excused(found, may_have_changed=self.auditing.may_have_changed):
             self._begin_anew()
+        self._convict(found - excused)
         return sorted(found - excused)
+
+    def _convict(self, peers: Collection[PeerId]) -> None:
+        """Let all judges know of whom one of them has convicted: when it comes back it is nobody new."""
+        for peer in peers:
+            if self._bounds is not None:
+                self._bounds.convict(peer)
+            if self.auditing is not None:
+                self.auditing.convict(peer)

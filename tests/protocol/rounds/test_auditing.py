@@ -12,13 +12,16 @@ from p2pnet.protocol.core.timers import ResendTimer
 from p2pnet.protocol.core.types import Array, LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
+from p2pnet.protocol.rounds.astray import MAX_DISTRESS
 from p2pnet.protocol.rounds.auditing import (
     ABSENT,
     FIRST_AUDITS,
     JUMP,
     JUMP_ALIKE,
     LEAP,
+    MAX_BEYOND,
     MAX_STRIKES,
+    NEAR,
     OUT_OF_REACH,
     OUT_OF_REACH_RESTLESS,
     SUDDEN,
@@ -75,7 +78,13 @@ class Judge:
             return set()
         self.asked[-1] += audit.others
         losses = {peer: told[peer][1] for peer in audit.others}
-        return self.auditing.judge(Audited(audit.round, FIRST_LOSS, OWN_LOSS, losses))
+        return self.convicted(Audited(audit.round, FIRST_LOSS, OWN_LOSS, losses, is_typical=True))
+
+    def convicted(self, audited: Audited) -> set[PeerId]:
+        convicted = self.auditing.judge(audited)
+        for peer in convicted:
+            self.auditing.convict(peer)
+        return convicted
 
     def rounds_until_it_convicts(self, distance: float, loss: float, limit: int = 200) -> int:
         return next((n for n in range(1, limit) if "eve" in self.hears({"eve": (distance, loss)})), limit)
@@ -109,9 +118,9 @@ def test_where_agents_see_other_classes_it_takes_two_longer_jumps_in_a_row_or_a_
     assert Judge(alike=False).rounds_until_it_convicts(LEAP + 1.0, FIRST_LOSS) == 1
 
 
-def test_one_that_jumps_to_parameters_that_are_as_good_is_not_convicted() -> None:
-    judge = Judge()
-    assert judge.rounds_until_it_convicts(JUMP_ALIKE + 2.0, OWN_LOSS) == 200
+def test_one_that_jumps_to_parameters_that_are_as_good_is_convicted_if_it_stays_there_and_samples_are_alike() -> None:
+    assert Judge().rounds_until_it_convicts(JUMP_ALIKE + 2.0, OWN_LOSS) == MAX_BEYOND
+    assert Judge(alike=False).rounds_until_it_convicts(JUMP_ALIKE + 2.0, OWN_LOSS) == 200
 
 
 def test_one_that_is_beyond_all_reach_is_convicted_however_well_its_parameters_fit() -> None:
@@ -126,9 +135,27 @@ def test_one_that_goes_off_by_and_by_is_convicted_after_some_rounds() -> None:
     assert judge.rounds_until_it_convicts(6.0, FIRST_LOSS) == MAX_STRIKES + 1
 
 
-def test_one_that_is_near_and_bad_is_convicted_late_and_later_where_agents_see_other_classes() -> None:
-    alike, unlike = Judge(), Judge(alike=False)
-    assert alike.rounds_until_it_convicts(1.0, 10.0) < unlike.rounds_until_it_convicts(1.0, 10.0) < 45
+def test_one_that_is_bad_and_not_near_is_convicted_after_a_while_where_samples_are_alike() -> None:
+    assert 5 < Judge().rounds_until_it_convicts(1.1 * NEAR * SIZE, 10.0) < 20
+    assert Judge().rounds_until_it_convicts(0.9 * NEAR * SIZE, 10.0) == 200
+    assert Judge(alike=False).rounds_until_it_convicts(1.1 * NEAR * SIZE, 10.0) == 200
+
+
+def test_one_that_has_led_the_agent_astray_is_convicted_and_the_agent_goes_back_to_the_best_that_it_had() -> None:
+    judge = Judge(n_rounds=1)
+    best, spoiled = judge.own, np.array([0.0, SIZE])
+    judge.own = spoiled
+    losses = {"ann": OWN_LOSS, "bob": OWN_LOSS, "eve": FIRST_LOSS}
+    params = dict.fromkeys(NEIGHBORS, spoiled + 2.0)
+    for _ in range(int(MAX_DISTRESS) + 1):
+        assert judge.auditing.restored(spoiled) is spoiled
+        judge.auditing.before_mixing(judge.round, spoiled, params)
+        judge.auditing.after_mixing(judge.round, spoiled, params)
+        convicted = judge.convicted(Audited(judge.round, FIRST_LOSS, 0.5 * FIRST_LOSS, losses, is_typical=True))
+        judge.round += 1
+    assert convicted == {"eve"}
+    np.testing.assert_array_equal(judge.auditing.restored(spoiled), best)
+    assert judge.auditing.restored(spoiled) is spoiled  # once for each conviction
 
 
 def test_one_that_was_away_may_be_far_off_for_a_while_unless_it_was_convicted() -> None:
