@@ -224,7 +224,7 @@ class NextLearner(Learner):
         beside = self._beside if self._stopping is None else self._stopping.observe(effect.round, params)
         if beside.size:
             sums = np.concatenate([sums, beside], dtype=precision)
-        return Evaluated(effect.round, sums, n_samples, curvature)
+        return Evaluated(effect.round, sums, n_samples, curvature, self._is_typical)
 
     def observe(self) -> Observation:
         weight = self.optimizer.rule.weight
@@ -285,7 +285,7 @@ class NextLearner(Learner):
         if effect.is_way_too:
             halfway = {peer: self._loss_at(0.5 * (effect.own + params)) for peer, params in effect.others.items()}
             losses = {peer: max(loss, halfway[peer]) for peer, loss in losses.items()}
-        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses, self._is_typical)
+        return Audited(effect.round, self._first_loss, self._loss_at(effect.own), losses)
 
     def _loss_at(self, params: Array) -> float:
         return self._few_samples.loss(self.feasible(self._in_model_precision(params)))

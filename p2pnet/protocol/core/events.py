@@ -122,6 +122,8 @@ class Evaluated:
     n_samples: float
     curvature: Array = field(default_factory=lambda: np.zeros(0), repr=False)
     """What is tracked of curvature (`links/curvature.py`); empty as long as that is nothing."""
+    is_typical: bool = False
+    """Whether the agent knows that its targets look like the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,6 @@ class Audited:
     """the loss at the parameters that the agent began with"""
     own: float
     others: Mapping[PeerId, float]
-    is_typical: bool = False
-    """Whether the agent's targets look like the network's."""
 
 
 @dataclass(frozen=True, slots=True)

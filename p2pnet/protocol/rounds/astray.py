@@ -54,10 +54,11 @@ class Astray:
     ) -> bool:
         """Whether the neighbor is convicted of having led the agent astray, by its loss and those of others of late.
 
-        `is_apart` where it is neither near the agent nor like most of the others; `is_known` after a conviction.
+        `is_apart` where it is neither near the agent nor like most of the others, and the agent's targets look like the
+        network's; `is_known` after a conviction.
         """
         better = min(others, default=math.inf)
-        is_spoiled = audited.is_typical and better + BETTER * audited.first < audited.own < audited.first
+        is_spoiled = better + BETTER * audited.first < audited.own < audited.first
         is_worse = loss - audited.own > WORSE * (audited.first - better)
         if is_apart and is_spoiled and is_worse:
             distress = self._distress.get(peer, 0.0) + 1.0

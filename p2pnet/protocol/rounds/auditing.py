@@ -144,6 +144,8 @@ class Auditing:
     def __init__(self) -> None:
         self._records: dict[PeerId, _Held] = {}
         self._convicted: set[PeerId] = set()
+        self.is_typical = False
+        """Whether the agent's own targets look like the network's."""
         self._begin()
 
     def begin_anew(self) -> None:
@@ -184,7 +186,12 @@ class Auditing:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return self._usual.is_alike and not self._is_learning and self._n_since_unequal > UNEQUAL_ROUNDS
+        return (
+            self.is_typical
+            and self._usual.is_alike
+            and not self._is_learning
+            and self._n_since_unequal > UNEQUAL_ROUNDS
+        )
 
     @property
     def _is_learning(self) -> bool:
@@ -334,7 +341,7 @@ class Auditing:
             for name, other in self._records.items()
             if name != peer and other.audited > audited.round - RECENT_ROUNDS
         ]
-        is_apart = record.distance > NEAR * self._size and excess > middle
+        is_apart = self.is_typical and record.distance > NEAR * self._size and excess > middle
         is_led = self._astray.is_led_by(peer, record.loss, recent, audited, is_apart=is_apart, is_known=is_known)
         record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
         is_bad = record.mean > (MAX_MEAN_ALIKE if self.is_alike else MAX_MEAN)

@@ -2,10 +2,11 @@
 
 With x = (g, n, 1) the agent's own gradient sum, samples and weight, and I = received − sent of one link:
 
-    weight      |I_1| ≤ 8, and 2 where the agent's links are those from the start, or for 24 rounds
+    weight      |I_1| ≤ 8
     samples     |I_n| ≤ 10⁷ max(n, 1)
                 received_n ≥ (the most received so far) − 3 s
-                received_n ≥ sent_n / 10 once sent_n > s / 2, and ≥ 0 from the start until something changes
+                received_n ≥ sent_n / 10 once sent_n > s / 2, where nobody has come or gone for 12 rounds
+                received_n ≥ 0 from the start until something changes
     gradient    ‖I_g‖ ≤ 16 D² γ s
     curvature   ‖I_c‖ ≤ 16 D² κ s  κ being the largest that the agent has measured per sample of late, if it has any
 
@@ -51,12 +52,10 @@ from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, LinkId, PeerId
 from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
-from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, STEADY_ROUNDS, Steadiness
 
 MAX_WEIGHT: Final = 8.0
-"""Agents' worth; 3.4 with crashes."""
-MAX_WEIGHT_SAME_LINKS: Final = 2.0
-"""The same where the agent's links do not change; 1.2 with 30 % loss."""
+"""Agents' worth; 1.2 with 30 % loss, 3.4 with crashes."""
 MAX_ROWS: Final = 1e7
 """Of one agent among agents with one row each."""
 MAX_TAKEN_BACK: Final = 3.0
@@ -132,6 +131,8 @@ class MassBounds:
         self._n_own = 0.0
         self._n_most = 0.0
         """s"""
+        self._n_passed = 0.0
+        """the largest |I_n| of late"""
         self._records: dict[PeerId, _Record] = {}
         self._n_excused = 0
         self._convicted: set[PeerId] = set()
@@ -173,6 +174,7 @@ class MassBounds:
         size = 0.0 if curvature is None else norm(curvature) / max(self._n_own, TINY)
         if np.isfinite(size):
             self._curvature = max(FADING * self._curvature, size)
+        self._n_passed *= FADING
         self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
 
     def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
@@ -189,11 +191,19 @@ class MassBounds:
     def _broken_by(self, peer: PeerId, link: Link, *, is_alike: bool) -> CloseReason | None:
         moved, n_received = link.moved(), link.n_received()
         record = self._record(peer, link, n_received)
-        max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
-        if self._is_too_much_weight(peer, float(moved[-1])):
+        if not abs(float(moved[-1])) <= MAX_WEIGHT:
             return CloseReason.TOO_MUCH_WEIGHT
-        if self._are_too_many_samples(record, float(moved[-2]), n_received, max_taken_back):
+        n_moved = float(moved[-2])
+        if not abs(n_moved) <= MAX_ROWS * max(self._n_own, 1.0):
             return CloseReason.TOO_MANY_SAMPLES
+        self._n_most = max(self._n_most, n_moved)
+        self._n_passed = max(self._n_passed, abs(n_moved))
+        max_taken_back, max_gradient = self._factors(peer, is_alike=is_alike)
+        if not n_received >= record.most_received - max_taken_back * self._n_most:
+            return CloseReason.TOO_MANY_SAMPLES
+        if self._is_steady_with(peer) and self._are_kept(n_received, n_received - n_moved):
+            return CloseReason.TOO_MANY_SAMPLES
+        record.most_received = max(record.most_received, n_received)
         self._see_drift(moved, self._n_most)
         in_all, size = self._drift * self._n_most, norm(moved[: self._n_params])
         per_sample = self._per_sample(peer)
@@ -201,26 +211,20 @@ class MassBounds:
             return CloseReason.TOO_MUCH_GRADIENT
         if self._is_sudden(record, size, SUDDEN_PART * self._first * in_all) and self._is_known_alike(is_alike):
             return CloseReason.TOO_MUCH_GRADIENT
-        max_curvature = MAX_GRADIENT if self._steadiness.is_steady else MAX_UNSTEADY
+        max_curvature = MAX_GRADIENT if self._steadiness.has_lasted(STEADY_ROUNDS) else MAX_UNSTEADY
         if self._curvature and not norm(link.curvature_moved()) <= max_curvature * self._curvature * in_all:
             return CloseReason.TOO_MUCH_CURVATURE
         return None
 
-    def _is_too_much_weight(self, peer: PeerId, moved: float) -> bool:
-        is_strict = self._steadiness.has_same_links or peer in self._convicted
-        return not abs(moved) <= (MAX_WEIGHT_SAME_LINKS if is_strict else MAX_WEIGHT)
+    def _are_kept(self, received: float, sent: float) -> bool:
+        """Whether samples that were sent there do not come back, or less than none has come."""
+        is_negative = self._steadiness.is_from_the_start and received < -ROUNDING * self._n_most
+        return is_negative or (sent > GIVEN_FIRST * self._n_most and received < MIN_GIVEN_BACK * sent)
 
-    def _are_too_many_samples(self, record: _Record, moved: float, received: float, max_taken_back: float) -> bool:
-        """Whether more were given than there can be, or some taken back, or kept; where not, remember what was."""
-        sent, most = received - moved, self._n_most
-        is_too_much = not abs(moved) <= MAX_ROWS * max(self._n_own, 1.0)
-        is_taken_back = not received >= record.most_received - max_taken_back * most
-        is_taken_back = is_taken_back or (self._steadiness.is_from_the_start and received < -ROUNDING * most)
-        is_kept = sent > GIVEN_FIRST * most and received < MIN_GIVEN_BACK * sent
-        if is_too_much or is_taken_back or is_kept:
-            return True
-        self._n_most, record.most_received = max(most, moved), max(record.most_received, received)
-        return False
+    def _is_steady_with(self, peer: PeerId) -> bool:
+        """Whether nobody comes or goes, or the peer is known for its lies."""
+        steadiness = self._steadiness
+        return steadiness.is_from_the_start or steadiness.has_lasted(STEADY_ALIKE) or peer in self._convicted
 
     def _is_sudden(self, record: _Record, size: float, least: float) -> bool:
         """Whether ‖I_g‖ has grown far more at once than of late."""
@@ -246,7 +250,7 @@ class MassBounds:
     @property
     def _is_equal(self) -> bool:
         """Whether the agents around have about as many samples as this one."""
-        return self._n_most <= EQUAL * self._n_own
+        return max(self._n_most, self._n_passed) <= EQUAL * self._n_own
 
     def _see_drift(self, sums: Array, n_samples: float) -> None:
         squares = float(np.abs(sums[self._n_params : -2]).max(initial=0.0)) / max(n_samples, 1.0)
@@ -259,12 +263,14 @@ class MassBounds:
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_CHANGED
         if self._is_known_alike(is_alike) or (is_alike and peer in self._convicted):
             return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_ALIKE
-        if peer in self._convicted and self._is_equal:
-            return MAX_TAKEN_BACK_ALIKE, MAX_GRADIENT_FIRST
-        if self._steadiness.is_steady:
-            is_first = self._steadiness.is_from_the_start and not self._steadiness.has_lasted(FIRST_ROUNDS)
-            return MAX_TAKEN_BACK, MAX_GRADIENT_FIRST if is_first and self._is_equal else MAX_GRADIENT
-        if self._is_equal and not self._steadiness.is_restless and not self._comes_from_elsewhere:
+        steadiness = self._steadiness
+        if self._is_equal and (peer in self._convicted or steadiness.is_from_the_start):
+            is_early = peer in self._convicted or not steadiness.has_lasted(FIRST_ROUNDS)
+            taken_back = MAX_TAKEN_BACK_ALIKE if peer in self._convicted else MAX_TAKEN_BACK
+            return taken_back, MAX_GRADIENT_FIRST if is_early else MAX_GRADIENT
+        if steadiness.has_lasted(STEADY_ROUNDS):
+            return MAX_TAKEN_BACK, MAX_GRADIENT
+        if self._is_equal and not steadiness.is_restless and not self._comes_from_elsewhere:
             return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
         return MAX_UNSTEADY, MAX_GRADIENT_CHANGED if is_alike else MAX_UNSTEADY
 

@@ -27,7 +27,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.protocol.core.effects import Audit, RunLocalStep, Send
-from p2pnet.protocol.core.events import Audited
+from p2pnet.protocol.core.events import Audited, Evaluated
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.curvature import plus
@@ -112,9 +112,10 @@ class Exchange:
         """y, (n_params + 2,): the mass present at this agent."""
         return self.tracker.mass(self._neighborhood.links())
 
-    def evaluated(self, gradient_sum: Array, n_samples: float, curvature: Array | None = None) -> None:
+    def evaluated(self, evaluated: Evaluated) -> None:
         """Replace the own vector by the gradient at the present parameters, and update the tracked estimate."""
-        self.tracker.replace_own(gradient_sum, n_samples, curvature)
+        self.tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples, evaluated.curvature)
+        self._suspicions.know_own(is_typical=evaluated.is_typical)
         self.renew_estimate()
 
     def is_undisturbed(self) -> bool:
@@ -272,7 +273,7 @@ class Exchange:
             return []
         shares = {n.peer: link.coming(round_) for n, link in self._neighborhood.open() if n.peer in self._weights.taken}
         coming = {peer: self._whole(share) for peer, share in shares.items() if share is not None}
-        auditing.see_network(self.tracker, self._neighborhood.links())
+        self._suspicions.see_coming(self.tracker, self._neighborhood.links())
         audit = auditing.before_mixing(round_, self._proposal, coming)
         return [] if audit is None else [audit]
 

@@ -266,7 +266,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         if self._at.phase is Phase.PROPOSING:
             self._tracker.replace_own(evaluated.gradient_sum, evaluated.n_samples, evaluated.curvature)
             return self._share_when_paced(now)
-        self._exchange.evaluated(evaluated.gradient_sum, evaluated.n_samples, evaluated.curvature)
+        self._exchange.evaluated(evaluated)
         return self._begin_round(now) if self._at.phase is Phase.EVALUATING or self._has_ended_before else []
 
     def _begin_round(self, now: float) -> list[RoundEffect]:

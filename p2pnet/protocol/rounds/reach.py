@@ -10,7 +10,8 @@ first rounds leads an agent farther than its own steps lead back. Who was as far
 another neighbor is nearer. Honest agents are up to 3 s_k apart where samples are alike, and up to 7 in one round, or
 4 in two, where they are not.
 
-An agent that comes later, or back, has no such measure, nor has one that trains on with other samples.
+An agent that comes later, or back, has no such measure, nor has one that trains on with other samples. Nor are steps
+alike where agents have unlike numbers of samples, or see others than most.
 """
 
 from __future__ import annotations
@@ -31,6 +32,20 @@ FAR_AT_FIRST: Final = 5.0
 FIRST_ROUNDS: Final = 4
 FAR: Final = 3.0
 MAX_FAR_ROUNDS: Final = 5
+EQUAL: Final = 4.0
+"""As many samples, or as few, as the agent's own."""
+
+
+def have_as_many_samples(links: Sequence[Link]) -> bool:
+    """Whether neighbors have about as many samples as the agent: both ends of a link give the same part of theirs, so
+    that what the first shares have carried tells. Later all has been mixed.
+    """
+    for link in links:
+        received = link.n_received()
+        sent = received - float(link.moved()[-2])
+        if received > 0.0 and not received <= EQUAL * sent <= EQUAL * EQUAL * received:
+            return False
+    return True
 
 
 @final

@@ -27,10 +27,6 @@ class Steadiness:
         self._links: Sequence[Link] = ()
         self._weight = 1.0
         self._n_restless = 0
-        self._n_same_links = 0
-        """rounds without a change of links"""
-        self._has_first_links = False
-        """whether they are those with which all began"""
         self.is_from_the_start = False
         """Whether the agent has begun with the others, and nothing has changed since."""
         self.has_changed = False
@@ -38,16 +34,13 @@ class Steadiness:
 
     def begin_together(self) -> None:
         """Know that all agents begin in this round: nobody has come late."""
-        self.is_from_the_start = self._has_first_links = not self.has_changed
+        self.is_from_the_start = not self.has_changed
 
     def see(self, links: Sequence[Link], weight: float) -> None:
         """Take in the links and the weight of a round; that the first links open is no change."""
         is_first = self._n_rounds < 0
         has_other_links = links != self._links and (bool(self._links) or self.has_changed)
         self._n_rounds += 1
-        self._n_same_links += 1
-        if has_other_links:
-            self._n_same_links, self._has_first_links = 0, False
         if has_other_links or (not is_first and abs(weight - self._weight) > STEADY_WEIGHT):
             self.interrupt()
         if self._n_restless:
@@ -72,11 +65,6 @@ class Steadiness:
     @property
     def is_steady(self) -> bool:
         return self.is_from_the_start or self.has_lasted(STEADY_ROUNDS)
-
-    @property
-    def has_same_links(self) -> bool:
-        """Whether the agent's own links are those from the start, or for long, whatever the weight."""
-        return self._has_first_links or self._n_same_links >= STEADY_ROUNDS
 
     def has_lasted(self, n_rounds: int) -> bool:
         """Whether there were so many rounds."""

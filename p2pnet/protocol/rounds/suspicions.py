@@ -15,7 +15,7 @@ from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.bounds import MassBounds
 from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.excuses import Excuses
-from p2pnet.protocol.rounds.reach import Reach
+from p2pnet.protocol.rounds.reach import Reach, have_as_many_samples
 
 EXCUSABLE: Final = frozenset({CloseReason.TOO_MUCH_GRADIENT, CloseReason.TOO_MUCH_CURVATURE})
 """What samples that have changed may bring about; of samples themselves bounds admit as many as they may be."""
@@ -56,6 +56,19 @@ class Suspicions:
             self._reach.see_tracked(links, tracker.weight)
         if self._bounds is not None:
             self._bounds.see_own(tracker.own, tracker.mean_samples, links, tracker.weight, tracker.own_curvature)
+
+    def know_own(self, *, is_typical: bool) -> None:
+        """Know whether the agent's own targets look like the network's."""
+        if self.auditing is not None:
+            self.auditing.is_typical = is_typical
+
+    def see_coming(self, tracker: Tracker, links: Sequence[Link]) -> None:
+        """Take in what has come for a round."""
+        if self.auditing is None or self._reach is None:
+            return
+        self.auditing.see_network(tracker, links)
+        if not (self.auditing.is_typical and have_as_many_samples(links)):
+            self._reach.begin_anew()
 
     def step_from(self, params: Array) -> None:
         """Know the parameters of a local step."""

@@ -4,9 +4,9 @@ With e_j = loss_j − F* the excess of a neighbor's loss over the best, u is the
 largest of the first audits, and what the lower middle one's and the rise of the agent's own loss came to since; all of
 it fades. Who is convicted, or was beyond reach (`reach.py`), counts no more: so a liar is not what is usual.
 
-Samples are alike as far as an agent can tell if its own targets look like the network's, and u was never above a fifth
-of the loss before training. An agent of other samples than its neighbors' cannot tell an honest one from a liar by its
-own samples; one of the network's can tell both from it.
+Samples are alike as far as an agent can tell if u was never above a fifth of the loss before training, and its own
+targets look like the network's (`training/typicality.py`). An agent that sees others than most cannot tell an honest
+one from a liar by its own samples.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ class Usual:
         self._since = 0.0
         self._unusual: Set[PeerId] = frozenset()
         self._first_loss = 0.0
-        self._is_typical = False
         self._was_unlike = False
         self.middle = 0.0
         """the lower middle neighbor's excess in the last audit"""
@@ -51,7 +50,7 @@ class Usual:
         """Learn from neighbors' losses of late; `rise` is that of the agent's own loss above its smallest, `is_first`
         in the first audits.
         """
-        self._first_loss, self._is_typical = audited.first, audited.is_typical
+        self._first_loss = audited.first
         self._since *= FADING
         self._of = {peer: FADING * excess for peer, excess in self._of.items()}
         usual = sorted(loss for peer, loss in losses.items() if peer not in self._unusual)
@@ -74,4 +73,4 @@ class Usual:
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are alike, by what is known so far."""
-        return self._is_typical and not self._was_unlike
+        return not self._was_unlike

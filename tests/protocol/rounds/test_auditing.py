@@ -44,6 +44,7 @@ class Judge:
 
     def __init__(self, *, alike: bool = True, n_rounds: int = FIRST_AUDITS) -> None:
         self.auditing = Auditing()
+        self.auditing.is_typical = True
         self.round = 0
         self.own = np.array([SIZE, 0.0])
         self.tracker = Tracker(1)
@@ -78,7 +79,7 @@ class Judge:
             return set()
         self.asked[-1] += audit.others
         losses = {peer: told[peer][1] for peer in audit.others}
-        return self.convicted(Audited(audit.round, FIRST_LOSS, OWN_LOSS, losses, is_typical=True))
+        return self.convicted(Audited(audit.round, FIRST_LOSS, OWN_LOSS, losses))
 
     def convicted(self, audited: Audited) -> set[PeerId]:
         convicted = self.auditing.judge(audited)
@@ -151,7 +152,7 @@ def test_one_that_has_led_the_agent_astray_is_convicted_and_the_agent_goes_back_
         assert judge.auditing.restored(spoiled) is spoiled
         judge.auditing.before_mixing(judge.round, spoiled, params)
         judge.auditing.after_mixing(judge.round, spoiled, params)
-        convicted = judge.convicted(Audited(judge.round, FIRST_LOSS, 0.5 * FIRST_LOSS, losses, is_typical=True))
+        convicted = judge.convicted(Audited(judge.round, FIRST_LOSS, 0.5 * FIRST_LOSS, losses))
         judge.round += 1
     assert convicted == {"eve"}
     np.testing.assert_array_equal(judge.auditing.restored(spoiled), best)
@@ -176,6 +177,13 @@ def test_one_liar_cannot_make_a_judge_lenient_once_that_knows_what_is_usual() ->
     for _ in range(4):
         judge.hears({"eve": (1.0, FIRST_LOSS)})
     assert judge.auditing.is_alike
+
+
+def test_an_agent_that_sees_other_targets_than_most_takes_no_samples_for_alike() -> None:
+    judge = Judge()
+    assert judge.auditing.is_alike
+    judge.auditing.is_typical = False
+    assert not judge.auditing.is_alike
 
 
 def test_with_a_single_neighbor_nothing_is_asked() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from p2pnet.protocol.core.effects import Dismiss, PutOff, Send
+from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Nonce
 from p2pnet.protocol.messages.training import Hello, Refuse
@@ -27,7 +28,7 @@ def test_a_conviction_expires_and_each_further_one_lasts_longer() -> None:
 def test_one_whose_share_breaks_a_bound_loses_its_link_with_all_that_it_gave_and_gets_a_new_one_later() -> None:
     parts = Parts("ann", "bob", is_bounded=True)
     own = np.ones(N_MASS - 2)
-    parts.exchange.evaluated(own, 1.0)
+    parts.exchange.evaluated(Evaluated(0, own, 1.0))
     before = parts.exchange.mass()
     share = parts.share("ann", 0, total=np.array([0.0, 0.0, 0.0, 9.0]))
     effects = parts.handlers.received("ann", share, now=1.0)

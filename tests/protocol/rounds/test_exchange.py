@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.links.link import MAX_UNRETURNED
@@ -55,7 +56,7 @@ def test_without_momentum_a_round_is_w_plus_c_times_the_difference_and_mass_move
 ) -> None:
     agents = pair()
     for parts, gradient in zip(agents.values(), gradients, strict=True):
-        parts.exchange.evaluated(gradient, 3.0)
+        parts.exchange.evaluated(Evaluated(0, gradient, 3.0))
     masses = [parts.exchange.mass() for parts in agents.values()]
     weight = 0.75 / 2  # Metropolis for two agents of degree 1
     mixtures = exchange(agents, {"ann": own, "bob": theirs}, 0)
@@ -81,7 +82,7 @@ def test_neither_loss_nor_momentum_makes_mass_or_lets_it_vanish(
 ) -> None:
     agents = pair(momentum)
     for parts in agents.values():
-        parts.exchange.evaluated(np.arange(1.0, N_PARAMS + 1), 3.0)
+        parts.exchange.evaluated(Evaluated(0, np.arange(1.0, N_PARAMS + 1), 3.0))
     for round_, (own, theirs) in enumerate(proposals):
         exchange(agents, {"ann": own, "bob": theirs}, round_, *lost[round_])
     ann, bob = agents["ann"], agents["bob"]
@@ -137,7 +138,7 @@ def test_a_neighbor_is_given_up_once() -> None:
 
 def test_a_neighbor_that_gives_nothing_back_gets_parameters_without_mass() -> None:
     parts = Parts("ann")
-    parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     totals = []
     for round_ in range(MAX_UNRETURNED + 2):
         share = give(parts, np.ones(N_PARAMS), round_)["ann"]
@@ -162,7 +163,7 @@ def test_an_agent_skips_to_the_round_of_a_neighbor_that_went_on_but_never_past_t
 def test_numbers_beyond_all_measure_are_known_as_such(size: float, is_honest: bool) -> None:
     def is_in_measure(params: Array, total: Array) -> bool:
         parts = Parts("ann")
-        parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+        parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
         share = parts.share("ann", 0, params, total)
         parts.hear("ann", share)
         return (
@@ -187,7 +188,7 @@ def test_the_largest_proximal_weight_is_that_of_the_open_links() -> None:
 
 def test_links_that_open_disturb_the_direction_once() -> None:
     parts = Parts("ann")
-    parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     assert parts.exchange.is_undisturbed()
     parts.join("bob")
     assert not parts.exchange.is_undisturbed()
@@ -197,7 +198,7 @@ def test_links_that_open_disturb_the_direction_once() -> None:
 def test_lost_mass_disturbs_the_direction_until_the_weight_is_steady_again() -> None:
     agents = pair()
     for parts in agents.values():
-        parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+        parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     params = {name: np.zeros(N_PARAMS) for name in agents}
     exchange(agents, params, 0)
     assert agents["bob"].exchange.is_undisturbed()
@@ -238,7 +239,7 @@ def test_clipped_or_not_mixing_leaves_the_mean_of_all_parameters_as_it_is(rounds
     names = ("ann", "bob", "eve")
     agents = {me: Parts(*(name for name in names if name != me), me=me, is_clipped=True) for me in names}
     for parts in agents.values():
-        parts.exchange.evaluated(np.ones(N_PARAMS), 3.0)
+        parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 3.0))
     for round_, proposals in enumerate(rounds):
         shares = {
             name: give(parts, proposal, round_)
@@ -261,7 +262,7 @@ def test_where_agents_keep_running_the_first_gradient_out_of_bounds_is_taken_for
 ) -> None:
     parts = Parts("ann", "bob", is_bounded=True, keeps_running=keeps_running)
     for _ in range(STEADY_ROUNDS + 2):
-        parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+        parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     size = 2.0 * MAX_GRADIENT
 
     def judged(peer: PeerId, gradient: float) -> CloseReason | None:

@@ -5,6 +5,7 @@ import pytest
 
 from p2pnet.errors import ProtocolError
 from p2pnet.protocol.core.effects import Dismiss, PutOff, Send
+from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.notices import CloseReason
 from p2pnet.protocol.core.types import FeatureStatistics, LinkId, Message, Nonce
 from p2pnet.protocol.messages.training import (
@@ -172,7 +173,7 @@ def test_ready_is_said_again_until_the_first_share_comes(parts: Parts) -> None:
 
 
 def test_the_last_share_is_said_again_byte_for_byte_until_it_is_acknowledged(parts: Parts) -> None:
-    parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     (effect,) = parts.exchange.give(5, np.ones(N_PARAMS), 1.0, is_quiet=False, now=0.0, heard_since=0.0)
     due = parts.handlers.next_deadline()
     assert due is not None
@@ -183,7 +184,7 @@ def test_the_last_share_is_said_again_byte_for_byte_until_it_is_acknowledged(par
 
 def test_leave_is_taken_of_every_neighbor_and_all_mass_returns(parts: Parts) -> None:
     parts.join("bob")
-    parts.exchange.evaluated(np.ones(N_PARAMS), 1.0)
+    parts.exchange.evaluated(Evaluated(0, np.ones(N_PARAMS), 1.0))
     parts.exchange.give(5, np.ones(N_PARAMS), 1.0, is_quiet=False, now=0.0, heard_since=0.0)
     farewells = [message for message in sent(parts.handlers.take_leave(Left, 1.0)) if isinstance(message, Left)]
     assert len(farewells) == 2

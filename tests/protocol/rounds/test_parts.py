@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.types import Nonce
 from p2pnet.protocol.messages.training import CODED_SHARES
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -18,7 +19,7 @@ def test_links_have_room_for_the_parameters_the_signs_and_two_numbers() -> None:
 
 def test_the_ledger_has_what_was_given_over_every_link_and_the_mass_is_what_is_left() -> None:
     parts = Parts("ann", "bob")
-    parts.exchange.evaluated(np.arange(1.0, N_PARAMS + 1), 3.0)
+    parts.exchange.evaluated(Evaluated(0, np.arange(1.0, N_PARAMS + 1), 3.0))
     parts.exchange.give(0, np.zeros(N_PARAMS), 1.0, is_quiet=False, now=0.0, heard_since=0.0)
     ledger = parts.all.ledger()
     assert [link.peer for link in ledger.links] == ["ann", "bob"]

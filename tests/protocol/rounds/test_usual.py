@@ -11,16 +11,14 @@ FIRST_LOSS, OWN_LOSS = 2.0, 0.1
 GOOD, BAD = OWN_LOSS + 0.05, FIRST_LOSS
 
 
-def learned(losses: Mapping[str, float], *, rise: float = 0.0, is_typical: bool = True, is_first: bool = True) -> Usual:
+def learned(losses: Mapping[str, float], *, rise: float = 0.0, is_first: bool = True) -> Usual:
     usual = Usual()
-    learn(usual, losses, rise=rise, is_typical=is_typical, is_first=is_first)
+    learn(usual, losses, rise=rise, is_first=is_first)
     return usual
 
 
-def learn(
-    usual: Usual, losses: Mapping[str, float], *, rise: float = 0.0, is_typical: bool = True, is_first: bool = True
-) -> None:
-    audited = Audited(0, FIRST_LOSS, OWN_LOSS, losses, is_typical)
+def learn(usual: Usual, losses: Mapping[str, float], *, rise: float = 0.0, is_first: bool = True) -> None:
+    audited = Audited(0, FIRST_LOSS, OWN_LOSS, losses)
     usual.learn(audited, rise, losses, is_first=is_first)
 
 
@@ -44,22 +42,19 @@ def test_what_was_learned_fades() -> None:
 
 def test_a_liar_that_is_convicted_or_beyond_reach_is_not_what_is_usual() -> None:
     losses = {"ann": GOOD, "eve": BAD}
-    usual = learned(losses)
-    assert not usual.is_alike
+    usual, other = learned(losses), Usual()
     usual.forget("eve")
-    assert usual.excess == pytest.approx(GOOD - OWN_LOSS)
-    assert usual.is_alike
+    other.leave_out({"eve"})
+    learn(other, losses)
+    for without in (usual, other):
+        assert without.excess == pytest.approx(GOOD - OWN_LOSS)
+        assert without.is_alike
+    assert not learned(losses).is_alike
 
-    usual = Usual()
-    usual.leave_out({"eve"})
-    learn(usual, losses)
-    assert usual.excess == pytest.approx(GOOD - OWN_LOSS)
 
-
-def test_samples_are_alike_where_the_own_targets_look_like_the_networks_and_others_fit_the_own_samples() -> None:
+def test_samples_are_alike_where_others_parameters_fit_the_own_samples() -> None:
     near, far = {"ann": GOOD, "bob": GOOD}, {"ann": GOOD, "bob": OWN_LOSS + 1.1 * ALIKE * FIRST_LOSS}
     assert learned(near).is_alike
-    assert not learned(near, is_typical=False).is_alike
     assert not learned(far).is_alike
     usual = learned(far)
     learn(usual, near)
