@@ -25,12 +25,12 @@ far in the first 12 rounds: 4 stands in place of 16 then, and
 
 γ_0 being the agent's own in the first round, and γ_1 what other neighbors than this one have shown: so a liar does not
 set its own bound, and is convicted before those that pass on what it gives.
-Where samples are known to be alike (`auditing.py`), 1 and 4 stand in place of 3 and 16 once all has been steady for 12
+Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
 rounds, and for a neighbor that was convicted before; and ‖I_g‖ grows by no more at once than by γ_0 s / 2 or 8 times as
-much as of late. Where agents have unlike numbers of samples 1000 stands in place of both until the agent's links and
+much as of late. Where agents have had unlike numbers of samples within 24 rounds 1000 stands in place of both until the agent's links and
 weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the mass of many passes over
-few links, and s is not yet what the network's agents have; likewise for 36 rounds more where samples have changed, with
-an epoch or by an excuse (`excuses.py`), but for 8 instead where they were alike and no epoch was announced.
+few links, and s is not yet what the network's agents have. So it does for 36 rounds more wherever samples have changed,
+with an epoch or by an excuse (`excuses.py`), but 8 instead where they were alike and no epoch was announced.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
@@ -133,6 +133,8 @@ class MassBounds:
         """s"""
         self._n_passed = 0.0
         """the largest |I_n| of late"""
+        self._n_equal = 0
+        """rounds in which agents have had about as many samples; from the start on they are taken to have had"""
         self._records: dict[PeerId, _Record] = {}
         self._n_excused = 0
         self._convicted: set[PeerId] = set()
@@ -141,6 +143,7 @@ class MassBounds:
     def begin_together(self) -> None:
         """Know that all agents begin in this round, so that nothing has to become steady first."""
         self._steadiness.begin_together()
+        self._n_equal = STEADY_ROUNDS if self._is_equal else 0
 
     def begin_anew(self) -> None:
         """Wait again until all is steady: what is minimised has changed, and with it samples and gradients. What links
@@ -176,6 +179,7 @@ class MassBounds:
             self._curvature = max(FADING * self._curvature, size)
         self._n_passed *= FADING
         self._n_most = max(FADING * self._n_most, self._n_own, n_estimate if np.isfinite(n_estimate) else 0.0)
+        self._n_equal = self._n_equal + 1 if self._is_equal else 0
 
     def broken_by(self, peer: PeerId, link: Link, *, is_alike: bool = False) -> CloseReason | None:
         """The bound that the link breaks with its newest share; None where it keeps all. `is_alike` where all agents'
@@ -270,7 +274,7 @@ class MassBounds:
             return taken_back, MAX_GRADIENT_FIRST if is_early else MAX_GRADIENT
         if steadiness.has_lasted(STEADY_ROUNDS):
             return MAX_TAKEN_BACK, MAX_GRADIENT
-        if self._is_equal and not steadiness.is_restless and not self._comes_from_elsewhere:
+        if self._n_equal >= STEADY_ROUNDS and not steadiness.is_restless and not self._comes_from_elsewhere:
             return MAX_TAKEN_BACK, MAX_GRADIENT_CHANGED if is_alike else MAX_GRADIENT
         return MAX_UNSTEADY, MAX_GRADIENT_CHANGED if is_alike else MAX_UNSTEADY
 
