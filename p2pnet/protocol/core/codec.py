@@ -160,7 +160,8 @@ class Codec:
         if n_given < n_fields or (n_given > n_fields and not layout.is_open):
             raise ProtocolError(f"{called}: {n_given} fields instead of {n_fields}")
         n_arrays = 1 + layout.n_arrays
-        has_code = layout.code is not None and len(frames) == n_arrays + 1
+        # An empty code is not sent: so each message has one form.
+        has_code = layout.code is not None and len(frames) == n_arrays + 1 and len(frames[-1]) > 0
         if len(frames) != n_arrays + has_code:
             raise ProtocolError(f"{called}: {len(frames) - 1} array frames instead of {layout.n_arrays}")
         values: list[Any] = []

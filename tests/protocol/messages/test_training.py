@@ -99,6 +99,8 @@ def test_a_share_without_curvature_has_no_frame_for_it() -> None:
         return Share(link_id, 1, 0, 0, 64, 0, 1, 1.0, 1.0, 0, -1, False, nothing, nothing, curvature=code)
 
     assert [len(encode(share(curvature))) for curvature in (b"", b"some")] == [3, 4]
+    with pytest.raises(ProtocolError, match="3 array frames instead of 2"):
+        decode([*as_received(share(b"")), b""])
 
 
 def test_a_decoded_array_cannot_be_changed() -> None:
