@@ -67,7 +67,7 @@ class Suspicions:
         if self.auditing is None or self._reach is None:
             return
         self.auditing.see_network(tracker, links)
-        if not (self.auditing.is_typical and have_as_many_samples(links)):
+        if self._reach.reach < math.inf and not (self.auditing.is_typical and have_as_many_samples(links)):
             self._reach.begin_anew()
 
     def step_from(self, params: Array) -> None:
