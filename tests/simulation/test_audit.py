@@ -15,25 +15,27 @@ from p2pnet.protocol.rounds.state import Phase
 from p2pnet.simulation.simulator import Outgoing
 from p2pnet.testing import LINEAR_REGRESSION, VirtualFleet, least_squares, linear_shards, relative_errors
 from p2pnet.testing.lies import Liar, Lie, parse_lie
+from p2pnet.testing.problems import TRUE_WEIGHTS
 
 LIAR = "agent-4"
 N_AGENTS = 6
 SINCE = 20
+DEVIATION = float(np.linalg.norm(TRUE_WEIGHTS))
 ALL_ROUNDS: Mapping[str, Any] = {"algorithm.rounds": 60, "algorithm.tolerance": 0.0}
 ON: Mapping[str, Any] = {"security.audit_neighbors": True, "security.bound_shares": True}
 OFF: Mapping[str, Any] = {"security.audit_neighbors": False, "security.bound_shares": False}
 
 
-def from_then_on(lie: Lie) -> Outgoing:
+def from_then_on(lie: Lie, since: int) -> Outgoing:
     """What a member sends that lies in its shares from some round on."""
-    return lambda message: lie(message) if isinstance(message, Share) and message.round >= SINCE else [message]
+    return lambda message: lie(message) if isinstance(message, Share) and message.round >= since else [message]
 
 
-def trained(settings: Mapping[str, Any], lie: str = "", precision: str = "float64") -> VirtualFleet:
-    """A ring of agents whose samples are alike, after its last round."""
+def trained(settings: Mapping[str, Any], lie: str = "", precision: str = "float64", since: int = SINCE) -> VirtualFleet:
+    """A ring of agents whose samples are alike, with targets of deviation 1, after its last round."""
     names = [f"agent-{k + 1}" for k in range(N_AGENTS)]
     fleet = VirtualFleet(
-        linear_shards(N_AGENTS),
+        [shard._replace(y=shard.y / DEVIATION) for shard in linear_shards(N_AGENTS)],
         {
             **LINEAR_REGRESSION,
             "algorithm.rounds": 60,
@@ -44,7 +46,7 @@ def trained(settings: Mapping[str, Any], lie: str = "", precision: str = "float6
         neighbors={name: [names[k - 1], names[(k + 1) % N_AGENTS]] for k, name in enumerate(names)},
     )
     if lie:
-        told = from_then_on(parse_lie(lie, Liar(LIAR)))
+        told = from_then_on(parse_lie(lie, Liar(LIAR)), since)
         fleet.agents[LIAR] = replace(fleet.agents[LIAR], outgoing=told)
     fleet.start()
     ended = (Phase.FINISHED, Phase.CLOSED)
@@ -83,3 +85,12 @@ def test_one_whose_parameters_are_of_no_use_loses_its_links_and_all_that_it_gave
     assert errors(trained(OFF, lie)) > 0.5
     ledgers = [machine.ledger() for name, machine in fleet.nodes.simulator.machines.items() if name != LIAR]
     assert conservation_error(ledgers) < 1e-12
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+@pytest.mark.parametrize(
+    "lie", ["params-scaled:1000", "params-flipped", "params-random:30", "params-constant:0", "total-scaled:100"]
+)
+def test_by_default_one_that_lies_from_the_first_round_on_spoils_nothing_either(lie: str) -> None:
+    assert errors(trained({}, lie, since=0)) < 0.01
+    assert not errors(trained(OFF, lie, since=0)) < 0.5

@@ -316,6 +316,10 @@ class Auditing:
         self._convicted.add(peer)
         self._has_convicted = True
 
+    def knows_as_liar(self, peer: PeerId) -> bool:
+        """Whether the peer has been convicted."""
+        return peer in self._convicted
+
     def restored(self, params: Array) -> Array:
         """The parameters to go on from: better ones where one that was convicted just now had led the agent astray."""
         has_convicted, self._has_convicted = self._has_convicted, False
@@ -331,7 +335,7 @@ class Auditing:
         is_useless = record.loss > audited.own and excess > max(
             USELESS * (audited.first - best), USELESS_TIMES * abs(best), middle
         )
-        is_known = peer in self._convicted
+        is_known = self.knows_as_liar(peer)
         is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or is_known
         is_welcome = self._n_audits <= FIRST_AUDITS or self._n_restless > 0 or audited.round <= record.welcome_until
         is_held = not is_welcome and (is_steady or self.is_alike)

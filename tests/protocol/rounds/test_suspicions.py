@@ -11,9 +11,11 @@ from p2pnet.protocol.core.types import LinkId, Nonce
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.messages.training import Share
+from p2pnet.protocol.rounds.auditing import Auditing
 from p2pnet.protocol.rounds.bounds import MAX_GRADIENT, MAX_UNSTEADY, MAX_WEIGHT, MassBounds
 from p2pnet.protocol.rounds.clipping import Clipping
 from p2pnet.protocol.rounds.excuses import Excuses
+from p2pnet.protocol.rounds.reach import FAR_AT_FIRST, MAX_FAR_ROUNDS
 from p2pnet.protocol.rounds.steadiness import STEADY_ROUNDS
 from p2pnet.protocol.rounds.suspicions import Suspicions
 
@@ -91,3 +93,39 @@ def rounds_until_far_off(*, may_change: bool) -> int:
 
 def test_parameters_far_off_are_excused_once_where_samples_may_change() -> None:
     assert 0 < rounds_until_far_off(may_change=False) < rounds_until_far_off(may_change=True)
+
+
+def auditing(*, is_typical: bool = True, n_received: float = 10.0) -> tuple[Suspicions, Auditing]:
+    """Those of an agent in its first round, and its audit: links have carried these samples both ways, or unlike."""
+    judge = Auditing()
+    suspicions = Suspicions(Excuses(may_change=False), bounds=MassBounds(N_PARAMS), clipping=None, auditing=judge)
+    link = Link(LinkId(Nonce(1, 1), Nonce(1, 1)), N_PARAMS + 2, N_PARAMS, 64, ResendTimer(0.2, 1.0))
+    link.ledger.sent = np.array([0.0, 0.0, 0.0, 10.0, 0.3])
+    link.ledger.received = np.array([0.0, 0.0, 0.0, n_received, 0.3])
+    tracker = Tracker(N_PARAMS)
+    tracker.replace_own(np.array([GRADIENT * N_OWN, 0.0, 0.0]), N_OWN)
+    tracker.update([])
+    suspicions.know_own(is_typical=is_typical)
+    suspicions.see_tracked(tracker, [])
+    suspicions.step_from(np.zeros(N_PARAMS))
+    suspicions.radius(0, np.array([1.0, 0.0, 0.0]), [link], tracker)
+    suspicions.see_coming(tracker, [link])
+    return suspicions, judge
+
+
+def test_in_the_first_rounds_parameters_are_mixed_within_reach_where_agents_know_that_they_are_alike() -> None:
+    assert auditing()[0].reach == FAR_AT_FIRST
+    assert auditing(is_typical=False)[0].reach == math.inf
+    assert auditing(n_received=50.0)[0].reach == math.inf
+    assert auditing(n_received=2.0)[0].reach == math.inf
+
+
+def test_who_is_convicted_by_one_judge_is_known_to_all() -> None:
+    suspicions, judge = auditing()
+    for _ in range(MAX_FAR_ROUNDS):
+        assert suspicions.far_off({"ann": 1.0, "eve": 1e3}) == set()
+    assert suspicions.far_off({"ann": 1.0, "eve": 1e3}) == {"eve"}
+    assert judge.knows_as_liar("eve")
+    assert not judge.knows_as_liar("ann")
+    assert suspicions.broken_by("bob", link_that_moved(0.0, 2.0 * MAX_WEIGHT)) is CloseReason.TOO_MUCH_WEIGHT
+    assert judge.knows_as_liar("bob")
