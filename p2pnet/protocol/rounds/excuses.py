@@ -5,8 +5,8 @@ with it. A change in the middle of training is announced to nobody: gradient, sa
 jump from one round to the next, and so does what its neighbors pass on. So the first offence is taken for such a
 change, of gradient or curvature, and of parameters where samples or gradients that are tracked have turned all at once:
 bounds and audit begin anew as with an epoch. What breaks even these bounds is not excused, nor is a peer that was
-convicted before, nor another offence within some rounds. So a liar gains the rounds in which an epoch is restless, and
-loses what it gave in them when its link closes.
+convicted before, nor another offence within some rounds, nor any in an agent's first ones. So a liar gains the rounds
+in which an epoch is restless, and loses what it gave in them when its link closes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Final, final
 
 from p2pnet.protocol.core.types import PeerId
 
+HEARD_FROM: Final = 24
+"""In an agent's first rounds none is heard: it is then that lies do most, and samples change least."""
 EXCUSED_ROUNDS: Final = 96
 """After an excuse none is heard for so many rounds: four times as many as are restless."""
 
@@ -28,7 +30,7 @@ class Excuses:
         """`may_change`: whether agents keep running, so that samples may change at any time."""
         self._may_change = may_change
         self._n_rounds = 0
-        self._next_at = 0
+        self._next_at = HEARD_FROM
         self._refused: set[PeerId] = set()
 
     def begin_anew(self) -> None:

@@ -77,17 +77,18 @@ def test_an_announced_epoch_brings_another_excuse() -> None:
 
 
 def rounds_until_far_off(*, may_change: bool) -> int:
-    """After so many rounds one of three neighbors is convicted that is far off from the twentieth round on."""
+    """After so many rounds one of three neighbors is convicted that is far off from the fortieth round on."""
     suspicions = Suspicions(Excuses(may_change=may_change), bounds=None, clipping=Clipping(1e-3), auditing=None)
     links = [Link(LinkId(Nonce(1, 1), Nonce(k, 1)), 3, 1, 64, ResendTimer(0.2, 1.0)) for k in (1, 2, 3)]
     tracker, proposal = Tracker(1), np.array([100.0, 0.0])
     tracker.replace_own(np.zeros(1), 100.0)
     tracker.update(())
     for round_ in range(400):
+        suspicions.see_tracked(tracker, links)
         suspicions.step_from(proposal - np.array([0.0, 1.0]))
         assert suspicions.radius(round_, proposal, links, tracker) > 0.0
-        if suspicions.far_off({"ann": 1.0, "bob": 1.0, "eve": 1.0 if round_ < 20 else 1e10}):
-            return round_ - 20
+        if suspicions.far_off({"ann": 1.0, "bob": 1.0, "eve": 1.0 if round_ < 40 else 1e10}):
+            return round_ - 40
     raise AssertionError("never convicted")
 
 
