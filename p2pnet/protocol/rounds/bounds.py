@@ -27,10 +27,11 @@ far in the first 12 rounds: 4 stands in place of 16 then, and
 set its own bound, and is convicted before those that pass on what it gives.
 Where samples are known to be alike (`auditing.py`), 1 and 2 stand in place of 3 and 16 once all has been steady for 12
 rounds, and for a neighbor that was convicted before; and ‖I_g‖ grows by no more at once than by γ_0 s / 2 or 8 times as
-much as of late. Where agents have had unlike numbers of samples within 24 rounds 1000 stands in place of both until the agent's links and
-weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the mass of many passes over
-few links, and s is not yet what the network's agents have. So it does for 36 rounds more wherever samples have changed,
-with an epoch or by an excuse (`excuses.py`), but 8 instead where they were alike and no epoch was announced.
+much as of late. Where agents have had unlike numbers of samples within 24 rounds 1000 stands in place of both until the
+agent's links and weight have been steady for 24 rounds: where an agent comes or goes, or shares are lost, the mass of
+many passes over few links, and s is not yet what the network's agents have. So it does for 36 rounds more wherever
+samples have changed, with an epoch or by an excuse (`excuses.py`), but 8 instead where they were alike and no epoch was
+announced.
 
 Honest links keep the bounds because trackers contract to the network's mean (Xiao, Boyd and Lall 2005): over a link
 between agents with as many samples moves little more than they differ by, and over one to an agent that has nearly all
