@@ -42,8 +42,9 @@ class Usual:
         self._unusual = peers
 
     def forget(self, peer: PeerId) -> None:
-        """Leave out what was learned from a neighbor that is convicted."""
+        """Leave out what was learned from a neighbor that is convicted, and of the agent that it may have led astray."""
         self._of.pop(peer, None)
+        self._since = 0.0
         self._was_unlike = self.excess >= ALIKE * self._first_loss
 
     def learn(self, audited: Audited, rise: float, losses: Mapping[PeerId, float], *, is_first: bool) -> None:

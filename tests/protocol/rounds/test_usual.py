@@ -61,6 +61,12 @@ def test_samples_are_alike_where_others_parameters_fit_the_own_samples() -> None
     assert not usual.is_alike  # once unlike, they are so for good
 
 
+def test_what_the_own_loss_rose_by_is_forgotten_with_the_one_that_may_be_to_blame() -> None:
+    usual = learned({"ann": GOOD, "eve": BAD}, rise=FIRST_LOSS)
+    usual.forget("eve")
+    assert usual.excess == pytest.approx(GOOD - OWN_LOSS)
+
+
 def test_of_a_single_neighbor_nothing_is_learned() -> None:
     usual = learned({"eve": BAD})
     assert (usual.excess, usual.middle) == (0.0, 0.0)
