@@ -42,7 +42,7 @@ class Usual:
         self._unusual = peers
 
     def forget(self, peer: PeerId) -> None:
-        """Leave out what was learned from a neighbor that is convicted, and of the agent that it may have led astray."""
+        """Leave out what was learned of a neighbor that is convicted, and of the agent that it may have led astray."""
         self._of.pop(peer, None)
         self._since = 0.0
         self._was_unlike = self.excess >= ALIKE * self._first_loss
