@@ -1,6 +1,6 @@
-"""Networks of honest agents in virtual time, with digits, and what befalls them: whether one convicts another.
+"""Networks of honest agents in virtual time, and what befalls them: whether one convicts another.
 
-    python -m benchmarks.honest_among --networks "ring of 8, sorted" --seeds 0 1 2
+    python -m benchmarks.honest_among --networks "ring of 8, sorted" --data digits diabetes --seeds 0 1 2
 
 Each case is a line of .results/honest_among.jsonl, and is not run again under the same label.
 """
@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from types import MappingProxyType
 
 import numpy as np
@@ -26,6 +27,8 @@ NETWORKS: Mapping[str, Case] = MappingProxyType(
     {
         "ring of 8": Case(),
         "ring of 8, sorted": Case(partition="sorted"),
+        "ring of 16": Case(n_agents=16),
+        "ring of 16, sorted": Case(n_agents=16, partition="sorted"),
         "ring of 24": Case(n_agents=24),
         "ring of 24, sorted": Case(n_agents=24, partition="sorted"),
         "random": Case(topology="random:0.4"),
@@ -34,6 +37,8 @@ NETWORKS: Mapping[str, Case] = MappingProxyType(
         "full, sorted": Case(topology="full", partition="sorted"),
         "loss": Case(conditions=LOSSY),
         "loss, sorted": Case(conditions=LOSSY, partition="sorted"),
+        "loss and crashes": Case(topology="random:0.4", n_crashes=4, conditions=LOSSY),
+        "loss and crashes, sorted": Case(topology="random:0.4", n_crashes=4, conditions=LOSSY, partition="sorted"),
         "crashes": Case(topology="random:0.4", n_crashes=6),
         "crashes, sorted": Case(topology="random:0.4", n_crashes=6, partition="sorted"),
         "crashes on a ring, sorted": Case(n_crashes=6, partition="sorted"),
@@ -71,20 +76,23 @@ NETWORKS: Mapping[str, Case] = MappingProxyType(
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.honest_among", description=__doc__)
     parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--data", nargs="*", default=["digits"], help="names of sets, or paths of tables")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--label", default=commit(), help="of the program; cases that are there under it are left out")
     chosen = parser.parse_args(arguments)
     results = ResultFile(DIRECTORY / "honest_among.jsonl")
-    done = {(record["label"], record["network"], record["seed"]) for record in results.records()}
-    for seed in chosen.seeds:
-        for name in chosen.networks:
-            if (chosen.label, name, seed) in done:
-                continue
-            with np.errstate(all="ignore"):
-                outcome = run(replace(NETWORKS[name], liars=(), seed=seed))
-            told = {"label": chosen.label, "network": name, "seed": seed, "n_false": outcome.n_false}
-            results.append(stamped({**told, "worst": outcome.worst, "round": outcome.round}))
-            print(f"{name:28} {seed:3}  worst {outcome.worst:.3f}  convictions {outcome.n_false}", flush=True)
+    done = {
+        (record["label"], record.get("data", "digits"), record["network"], record["seed"])
+        for record in results.records()
+    }
+    for seed, data, name in product(chosen.seeds, chosen.data, chosen.networks):
+        if (chosen.label, data, name, seed) in done:
+            continue
+        with np.errstate(all="ignore"):
+            outcome = run(replace(NETWORKS[name], data=data, liars=(), seed=seed))
+        told = {"label": chosen.label, "data": data, "network": name, "seed": seed, "n_false": outcome.n_false}
+        results.append(stamped({**told, "worst": outcome.worst, "round": outcome.round}))
+        print(f"{data} {name:28} {seed:3}  worst {outcome.worst:.3f}  convictions {outcome.n_false}", flush=True)
 
 
 if __name__ == "__main__":
