@@ -42,6 +42,8 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, final
 
+import numpy as np
+
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
@@ -208,8 +210,11 @@ class Auditing:
         self._steadiness.see(links, tracker.weight)
         self._n_restless = max(0, self._n_restless - 1)
         n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        totals = [link.moved() for link in links]
-        mass: Array = sum(totals, tracker.own)
+        mass, most = tracker.own.astype(np.float64), mean
+        for link in links:
+            moved = link.moved()
+            mass += moved
+            most = max(most, abs(float(moved[-2])))
         coming, weight = mass[-2:]
         is_sudden = abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean
         turn = norm(mass[:-2] - tracker.estimate[:-1] * weight)
@@ -218,7 +223,6 @@ class Auditing:
         self._n_since_sudden = 0 if is_sudden else self._n_since_sudden + 1
         if abs(weight - tracker.weight) > STEADY_MASS or abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean:
             self._steadiness.interrupt()
-        most = max([mean, *(abs(float(moved[-2])) for moved in totals)])
         is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
         self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
 

@@ -27,6 +27,7 @@ from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.rounds.steadiness import Steadiness
 
+NOTHING: Final[Array] = np.zeros(0)
 MEASURED_ROUNDS: Final = 24
 FAR_AT_FIRST: Final = 5.0
 FIRST_ROUNDS: Final = 4
@@ -53,8 +54,8 @@ class Reach:
     """Measures one agent's first steps, and by them how far its neighbors are."""
 
     def __init__(self) -> None:
-        self._from: Array = np.zeros(0)
-        """w_k"""
+        self._from = NOTHING
+        """w_k, that of the last step; kept while steps are measured"""
         self._longest = 0.0
         """s_k"""
         self._round = MEASURED_ROUNDS
@@ -78,9 +79,11 @@ class Reach:
         if round_ == 0:
             self._steadiness.begin_together()
         elif self._round == MEASURED_ROUNDS:
+            self._from = NOTHING
             return
         self._round = min(round_, MEASURED_ROUNDS)
-        self._longest = max(self._longest, norm(proposal - self._from))
+        if self._from.size:
+            self._longest = max(self._longest, norm(proposal - self._from))
 
     @property
     def reach(self) -> float:
