@@ -21,11 +21,15 @@ from p2pnet.protocol.core.events import Audited
 from p2pnet.protocol.core.types import Array, PeerId
 
 BETTER: Final = 0.05
+"""Of the loss before training."""
 WORSE: Final = 0.25
+"""Of what there was to gain."""
 MAX_DISTRESS: Final = 10.0
 MAX_DISTRESS_AGAIN: Final = 3.0
+"""After a conviction."""
 FORGIVEN: Final = 0.25
 LOST: Final = 0.25
+"""Of what the agent had gained."""
 
 
 @final

@@ -66,6 +66,7 @@ GIVEN_FIRST: Final = 0.5
 MIN_GIVEN_BACK: Final = 0.1
 """Of what was sent; 0.17 where the neighbor had next to nothing itself."""
 ROUNDING: Final = 0.01
+"""Of what an agent may have: what samples received may be below zero."""
 MAX_GRADIENT: Final = 16.0
 """9 where one agent of 24 on a full graph has nearly all samples."""
 STEADY_ALIKE: Final = 12

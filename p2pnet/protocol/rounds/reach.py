@@ -29,9 +29,12 @@ from p2pnet.protocol.rounds.steadiness import Steadiness
 
 NOTHING: Final[Array] = np.zeros(0)
 MEASURED_ROUNDS: Final = 24
-FAR_AT_FIRST: Final = 5.0
+"""By then audits know what is usual."""
 FIRST_ROUNDS: Final = 4
+FAR_AT_FIRST: Final = 5.0
+"""Of the longest step, in the first rounds; 3 with samples dealt at random, 7 in one round with others."""
 FAR: Final = 3.0
+"""The same later; 1.7 with samples dealt at random, 4 in two rounds with others."""
 MAX_FAR_ROUNDS: Final = 5
 EQUAL: Final = 4.0
 """As many samples, or as few, as the agent's own."""
