@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from PIL import Image
 
-from studies.runs import Central, Run
+from studies.trials import Spread, Trials
 
 COLORS = ("#1f4e8c", "#d1495b", "#edae49", "#3b8b6e", "#7d5ba6", "#5f6b76", "#00a3a3", "#a65628")
-
-NEARLY_NOTHING = 3e-4
 
 
 class Document:
@@ -33,7 +33,7 @@ class Document:
         self._path = directory / "experiments.md"
         self._figures = directory / "figures"
         self._figures.mkdir(parents=True, exist_ok=True)
-        self._introduction = _unindented(introduction)
+        self._introduction = _paragraphs(introduction)
         self._sections: dict[int, list[str]] = {}
         self._lines: list[str] = []
 
@@ -42,7 +42,7 @@ class Document:
         self._lines = self._sections[number] = [f"## {number}. {title}", ""]
 
     def text(self, text: str) -> None:
-        self._lines += [_unindented(text), ""]
+        self._lines += [_paragraphs(text), ""]
 
     def findings(self, *sentences: str) -> None:
         """What a section shows, in sentences made from its figures."""
@@ -60,7 +60,7 @@ class Document:
         FigureCanvasAgg(figure)
         figure.savefig(drawn, format="png", dpi=100)
         with Image.open(drawn) as image:
-            image.convert("RGB").quantize(32).save(self._figures / f"{name}.png", optimize=True)
+            image.convert("RGB").quantize(64).save(self._figures / f"{name}.png", optimize=True)
         self._lines += [f"![{caption}](figures/{name}.png)", ""]
 
     def write(self) -> None:
@@ -80,8 +80,9 @@ def _filled(text: str) -> str:
     return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
 
 
-def _unindented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.strip().splitlines())
+def _paragraphs(text: str) -> str:
+    """The text, with its paragraphs filled, whatever their lines were."""
+    return "\n\n".join(_filled(" ".join(paragraph.split())) for paragraph in text.strip().split("\n\n"))
 
 
 def panels(n_panels: int, n_columns: int = 3, height: float = 3.2) -> tuple[Figure, list[Axes]]:
@@ -98,16 +99,18 @@ def panels(n_panels: int, n_columns: int = 3, height: float = 3.2) -> tuple[Figu
     return figure, grid[:n_panels]
 
 
-def draw_objectives(axes: Axes, runs: Sequence[tuple[str, Run]], reference: Central | None, title: str) -> None:
-    """The worst agent's objective against rounds, both logarithmic; a dashed line for the central one."""
-    for color, (label, run) in zip(COLORS, runs, strict=False):
-        points = [point for point in run.curve if point.round >= 1]
-        axes.plot([p.round for p in points], [p.objective_worst for p in points], color=color, label=label)
-    if reference is not None:
-        axes.axhline(reference.objective, color="black", linestyle="--", linewidth=1, label="central")
-    start = max(run.curve[0].objective_worst for _, run in runs)
-    axes.set(title=title, xlabel="exchanges", xscale="log", yscale="log")
-    axes.set_ylim(top=2 * start)
+def draw_excesses(axes: Axes, rows: Sequence[tuple[str, Trials]], title: str) -> None:
+    """The worst agent's objective over the central one against rounds, both logarithmic: the median of the seeds, in a
+    band from the least to the most.
+    """
+    for color, (label, trials) in zip(COLORS, rows, strict=False):
+        rounds, ratios = trials.curves()
+        axes.plot(rounds, np.median(ratios, axis=0), color=color, label=label)
+        axes.fill_between(rounds, ratios.min(axis=0), ratios.max(axis=0), color=color, alpha=0.2, linewidth=0)
+    axes.axhline(1.0, color="black", linestyle="--", linewidth=1)
+    axes.set(title=title, xlabel="exchanges", ylabel="objective / central", xscale="log", yscale="log")
+    starts = [float(trials.curves()[1][:, 0].max()) for _, trials in rows]
+    axes.set_ylim(top=2 * max(starts))
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)))
@@ -115,13 +118,47 @@ def draw_objectives(axes: Axes, runs: Sequence[tuple[str, Run]], reference: Cent
         axis.set_minor_locator(NullLocator())
 
 
-def above(objective: float, reference: Central) -> str:
-    """How far an objective is above the central one; where that is nearly nothing, the objective itself."""
-    if abs(reference.objective) < NEARLY_NOTHING:
-        return f"{objective:.1e}"
-    excess = objective / reference.objective - 1
-    return f"{excess:+.1%}" if abs(excess) < 10 else f"×{excess + 1:.0f}"
+def spread(figures: Spread, write: Callable[[float], str]) -> str:
+    """A cell: the median, and the worst in brackets."""
+    return f"{write(figures.median)} ({write(figures.worst)})"
 
 
-def number(rounds: int | None) -> str:
-    return "–" if rounds is None else str(rounds)
+def told(figures: Spread, write: Callable[[float], str]) -> str:
+    """The same in a sentence."""
+    return f"{write(figures.median)}, at worst {write(figures.worst)}"
+
+
+def excess(trials: Trials, say: Callable[[Spread, Callable[[float], str]], str] = spread) -> str:
+    """How far objectives are above the central ones; where these are nearly nothing, the objectives themselves."""
+    if trials.is_nearly_nothing:
+        return say(trials.objective, "{:.1e}".format)
+    return say(trials.excess, percent)
+
+
+def exchanges(trials: Trials, part: float) -> str:
+    """How many it takes to this part above the central objective."""
+    return spread(trials.exchanges_to(part), count)
+
+
+def percent(part: float) -> str:
+    """With a sign; a multiple where it is ten times and more."""
+    if not math.isfinite(part):
+        return "diverged"
+    return f"{part:+.1%}" if abs(part) < 10 else f"×{part + 1:.0f}"
+
+
+def within(part: float) -> str:
+    """A part in a sentence or a heading."""
+    return f"{100 * part:.0f} %"
+
+
+def count(number: float) -> str:
+    return f"{number:.0f}" if math.isfinite(number) else "–"
+
+
+def decimal(metric: float) -> str:
+    return f"{metric:.3f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
