@@ -20,7 +20,7 @@ from studies.trials import Trials
 
 ROOT = Path(__file__).parent.parent
 TUNING_ROUNDS = 200
-STEP_SIZES = (0.1, 0.3, 1.0, 3.0)
+STEP_SIZES = (0.1, 0.3, 1.0, 3.0, 10.0)
 """The grid from which gradient tracking, DGD and D-PSGD get the step size that is best for them."""
 T = TypeVar("T")
 

@@ -25,10 +25,9 @@ NETWORKS = (
 )
 ROUNDED = (Network("kin8nm", "sorted"),)
 LOSSY = (
-    Network("kin8nm", "iid"),
-    Network("concrete", "sorted"),
     Network("wine_quality_red", "sorted"),
     Network("digits", "sorted", 8, "ring"),
+    Network("kin8nm", "iid"),
 )
 QUICK = (Network("iris", "iid", 4, "ring"), Network("iris", "sorted", 4, "ring"))
 LOSS_RATE = 0.3
