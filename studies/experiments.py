@@ -43,10 +43,11 @@ INTRODUCTION = """
 
 Simulated networks, run and written down by `python -m studies.experiments`; with the name of a section it writes that
 one anew and leaves the others. NEXT runs from its defaults, with nothing tuned, and to the last round. Each row is run
-from five seeds, 60 to 64; large ones, of 16 agents and more, of 64 hidden units, and of 1000 rounds, and sections that
-say so, from the first two or three. A seed decides the split into training and test samples, how these are dealt, the
-graph and the first parameters; none of these seeds has chosen anything. A cell has **the median of the seeds, and in
-brackets the worst**; – is a round that did not come. Figures have medians, in a band from the least to the most.
+from five seeds, 60 to 64; from the first three where there are 16 agents and more, or 1000 rounds, from the first alone
+where there are 64 agents and more, and from as many as it says where a section says so. A seed decides the split into
+training and test samples, how these are dealt, the graph and the first parameters; none of these seeds has chosen
+anything. A cell has **the median of the seeds, and in brackets the worst**; – is a round that did not come. Figures
+have medians, in a band from the least to the most.
 
 An objective is always that of the network: the mean loss over all training samples, plus the penalty; and of all agents
 the worst counts. `central` is the same model trained on all samples in one place, from the same first parameters

@@ -14,6 +14,8 @@ TUNING_SEED = 59
 """That of the runs by which step sizes are chosen, and of no others."""
 MANY_AGENTS, MANY_UNITS, MANY_ROUNDS, FEW_SEEDS = 16, 64, 500, 3
 """From how many agents, hidden units or rounds on there are fewer seeds, and how many."""
+VERY_MANY_AGENTS = 64
+"""From which on there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Plan:
 
     def seeds_of(self, options: SimulateOptions) -> tuple[int, ...]:
         """Fewer where runs are large."""
+        if options.agents >= VERY_MANY_AGENTS:
+            return self.seeds[:1]
         is_wide = max(options.hidden) >= MANY_UNITS
         is_large = options.agents >= MANY_AGENTS or is_wide or options.rounds >= MANY_ROUNDS
         return self.seeds[:FEW_SEEDS] if is_large else self.seeds
@@ -70,15 +74,18 @@ class Network:
     partition: PartitionName
     agents: int = 10
     topology: str = "random:0.4"
+    units: int = 20
+    """in the hidden layer"""
 
     @property
     def name(self) -> str:
         dealt = f"{self.data}, sorted" if self.partition == "sorted" else self.data
-        return f"{dealt}, {self.agents} agents, `{self.topology}`"
+        units = "" if self.units == 20 else f", {self.units} units"
+        return f"{dealt}, {self.agents} agents, `{self.topology}`{units}"
 
     def options(self, plan: Plan) -> SimulateOptions:
         base = plan.named(self.data)
-        return replace(base, partition=self.partition, agents=self.agents, topology=self.topology)
+        return replace(base, partition=self.partition, agents=self.agents, topology=self.topology, hidden=(self.units,))
 
 
 def title(data: str) -> str:

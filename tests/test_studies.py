@@ -81,6 +81,7 @@ def test_large_networks_have_fewer_seeds() -> None:
     assert plan.seeds_of(SMALL) == SEEDS
     for large in (replace(SMALL, agents=16), replace(SMALL, hidden=(64,)), replace(SMALL, rounds=1000)):
         assert plan.seeds_of(large) == SEEDS[:3]
+    assert plan.seeds_of(replace(SMALL, agents=64)) == SEEDS[:1]
 
 
 def test_what_is_kept_is_found_by_its_options_alone(tmp_path: Path, ran: Run) -> None:
