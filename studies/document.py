@@ -21,6 +21,8 @@ from studies.trials import Spread, Trials
 
 COLORS = ("#1f4e8c", "#d1495b", "#edae49", "#3b8b6e", "#7d5ba6", "#5f6b76", "#00a3a3", "#a65628")
 
+DIVERGED = 1e4
+
 
 class Document:
     """A page of Markdown beside a directory of figures.
@@ -141,8 +143,8 @@ def exchanges(trials: Trials, part: float) -> str:
 
 
 def percent(part: float) -> str:
-    """With a sign; a multiple where it is ten times and more."""
-    if not math.isfinite(part):
+    """With a sign; a multiple where it is ten times and more, up to what no method that converges reaches."""
+    if not part < DIVERGED:
         return "diverged"
     return f"{part:+.1%}" if abs(part) < 10 else f"×{part + 1:.0f}"
 

@@ -117,8 +117,8 @@ def compare_numbers_of_agents(document: Document, plan: Plan, lab: Laboratory) -
     document.text(
         f"""
         The same samples over ever more agents, each with four neighbors (three where there are only four),
-        {bases[0].rounds} exchanges, {TWO_SEEDS} seeds, dealt at random. Digits: 1,437 samples for 1,510 parameters;
-        section 3 has 16 and 64 agents on kin8nm.
+        {bases[0].rounds} exchanges, {TWO_SEEDS} seeds (one from 64 agents on), dealt at random. Digits: 1,437 samples
+        for 1,510 parameters; section 3 has 16 and 64 agents on kin8nm.
         """
     )
     header = ["agents"]

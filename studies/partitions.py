@@ -171,10 +171,8 @@ def _what_partitions_show(rows: Sequence[Row], rounded: Sequence[tuple[Trials, T
             f"It ends higher with it on {listed(worse)}." if worse else "",
         ]
     if len(rounded) > 0 and max(_bytes(*pair) for pair in rounded) > 1.01:
-        sentences.append(
-            f"As agents send it, curvature takes {min(_bytes(*pair) for pair in rounded):.1f} to "
-            f"{max(_bytes(*pair) for pair in rounded):.1f} times the bytes."
-        )
+        factor = max(_bytes(*pair) for pair in rounded)
+        sentences.append(f"As agents send it, curvature takes {factor:.1f} times the bytes.")
     untouched = [
         f"{row.network.name} ({excess(row.ours, told)})"
         for row in rows
