@@ -133,7 +133,8 @@ class NetworkSettings(Section):
     schedule_seed: int = Field(default=0, ge=0, description="Seed of the matching schedule, the same at all agents.")
     max_diameter: PositiveInt = Field(
         default=32,
-        description="Bound on the hops between any two agents: all must be stationary for that many rounds to stop.",
+        description="Bound on the hops between any two agents, a quarter more than there are: all must be stationary "
+        "for that many rounds to stop.",
     )
 
     @property

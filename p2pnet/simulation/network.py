@@ -21,6 +21,7 @@ from p2pnet.protocol.core.events import Prepared
 from p2pnet.protocol.core.types import Array, FeatureStatistics
 from p2pnet.protocol.links.conservation import AgentLedger
 from p2pnet.protocol.rounds.fingerprints import SURVEY_FIELD
+from p2pnet.protocol.rounds.last_round import bound_for
 from p2pnet.protocol.rounds.mixing import MetropolisMixing, Mixing, OnePeerExponential, ScheduledMetropolis
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -65,10 +66,10 @@ class Graphs:
 
     @property
     def max_diameter(self) -> int:
-        """A bound on the rounds that information takes from any agent to any other."""
+        """The bound that termination needs on the rounds that information takes from any agent to any other."""
         if not self.edges:
             return MAX_DIAMETER_FOUND
-        return len(self.in_turn) * diameter_bound(self.edges, self.n_agents)
+        return bound_for(len(self.in_turn) * diameter_bound(self.edges, self.n_agents))
 
     def mixings(self, names: Sequence[str]) -> list[Mixing]:
         """The mixing rule of each agent."""

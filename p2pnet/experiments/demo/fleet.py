@@ -13,6 +13,7 @@ from p2pnet.errors import ConfigError
 from p2pnet.experiments.demo.options import DemoOptions
 from p2pnet.experiments.report.files import make_directory, writing_to
 from p2pnet.experiments.workload import Workload
+from p2pnet.protocol.rounds.last_round import bound_for
 from p2pnet.simulation.graphs import diameter, neighbors_of
 from p2pnet.testing.files import AgentFiles, Failure
 from p2pnet.testing.ports import free_ports
@@ -65,7 +66,7 @@ def write_fleet(options: DemoOptions, workload: Workload, directory: Path) -> li
                 "network.neighbors": [
                     {"name": files[j].name, "address": addresses[j], "public_key": keys[j].public} for j in neighbors[k]
                 ],
-                "network.max_diameter": diameter(workload.edges, n_agents) or 1,
+                "network.max_diameter": bound_for(diameter(workload.edges, n_agents) or 1),
                 "network.round_pace_s": options.pace_s,
                 "security.secret_key": agent.key.name,
                 "data.source": "samples.npz",

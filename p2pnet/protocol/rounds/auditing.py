@@ -39,10 +39,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Final, final
-
-import numpy as np
 
 from p2pnet.protocol.core.effects import Audit
 from p2pnet.protocol.core.events import Audited
@@ -51,7 +48,9 @@ from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.astray import Astray
-from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS, Steadiness
+from p2pnet.protocol.rounds.charges import NEAR, Charges, Circumstances, Worth
+from p2pnet.protocol.rounds.movement import Movement
+from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS
 from p2pnet.protocol.rounds.usual import Usual
 
 FIRST_AUDITS: Final = 12
@@ -60,54 +59,15 @@ PART_OF_FIRST: Final = 0.02
 PART_OF_USUAL: Final = 0.7
 TIMES_THE_MIDDLE: Final = 2.0
 """An agent to which all others are of no use is the one that is unlike."""
-UNEQUAL: Final = 4.0
-"""As many samples, or as few, as others have: then they are no measure of what is usual."""
-UNEQUAL_ROUNDS: Final = 100
-STEADY_MASS: Final = 0.001
-"""By how much weight, and by ten times what part samples, may change in a round where none has come, gone or lost a
-neighbor, and no jump is passed on of one that has."""
-SUDDEN: Final = 10.0
-"""Times what gradients of late have changed by in a round."""
-TURN_FADING: Final = 0.95
-SUDDEN_ROUNDS: Final = 5
+USELESS: Final = 0.5
+USELESS_TIMES: Final = 2.0
 STEADY_ROUNDS: Final = 12
 """Without a change of links or weight: where others come and go, honest agents of other samples may go far."""
 FADING: Final = 0.993
 """Of the own size, from round to round."""
-FAR: Final = 0.5
-"""Of the own parameters' size: honest neighbors are nearer after the first audits, but for a ring of 24 that see other
-classes, where training is restless and 2 are reached."""
-OUT_OF_REACH: Final = 20.0
-"""Times the own size, which is too far in the first audits, too."""
-OUT_OF_REACH_RESTLESS: Final = 1e6
-"""The same where samples have changed of late; 10⁴ where three in four of an agent's rows are 100 deviations away."""
-JUMP: Final = 12.0
-"""Times the largest distance of late; 9 on that ring."""
-JUMP_ALIKE: Final = 5.0
-WHOLE: Final = 0.95
-"""Of the own parameters' size; honest neighbors that jumped so far went 9 times as far as of late."""
-LEAP_FAR: Final = 16.0
-LEAP: Final = 28.0
-"""19 where a neighbor meets others after the network was in parts; 34 and more with lies."""
-JUMPS: Final = 2
-"""One after the other, where agents see other classes: a neighbor that meets others after it was cut off jumps once."""
 REACH_FADING: Final = 0.9
-USELESS: Final = 0.5
-USELESS_TIMES: Final = 2.0
-GROSS: Final = 2.0
-MAX_STRIKES: Final = 6.0
-"""3 on that ring."""
-FORGIVEN: Final = 0.5
-MAX_BEYOND: Final = 4
-"""Jumps one after the other, with parameters of any use, where samples are alike: as when they are twice as large."""
 RECENT_ROUNDS: Final = 3
 """For which losses are compared with the agent's own."""
-RATE: Final = 0.1
-MAX_MEAN: Final = 0.95
-MAX_MEAN_ALIKE: Final = 0.5
-"""0.83 and 0.39 on that ring; 0.3 elsewhere."""
-NEAR: Final = 0.15
-"""Of the own size: honest neighbors that fit other samples are as near as 0.1, those that drift away are not."""
 SUSPICIOUS: Final = 0.05
 """The mean from which a neighbor is audited in each round."""
 REMEMBERED: Final = 24
@@ -117,34 +77,12 @@ ABSENT: Final = 3
 WELCOME_ROUNDS: Final = 24
 
 
-@dataclass(slots=True)
-class _Held:
-    """What is held against a neighbor."""
-
-    welcome_until: int
-    """The round up to which it may be far off."""
-    seen: int
-    """The round of which its parameters were last there."""
-    audited: int = -1
-    loss: float = math.inf
-    mean: float = 0.0
-    strikes: float = 0.0
-    distance: float = 0.0
-    """when it was last there"""
-    is_far: bool = False
-    has_jumped: bool = False
-    has_leapt: bool = False
-    n_jumps: int = 0
-    n_beyond: int = 0
-    is_out_of_reach: bool = False
-
-
 @final
 class Auditing:
     """Asks what neighbors' parameters are worth, and judges by the answers."""
 
     def __init__(self) -> None:
-        self._records: dict[PeerId, _Held] = {}
+        self._records: dict[PeerId, Charges] = {}
         self._convicted: set[PeerId] = set()
         self.is_typical = False
         """Whether the agent's own targets look like the network's."""
@@ -167,11 +105,7 @@ class Auditing:
         self._usual = Usual()
         self._astray = Astray()
         self._has_convicted = False
-        self._n_since_unequal = UNEQUAL_ROUNDS + 1
-        self._turn = 0.0
-        """the largest change of what is tracked of gradients in a round, of late"""
-        self._n_since_sudden = 0
-        self._steadiness = Steadiness()
+        self._movement = Movement()
 
     @property
     def is_waiting(self) -> bool:
@@ -183,70 +117,45 @@ class Auditing:
         """Whether what is tracked of samples or gradients has changed all at once of late: where an honest agent jumps
         that lost none, its samples have changed, or those of others whose mass it passes on.
         """
-        return self._n_since_sudden < SUDDEN_ROUNDS
+        return self._movement.is_sudden
 
     @property
     def is_alike(self) -> bool:
         """Whether the samples of the agents around are known to be alike."""
-        return (
-            self.is_typical
-            and self._usual.is_alike
-            and not self._is_learning
-            and self._n_since_unequal > UNEQUAL_ROUNDS
-        )
+        return self.is_typical and self._usual.is_alike and not self._is_learning and self._movement.is_equal
 
     @property
     def _is_learning(self) -> bool:
         """Whether what is usual is still being learned."""
         return self._n_audits < FIRST_AUDITS or self._n_restless > 0
 
+    @property
+    def _is_at_first(self) -> bool:
+        """Whether the audit that is judged is one of those."""
+        return self._n_audits <= FIRST_AUDITS or self._n_restless > 0
+
     # Asking.
 
     def see_network(self, tracker: Tracker, links: Sequence[Link]) -> None:
-        """Take in what is tracked in a round, of samples and weight, and the agent's links.
-
-        One that has lost a neighbor jumps in the same round in which its share says so, by weight and samples.
-        """
-        self._steadiness.see(links, tracker.weight)
+        """Take in what is tracked in a round, of samples and weight, and the agent's links."""
         self._n_restless = max(0, self._n_restless - 1)
-        n_samples, mean = float(tracker.own[-2]), tracker.mean_samples
-        mass, most = tracker.own.astype(np.float64), mean
-        for link in links:
-            moved = link.moved()
-            mass += moved
-            most = max(most, abs(float(moved[-2])))
-        coming, weight = mass[-2:]
-        is_sudden = abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean
-        turn = norm(mass[:-2] - tracker.estimate[:-1] * weight)
-        is_sudden = is_sudden or not turn <= SUDDEN * self._turn
-        self._turn = max(TURN_FADING * self._turn, turn)
-        self._n_since_sudden = 0 if is_sudden else self._n_since_sudden + 1
-        if abs(weight - tracker.weight) > STEADY_MASS or abs(coming - weight * mean) > 10.0 * STEADY_MASS * mean:
-            self._steadiness.interrupt()
-        is_equal = most <= UNEQUAL * n_samples and n_samples <= UNEQUAL * mean
-        self._n_since_unequal = self._n_since_unequal + 1 if is_equal or self._n_audits < FIRST_AUDITS else 0
+        self._movement.see(tracker, links, is_first=self._n_audits < FIRST_AUDITS)
 
     def before_mixing(self, round_: int, own: Array, coming: Mapping[PeerId, Array]) -> Audit | None:
         """What is to be known before parameters that come for a round are mixed with the agent's own: the losses of
         those that are far off.
         """
         self._size = max(FADING * self._size, norm(own))
-        reach = self._reach
+        around = self._circumstances()
         self._reach *= REACH_FADING
         for peer, params in coming.items():
-            distance, record = norm(params - own), self._seen(peer, round_)
-            record.distance = distance
-            record.is_far = not distance <= FAR * self._size
-            record.has_jumped = record.is_far and not distance <= (JUMP_ALIKE if self.is_alike else JUMP) * reach
-            is_whole = not distance <= WHOLE * self._size
-            record.has_leapt = record.has_jumped and not distance <= (LEAP_FAR if is_whole else LEAP) * reach
-            reachable = OUT_OF_REACH if self._n_restless == 0 else OUT_OF_REACH_RESTLESS
-            record.is_out_of_reach = not distance <= reachable * self._size
-            if not record.has_jumped:
+            distance, charges = norm(params - own), self._seen(peer, round_)
+            charges.see(distance, around)
+            if not charges.has_jumped:
                 self._reach = max(self._reach, distance)
-        records = {peer: self._records[peer] for peer in coming}
+        held = {peer: self._records[peer] for peer in coming}
         is_learning = self._is_learning
-        far = [peer for peer, record in records.items() if (record.is_out_of_reach if is_learning else record.is_far)]
+        far = [peer for peer, each in held.items() if (each.is_out_of_reach if is_learning else each.is_far)]
         return self._ask(round_, own, coming, far, is_way_too=True)
 
     def after_mixing(self, round_: int, own: Array, mixed: Mapping[PeerId, Array]) -> Audit | None:
@@ -260,13 +169,16 @@ class Auditing:
             round_, own, mixed, [peer for peer in others if peer == turn or records[peer].mean > SUSPICIOUS]
         )
 
-    def _seen(self, peer: PeerId, round_: int) -> _Held:
-        """The record of a neighbor whose parameters are there; welcome where it has come, or has come back."""
+    def _circumstances(self) -> Circumstances:
+        return Circumstances(self._size, self._reach, is_alike=self.is_alike, is_restless=self._n_restless > 0)
+
+    def _seen(self, peer: PeerId, round_: int) -> Charges:
+        """What is held against a neighbor whose parameters are there; welcome where it has come, or has come back."""
         record = self._records.get(peer)
         if record is None:
             is_known = self._is_learning or peer in self._convicted
             welcome_until = -1 if is_known else round_ + WELCOME_ROUNDS
-            record = self._records[peer] = _Held(welcome_until, round_)
+            record = self._records[peer] = Charges(welcome_until, round_)
         elif round_ > record.seen + ABSENT and peer not in self._convicted:
             record.welcome_until = round_ + WELCOME_ROUNDS
         record.seen = round_
@@ -304,8 +216,7 @@ class Auditing:
         losses = {peer: record.loss for peer, record in self._records.items() if record.audited > recent}
         self._n_audits += 1
         self._astray.see_own(audited, asked.own)
-        is_first = self._n_audits <= FIRST_AUDITS or self._n_restless > 0
-        self._usual.learn(audited, self._astray.rise, losses, is_first=is_first)
+        self._usual.learn(audited, self._astray.rise, losses, is_first=self._is_at_first)
         return {peer for peer in audited.others if self._is_convicted(peer, audited, losses)}
 
     def leave_out(self, peers: Set[PeerId]) -> None:
@@ -330,37 +241,29 @@ class Auditing:
         return self._astray.restored(params) if has_convicted else params
 
     def _is_convicted(self, peer: PeerId, audited: Audited, losses: Mapping[PeerId, float]) -> bool:
-        record = self._records[peer]
-        best = min([audited.own, *(loss for other, loss in losses.items() if other != peer)])
-        excess, middle = record.loss - best, TIMES_THE_MIDDLE * self._usual.middle
-        scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual.excess + middle
-        quotient = excess / scale if scale else 0.0
-        # One whose own parameters are worse still is the one that is far off.
-        is_useless = record.loss > audited.own and excess > max(
-            USELESS * (audited.first - best), USELESS_TIMES * abs(best), middle
+        charges, around, is_known = self._records[peer], self._circumstances(), self.knows_as_liar(peer)
+        is_steady = self._movement.has_been_steady(STEADY_ROUNDS) or is_known
+        is_welcome = self._is_at_first or audited.round <= charges.welcome_until
+        worth, is_worse = self._worth(peer, audited, losses)
+        is_apart = self.is_typical and is_worse and charges.distance > NEAR * around.size
+        is_led = self._astray.is_led_by(
+            peer, charges.loss, self._recent(peer, audited.round), audited, is_apart=is_apart, is_known=is_known
         )
-        is_known = self.knows_as_liar(peer)
-        is_steady = self._steadiness.has_lasted(STEADY_ROUNDS) or is_known
-        is_welcome = self._n_audits <= FIRST_AUDITS or self._n_restless > 0 or audited.round <= record.welcome_until
-        is_held = not is_welcome and (is_steady or self.is_alike)
-        is_steady_alike = is_steady and self.is_alike
-        recent = [
-            other.loss
-            for name, other in self._records.items()
-            if name != peer and other.audited > audited.round - RECENT_ROUNDS
-        ]
-        is_apart = self.is_typical and record.distance > NEAR * self._size and excess > middle
-        is_led = self._astray.is_led_by(peer, record.loss, recent, audited, is_apart=is_apart, is_known=is_known)
-        record.mean += RATE * (max(-1.0, min(quotient, 1.0)) - record.mean)
-        is_bad = record.mean > (MAX_MEAN_ALIKE if self.is_alike else MAX_MEAN)
-        is_bad = is_bad and record.distance > (NEAR if self.is_alike else FAR) * self._size
-        if record.is_far and (is_useless or is_steady_alike) and is_held:
-            record.strikes += 1.0
-        else:
-            record.strikes = max(0.0, record.strikes - FORGIVEN)
-        is_gross = is_useless or record.is_out_of_reach or (self.is_alike and quotient > GROSS)
-        record.n_jumps = record.n_jumps + 1 if record.has_jumped and is_gross and is_held else 0
-        record.n_beyond = record.n_beyond + 1 if record.has_jumped and is_steady_alike and is_held else 0
-        has_jumped = record.n_jumps >= (1 if is_steady_alike or (is_steady and record.has_leapt) else JUMPS)
-        has_jumped = has_jumped or record.n_beyond >= MAX_BEYOND or (record.is_out_of_reach and is_useless)
-        return has_jumped or record.strikes > MAX_STRIKES or is_bad or is_led
+        charges.take_in(worth, around, is_steady=is_steady, is_welcome=is_welcome)
+        return is_led or charges.are_enough(worth, around, is_steady=is_steady)
+
+    def _worth(self, peer: PeerId, audited: Audited, losses: Mapping[PeerId, float]) -> tuple[Worth, bool]:
+        """(what the neighbor's parameters are worth, whether they are worse than twice those of the middle one)."""
+        loss, middle = self._records[peer].loss, TIMES_THE_MIDDLE * self._usual.middle
+        best = min([audited.own, *(others for other, others in losses.items() if other != peer)])
+        excess = loss - best
+        scale = abs(best) + PART_OF_FIRST * abs(audited.first) + PART_OF_USUAL * self._usual.excess + middle
+        # One whose own parameters are worse still is the one that is far off.
+        least = max(USELESS * (audited.first - best), USELESS_TIMES * abs(best), middle)
+        is_useless = loss > audited.own and excess > least
+        return Worth(excess / scale if scale else 0.0, is_useless), excess > middle
+
+    def _recent(self, peer: PeerId, round_: int) -> list[float]:
+        """The losses of the other neighbors that were audited of late."""
+        others = (charges for name, charges in self._records.items() if name != peer)
+        return [charges.loss for charges in others if charges.audited > round_ - RECENT_ROUNDS]

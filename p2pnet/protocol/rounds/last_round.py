@@ -10,7 +10,25 @@ from p2pnet.protocol.rounds.neighborhood import Neighborhood
 from p2pnet.protocol.rounds.termination import TerminationDetector
 
 LINKS_AROUND = 8
-"""An agent that knows all to be stationary so many links around believes one neighbor that says the same of all."""
+"""The most links around an agent within which it must know all to be stationary to believe one neighbor that says so of
+all."""
+
+
+def links_around(max_diameter: int) -> int:
+    """Within how many: a quarter of the bound D on the diameter, at most `LINKS_AROUND`, at least the agent itself.
+
+    The count of the agent that names the last round has exceeded D, so that of one d links away has been D + 1 − d at
+    least: where D is a quarter more than the diameter, or below 8, every agent comes to know enough.
+    """
+    return max(1, min(LINKS_AROUND, max_diameter // 4))
+
+
+def bound_for(diameter: int) -> int:
+    """The least D for a graph of this diameter with which all agents come to believe one neighbor."""
+    bound = max(diameter, 1)
+    while bound + 1 - diameter < links_around(bound):
+        bound += 1
+    return bound
 
 
 @final
@@ -35,7 +53,7 @@ class LastRound:
         linked = {neighbor.peer for neighbor, _ in self._neighborhood.open()}
         self._named.keep(linked)
         named = [stop for stop in self._named.words.values() if stop > self._termination.first_round]
-        is_near = self._termination.farthest >= min(LINKS_AROUND, self._termination.max_diameter)
+        is_near = self._termination.farthest >= links_around(self._termination.max_diameter)
         believed = min(named, default=None) if is_near or len(linked) <= 1 else left_by_two(named)
         if believed is not None:
             self._termination.learn(believed, round_)

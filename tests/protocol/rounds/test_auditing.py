@@ -13,9 +13,8 @@ from p2pnet.protocol.core.types import Array, LinkId, Nonce, PeerId
 from p2pnet.protocol.links.link import Link
 from p2pnet.protocol.links.tracker import Tracker
 from p2pnet.protocol.rounds.astray import MAX_DISTRESS
-from p2pnet.protocol.rounds.auditing import (
-    ABSENT,
-    FIRST_AUDITS,
+from p2pnet.protocol.rounds.auditing import ABSENT, FIRST_AUDITS, WELCOME_ROUNDS, Auditing
+from p2pnet.protocol.rounds.charges import (
     JUMP,
     JUMP_ALIKE,
     LEAP,
@@ -24,11 +23,8 @@ from p2pnet.protocol.rounds.auditing import (
     NEAR,
     OUT_OF_REACH,
     OUT_OF_REACH_RESTLESS,
-    SUDDEN,
-    SUDDEN_ROUNDS,
-    WELCOME_ROUNDS,
-    Auditing,
 )
+from p2pnet.protocol.rounds.movement import SUDDEN, SUDDEN_ROUNDS
 from p2pnet.protocol.rounds.steadiness import RESTLESS_ROUNDS
 
 SIZE = 10.0

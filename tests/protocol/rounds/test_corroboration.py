@@ -1,13 +1,15 @@
 """The rule of two: what one neighbor alone says ends nothing and moves little."""
 
+import math
 from operator import eq
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnet.protocol.rounds.corroboration import Corroboration, left_by_two, reached_by_two
-from p2pnet.protocol.rounds.last_round import LINKS_AROUND, LastRound
+from p2pnet.protocol.rounds.last_round import LINKS_AROUND, LastRound, bound_for, links_around
 from p2pnet.protocol.rounds.lead import AT_ONCE, Lead
 from p2pnet.protocol.rounds.termination import TerminationDetector
 from tests.protocol.rounds.parts import Parts
@@ -84,6 +86,41 @@ def test_it_is_believed_by_an_agent_that_knows_all_around_it_to_be_stationary() 
     last_round, termination = agent("ann", "bob", links_around=LINKS_AROUND)
     last_round.named("ann", 40, 20)
     assert termination.stop_round == 40
+
+
+def test_all_agents_whose_count_can_be_as_far_as_they_are_from_who_names_the_round_know_enough() -> None:
+    assert bound_for(7) == 7
+    for diameter in range(1, 100):
+        assert links_around(bound_for(diameter)) <= bound_for(diameter) + 1 - diameter
+        assert bound_for(diameter) <= math.ceil(1.25 * diameter)
+
+
+@given(st.integers(3, 20), st.integers(0, 2**32), st.sampled_from([0.3, 0.6, 0.9]))
+def test_once_a_last_round_is_named_all_learn_it_however_short_each_was_stationary(
+    n_agents: int, seed: int, often: float
+) -> None:
+    """On a ring each agent has two neighbors, of which the other may know no more than it does."""
+    diameter, rng = n_agents // 2, Random(seed)  # noqa: S311
+    names = [f"agent-{k}" for k in range(n_agents)]
+    around = [(names[k - 1], names[(k + 1) % n_agents]) for k in range(n_agents)]
+    parts = [Parts(*neighbors) for neighbors in around]
+    detectors = dict(zip(names, (TerminationDetector(bound_for(diameter)) for _ in names), strict=True))
+    hearing = [LastRound(each.neighborhood, detectors[name]) for name, each in zip(names, parts, strict=True)]
+    named_in: int | None = None
+    for round_ in range(200):
+        for detector in detectors.values():
+            detector.begin_round(is_quiet=named_in is None and rng.random() < often)
+        counts = {name: detector.count for name, detector in detectors.items()}
+        stops = {name: detector.stop_round for name, detector in detectors.items()}
+        for name, neighbors, last_round in zip(names, around, hearing, strict=True):
+            for neighbor in neighbors:
+                last_round.named(neighbor, stops[neighbor], round_)
+            detectors[name].end_round(round_, [counts[neighbor] for neighbor in neighbors])
+        if named_in is None and any(detector.stop_round >= 0 for detector in detectors.values()):
+            named_in = round_
+        if named_in is not None and round_ == named_in + diameter:
+            assert all(detector.stop_round >= 0 for detector in detectors.values())
+            return
 
 
 def test_the_only_neighbor_is_believed_and_one_that_has_gone_is_not_counted() -> None:
