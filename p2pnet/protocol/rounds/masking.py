@@ -19,7 +19,6 @@ An agent whose own sums would stick out of the masks does not enter them: it nam
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final, final
 
 import numpy as np
@@ -100,6 +99,7 @@ class OwnSizes:
         self._raised_bits = 1.0 + masks.own_numbers("raised", n_columns + 1)
         deviation = np.sqrt(own.variance)
         size = np.where(deviation > 0, deviation, np.abs(own.mean))
+        self._size = size
         self._is_there = size > 0
         self._bits = np.clip(np.log2(np.where(self._is_there, size, 1.0)), -LARGEST_BITS, LARGEST_BITS) + bits[:-1]
         self._bits_of_samples = float(np.log2(max(own.n_samples, 1.0)) + bits[-1])
@@ -145,6 +145,8 @@ class OwnSizes:
         """What to average about, by the typical bits of all agents, and this agent's means."""
         bits, bits_of_counts = np.split(typical[:-1], [len(self._own.mean)])
         is_there = bits >= -LARGEST_BITS
+        if self._own.counts is not None:
+            is_there &= self._own.counts > 0  # where a column lies, an agent says that has values of it
         deviation = np.where(is_there, 2.0 ** np.where(is_there, bits, 0.0), 0.0)
         unit = np.maximum(deviation, np.sqrt(self._own.variance))
         mean = self._own.mean + np.where(is_there, self._moved * unit, 0.0)
@@ -159,11 +161,14 @@ class OwnSizes:
         return with_counts(reference, np.minimum(counts, n_samples)) if self._own.has_gaps else reference
 
     def hear(self, reference: Reference) -> None:
-        """Remember what masks others have asked for about the same means, so that all are soon large enough for all."""
+        """Remember what masks others have asked for about the same means, and where they say that columns lie, so that
+        all are soon large enough for all.
+        """
         before = self._largest
-        if before is not None and np.array_equal(before.mean, reference.mean):
+        if before is not None and self._are_about_the_same(before, reference):
+            mean = np.where(self._are_open(before), reference.mean, before.mean)
             variance = np.maximum(before.variance, reference.variance)
-            largest = Reference(before.mean, variance, max(before.n_samples, reference.n_samples))
+            largest = Reference(mean, variance, max(before.n_samples, reference.n_samples))
             if self._own.has_gaps:
                 largest = with_counts(largest, np.maximum(counts_of(before), counts_of(reference)))
             reference = largest
@@ -180,6 +185,14 @@ class OwnSizes:
         self._n_raised += int(not np.array_equal(_without_bits(raised.variance), _without_bits(reference.variance)))
         self.hear(raised)
         return raised
+
+    def _are_open(self, reference: Reference) -> NDArray[np.bool_]:
+        """By column, whether it lies nowhere yet: with gaps, the first agent that has values says where."""
+        is_open: NDArray[np.bool_] = (reference.mean == 0.0) & (reference.plain_variance == 0.0)
+        return is_open & self._own.has_gaps
+
+    def _are_about_the_same(self, one: Reference, other: Reference) -> bool:
+        return bool((self._are_open(one) | self._are_open(other) | (one.mean == other.mean)).all())
 
     def _lacking(self, reference: Reference) -> Reference | None:
         """The reference with what it lacks; None where it lacks nothing."""
@@ -204,8 +217,13 @@ class OwnSizes:
             n_samples = float(_raised(np.array(n_samples), np.array(most), self._raised_bits[-1:])[0])
         distance = np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8)
         apart = np.sqrt(np.square(distance) + own.variance) * 2.0 ** self._raised_bits[:-1]
-        lacking = replace(
-            reference, variance=np.where(is_off, np.square(apart), reference.variance), n_samples=n_samples
+        is_placed = is_off & self._are_open(reference)
+        mean = np.clip(own.mean + self._moved * self._size, -LARGEST_MEAN, LARGEST_MEAN)
+        apart = np.where(is_placed, np.minimum(DEVIATIONS * self._size, LARGEST_MEAN / 2), apart)
+        lacking = Reference(
+            np.where(is_placed, mean, reference.mean),
+            np.where(is_off, np.square(apart), reference.variance),
+            n_samples,
         )
         if not own.has_gaps:
             return lacking

@@ -165,6 +165,27 @@ def test_many_values_near_the_mean_are_no_reason_for_another_variance_and_those_
     assert np.sqrt(raised.plain_variance[0]) >= 4.0 * OFF
 
 
+def test_where_a_column_lies_the_first_agent_that_has_values_says() -> None:
+    typical = np.array([1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 5.0])
+    without = replace(GAPPY, mean=np.array([3.0, 0.0, 0.0]), counts=np.array([100.0, 0.0, 0.0]))
+    first = sizes(without).first_reference(typical)
+    assert first.mean[1:].tolist() == first.plain_variance[1:].tolist() == [0.0, 0.0]
+    one = replace(GAPPY, mean=np.array([3.0, 0.0, 1e6]), variance=np.array([4.0, 0.0, 9.0]))
+    named = sizes(one).raised(first)
+    assert named is not None
+    assert 0.0 < abs(named.mean[2] - 1e6) <= 8 * 3.0
+    assert np.sqrt(named.plain_variance[2]) == pytest.approx(24 * 3.0)
+    assert named.mean[:2].tolist() == first.mean[:2].tolist()
+    assert sizes(one).raised(named) is None
+    # Another agent keeps that, and says the same of a column of its own.
+    asking = sizes(replace(one, mean=np.array([3.0, 1e3, 1e6 + 1.0]), variance=np.array([4.0, 1.0, 9.0])))
+    asking.hear(named)
+    both = asking.raised(first)
+    assert both is not None
+    assert both.mean[2] == named.mean[2]
+    assert 0.0 < abs(both.mean[1] - 1e3) <= 8.0
+
+
 def test_masks_that_others_have_asked_for_by_column_are_in_what_an_agent_asks_for() -> None:
     about = Reference(OWN.mean, np.array([4.0, 0.0, 1.0]), 64.0)
     asking = sizes(GAPPY)
