@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.base import Benchmark, Figure
 from p2pnet.experiments.topologies.by_name import make_topology
+from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.node import Node
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
@@ -41,9 +42,12 @@ class Statistics(Benchmark):
 
 
 def gather(
-    n_agents: int, graph: str, offset: float, seed: int = 0, *, has_masks: bool = True
+    n_agents: int, graph: str, offset: float, seed: int = 0, *, has_masks: bool = True, has_gaps: bool = False
 ) -> tuple[int, float, float]:
-    """Rounds, error of the means, error of the deviations: of all agents and columns the worst, against all samples."""
+    """Rounds, error of the means, error of the deviations: of all agents and columns the worst, against all samples.
+
+    With gaps, of each agent and column all values are missing, or some.
+    """
     rng = np.random.default_rng(seed)
     edges = make_topology(graph, n_agents, rng)
     neighbors = neighbors_of(edges, n_agents)
@@ -51,11 +55,14 @@ def gather(
         rng.standard_normal((rng.integers(10, 200), N_COLUMNS)) + 2 * rng.standard_normal(N_COLUMNS) + offset
         for _ in range(n_agents)
     ]
+    for shard in shards if has_gaps else []:
+        missing = rng.uniform(0.0, 1.2, N_COLUMNS)  # in a sixth of the columns, all
+        shard[rng.uniform(size=shard.shape) < missing] = np.nan
     simulation = Simulator(Conditions())
     names = [f"agent-{k:02}" for k in range(n_agents)]
     machines = []
     for name, shard, around in zip(names, shards, neighbors, strict=True):
-        own = LocalStatistics(len(shard), shard.mean(axis=0), shard.var(axis=0))
+        own = local_statistics(shard, has_gaps=has_gaps)
         settings = RoundOptions(max_rounds=1, expected_neighbors=len(around))
         agent = StatisticsOnly(Identity(name, name, 1, {}), settings, own, has_masks=has_masks)
         machines.append(agent.machine)
@@ -65,8 +72,18 @@ def gather(
     n_rounds = max(machine.round for machine in machines)
     simulation.run(until=lambda: all(machine.found for machine in machines))
     pooled = np.concatenate(shards)
-    mean, deviation = pooled.mean(axis=0), pooled.std(axis=0)
+    mean, deviation = np.nanmean(pooled, axis=0), np.nanstd(pooled, axis=0)
     found = [machine.found for machine in machines if machine.found is not None]
     error_of_means = max(np.abs((one.mean - mean) / deviation).max() for one in found)
     error_of_deviations = max(np.abs(np.sqrt(one.variance) / deviation - 1).max() for one in found)
     return n_rounds, error_of_means, error_of_deviations
+
+
+def local_statistics(shard: Array, *, has_gaps: bool) -> LocalStatistics:
+    """Of the values that are there, which are not NaN, where some may be missing."""
+    if not has_gaps:
+        return LocalStatistics(len(shard), shard.mean(axis=0), shard.var(axis=0))
+    counts = (~np.isnan(shard)).sum(axis=0).astype(np.float64)
+    divisors = np.maximum(counts, 1.0)
+    mean = np.nansum(shard, axis=0) / divisors
+    return LocalStatistics(len(shard), mean, np.nansum(np.square(shard - mean), axis=0) / divisors, counts=counts)

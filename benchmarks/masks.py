@@ -3,7 +3,8 @@
 A neighbor that knows the graph and all weights, and follows what comes over its links, can solve for what every agent
 has entered, with what its links with others are masked by. So it is given just that: of each account the sums that one
 of its neighbors has entered, with the masks of that agent's other links. What of the agent's samples and means these
-tell is found by regression, in networks that it was not fitted on, beside what the network's result alone tells.
+tell is found by regression, in networks that it was not fitted on, beside what the network's result alone tells. The
+same where values are missing, of the numbers of values, too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from p2pnet.protocol.core.effects import Effect, Send
 from p2pnet.protocol.core.types import Array, PeerId
 from p2pnet.protocol.messages.training import Share
 from p2pnet.protocol.node import Node, NodeEvent
+from p2pnet.protocol.rounds.masking import counts_of
 from p2pnet.protocol.rounds.moments import LocalStatistics
 from p2pnet.protocol.rounds.neighbor import Identity
 from p2pnet.protocol.rounds.options import RoundOptions
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 N_NETWORKS, N_COLUMNS = 1000, 3
 N_ROUNDS = {False: 60, True: 120}
 """By then all are in the last account, without masks and with them."""
+N_ROUNDS_MORE = 60
+"""Where values may be missing: agents ask for larger masks more often."""
+EMPTY_PART, LEAST_PART = 0.15, 0.02
+"""Of agents and columns, those without any value; of the samples of others, those that have one, at least."""
 COSTS = [(8, "ring"), (16, "ring"), (32, "random")]
 OFFSETS = (0.0, 1e2, 1e4, 1e6)
 SEEDS = range(3)
@@ -57,6 +63,8 @@ class Entered:
     masks: Mapping[PeerId, Array]
     mean: Array
     """of the reference"""
+    n_values: Array
+    """by column, of which masks of numbers of values are a multiple"""
     is_named_by_agent: bool
 
     def known_to(self, neighbor: PeerId) -> Array:
@@ -90,7 +98,8 @@ class Follower(Observer):
         ledger = machine.ledger()
         masks = {link.peer: link.mask for link in ledger.links if link.mask is not None}
         is_own = machine.name.startswith(f"{peer} ")
-        self.entered[peer].append(Entered(ledger.own, masks, np.asarray(machine.reference.mean), is_own))
+        mean, n_values = np.asarray(machine.reference.mean, dtype=np.float64), counts_of(machine.reference)
+        self.entered[peer].append(Entered(ledger.own, masks, mean, n_values, is_own))
 
 
 @final
@@ -99,19 +108,28 @@ class Case:
     """One agent with two neighbors or more, and what one of them knows in the end."""
 
     n_samples: float
+    n_values: Array
     mean: Array
     result: Array
     """what the result says of the agents that the neighbor is not between, this one among them: how many these are,
-    their mean number of samples, and the mean of each column"""
+    their mean number of samples, and of each column the mean and the mean number of values, (2 + 2 n_columns,)"""
     sums: list[Array]
     """by account: what the agent has entered, with the masks of its other links"""
     references: list[Array]
     """by account: the mean of the reference"""
     named: Array | None
     """the mean of the first reference, if the agent has named it"""
+    asked_for: Array | None
+    """what masks of numbers of values are for by the last reference, if the agent has named it"""
+
+    def n_entered(self, account: int, column: int) -> float:
+        """The number of values that the agent has entered."""
+        sums = self.sums[account]
+        has_gaps = len(sums) > 2 * N_COLUMNS + 2
+        return float(sums[2 * N_COLUMNS + column] if has_gaps else sums[-2])
 
 
-def make_cases(seed: int, *, has_masks: bool) -> list[Case]:
+def make_cases(seed: int, *, has_masks: bool, has_gaps: bool = False) -> list[Case]:
     """All agents of a random network of four to eight as each of their neighbors knows them; followed until the last
     account has begun.
     """
@@ -122,12 +140,17 @@ def make_cases(seed: int, *, has_masks: bool) -> list[Case]:
     counts = np.rint(np.exp(rng.uniform(np.log(50), np.log(500), n_agents)))
     means = rng.standard_normal((n_agents, N_COLUMNS)) + rng.standard_normal(N_COLUMNS)
     variances = rng.uniform(0.5, 1.5, (n_agents, N_COLUMNS))
+    n_values = np.repeat(counts[:, np.newaxis], N_COLUMNS, axis=1)
+    if has_gaps:
+        parts = np.exp(rng.uniform(np.log(LEAST_PART), 0.0, n_values.shape))
+        n_values = np.where(rng.uniform(size=parts.shape) < EMPTY_PART, 0.0, np.ceil(parts * n_values))
+        means, variances = means * (n_values > 0.0), variances * (n_values > 0.0)
     names = [f"agent-{k} of {seed}" for k in range(n_agents)]
     sessions = {
         name: StatisticsOnly(
             Identity(name, name, 1, {}),
             RoundOptions(max_rounds=1, expected_neighbors=len(around[k])),
-            LocalStatistics(float(counts[k]), means[k], variances[k]),
+            LocalStatistics(float(counts[k]), means[k], variances[k], counts=n_values[k] if has_gaps else None),
             has_masks=has_masks,
         )
         for k, name in enumerate(names)
@@ -138,7 +161,8 @@ def make_cases(seed: int, *, has_masks: bool) -> list[Case]:
     for name, session in sessions.items():
         simulation.add(name, Node(session, WiredPeering(), Random(0)), nothing_to_train)  # noqa: S311
     simulation.connect([(names[j], names[k]) for j, k in edges])
-    simulation.run(until=lambda: machines[names[0]].round >= N_ROUNDS[has_masks])
+    n_rounds = N_ROUNDS[has_masks] + (N_ROUNDS_MORE if has_gaps else 0)
+    simulation.run(until=lambda: machines[names[0]].round >= n_rounds)
     cases = []
     for k, name in enumerate(names):
         entered = follower.entered[name]
@@ -147,11 +171,16 @@ def make_cases(seed: int, *, has_masks: bool) -> list[Case]:
                 one: [two for two in around[one] if two != neighbor] for one in range(n_agents) if one != neighbor
             }
             part = next(sorted(part) for part in components(others) if k in part)
-            total = counts[part].sum()
-            result = np.concatenate([[len(part), total / len(part)], counts[part] @ means[part] / total])
+            totals = np.maximum(n_values[part].sum(axis=0), 1.0)
+            of_columns = [(n_values[part] * means[part]).sum(axis=0) / totals, totals / len(part)]
+            result = np.concatenate([[len(part), counts[part].mean()], *of_columns])
             sums = [one.known_to(names[neighbor]) for one in entered]
             named = next((one.mean for one in entered if one.is_named_by_agent and one.mean.any()), None)
-            cases.append(Case(float(counts[k]), means[k], result, sums, [one.mean for one in entered], named))
+            asked_for = entered[-1].n_values if entered[-1].is_named_by_agent else None
+            references = [one.mean for one in entered]
+            cases.append(
+                Case(float(counts[k]), n_values[k], means[k], result, sums, references, named, asked_for=asked_for)
+            )
     return cases
 
 
@@ -173,24 +202,40 @@ def told_of_samples(case: Case, *, is_entered_known: bool) -> Told:
 
 
 def told_of_means(case: Case, *, is_entered_known: bool) -> Told:
-    """By column, what tells of the mean, and the mean."""
-    n_part, per_agent, *result = case.result
-    rows = []
-    for column, of_part in enumerate(result):
+    """By column that the agent has values of, what tells of the mean, and the mean."""
+    n_part, _, *result = case.result
+    rows, columns = [], [column for column in range(N_COLUMNS) if case.n_values[column] > 0.0]
+    for column in columns:
+        of_part, per_agent = result[column], result[N_COLUMNS + column]
         known = [of_part, n_part, per_agent]
         if is_entered_known:
-            for sums, reference in zip(case.sums[-2:], case.references[-2:], strict=True):
+            for account in (-2, -1):
                 # Where nothing is masked, n_k (m_k − mean).
-                about_part = sums[column] + (reference[column] - of_part) * sums[-2]
-                known += [about_part / per_agent, about_part / sums[-2]]
+                n_entered = case.n_entered(account, column)
+                about_part = case.sums[account][column] + (case.references[account][column] - of_part) * n_entered
+                known += [about_part / per_agent, about_part / (n_entered or 1.0)]
             known += [0.0, 0.0] if case.named is None else [case.named[column] - of_part, 1.0]
         rows.append(known)
-    return np.array(rows), case.mean.tolist()
+    return np.array(rows), case.mean[columns].tolist()
+
+
+def told_of_values(case: Case, *, is_entered_known: bool) -> Told:
+    """By column, what tells of the number of values, and that number."""
+    n_part, samples_per_agent, *result = case.result
+    rows = []
+    for column, (of_part, per_agent) in enumerate(zip(result[:N_COLUMNS], result[N_COLUMNS:], strict=True)):
+        known = [n_part, per_agent, n_part * per_agent, 1.0 / n_part, samples_per_agent, abs(of_part)]
+        if is_entered_known:
+            entered = np.array([case.n_entered(account, column) for account in (0, -2, -1)])
+            asked_for = 0.0 if case.asked_for is None else case.asked_for[column]
+            known += [*entered, *np.clip(entered[1:] / per_agent, 0.0, n_part), case.sums[-1][-2], asked_for]
+        rows.append(known)
+    return np.array(rows), case.n_values.tolist()
 
 
 def explained(networks: Sequence[Sequence[Told]]) -> float:
     """R² in the last third of the networks of a regression by squares and products, fitted on the others."""
-    features = np.concatenate([known for cases in networks for known, _ in cases])
+    features = np.concatenate([known for cases in networks for known, targets in cases if targets])
     targets = np.concatenate([targets for cases in networks for _, targets in cases])
     n_fitted = sum(len(targets) for cases in networks[: 2 * len(networks) // 3] for _, targets in cases)
     fitted, judged = slice(n_fitted), slice(n_fitted, None)
@@ -209,27 +254,32 @@ def explained(networks: Sequence[Sequence[Told]]) -> float:
 
 @final
 class Masks(Benchmark):
-    """What a neighbor finds out of samples and means, as R², and rounds of the statistics, with masks and without."""
+    """What a neighbor finds out of samples, values and means, as R², and rounds of the statistics, with masks and
+    without.
+    """
 
     name = "masks"
 
     def run(self, is_small: bool) -> Iterator[Figure]:
         seeds = range(12 if is_small else N_NETWORKS)
-        plain = [make_cases(seed, has_masks=False) for seed in seeds]
-        masked = [make_cases(seed, has_masks=True) for seed in seeds]
-        for what, told in (("samples", told_of_samples), ("means", told_of_means)):
-            alone = explained([[told(case, is_entered_known=False) for case in cases] for cases in plain])
-            yield Figure(f"R² of {what}, the result alone", alone)
-            found = explained([[told(case, is_entered_known=True) for case in cases] for cases in plain])
-            yield Figure(f"R² of {what}, not masked", found)
-            found = explained([[told(case, is_entered_known=True) for case in cases] for cases in masked])
-            yield Figure(f"R² of {what}, masked", found, at_most=alone + AT_MOST_MORE)
+        for has_gaps, where in ((False, ""), (True, ", with gaps")):
+            plain = [make_cases(seed, has_masks=False, has_gaps=has_gaps) for seed in seeds]
+            masked = [make_cases(seed, has_masks=True, has_gaps=has_gaps) for seed in seeds]
+            of_values = [("values", told_of_values)] if has_gaps else []
+            for what, told in (("samples", told_of_samples), *of_values, ("means", told_of_means)):
+                alone = explained([[told(case, is_entered_known=False) for case in cases] for cases in plain])
+                yield Figure(f"R² of {what}{where}, the result alone", alone)
+                found = explained([[told(case, is_entered_known=True) for case in cases] for cases in plain])
+                yield Figure(f"R² of {what}{where}, not masked", found)
+                found = explained([[told(case, is_entered_known=True) for case in cases] for cases in masked])
+                yield Figure(f"R² of {what}{where}, masked", found, at_most=alone + AT_MOST_MORE)
         for n_agents, graph in COSTS[:1] if is_small else COSTS:
             for offset in OFFSETS[:1] if is_small else OFFSETS:
-                ratios = []
-                for seed in SEEDS[:1] if is_small else SEEDS:
-                    n_plain, *_ = gather(n_agents, graph, offset, seed, has_masks=False)
-                    n_masked, *_ = gather(n_agents, graph, offset, seed, has_masks=True)
-                    ratios.append(n_masked / n_plain)
-                name = f"{n_agents} {graph}, offset {offset:.0e}: rounds, masked to not masked"
-                yield Figure(name, median(ratios), "times", at_most=MOST_TIMES_ROUNDS)
+                for has_gaps, where in ((False, ""), (True, ", with gaps")):
+                    ratios = []
+                    for seed in SEEDS[:1] if is_small else SEEDS:
+                        n_plain, *_ = gather(n_agents, graph, offset, seed, has_masks=False, has_gaps=has_gaps)
+                        n_masked, *_ = gather(n_agents, graph, offset, seed, has_masks=True, has_gaps=has_gaps)
+                        ratios.append(n_masked / n_plain)
+                    name = f"{n_agents} {graph}, offset {offset:.0e}{where}: rounds, masked to not masked"
+                    yield Figure(name, median(ratios), "times", at_most=MOST_TIMES_ROUNDS)

@@ -240,7 +240,8 @@ class LabelSet(Message):
     mean: WireArray = field(default_factory=_nothing, repr=False, compare=False)
     """u of the reference about which moments are averaged; epoch, run and revision name it. Empty for the first."""
     variance: WireArray = field(default_factory=_nothing, repr=False, compare=False)
-    """v of the reference."""
+    """v of the reference. Where masked columns may have gaps, its last six bits say how much less than by the revision
+    the masks of the column are; 0 may be a subnormal number then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,15 @@ import numpy as np
 from p2pnet.protocol.core.effects import RunLocalStep
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.masks import Masking
-from p2pnet.protocol.rounds.masking import OwnSizes, masking_about, samples_for_masks
+from p2pnet.protocol.rounds.masking import (
+    MOST_TOO_LARGE,
+    OwnSizes,
+    are_counts_too_large,
+    later_counts,
+    masking_about,
+    samples_for_masks,
+    with_counts,
+)
 from p2pnet.protocol.rounds.moments import (
     Estimate,
     LocalStatistics,
@@ -32,9 +40,6 @@ end."""
 
 ROUGHLY_MASKED = 1 / 8
 """The same to replace a reference where links are masked: what masks leave is far larger before it falls."""
-
-MOST_TOO_LARGE = 2.0**14
-"""Masks for so many times the samples that there are cost digits."""
 
 
 class Account(ABC):
@@ -132,6 +137,7 @@ class MomentsAccount(Account):
         """`is_masking`: whether what follows is to be masked, as far as this agent names it."""
         super().__init__(name, begun_at)
         self.reference = reference
+        self._has_gaps = n_sums > 2 * len(reference.mean)
         self._masking = masking_about(reference, n_sums)
         self._is_masking = is_masking
         part = ROUGHLY if self._masking is None else ROUGHLY_MASKED
@@ -161,7 +167,13 @@ class MomentsAccount(Account):
     @property
     def _is_near(self) -> bool:
         is_fitting = self.reference.n_samples <= MOST_TOO_LARGE * max(self._mean_samples, 1.0)
+        if self._masking is not None and self._has_gaps:
+            is_fitting = is_fitting and not are_counts_too_large(self.reference, self._mean_counts).any()
         return is_fitting and not self._estimate.is_far().any()
+
+    @property
+    def _mean_counts(self) -> Array:
+        return self._estimate.part * self._mean_samples
 
     def is_exact(self, age: int) -> bool:
         return self._is_near and self._exact.has_lasted(age)
@@ -170,7 +182,12 @@ class MomentsAccount(Account):
         return not self._is_near and self._rough.has_lasted(age)
 
     def next_reference(self) -> Reference:
-        return self._estimate.as_reference(samples_for_masks(self._mean_samples) if self._is_masking else 0.0)
+        if not self._is_masking:
+            return self._estimate.as_reference()
+        reference = self._estimate.as_reference(samples_for_masks(self._mean_samples))
+        if not self._has_gaps:
+            return reference
+        return with_counts(reference, later_counts(self.reference, self._mean_counts, reference.n_samples))
 
     @property
     def worst(self) -> tuple[int, float]:

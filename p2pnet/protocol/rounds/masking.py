@@ -4,11 +4,14 @@ What is tracked about a reference (u, v, n) is masked within
 
     S n (s,  s²,  1)    for   n_k (m_k − u,  V_k − v + (m_k − u)²),  n_k     with  s = √v,  S = 10
 
+and where values may be missing, column j within the same of n_j, in place of n, its number of values among the rest:
+there are columns that hardly anybody has values of, beside whose sums masks for all samples would be far too large.
+
 Before the first reference, all agents average logarithms of *sizes*, in bits, under masks of a known size: of the
-deviation of each column, and of the number of samples. Each agent makes its own uncertain by random bits that it keeps
-to itself. The first reference follows from these averages: v is the square of some typical deviations, n some times the
-typical number of samples, and u the mean of the agent that names it, moved by random deviations. Later references are
-averages of all agents, so they tell nothing of one.
+deviation of each column, of its number of values, and of the number of samples. Each agent makes its own uncertain by
+random bits that it keeps to itself. The first reference follows from these averages: v is the square of some typical
+deviations, n some times the typical number of samples, n_j that of values, and u the mean of the agent that names it,
+moved by random deviations. Later references are averages of all agents, so they tell nothing of one.
 
 An agent whose own sums would stick out of the masks does not enter them: it names the same reference with larger ones.
 """
@@ -16,13 +19,13 @@ An agent whose own sums would stick out of the masks does not enter them: it nam
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from p2pnet.protocol.core.counts import bounded
-from p2pnet.protocol.core.types import Array
+from p2pnet.protocol.core.types import Array, WireArray
 from p2pnet.protocol.links.ledger import norm
 from p2pnet.protocol.links.masks import Masking, Masks
 from p2pnet.protocol.rounds.moments import LARGEST_MEAN, LocalStatistics, Reference
@@ -71,6 +74,15 @@ COVERED: Final = 8.0
 OFF: Final = 64.0
 """What is larger by this in a column only needs another v there."""
 
+MOST_TOO_LARGE: Final = 2.0**14
+"""Masks for so many times the samples or values that there are cost digits."""
+
+COUNT_BITS: Final = 63
+"""Of the last six bits of a variance, which say how many times less the values of its column are than the samples, as a
+logarithm. So agents that know nothing of masks pass that on, too; and what they make up asks for smaller masks, which
+no agent enters, and not for larger ones.
+"""
+
 MAX_RAISED: Final = 4
 """So often an agent asks for another v; then for a larger n, which no better reference replaces."""
 
@@ -87,9 +99,15 @@ class OwnSizes:
         self._raised_bits = 1.0 + masks.own_numbers("raised", n_columns + 1)
         deviation = np.sqrt(own.variance)
         size = np.where(deviation > 0, deviation, np.abs(own.mean))
+        self._size = size
         self._is_there = size > 0
         self._bits = np.clip(np.log2(np.where(self._is_there, size, 1.0)), -LARGEST_BITS, LARGEST_BITS) + bits[:-1]
         self._bits_of_samples = float(np.log2(max(own.n_samples, 1.0)) + bits[-1])
+        self._bits_of_counts: Array | None = None
+        if own.counts is not None:
+            made_uncertain = OWN_BITS * masks.own_numbers("bits of counts", n_columns)
+            self._bits_of_counts = np.log2(np.maximum(own.counts, 1.0)) + made_uncertain
+        self._raised_bits_of_counts = 1.0 + masks.own_numbers("raised counts", n_columns)
         self._n_raised = 0
         self._largest: Reference | None = None
         """The last means that were heard of, with the largest masks about these."""
@@ -99,44 +117,61 @@ class OwnSizes:
         """The masks of what is averaged of sizes."""
         n_columns, n_sums = len(self._own.mean), self._own.n_sums
         bits = np.full(n_columns, SIZE * SPREAD_OF_SIZES)
-        counts = np.zeros(n_sums - 2 * n_columns)
+        counts = np.full(n_sums - 2 * n_columns, SIZE * SPREAD_OF_SIZES)
         sizes = np.concatenate([bits, np.full(n_columns, SIZE), counts, [SIZE * SPREAD_OF_SIZES, 0.0]])
         # Another agent may be ahead, and about the first reference already.
         return Masking(b"sizes", sizes, is_needed=True, expected=norm(Reference.zero(n_columns).sums(self._own)))
 
     def sums(self) -> tuple[Array, float]:
-        """(is there × bits, is there, nothing) by column, as many as there are sums; and bits of samples."""
+        """(is there × bits, is there, and with gaps is there × bits of values) by column; and bits of samples."""
         there = self._is_there.astype(np.float64)
-        sums = np.concatenate([there * self._bits, there, np.zeros(self._own.n_sums - 2 * len(there))])
-        return sums, ABOVE_ZERO + self._bits_of_samples
+        counts = [] if self._bits_of_counts is None else [there * self._bits_of_counts]
+        return np.concatenate([there * self._bits, there, *counts]), ABOVE_ZERO + self._bits_of_samples
 
     @staticmethod
     def typical(averages: Array, samples: float, n_columns: int) -> Array:
-        """(n_columns + 1,): the average bits by column, −LARGEST_BITS − 1 for one that is nowhere, and of samples."""
-        bits, part = averages[:n_columns], averages[n_columns : 2 * n_columns]
+        """(n_columns + 1,), with gaps (2 n_columns + 1,): the average bits by column, −LARGEST_BITS − 1 for one that is
+        nowhere, of its values, and of samples.
+        """
+        bits, part, *counts = np.split(averages, len(averages) // n_columns)
         is_there = part > LEAST_PART
-        known = np.clip(bits / np.where(is_there, part, 1.0), -LARGEST_BITS, LARGEST_BITS)
-        return np.append(np.where(is_there, known, -LARGEST_BITS - 1), samples - ABOVE_ZERO)
+        known = [
+            np.where(is_there, np.clip(one / np.where(is_there, part, 1.0), -LARGEST_BITS, LARGEST_BITS), nowhere)
+            for one, nowhere in zip((bits, *counts), (-LARGEST_BITS - 1, LARGEST_BITS), strict=False)
+        ]
+        return np.concatenate([*known, [samples - ABOVE_ZERO]])
 
     def first_reference(self, typical: Array) -> Reference:
         """What to average about, by the typical bits of all agents, and this agent's means."""
-        is_there = typical[:-1] >= -LARGEST_BITS
-        deviation = np.where(is_there, 2.0 ** np.where(is_there, typical[:-1], 0.0), 0.0)
+        bits, bits_of_counts = np.split(typical[:-1], [len(self._own.mean)])
+        is_there = bits >= -LARGEST_BITS
+        if self._own.counts is not None:
+            is_there &= self._own.counts > 0  # where a column lies, an agent says that has values of it
+        deviation = np.where(is_there, 2.0 ** np.where(is_there, bits, 0.0), 0.0)
         unit = np.maximum(deviation, np.sqrt(self._own.variance))
         mean = self._own.mean + np.where(is_there, self._moved * unit, 0.0)
-        n_samples = min(SAMPLES * 2.0 ** float(np.clip(np.rint(typical[-1]), 0, 60)), MOST_SAMPLES)
-        return Reference(
+        n_samples, *counts = np.minimum(
+            SAMPLES * 2.0 ** np.clip(np.rint([typical[-1], *bits_of_counts]), 0, 60), MOST_SAMPLES
+        )
+        reference = Reference(
             np.clip(np.where(is_there, mean, 0.0), -LARGEST_MEAN, LARGEST_MEAN),
             np.square(np.where(is_there, DEVIATIONS * unit, 0.0)),
-            n_samples,
+            float(n_samples),
         )
+        return with_counts(reference, np.minimum(counts, n_samples)) if self._own.has_gaps else reference
 
     def hear(self, reference: Reference) -> None:
-        """Remember what masks others have asked for about the same means, so that all are soon large enough for all."""
+        """Remember what masks others have asked for about the same means, and where they say that columns lie, so that
+        all are soon large enough for all.
+        """
         before = self._largest
-        if before is not None and np.array_equal(before.mean, reference.mean):
+        if before is not None and self._are_about_the_same(before, reference):
+            mean = np.where(self._are_open(before), reference.mean, before.mean)
             variance = np.maximum(before.variance, reference.variance)
-            reference = Reference(before.mean, variance, max(before.n_samples, reference.n_samples))
+            largest = Reference(mean, variance, max(before.n_samples, reference.n_samples))
+            if self._own.has_gaps:
+                largest = with_counts(largest, np.maximum(counts_of(before), counts_of(reference)))
+            reference = largest
         self._largest = reference
 
     def raised(self, reference: Reference) -> Reference | None:
@@ -147,29 +182,60 @@ class OwnSizes:
         self.hear(reference)
         largest = reference if self._largest is None else self._largest
         raised = self._lacking(largest) or largest
-        self._n_raised += int(not np.array_equal(raised.variance, reference.variance))
+        self._n_raised += int(not np.array_equal(_without_bits(raised.variance), _without_bits(reference.variance)))
         self.hear(raised)
         return raised
+
+    def _are_open(self, reference: Reference) -> NDArray[np.bool_]:
+        """By column, whether it lies nowhere yet: with gaps, the first agent that has values says where."""
+        is_open: NDArray[np.bool_] = (reference.mean == 0.0) & (reference.plain_variance == 0.0)
+        return is_open & self._own.has_gaps
+
+    def _are_about_the_same(self, one: Reference, other: Reference) -> bool:
+        return bool((self._are_open(one) | self._are_open(other) | (one.mean == other.mean)).all())
 
     def _lacking(self, reference: Reference) -> Reference | None:
         """The reference with what it lacks; None where it lacks nothing."""
         own, n_columns = self._own, len(self._own.mean)
         n_samples = reference.n_samples or 1.0
+        counts = counts_of(reference) if own.has_gaps else np.full(n_columns, n_samples)
+        own_counts = np.full(n_columns, own.n_samples) if own.counts is None else own.counts
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             first, second = np.split(np.abs(reference.sums(own))[: 2 * n_columns], 2)
             unit = _units(reference)
-            need = np.maximum(first / unit, second / unit / unit) / n_samples
+            need = np.maximum(first / unit, second / unit / unit) / counts
             need = np.where(first + second > 0, need, 0.0)
-        is_off = ~(need <= OFF) & (np.isinf(need) | (self._n_raised < MAX_RAISED))
-        most = max(float(need[~is_off].max(initial=0.0)), own.n_samples / n_samples)
-        if reference.n_samples and not is_off.any() and most <= COVERED:
+        # What has many values, in a column of which others have few, need not be far off.
+        off = OFF * np.maximum(own_counts / counts, 1.0) if own.has_gaps else OFF
+        is_off = ~(need <= off) & (np.isinf(need) | (self._n_raised < MAX_RAISED))
+        need = np.maximum(np.where(is_off, 0.0, need), own_counts / counts)
+        most = max(0.0 if own.has_gaps else float(need.max(initial=0.0)), own.n_samples / n_samples)
+        is_covered = most <= COVERED and not (own.has_gaps and (need > COVERED).any())
+        if reference.n_samples and not is_off.any() and is_covered:
             return None
         if most > COVERED or not reference.n_samples:
-            bits = np.ceil(np.log2(max(most, 1.0)) + self._raised_bits[-1])
-            n_samples = min(n_samples * 2.0 ** float(min(bits, 60)), MOST_SAMPLES)
+            n_samples = float(_raised(np.array(n_samples), np.array(most), self._raised_bits[-1:])[0])
         distance = np.clip(own.mean - reference.mean, -LARGEST_MEAN / 8, LARGEST_MEAN / 8)
         apart = np.sqrt(np.square(distance) + own.variance) * 2.0 ** self._raised_bits[:-1]
-        return replace(reference, variance=np.where(is_off, np.square(apart), reference.variance), n_samples=n_samples)
+        is_placed = is_off & self._are_open(reference)
+        mean = np.clip(own.mean + self._moved * self._size, -LARGEST_MEAN, LARGEST_MEAN)
+        apart = np.where(is_placed, np.minimum(DEVIATIONS * self._size, LARGEST_MEAN / 2), apart)
+        lacking = Reference(
+            np.where(is_placed, mean, reference.mean),
+            np.where(is_off, np.square(apart), reference.variance),
+            n_samples,
+        )
+        if not own.has_gaps:
+            return lacking
+        is_raised = (need > COVERED) | (not reference.n_samples)
+        return with_counts(lacking, np.where(is_raised, _raised(counts, need, self._raised_bits_of_counts), counts))
+
+
+def _raised(counts: Array, need: Array, more_bits: Array) -> Array:
+    """As many samples, or values by column, as are needed, powers of two, and some bits more."""
+    bits = np.ceil(np.log2(np.maximum(need, 1.0)) + more_bits)
+    raised: Array = np.minimum(counts * 2.0 ** np.minimum(bits, 60), MOST_SAMPLES)
+    return raised
 
 
 def masking_about(reference: Reference, n_sums: int) -> Masking | None:
@@ -177,8 +243,11 @@ def masking_about(reference: Reference, n_sums: int) -> Masking | None:
     if not reference.n_samples:
         return None
     unit, n_columns = _units(reference), len(reference.mean)
+    has_gaps = n_sums > 2 * n_columns
+    counts = counts_of(reference) if has_gaps else np.full(n_columns, reference.n_samples)
     with np.errstate(over="ignore"):
-        sizes = reference.n_samples * np.concatenate([unit, unit * unit, np.ones(n_sums - 2 * n_columns + 1), [0.0]])
+        of_columns = [counts * unit, counts * unit * unit, *([counts] if has_gaps else [])]
+    sizes = np.concatenate([*of_columns, [reference.n_samples, 0.0]])
     named = (np.asarray(part, dtype="<f8") for part in (reference.mean, reference.variance, reference.n_samples))
     digest = hashlib.blake2b(b"".join(part.tobytes() for part in named), digest_size=32).digest()
     sizes = np.minimum(SIZE * sizes, LARGEST_MASK)
@@ -202,7 +271,43 @@ def samples_for_masks(mean_samples: float) -> float:
     return 2.0 ** int(np.ceil(np.log2(np.clip(SAMPLES_LATER * mean_samples, 1.0, MOST_SAMPLES))))
 
 
+# Masks of columns with gaps.
+
+
+def counts_of(reference: Reference) -> Array:
+    """(n_columns,): n_j, how many values masks are measured by, where values may be missing."""
+    bits = np.asarray(reference.variance, dtype=np.float64).view(np.int64) & COUNT_BITS
+    counts: Array = np.maximum(reference.n_samples * 0.5**bits, 1.0)
+    return counts
+
+
+def with_counts(reference: Reference, counts: Array) -> Reference:
+    """The reference with masks for so many values by column, powers of two, and for no fewer samples."""
+    n_samples = max(reference.n_samples, float(counts.max(initial=1.0)))
+    bits = np.rint(np.log2(n_samples / counts)).astype(np.int64)
+    variance = (_without_bits(reference.variance).view(np.int64) | bits).view(np.float64)
+    return Reference(reference.mean, variance, n_samples)
+
+
+def later_counts(reference: Reference, mean_counts: Array, n_samples: float) -> Array:
+    """n_j of a later reference, by the mean number of an agent's values about this one; those that are not known are
+    fewer than can be told beside this one's masks.
+    """
+    known = np.maximum(mean_counts, counts_of(reference) / MOST_TOO_LARGE)
+    return np.asarray(2.0 ** np.ceil(np.log2(np.clip(SAMPLES_LATER * known, 1.0, n_samples))))
+
+
+def are_counts_too_large(reference: Reference, mean_counts: Array) -> NDArray[np.bool_]:
+    """By column, whether masks are for far more values than there are, beside sums that are not nothing."""
+    counts = counts_of(reference)
+    return (counts > 1.0) & (counts > MOST_TOO_LARGE * mean_counts) & (_units(reference) > 0.0)
+
+
+def _without_bits(variance: WireArray) -> Array:
+    return (np.asarray(variance, dtype=np.float64).view(np.int64) & ~COUNT_BITS).view(np.float64)
+
+
 def _units(reference: Reference) -> Array:
     """s, by column."""
     least: Array = LEAST_DEVIATION * np.abs(reference.mean)
-    return np.where(reference.variance > 0, np.sqrt(reference.variance), least)
+    return np.where(reference.plain_variance > 0, np.sqrt(reference.variance), least)

@@ -47,11 +47,21 @@ ROUNDING = 64
 MASK_ROUNDING = 1 / 4
 """Of what a mask rounds by in a round: it spreads in the first ones, and adds to the totals once."""
 
+KNOWN = 2.0**-17
+"""Of the mask of a number of values: what is smaller beside it is not known to be there."""
+
+STEADY, STEADY_BESIDE_MASKS = 1 / 64, KNOWN / 8
+"""How little the number of values of a column must change before another reference is made of it: relative to itself,
+or to its mask. Divided by what is still mostly mask, sums may seem steady for long."""
+
 LIFETIME = TOLERANCE / (2 * EPSILON)
 """In rounds: so old ledgers round by half of the tolerance, ε t σ, where the reference is a deviation off."""
 
 LARGEST_MEAN = 1e150
 """Of a reference: its square can still be told."""
+
+LEAST_VARIANCE = float(np.finfo(np.float64).tiny)
+"""What a reference has less of is 0, with bits that say how large masks are."""
 
 LEAST_ROUNDS = 8
 """An estimate that has stayed the same for fewer rounds may have heard of no other agent yet."""
@@ -78,9 +88,14 @@ class LocalStatistics:
         return bool(self.labels) or self.may_be_labelled
 
     @property
+    def has_gaps(self) -> bool:
+        """Whether values may be missing, here or elsewhere."""
+        return self.counts is not None
+
+    @property
     def n_sums(self) -> int:
         """How many sums are averaged."""
-        return (2 if self.counts is None else 3) * len(self.mean)
+        return (3 if self.has_gaps else 2) * len(self.mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,7 @@ class Reference:
 
     mean: WireArray = field(repr=False)
     variance: WireArray = field(repr=False)
+    """Where values may be missing, its last bits say how large masks are (`masking.py`); 0 may be a subnormal then."""
     n_samples: float = 0.0
     """How many samples masks are measured by (`masking.py`); 0 where links are not masked."""
 
@@ -97,10 +113,15 @@ class Reference:
         """The one that all agents have before they know anything."""
         return cls(np.zeros(n_columns), np.zeros(n_columns))
 
+    @property
+    def plain_variance(self) -> Array:
+        """v, 0 where that is only bits."""
+        return np.where(self.variance >= LEAST_VARIANCE, self.variance, 0.0)
+
     def sums(self, own: LocalStatistics) -> Array:
         """n_k (m_k − u, V_k − v + (m_k − u)²), (2 n_columns,), and where values are missing n_k, (3 n_columns,)."""
         offset = own.mean - self.mean
-        moment = own.variance - self.variance + offset * offset
+        moment = own.variance - self.plain_variance + offset * offset
         if own.counts is None:
             return own.n_samples * np.concatenate([offset, moment])
         return np.concatenate([own.counts * offset, own.counts * moment, own.counts])
@@ -132,22 +153,36 @@ class Estimate:
     reference: Reference = field(repr=False)
     age: int
     """Of the account, in rounds."""
+    part: Array = field(repr=False)
+    """Of all samples, those that have a value; 1 where none may be missing."""
+    mask_of_part: Array = field(repr=False)
+    """The size of its mask; 0 for none."""
 
     @classmethod
     def about(cls, reference: Reference, averages: Array, age: int, masks: Array | None = None) -> Estimate:
         """From the network's averages of the sums, relative to that of the samples, after `age` rounds; `masks` are the
         sizes of masks of the sums, relative to the samples, too.
         """
-        offset, moment, *parts = np.split(averages, len(averages) // len(reference.mean))
-        if parts:  # of the samples that have a value; not above 0 where none is known yet
-            part = np.where(parts[0] > 0.0, parts[0], np.inf)
-            offset, moment = offset / part, moment / part
-        variance = reference.variance + (moment - offset * offset)
-        size = reference.variance + np.abs(moment) + offset * offset
-        masked = np.zeros(2 * len(size)) if masks is None else ROUNDING * EPSILON * MASK_ROUNDING * masks
-        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size + masked[len(size) : 2 * len(size)]
-        mean, variance = reference.mean + offset, np.maximum(variance, 0.0)
-        return cls(mean, variance, rounding, masked[: len(size)], np.abs(offset), reference, age)
+        n_columns = len(reference.mean)
+        offset, moment, *parts = np.split(averages, len(averages) // n_columns)
+        masks = np.zeros(len(averages)) if masks is None else masks
+        part, mask_of_part = np.ones(n_columns), np.zeros(n_columns)
+        if parts:
+            part, mask_of_part = parts[0], masks[2 * n_columns : 3 * n_columns]
+        # Where no value is known to be there, the reference stays; what a mask has made negative is no number yet.
+        divisor = np.where(np.abs(part) > KNOWN * mask_of_part, part, np.inf)
+        offset = np.clip(offset / divisor, -LARGEST_MEAN, LARGEST_MEAN)
+        moment = moment / divisor
+        center = reference.plain_variance
+        variance = center + (moment - offset * offset)
+        size = center + np.abs(moment) + offset * offset
+        masked = ROUNDING * EPSILON * MASK_ROUNDING * masks
+        of_mean, of_variance = masked[:n_columns], masked[n_columns : 2 * n_columns]
+        rounding = ROUNDING * EPSILON * max(age, LEAST_ROUNDS) * size + of_variance / np.abs(divisor)
+        return cls(
+            *(reference.mean + offset, np.maximum(variance, 0.0), rounding, of_mean / np.abs(divisor), np.abs(offset)),
+            *(reference, age, part, mask_of_part),
+        )
 
     @property
     def deviation(self) -> Array:
@@ -164,7 +199,7 @@ class Estimate:
         least = RESOLUTION * np.abs(self.mean)
         is_off = self.distance > np.maximum(part * self.deviation, least)
         allowed = np.maximum(part * self.variance / 2, np.maximum(self.rounding, least * least))
-        is_wrong = ~(np.abs(self.variance - self.reference.variance) <= allowed)
+        is_wrong = ~(np.abs(self.variance - self.reference.plain_variance) <= allowed)
         return is_off | is_wrong
 
     def as_reference(self, n_samples: float = 0.0) -> Reference:
@@ -194,14 +229,18 @@ def exact_change(before: Estimate, after: Estimate) -> Array:
 def rough_change(before: Estimate, after: Estimate) -> Array:
     """By column, the change of mean and variance, the larger, in units of what a reference may be off by:
 
-    max(σ, least) / 8   and   max(σ², least², rounding) / 8,    least = max(RESOLUTION |mean|, rounding of the mean).
+    max(σ, least) / 8   and   max(σ², least², rounding) / 8,    least = max(RESOLUTION |mean|, rounding of the mean);
+
+    where the number of values is masked, its change counts, too (STEADY).
     """
     least = np.maximum(RESOLUTION * np.abs(after.mean), after.rounding_of_mean)
     unit = np.maximum(after.deviation, least) / 8
     of_means = np.abs(after.mean - before.mean) / np.where(unit > 0, unit, 1.0)
     unit = np.maximum(np.maximum(after.variance, least * least), after.rounding) / 8
     of_variances = np.abs(after.variance - before.variance) / np.where(unit > 0, unit, 1.0)
-    return np.maximum(of_means, of_variances)
+    unit = np.maximum(STEADY * np.abs(after.part), STEADY_BESIDE_MASKS * after.mask_of_part)
+    of_parts = np.where(after.mask_of_part > 0, np.abs(after.part - before.part) / np.where(unit > 0, unit, 1.0), 0.0)
+    return np.maximum(np.maximum(of_means, of_variances), of_parts)
 
 
 @final

@@ -105,8 +105,7 @@ class StatisticsMachine(Machine[RoundEvent, RoundEffect]):
         """When a link was opened last."""
         n_columns = len(own.mean)
         options = without_local_steps(options, MAX_ROUNDS, TOLERANCE)
-        # Masks for all samples are far too large for a column that a large agent has few values of.
-        masks = None if secrets is None or own.counts is not None else Masks(identity.peer, secrets)
+        masks = None if secrets is None else Masks(identity.peer, secrets)
         if masks is not None:
             identity = replace(identity, capabilities=(*identity.capabilities, MASKS))
             # A link whose mask is the only one hides nothing from its other end.

@@ -8,8 +8,8 @@ import pytest
 from p2pnet.protocol.core.effects import RunLocalStep
 from p2pnet.protocol.core.types import Array
 from p2pnet.protocol.links.masks import Masks
-from p2pnet.protocol.rounds.accounts import MOST_TOO_LARGE, MomentsAccount, SizesAccount, account_name
-from p2pnet.protocol.rounds.masking import OwnSizes
+from p2pnet.protocol.rounds.accounts import MomentsAccount, SizesAccount, account_name
+from p2pnet.protocol.rounds.masking import MOST_TOO_LARGE, OwnSizes
 from p2pnet.protocol.rounds.moments import LocalStatistics, Reference
 from p2pnet.simulation.link_secrets import SimulatedSecrets
 

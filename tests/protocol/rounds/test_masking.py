@@ -1,7 +1,6 @@
 """Masked links of the statistics stage: how large masks are, and that they change nothing but what neighbors see."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -159,13 +158,6 @@ def test_agents_of_an_earlier_release_find_the_same_with_the_others(graph: str, 
     for sender, _, message in network.post.sent:
         if isinstance(message, Hello):
             assert (MASKS in message.capabilities) is (sender not in old)
-
-
-def test_where_columns_may_have_gaps_no_link_is_masked() -> None:
-    own = [replace(one, counts=np.full(4, one.n_samples)) for one in shards(3, 10.0, 5)]
-    network = Network(own, "ring")
-    network.run()
-    assert not any(MASKS in message.capabilities for *_, message in network.post.sent if isinstance(message, Hello))
 
 
 def test_no_agent_tells_what_is_its_own() -> None:
