@@ -1,5 +1,7 @@
 """One agent's local steps: from its parameters and the tracked direction to its best response."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +14,10 @@ from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.penalties.base import Penalty
 from p2pnet.optim.proximal_weight import ProximalWeightRule
+from p2pnet.optim.remaining import RemainingDecrease
 from p2pnet.optim.secant import Secant
 from p2pnet.optim.solvers.best_response import BestResponseSolver
+from p2pnet.optim.spread import Spread
 from p2pnet.optim.step_sizes import FullStep, StepSizeRule
 from p2pnet.optim.surrogates.base import LocalModel, Surrogate
 from p2pnet.optim.surrogates.problem import SurrogateProblem
@@ -23,6 +27,13 @@ MAX_REJECTIONS = 30
 MAX_ITERATIONS_IN_SPAN = 8
 """of a solver where curvature is taken in the span of the main inputs: 20 took no fewer rounds"""
 LOOSEST_SOLVE = 5.0
+GOING_APART = 1.3
+"""The growth of the spread in a period from which the proximal weight is raised."""
+AGAINST_GOING_APART = 1.25
+AGAINST_RUNNING_AWAY = 2.0
+"""The factors by which it is."""
+ROUNDING_APART = 1e-6
+"""Of the parameters' size: a disagreement that shares in single precision may leave."""
 COMMON_DISPLACEMENT = 3.0
 """A displacement counts as shared by all agents where it is this many times the distance to the farthest neighbor."""
 MIN_DECREASE_RATIO = 0.1
@@ -41,20 +52,41 @@ class LocalStep:
     proximal_weight: float
     n_iterations: int
     """of the solver, over all proximal weights tried"""
+    remaining: float
+    """what the network's objective may still decrease by, as it has decreased of late"""
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Where a local step begins."""
+
+    params: Array
+    direction: Array
+    """ŷ, the tracked gradient of the network's mean loss"""
+    residual: float
+    penalty: float
+    """r(w)"""
+
+    def decrease_since(self, past: _Point) -> float:
+        """What the network's objective has decreased by on the way from there to here, by the trapezoidal rule:
+        r(w⁻) − r(w) − (ŷ⁻ + ŷ)ᵀ(w − w⁻) / 2.
+        """
+        way = self.params - past.params
+        return past.penalty - self.penalty - 0.5 * float(self.direction @ way + past.direction @ way)
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class _Past:
     """The last local step's surrogate, to be compared with the change of the tracked gradient since."""
 
-    params: Array
-    direction: Array
-    residual: float
-    has_momentum: bool
+    point: _Point
     local_model: LocalModel
     scale: float
     secant: Secant | None
     """of the step before; None where it could not be tested"""
+    has_momentum: bool
     is_of_network: bool
     """whether the model is that of the network's mean loss"""
 
@@ -88,6 +120,8 @@ class LocalOptimizer:
         self._local_model: LocalModel | None = None
         self._params: Array | None = None
         self._past: _Past | None = None
+        self._remaining = RemainingDecrease()
+        self._spread = Spread()
         self._first_residual: float | None = None
         self._begins_anew = False
         """Whether the next step is the first one on other samples."""
@@ -114,6 +148,8 @@ class LocalOptimizer:
         """
         self._begins_anew = True
         self._past = None
+        self._remaining.begin_anew()
+        self._spread.begin_anew()
 
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
@@ -158,63 +194,91 @@ class LocalOptimizer:
         A `network_model` takes the place of the agent's own: it is solved in one block, without momentum, the own
         objective does not test it, and the secant test counts wherever it is passed.
         """
-        solver = self._response_solver
+        is_of_network = network_model is not None
+        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         if network_model is not None:
             local_model = network_model
             if self._past is not None and not self._past.is_of_network:
                 self.rule.fade_anew()
         else:
             local_model = self._local_model if self._params is params and self._local_model else self.evaluate(params)
-        residual = float(np.linalg.norm(params - self.penalty.prox(params - direction, 1.0)))
         if self._begins_anew:
             self.rule.begin_anew(min(self._progress(residual), 1.0))
             self._begins_anew = False
         self.rule.follow(neighbor_weight)
+        here = _Point(params, direction, residual, self.penalty.value(params))
         secant = None
-        if self._past is not None and is_direction_exact:
-            secant = self._secant(self._past, params, direction)
-            if secant is not None:
-                is_blind = self._past.has_momentum and residual > self._past.residual
-                curvature = secant.curvature()
-                if is_blind and self._past.secant is not None:
-                    curvature = max(curvature, self._curvature_across(secant, self._past.secant, params, disagreement))
-                self.rule.observe(curvature, is_blind=is_blind)
-        elif self._past is not None and network_model is not None:
-            disturbed = self._secant(self._past, params, direction)
-            if disturbed is not None and self.rule.covers(disturbed.curvature()):
-                self.rule.observe(disturbed.curvature(), is_blind=False)
+        if is_direction_exact:
+            secant = self._test_weight(here, disagreement, is_of_network=is_of_network)
+        elif is_of_network:
+            self._test_disturbed_weight(here)
+        if self._past is not None:
+            self._remaining.take_in(here.decrease_since(self._past.point))
         # What was compared is let go before the solver takes as much memory again.
-        previous, self._past = (None if self._past is None else self._past.params), None
-        tolerance = self._tolerance(residual)
+        previous, self._past = (None if self._past is None else self._past.point.params), None
+        v, n_iterations = self._respond(here, local_model, scale, should_stop, is_tested=not is_of_network)
+        proposal = v if is_of_network else self._step_sizes.proposal(params, v, previous, disagreement)
+        if not np.isfinite(self.penalty.value(proposal)):
+            proposal = v
+        has_momentum = proposal is not v
+        self._past = _Past(here, local_model, scale, secant, has_momentum=has_momentum, is_of_network=is_of_network)
+        return LocalStep(v, proposal, residual, self.rule.weight, n_iterations, self._remaining.estimate())
+
+    def _test_weight(self, here: _Point, disagreement: float, *, is_of_network: bool) -> Secant | None:
+        """Update the proximal weight by what the last step's model left out; the secant, where there is one."""
+        past = self._past
+        secant = None if past is None else self._secant(past, here)
+        if past is None or secant is None:
+            return None
+        is_rising = here.residual > past.point.residual
+        is_blind = past.has_momentum and is_rising
+        curvature = secant.curvature()
+        if is_blind and past.secant is not None:
+            curvature = max(curvature, self._curvature_across(secant, past.secant, here.params, disagreement))
+        if not is_of_network:
+            self._watch_spread(secant, here.params, disagreement)
+        growth = self._spread.growth()
+        self.rule.observe(curvature, is_blind=is_blind or growth > 1.0)
+        if is_rising and self._spread.runs_away():
+            self.rule.damp(AGAINST_RUNNING_AWAY)
+        elif growth > GOING_APART:
+            self.rule.damp(AGAINST_GOING_APART)
+            self._spread.forget_all_but_late()
+        return secant
+
+    def _test_disturbed_weight(self, here: _Point) -> None:
+        """The same where the direction moved for other reasons too: a test that is passed all the same counts."""
+        secant = None if self._past is None else self._secant(self._past, here)
+        if secant is not None and self.rule.covers(secant.curvature()):
+            self.rule.observe(secant.curvature(), is_blind=False)
+
+    def _respond(
+        self,
+        here: _Point,
+        local_model: LocalModel,
+        scale: float,
+        should_stop: Callable[[], bool],
+        *,
+        is_tested: bool,
+    ) -> tuple[Array, int]:
+        """(the best response by the local model, the solver's iterations)."""
+        tolerance = self._tolerance(here.residual)
         max_iterations = self._max_solver_iterations
         if isinstance(local_model, SpannedModel):
             max_iterations = min(max_iterations, MAX_ITERATIONS_IN_SPAN)
         n_iterations = 0
-        v = params
         for _ in range(MAX_REJECTIONS):
-            problem = SurrogateProblem(local_model, params, direction, self.penalty, self.rule.weight, scale)
-            solution = solver.solve(
-                problem,
-                tolerance=tolerance,
-                max_iterations=max_iterations,
-                should_stop=should_stop,
+            problem = SurrogateProblem(local_model, here.params, here.direction, self.penalty, self.rule.weight, scale)
+            solution = self._response_solver.solve(
+                problem, tolerance=tolerance, max_iterations=max_iterations, should_stop=should_stop
             )
             n_iterations += solution.n_iterations
-            if network_model is not None or self._decreases(problem, solution.best_response):
-                v = solution.best_response
-                break
+            if not is_tested or self._decreases(problem, solution.best_response):
+                return solution.best_response, n_iterations
             self.rule.reject()
             if should_stop():
                 break
-        proposal = v
-        if network_model is None:
-            proposal = self._step_sizes.proposal(params, v, previous, disagreement)
-        if not np.isfinite(self.penalty.value(proposal)):
-            proposal = v
-        self._past = _Past(
-            params, direction, residual, proposal is not v, local_model, scale, secant, network_model is not None
-        )
-        return LocalStep(v, proposal, residual, self.rule.weight, n_iterations)
+        return here.params, n_iterations
 
     def _tolerance(self, residual: float) -> float:
         """The solver's tolerance, relative to the solve's first residual: smaller near a stationary point.
@@ -243,12 +307,20 @@ class LocalOptimizer:
         rounding = 500.0 * self.objective.model.epsilon * (1.0 + abs(local_model.value_at_origin))
         return true <= MIN_DECREASE_RATIO * predicted + rounding
 
-    def _secant(self, past: _Past, params: Array, direction: Array) -> Secant | None:
+    def _secant(self, past: _Past, here: _Point) -> Secant | None:
         """Between the last local step's parameters and these; None where they differ by rounding only."""
-        displacement, local_model = params - past.params, past.local_model
+        displacement, local_model = here.params - past.point.params, past.local_model
         modelled = local_model.vjp(local_model.slopes_at(local_model.tangents(displacement)))
-        secant = Secant(displacement, direction - past.direction - past.scale * modelled)
-        return secant if secant.is_longer_than_rounding(params, self.objective.model.epsilon) else None
+        secant = Secant(displacement, here.direction - past.point.direction - past.scale * modelled)
+        return secant if secant.is_longer_than_rounding(here.params, self.objective.model.epsilon) else None
+
+    def _watch_spread(self, secant: Secant, params: Array, disagreement: float) -> None:
+        """Follow disagreement that a common displacement hides, and that is more than rounding."""
+        is_hidden = secant.length() > COMMON_DISPLACEMENT * disagreement
+        if is_hidden and disagreement > ROUNDING_APART * float(np.linalg.norm(params)):
+            self._spread.take_in(disagreement, secant.length())
+        else:
+            self._spread.begin_anew()
 
     def _curvature_across(self, secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
         """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where

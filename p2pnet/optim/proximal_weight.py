@@ -42,6 +42,9 @@ class ProximalWeightRule(ABC):
     def reject(self) -> None:
         """Raise τ: the true objective decreased by less than predicted."""
 
+    def damp(self, factor: float) -> None:  # noqa: B027  (a constant weight is what it is)
+        """Raise τ by a factor: agents go apart, though nothing is seen along their displacements."""
+
     def begin_anew(self, progress: float) -> None:  # noqa: B027  (not every rule remembers something)
         """Begin again, since the objective is another one now: at w it is as far from stationary as `progress`, from 0
         to 1, of how far the first one was where its first step began.
@@ -87,7 +90,9 @@ class SecantWeight(ProximalWeightRule):
     sticks, and the first τ need not be tuned. The fading is 0.2 at first and is multiplied by 0.9 at every violation
     (1.5 δ > τ), so that an agent whose weight was often too small lowers it ever more slowly, and converges. Growth is
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
-    blind: along a displacement that momentum has made long, δ does not show all that grows across it.
+    blind: along a displacement that momentum has made long, δ does not show all that grows across it. Nor does it where
+    agents go apart beneath that; where they do so fast, it is raised by a quarter, and where with each step, it is
+    doubled (`spread.py`).
 
     A neighbor's weight counts up to `MOST_FOLLOWED` times the largest that this agent has needed itself, of late: with
     what a neighbor merely says, no step would ever be longer than nothing.
@@ -136,6 +141,13 @@ class SecantWeight(ProximalWeightRule):
         self.weight *= 2.0
         self._own *= 2.0
         self._most_own = max(self._most_own, self._own)
+
+    def damp(self, factor: float) -> None:
+        """Raise τ up to the largest that the agent has needed itself, of late: differences that are next to nothing may
+        grow by chance.
+        """
+        self.weight = max(self.weight, min(factor * self.weight, self._most_own))
+        self._own = max(self._own, min(factor * self._own, self._most_own))
 
     def begin_anew(self, progress: float) -> None:
         """τ = τ^(1 − √progress) · τ_max^√progress, with τ_max the largest weight so far: what was needed far from a

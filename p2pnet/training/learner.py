@@ -43,6 +43,9 @@ ROUND = "round"
 PATIENCE_OVER = "patience_over"
 """The name of whether its patience has ended."""
 
+PART_OF_FIRST = 0.002
+"""Of the first objective: what a decrease is measured by where the objective falls to nothing."""
+
 MAX_ROUNDS_AWAY = 20
 """The rounds after which the numbers of an earlier run are of no use in a network that has gone on: the steps of an
 agent that enters it begin after eight."""
@@ -182,6 +185,7 @@ class NextLearner(Learner):
         self._few_samples = FewSamples(optimizer.objective)
         self._is_typical = is_typical(optimizer.objective)
         self._first_loss = math.nan
+        self._first_objective = 0.0
         self._step_limit_s = step_limit_s
         self._clock = clock
         self._weighting = weighting
@@ -230,8 +234,12 @@ class NextLearner(Learner):
         weight = self.optimizer.rule.weight
         if self._params is None:
             return Observation(np.nan, np.nan, weight)
-        objective = self._loss + self.optimizer.penalty.value(self._params)
-        return Observation(objective, self._test_metric(self._params), weight)
+        return Observation(self._objective, self._test_metric(self._params), weight)
+
+    @property
+    def _objective(self) -> float:
+        """The agent's own at the parameters evaluated last, 0 before."""
+        return 0.0 if self._params is None else self._loss + self.optimizer.penalty.value(self._params)
 
     def run_local_step(self, effect: RunLocalStep) -> LocalStepDone:
         earlier, self._earlier = self._earlier, {}
@@ -266,7 +274,15 @@ class NextLearner(Learner):
         )
         self.n_iterations += step.n_iterations
         proposal = step.proposal.astype(effect.params.dtype, copy=False)
-        return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight)
+        remaining = self._relative(step.remaining)
+        return LocalStepDone(effect.round, proposal, step.residual, step.proximal_weight, remaining)
+
+    def _relative(self, decrease: float) -> float:
+        """A decrease relative to the agent's own objective, and a little of its first one: some fall to nothing."""
+        objective = abs(self._objective)
+        self._first_objective = max(self._first_objective, objective)
+        scale = objective + PART_OF_FIRST * self._first_objective
+        return decrease / scale if scale else decrease
 
     def _begin_curvature(
         self, curvature: NetworkCurvature, effect: RunLocalStep, params: Array, direction: Array

@@ -18,6 +18,7 @@ from p2pnet.optim.penalties.box import Box
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.penalties.no_penalty import NoPenalty
 from p2pnet.optim.proximal_weight import ConstantWeight, ProximalWeightRule, SecantWeight
+from p2pnet.optim.spread import PERIOD
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.base import Surrogate
 from p2pnet.optim.surrogates.full import FullLinearization
@@ -197,3 +198,36 @@ def test_a_proposal_never_leaves_the_box() -> None:
         w = step_alone(optimizer, w).proposal
         assert box.value(w) == 0.0
     assert np.any(np.abs(w) == 0.2)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_what_is_said_to_remain_is_about_what_the_objective_decreases_by_from_there_on(penalty: str) -> None:
+    term = penalty_by_name(penalty, LINEAR, 0.1)
+    optimizer = optimizer_of(LINEAR, term, FullLinearization(), ConstantWeight(3.0))
+    w: Array = np.zeros(6)
+    remaining, objectives = [], []
+    for _ in range(200):
+        objectives.append(optimizer.objective.value(w) + term.value(w))
+        step = step_alone(optimizer, w)
+        remaining.append(step.remaining)
+        w = step.proposal
+    for k in (10, 20, 40):
+        assert 0.2 < remaining[k] / (objectives[k] - objectives[-1]) < 5.0
+    assert remaining[-1] < 1e-9
+
+
+def weight_after(growth: float, rule: ProximalWeightRule, n_steps: int = 2 * PERIOD + 1) -> float:
+    """τ after steps of one length beside a neighbor that is farther away by a factor each time."""
+    optimizer = optimizer_of(LINEAR, NoPenalty(), PartialLinearization(), rule)
+    for k in range(n_steps):
+        w, apart = np.full(6, -0.01 * k), 1e-5 * growth**k  # away from the solution: the residual rises
+        direction = optimizer.evaluate(w).gradient_at_origin
+        step = optimizer.step(w, direction, neighbor_weight=0.0, is_direction_exact=True, disagreement=apart)
+    return step.proximal_weight
+
+
+def test_a_weight_does_not_fade_while_agents_go_apart_and_rises_where_they_do_so_fast() -> None:
+    together, apart, far, away = (weight_after(growth, SecantWeight(1.0)) for growth in (0.95, 1.02, 1.2, 1.4))
+    assert together < apart < far < away
+    assert away <= 1.0, "no more than was ever needed"
+    assert weight_after(1.2, ConstantWeight(1.0)) == 1.0

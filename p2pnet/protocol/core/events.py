@@ -134,6 +134,8 @@ class LocalStepDone:
     params: Array = field(repr=False)
     residual: float
     proximal_weight: float
+    remaining: float = 0.0
+    """what the network's objective may still decrease by, relative to the agent's own; 0 where nothing says so"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,7 +314,7 @@ class RoundMachine(Machine[RoundEvent, RoundEffect]):
         step = self._step
         proposal = step.params if step.round == self._at.round else self._at.params
         # Training does not end before absent neighbors return or their time is over.
-        is_reached = self._stationarity.is_reached(step.residual, self._disagreement)
+        is_reached = self._stationarity.is_reached(step.residual, self._disagreement, step.remaining)
         is_quiet, held_up = self._parts.ending.hold_up(is_reached, now)
         effects: list[RoundEffect] = [*held_up]
         effects += self._exchange.give(

@@ -15,6 +15,9 @@ MAX_RATIO = 16.0
 """Of another agent's residual in the first round to the agent's own. Where an honest one is larger, this agent is
 stationary somewhat later."""
 
+MAX_REMAINING = 5.0
+"""Times the tolerance: 2 % of the objective at the default tolerance of 0.004."""
+
 SLACK_ROUNDS = 8
 """Rounds added to the diameter bound before the last round, to allow for lost shares."""
 
@@ -23,11 +26,13 @@ SLACK_ROUNDS = 8
 class Stationarity:
     """The stopping criterion: an agent is stationary when
 
-        residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance;
+        residual ≤ tolerance · the largest residual of any agent in the first round,   disagreement ≤ tolerance,
+        remaining decrease of the objective ≤ 5 · tolerance · objective;
 
-    with tolerance 0 never, though both may be exactly 0 for a while. The first residual spreads with the shares, so
-    that all agents use one scale, even agents that join at the end. An agent that has one of its own believes others up
-    to `MAX_RATIO` times that: with a larger scale all would count as stationary at once.
+    with tolerance 0 never, though all may be exactly 0 for a while. A small residual alone may be that of a flat
+    valley. The first residual spreads with the shares, so that all agents use one scale, even agents that join at the
+    end. An agent that has one of its own believes others up to `MAX_RATIO` times that: with a larger scale all would
+    count as stationary at once.
     """
 
     def __init__(self, tolerance: float) -> None:
@@ -46,9 +51,10 @@ class Stationarity:
         if math.isfinite(first_residual):
             self.first_residual = max(self.first_residual, min(first_residual, self._limit))
 
-    def is_reached(self, residual: float, disagreement: float) -> bool:
+    def is_reached(self, residual: float, disagreement: float, remaining: float = 0.0) -> bool:
+        """Of a round; `remaining` is the decrease that may be left, relative to the objective."""
         is_near = residual <= self._tolerance * self.first_residual and disagreement <= self._tolerance
-        return is_near and self._tolerance > 0
+        return is_near and remaining <= MAX_REMAINING * self._tolerance and self._tolerance > 0
 
 
 @final
