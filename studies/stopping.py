@@ -31,7 +31,7 @@ def compare_stops(document: Document, plan: Plan, lab: Laboratory) -> None:
     document.text(
         f"""
         Networks of sections 1 and 2, and some with samples sorted by target, with the tolerance that agents have by
-        default: all end in the round in which the residual is small, and the disagreement, at every one
+        default: all end in the round in which residual, disagreement and what is left are small at every one
         ([protocol](protocol.md#termination)). `above` is how far the worst agent's objective then is above where it is
         after {rounds} rounds, had they gone on; `difference` what is added to its test metric by going on. A run that
         has not stopped after {rounds} rounds counts as ended there, and its round as –.
