@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.disagreement_trend import DisagreementTrend
 from p2pnet.optim.input_span import InputSpan
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.penalties.base import Penalty
@@ -17,7 +18,6 @@ from p2pnet.optim.proximal_weight import ProximalWeightRule
 from p2pnet.optim.remaining import RemainingDecrease
 from p2pnet.optim.secant import Secant
 from p2pnet.optim.solvers.best_response import BestResponseSolver
-from p2pnet.optim.spread import Spread
 from p2pnet.optim.step_sizes import FullStep, StepSizeRule
 from p2pnet.optim.surrogates.base import LocalModel, Surrogate
 from p2pnet.optim.surrogates.problem import SurrogateProblem
@@ -121,7 +121,7 @@ class LocalOptimizer:
         self._params: Array | None = None
         self._past: _Past | None = None
         self._remaining = RemainingDecrease()
-        self._spread = Spread()
+        self._spread = DisagreementTrend()
         self._first_residual: float | None = None
         self._begins_anew = False
         """Whether the next step is the first one on other samples."""
@@ -235,7 +235,9 @@ class LocalOptimizer:
         curvature = secant.curvature()
         if is_blind and past.secant is not None:
             curvature = max(curvature, self._curvature_across(secant, past.secant, here.params, disagreement))
-        if not is_of_network:
+        if is_of_network:
+            self._spread.begin_anew()
+        else:
             self._watch_spread(secant, here.params, disagreement)
         growth = self._spread.growth()
         self.rule.observe(curvature, is_blind=is_blind or growth > 1.0)

@@ -92,7 +92,7 @@ class SecantWeight(ProximalWeightRule):
     bounded because δ also rises when disagreement, not curvature, turns the direction. τ does not fade where δ may be
     blind: along a displacement that momentum has made long, δ does not show all that grows across it. Nor does it where
     agents go apart beneath that; where they do so fast, it is raised by a quarter, and where with each step, it is
-    doubled (`spread.py`).
+    doubled (`disagreement_trend.py`).
 
     A neighbor's weight counts up to `MOST_FOLLOWED` times the largest that this agent has needed itself, of late: with
     what a neighbor merely says, no step would ever be longer than nothing.

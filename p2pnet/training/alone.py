@@ -9,7 +9,6 @@ import numpy as np
 from p2pnet.protocol.core.effects import Choose, Evaluate, Measure, RunLocalStep
 from p2pnet.protocol.core.events import Evaluated
 from p2pnet.protocol.core.types import CHOICE, Array
-from p2pnet.protocol.rounds.termination import Stationarity
 from p2pnet.training.learner import Learner
 from p2pnet.training.training import Training
 
@@ -22,24 +21,23 @@ def train_alone(
     begin_round: Callable[[int], None] = lambda _: None,
     is_time_up: Callable[[], bool] = lambda: False,
 ) -> tuple[int, Array, Evaluated]:
-    """Take local steps until training has converged (`Stationarity`), all rounds are done, or time is up.
+    """Take local steps until the residual is `tolerance` times the first, all rounds are done, or time is up.
 
     The number of rounds, the parameters, and the evaluation there. `begin_round` is told each round.
     """
     round_ = 0
-    stationarity, is_reached = Stationarity(tolerance), False
+    residual, first_residual = np.inf, 0.0
     while True:
         begin_round(round_)
         evaluated = learner.evaluate(Evaluate(round_, params, 0.0))
-        if round_ == max_rounds or is_reached or is_time_up():
+        if round_ == max_rounds or residual <= tolerance * first_residual or is_time_up():
             return round_, params, evaluated
         direction = evaluated.gradient_sum / evaluated.n_samples
         step = RunLocalStep(round_, params, direction, evaluated.n_samples, 0.0, is_complete=True)
         done = learner.run_local_step(step)
-        params = done.params
+        params, residual = done.params, done.residual
         if round_ == 0:
-            stationarity.measured(done.residual)
-        is_reached = stationarity.is_reached(done.residual, 0.0, done.remaining)
+            first_residual = residual
         round_ += 1
 
 

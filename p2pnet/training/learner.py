@@ -43,7 +43,7 @@ ROUND = "round"
 PATIENCE_OVER = "patience_over"
 """The name of whether its patience has ended."""
 
-PART_OF_FIRST = 0.002
+PART_OF_FIRST = 0.02
 """Of the first objective: what a decrease is measured by where the objective falls to nothing."""
 
 MAX_ROUNDS_AWAY = 20

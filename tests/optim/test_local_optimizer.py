@@ -8,6 +8,7 @@ from sklearn.linear_model import Lasso, Ridge
 
 from p2pnet.catalogue.step_rules import STEP_RULES
 from p2pnet.optim.arrays import Array
+from p2pnet.optim.disagreement_trend import PERIOD
 from p2pnet.optim.local_objective import LocalObjective
 from p2pnet.optim.local_optimizer import MAX_REJECTIONS, MIN_DECREASE_RATIO, LocalOptimizer, LocalStep
 from p2pnet.optim.losses.half_squared import HalfSquared
@@ -18,7 +19,6 @@ from p2pnet.optim.penalties.box import Box
 from p2pnet.optim.penalties.by_name import penalty_by_name
 from p2pnet.optim.penalties.no_penalty import NoPenalty
 from p2pnet.optim.proximal_weight import ConstantWeight, ProximalWeightRule, SecantWeight
-from p2pnet.optim.spread import PERIOD
 from p2pnet.optim.step_rules import make_step_rule
 from p2pnet.optim.surrogates.base import Surrogate
 from p2pnet.optim.surrogates.full import FullLinearization

@@ -14,7 +14,7 @@ RUN_GROWTH: Final = 2.0
 
 
 @final
-class Spread:
+class DisagreementTrend:
     """The ratio ρ = max_j ‖z_j − z‖ / ‖s‖ of the disagreement to the agent's last displacement s, over the steps.
 
     Agents differ by what their steps differ by, so ρ falls or stays while all differences are damped. Too small a

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pnet.optim.spread import PERIOD, RUN, Spread
+from p2pnet.optim.disagreement_trend import PERIOD, RUN, DisagreementTrend
 
 
-def after(*ratios: float, displacement: float = 1.0) -> Spread:
+def after(*ratios: float, displacement: float = 1.0) -> DisagreementTrend:
     """Steps of one length, with these ratios of disagreement to displacement."""
-    spread = Spread()
+    spread = DisagreementTrend()
     for ratio in ratios:
         spread.take_in(ratio * displacement, displacement)
     return spread
@@ -52,7 +52,7 @@ def test_agents_run_away_from_each_other_where_a_difference_has_doubled_step_by_
 
 
 def test_neither_does_one_that_is_larger_only_beside_shorter_steps_nor_one_that_has_not_grown_each_time() -> None:
-    spread = Spread()
+    spread = DisagreementTrend()
     for k in range(RUN + 1):
         spread.take_in(0.01, 0.5**k)
     assert not spread.runs_away()
