@@ -28,7 +28,7 @@ MAX_ITERATIONS_IN_SPAN = 8
 """of a solver where curvature is taken in the span of the main inputs: 20 took no fewer rounds"""
 LOOSEST_SOLVE = 5.0
 GOING_APART = 1.3
-"""The growth of the spread in a period from which the proximal weight is raised."""
+"""The growth of disagreement in steps, from one period to the next, from which the proximal weight is raised."""
 AGAINST_GOING_APART = 1.25
 AGAINST_RUNNING_AWAY = 2.0
 """The factors by which it is."""
@@ -121,7 +121,7 @@ class LocalOptimizer:
         self._params: Array | None = None
         self._past: _Past | None = None
         self._remaining = RemainingDecrease()
-        self._spread = DisagreementTrend()
+        self._trend = DisagreementTrend()
         self._first_residual: float | None = None
         self._begins_anew = False
         """Whether the next step is the first one on other samples."""
@@ -149,7 +149,7 @@ class LocalOptimizer:
         self._begins_anew = True
         self._past = None
         self._remaining.begin_anew()
-        self._spread.begin_anew()
+        self._trend.begin_anew()
 
     def evaluate(self, params: Array) -> LocalModel:
         """The local model around `params`: its value and gradient there are the agent's own."""
@@ -236,16 +236,16 @@ class LocalOptimizer:
         if is_blind and past.secant is not None:
             curvature = max(curvature, self._curvature_across(secant, past.secant, here.params, disagreement))
         if is_of_network:
-            self._spread.begin_anew()
+            self._trend.begin_anew()
         else:
-            self._watch_spread(secant, here.params, disagreement)
-        growth = self._spread.growth()
+            self._watch_disagreement(secant, here.params, disagreement)
+        growth = self._trend.growth()
         self.rule.observe(curvature, is_blind=is_blind or growth > 1.0)
-        if is_rising and self._spread.runs_away():
+        if is_rising and self._trend.runs_away():
             self.rule.damp(AGAINST_RUNNING_AWAY)
         elif growth > GOING_APART:
             self.rule.damp(AGAINST_GOING_APART)
-            self._spread.forget_all_but_late()
+            self._trend.forget_all_but_late()
         return secant
 
     def _test_disturbed_weight(self, here: _Point) -> None:
@@ -316,13 +316,13 @@ class LocalOptimizer:
         secant = Secant(displacement, here.direction - past.point.direction - past.scale * modelled)
         return secant if secant.is_longer_than_rounding(here.params, self.objective.model.epsilon) else None
 
-    def _watch_spread(self, secant: Secant, params: Array, disagreement: float) -> None:
+    def _watch_disagreement(self, secant: Secant, params: Array, disagreement: float) -> None:
         """Follow disagreement that a common displacement hides, and that is more than rounding."""
         is_hidden = secant.length() > COMMON_DISPLACEMENT * disagreement
         if is_hidden and disagreement > ROUNDING_APART * float(np.linalg.norm(params)):
-            self._spread.take_in(disagreement, secant.length())
+            self._trend.take_in(disagreement, secant.length())
         else:
-            self._spread.begin_anew()
+            self._trend.begin_anew()
 
     def _curvature_across(self, secant: Secant, earlier: Secant, params: Array, disagreement: float) -> float:
         """δ across the earlier displacement, which momentum may have made so long that it hides oscillations; 0 where

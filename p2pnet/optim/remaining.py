@@ -34,11 +34,11 @@ class RemainingDecrease:
 
     def take_in(self, decrease: float) -> None:
         """Add what one step has decreased the objective by; one that is not finite begins anew."""
-        if not math.isfinite(decrease):
-            return self.begin_anew()
-        self._decreases.append(decrease)
-        self._n_steps += 1
-        return None
+        if math.isfinite(decrease):
+            self._decreases.append(decrease)
+            self._n_steps += 1
+        else:
+            self.begin_anew()
 
     def estimate(self) -> float:
         """What is left; 0 before the third step."""

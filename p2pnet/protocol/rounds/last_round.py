@@ -15,7 +15,8 @@ all."""
 
 
 def links_around(max_diameter: int) -> int:
-    """Within how many: a quarter of the bound D on the diameter, at most `LINKS_AROUND`, at least the agent itself.
+    """How far around it an agent must know all to be stationary, to believe one neighbor: in links, counted from 1 for
+    itself, a quarter of the bound D on the diameter, and at most `LINKS_AROUND`.
 
     The count of the agent that names the last round has exceeded D, so that of one d links away has been D + 1 − d at
     least: where D is a quarter more than the diameter, or below 8, every agent comes to know enough.
